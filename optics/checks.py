@@ -1,0 +1,56 @@
+"""Checks that raise an error naming what was wrong, where, and what would be right."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+class OpticsError(ValueError):
+    """Base of every error this project raises for bad input; the command line prints it as one line, exit code 2."""
+
+
+class ShapeError(OpticsError):
+    """A tensor's shape does not fit the optics it meets."""
+
+
+class SpecError(OpticsError):
+    """A hardware description is not physical, not known, or does not fit the others."""
+
+
+class SamplingError(OpticsError):
+    """A field is sampled too coarsely or on too small a window for the operation asked for."""
+
+
+def check_shape(x: Tensor, want: tuple[int | None, ...], *, name: str, fix: str) -> None:
+    """Raise ShapeError unless x has shape `want`; None matches any size."""
+    got = tuple(x.shape)
+    if len(got) != len(want) or any(w not in (None, g) for g, w in zip(got, want, strict=True)):
+        shown = "(" + ", ".join("any" if w is None else str(w) for w in want) + ")"
+        raise ShapeError(f"{name} has shape {got}, expected {shown}. {fix}")
+
+
+def check_range(name: str, value: float, low: float, high: float, *, fix: str) -> None:
+    """Raise SpecError unless low <= value <= high and value is finite."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise SpecError(f"{name} is {value:g}, expected between {low:g} and {high:g}. {fix}")
+
+
+def check_phase(phase: Tensor, *, name: str = "phase") -> None:
+    """Raise OpticsError unless `phase` is real floating point and finite (radians)."""
+    if phase.is_complex() or not phase.is_floating_point():
+        raise OpticsError(
+            f"{name} has dtype {phase.dtype}, expected a real floating-point tensor of radians. "
+            "Pass mask.angle(), or encode a complex mask with optics.encoding.encode."
+        )
+    check_finite(phase, name=name)
+
+
+def check_finite(x: Tensor, *, name: str) -> None:
+    """Raise OpticsError if x holds NaN or infinity, naming the first such index."""
+    bad = ~torch.isfinite(x)
+    if bool(bad.any()):
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise OpticsError(f"{name} is {x[first].item()} at index {first}; every value must be finite.")
