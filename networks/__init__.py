@@ -1,0 +1,26 @@
+"""Linear optical networks: the cascade, its read-outs and electronic back ends, and their nonlinear teachers."""
+
+from networks.backend import Backend
+from networks.cascade import Cascade
+from networks.operations import multiply_accumulates
+from networks.readout import BinnedCamera, Homodyne, Incoherent, Intensity, Readout, bin_area
+from networks.spectral import SpectralConv2d
+from networks.student import RawImage, Student
+from networks.teachers import create, names
+
+__all__ = [
+    "Backend",
+    "BinnedCamera",
+    "Cascade",
+    "Homodyne",
+    "Incoherent",
+    "Intensity",
+    "RawImage",
+    "Readout",
+    "SpectralConv2d",
+    "Student",
+    "bin_area",
+    "create",
+    "multiply_accumulates",
+    "names",
+]

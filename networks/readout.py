@@ -1,0 +1,236 @@
+"""What a camera sees of a field, which decides what "linear" means for the network.
+
+`Intensity`   one exposure: `|field|^2`. Not linear in the image: the only nonlinearity that light gives for nothing.
+`Homodyne`    four exposures with a reference beam a quarter wave apart: the field itself, linear in the image.
+`Incoherent`  incoherent light: non-negative point-spread functions; a signed kernel is the difference of two frames.
+
+Each has `frames` (what the camera records, binned), `combine` (what the electronics makes of the frames) and
+`forward`, which is `combine(frames)` by the shortest way.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from networks.cascade import Cascade
+from networks.spectral import convolve
+from optics.checks import OpticsError, ShapeError
+from optics.conventions import abs2
+
+ChannelSum = Literal["coherent", "incoherent"]
+
+
+def bin_matrix(n: int, bins: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(bins, n) real matrix that averages `n` samples into `bins` equal stretches; split samples count by area."""
+    if not 1 <= bins <= n:
+        raise ShapeError(f"cannot bin {n} samples into {bins}; choose between 1 and {n} bins.")
+    edges = torch.arange(bins + 1, dtype=torch.float64) * (n / bins)
+    left = torch.arange(n, dtype=torch.float64)
+    cover = torch.minimum(edges[1:, None], left + 1) - torch.maximum(edges[:-1, None], left)
+    return (cover.clamp(min=0) * (bins / n)).to(dtype)
+
+
+def bin_area(x: Tensor, bins: tuple[int, int]) -> Tensor:
+    """Average (..., y, x) over `bins` = (by, bx) equal areas; sizes need not divide: a split pixel counts by area."""
+    ny, nx = x.shape[-2:]
+    by, bx = bins
+    if (ny, nx) == (by, bx):
+        return x
+    if ny % by == 0 and nx % bx == 0 and by > 0 and bx > 0:
+        flat = x.reshape(-1, 1, ny, nx)
+        return F.avg_pool2d(flat, (ny // by, nx // bx)).reshape(*x.shape[:-2], by, bx)
+    left = bin_matrix(ny, by, dtype=x.dtype).to(x.device)
+    right = bin_matrix(nx, bx, dtype=x.dtype).to(x.device)
+    return left @ x @ right.mT
+
+
+class BinnedCamera(nn.Module):
+    """Camera pixels binned to a grid of `bins` = (by, bx) averages; None keeps every pixel."""
+
+    def __init__(self, bins: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def extra_repr(self) -> str:
+        """One line for `print(module)`."""
+        return f"bins={self.bins}"
+
+    def shape(self, image_shape: tuple[int, int]) -> tuple[int, int]:
+        """(by, bx) that images of `image_shape` give."""
+        return self.bins or image_shape
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(..., y, x) to (..., by, bx), real."""
+        return frames if self.bins is None else bin_area(frames, self.bins)
+
+
+class Readout(nn.Module):
+    """Base of the read-outs. `name` is reported with every result; `linear` tells whether features are linear in x."""
+
+    name: str
+    linear: bool
+
+    def __init__(self, bins: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.camera = BinnedCamera(bins)
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """What the camera records, non-negative, binned: (B, frames, by, bx)."""
+        raise NotImplementedError
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """Features (B, features, by, bx) from camera frames (B, frames, by, bx)."""
+        return frames
+
+    def features(self, out_channels: int) -> int:
+        """Feature maps that `out_channels` output channels give."""
+        return out_channels
+
+    def frame_count(self, out_channels: int) -> int:
+        """Camera frames that `out_channels` output channels need."""
+        return out_channels
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) through the cascade to features (B, features, by, bx)."""
+        return self.combine(self.frames(cascade, x))
+
+
+class Intensity(Readout):
+    """`|field|^2`, one exposure per output channel.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        channel_sum: "coherent": the input channels' fields add, then the square; "incoherent": each input channel
+            (a colour, or one exposure after another) makes its own intensity and those add.
+    """
+
+    name = "intensity"
+    linear = False
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, channel_sum: ChannelSum = "coherent") -> None:
+        super().__init__(bins)
+        if channel_sum not in ("coherent", "incoherent"):
+            raise OpticsError(f"channel_sum is {channel_sum!r}; choose coherent or incoherent.")
+        self.channel_sum: ChannelSum = channel_sum
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, out, by, bx) intensities."""
+        if self.channel_sum == "coherent" or cascade.in_channels == 1:
+            return self.camera(abs2(cascade(x)))
+        return self.camera(abs2(cascade.separate(x)).sum(dim=2))
+
+
+class Homodyne(Readout):
+    """The field by four-step phase shifting: features are its real and its imaginary parts, linear in the image.
+
+    Frame `k` is `|field + reference * exp(i k pi / 2)|^2`; the real part is `(I0 - I2) / (4 reference)`, the imaginary
+    part `(I1 - I3) / (4 reference)`. Source: Creath, Prog. Opt. 26 (1988), four-step formula.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        reference: amplitude of the reference beam, in the units of the field.
+    """
+
+    name = "homodyne"
+    linear = True
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, reference: float = 1.0) -> None:
+        super().__init__(bins)
+        if not reference > 0:
+            raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
+        self.reference = float(reference)
+
+    def features(self, out_channels: int) -> int:
+        """Real and imaginary part of each output channel."""
+        return 2 * out_channels
+
+    def frame_count(self, out_channels: int) -> int:
+        """Four exposures per output channel."""
+        return 4 * out_channels
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, 4 out, by, bx): all channels at reference phase 0, then all at pi / 2, pi and 3 pi / 2."""
+        field = cascade(x)
+        beams = [self.reference * 1j**k for k in range(4)]
+        return self.camera(torch.cat([abs2(field + beam) for beam in beams], dim=1))
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """(B, 2 out, by, bx): real parts, then imaginary parts."""
+        zero, quarter, half, three = frames.chunk(4, dim=1)
+        return torch.cat((zero - half, quarter - three), dim=1) / (4 * self.reference)
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """The field's parts directly: what `combine(frames)` is without noise."""
+        field = cascade(x)
+        return self.camera(torch.cat((field.real, field.imag), dim=1))
+
+
+class Incoherent(Readout):
+    """Incoherent light: intensities add, so a frame is the image convolved with a non-negative point-spread function.
+
+    The image is an intensity (non-negative). With `signed` the real part of each collapsed kernel is split into its
+    positive and its negative part, shown one after the other (two masks), and the frames are subtracted: features are
+    linear in the image with signed kernels. Without, the point-spread function is `|h|^2`.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        signed: difference of two frames, or one frame with `|h|^2`.
+    """
+
+    name = "incoherent"
+    linear = True
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, signed: bool = True) -> None:
+        super().__init__(bins)
+        self.signed = signed
+
+    def frame_count(self, out_channels: int) -> int:
+        """Two exposures per output channel when signed."""
+        return 2 * out_channels if self.signed else out_channels
+
+    def psfs(self, kernels: Tensor) -> Tensor:
+        """Non-negative point-spread functions (frames, in, K, K) of collapsed kernels (out, in, K, K).
+
+        A mask's coherent amplitude for one of them is its square root, with any phase.
+        """
+        if not self.signed:
+            return abs2(kernels)
+        real = kernels.real if kernels.is_complex() else kernels
+        return torch.cat((real.clamp(min=0), (-real).clamp(min=0)))
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, 2 out, by, bx): positive parts, then negative parts; (B, out, by, bx) without `signed`."""
+        return self.camera(convolve(x, self.psfs(cascade.kernels()), boundary=cascade.boundary))
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """(B, out, by, bx): the difference."""
+        if not self.signed:
+            return frames
+        positive, negative = frames.chunk(2, dim=1)
+        return positive - negative
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """The signed kernels directly: what `combine(frames)` is without noise."""
+        kernels = cascade.kernels().real if self.signed else self.psfs(cascade.kernels())
+        return self.camera(convolve(x, kernels, boundary=cascade.boundary))
+
+
+def names() -> tuple[str, ...]:
+    """The read-outs by name."""
+    return ("homodyne", "incoherent", "intensity")
+
+
+def create(name: str, bins: tuple[int, int] | None = None, **options: object) -> Readout:
+    """The read-out called `name`.
+
+    Raises:
+        OpticsError: no such read-out; the message lists those there are.
+    """
+    kinds: dict[str, type[Readout]] = {k.name: k for k in (Intensity, Homodyne, Incoherent)}
+    if name not in kinds:
+        raise OpticsError(f"no read-out is called {name!r}; choose one of {', '.join(names())}.")
+    return kinds[name](bins, **options)  # type: ignore[arg-type]

@@ -1,0 +1,60 @@
+"""The student, its controls and its back end."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from networks import RawImage, Student, create, names
+from networks.readout import bin_area
+from optics.checks import OpticsError
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("readout", ["intensity", "homodyne", "incoherent"])
+def test_shapes_and_gradients(readout):
+    student = Student.build(
+        (2, 3, 4), image_shape=(12, 10), classes=5, readout=readout, generator=generator()
+    )
+    x = torch.rand(3, 2, 12, 10, generator=generator(1))
+    student(x).square().sum().backward()
+    assert student(x).shape == (3, 5)
+    assert student.field(x).shape == (3, 4, 12, 10)
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in student.cascade.parameters())
+
+
+def test_controls():
+    options = {"image_shape": (28, 28), "classes": 10, "bins": (4, 4)}
+    student = Student.build((1, 8, 16), generator=generator(), **options)
+    frozen = Student.random_masks((1, 8, 16), generator=generator(), **options)
+    lens = Student.no_mask((1, 8, 16), generator=generator(), **options)
+    raw = RawImage(1, (28, 28), 256, 10, generator=generator())
+    x = torch.rand(2, 1, 28, 28, generator=generator(1))
+    assert not any(p.requires_grad for p in frozen.cascade.parameters())
+    torch.testing.assert_close(frozen.cascade.kernels(), student.cascade.kernels())
+    torch.testing.assert_close(lens.features(x), bin_area(x**2, (16, 16)))
+    assert student.operations(x) == lens.operations(x) == raw.operations() == 2560
+
+
+def test_square_root_makes_shot_noise_uniform():
+    from networks.backend import SquareRoot
+
+    root = SquareRoot(0.25)
+    levels = torch.tensor([100.0, 10000.0]).expand(20000, 2)
+    spread = root(torch.poisson(levels, generator=generator())).std(0)
+    torch.testing.assert_close(spread, torch.full((2,), 0.5), rtol=0.03, atol=0)
+
+
+def test_teachers_by_name():
+    before = torch.get_rng_state()
+    for name in names():
+        teacher = create(name, 1, 10, (28, 28), generator=generator())
+        again = create(name, 1, 10, (28, 28), generator=generator())
+        x = torch.rand(2, 1, 28, 28, generator=generator(1))
+        torch.testing.assert_close(teacher(x), again(x), rtol=0, atol=0)
+    assert torch.equal(before, torch.get_rng_state())
+    with pytest.raises(OpticsError, match="lenet5"):
+        create("lenet", 1, 10, (28, 28), generator=generator())
