@@ -42,7 +42,7 @@ class UniformitySpec(Spec):
     """What differs from pixel to pixel and stays: fixed patterns of the sensor, drawn once from `seed`.
 
     prnu: photo-response non-uniformity, rms share of the signal. dsnu: dark-signal non-uniformity, electrons
-    rms. hot_pixels: share of sensor pixels with extra dark signal, uniform between nothing and a full well per
+    rms. hot_pixels: share of sensor pixels with extra dark signal, uniform up to a full well per
     exposure. Raising a figure scales (or adds to) the same pattern.
     """
 
@@ -76,7 +76,7 @@ class CameraSpec(Spec):
     def _sizes(self) -> CameraSpec:
         if min(self.shape) < 1 or min(self.shape) < self.binning:
             raise ValueError(
-                f"shape is {self.shape} pixels with binning {self.binning}; expected at least one binned pixel"
+                f"shape is {self.shape} pixels with binning {self.binning}; expected one binned pixel or more"
             )
         return self
 
@@ -226,7 +226,7 @@ class Camera(nn.Module):
         return self.expose(photons, generator=generator, differentiable=differentiable)
 
     def _added_noise(self) -> float:
-        """Gaussian noise, electrons rms: reading, and the rounding of all but one of a binned pixel's ADCs."""
+        """Gaussian noise, electrons rms: reading, and the rounding of all but one of its ADCs."""
         spec = self.spec
         rounding = 0.0 if spec.adc.bits is None else (spec.binning**2 - 1) * spec.gain**2 / 12
         return math.sqrt((spec.binning * spec.read_noise) ** 2 + rounding)
@@ -317,7 +317,7 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _shot(electrons: Tensor, generator: torch.Generator, differentiable: bool) -> Tensor:
-    """Poisson draw of mean `electrons` (below zero is zero), or a differentiable Gaussian of that variance."""
+    """Poisson draw of mean `electrons` (below zero is zero), or a Gaussian of that variance."""
     mean = electrons.clamp(min=0.0)
     if not differentiable:
         return torch.poisson(mean.detach(), generator=generator)
