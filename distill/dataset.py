@@ -1,0 +1,154 @@
+"""What every data source gives: images with their answers, split into training, validation and test parts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from optics.checks import OpticsError, ShapeError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and their answers.
+
+    Attributes:
+        images: float32 (N, C, H, W) in [0, 1], field amplitudes on the display.
+        labels: int64 class of each image (N,), or of each pixel (N, H, W) for segmentation.
+        class_names: label `i` is `class_names[i]`.
+        source: where the images come from.
+        licence: under which terms.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    source: str
+    licence: str = "not stated"
+
+    def __post_init__(self) -> None:
+        """Check shapes, types and ranges."""
+        if self.images.ndim != 4 or self.images.dtype != torch.float32:
+            raise ShapeError(
+                f"images have shape {tuple(self.images.shape)} and type {self.images.dtype}, expected float32 "
+                "(N, C, H, W) in [0, 1]."
+            )
+        wanted = (len(self.images), *(() if self.labels.ndim == 1 else tuple(self.images.shape[-2:])))
+        if tuple(self.labels.shape) != wanted or self.labels.dtype != torch.int64:
+            raise ShapeError(
+                f"labels have shape {tuple(self.labels.shape)} and type {self.labels.dtype}, expected int64 "
+                f"({len(self.images)},), or (N, H, W) like the images."
+            )
+        if len(self.images):
+            low, high = float(self.images.min()), float(self.images.max())
+            if not (low >= 0 and high <= 1):
+                raise OpticsError(
+                    f"images range from {low:g} to {high:g}, expected within [0, 1]; rescale them."
+                )
+            first, last = int(self.labels.min()), int(self.labels.max())
+            if first < 0 or last >= len(self.class_names):
+                raise OpticsError(
+                    f"labels range from {first} to {last}, expected 0 to {len(self.class_names) - 1} as there are "
+                    f"{len(self.class_names)} class names."
+                )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.images.shape[-2], self.images.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+        return self.images.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def segmentation(self) -> bool:
+        """Whether every pixel has a class."""
+        return self.labels.ndim == 3
+
+    def take(self, index: Tensor) -> Dataset:
+        """The images at `index`, int64 (M,)."""
+        return replace(self, images=self.images[index], labels=self.labels[index])
+
+    def with_images(self, images: Tensor) -> Dataset:
+        """The same answers with other images, float32 (N, C, H, W)."""
+        return replace(self, images=images)
+
+    def digest(self) -> str:
+        """sha256 of pixels and labels, hexadecimal: tells whether a run continues on the data it began with."""
+        total = hashlib.sha256()
+        for part in (self.images, self.labels):
+            total.update(str(tuple(part.shape)).encode())
+            total.update(part.contiguous().numpy().tobytes())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training, validation and test parts of one data set; the test part is looked at once, at the end."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+
+def stratified(labels: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split indices so that each class gives about `share` of its images, at least one, to the second part.
+
+    Args:
+        labels: (N,) classes; per-pixel labels (N, H, W) are split without regard to class.
+        share: of each class, between 0 and 1.
+        generator: draws which.
+
+    Returns:
+        (rest, chosen), int64, each ascending.
+
+    Raises:
+        OpticsError: the share is not between 0 and 1, or a class has a single image.
+    """
+    if not 0 < share < 1:
+        raise OpticsError(f"the validation share is {share:g}; expected between 0 and 1, such as 0.1.")
+    classes = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
+    chosen = []
+    for value in classes.unique():
+        members = (classes == value).nonzero()[:, 0]
+        if len(members) < 2:
+            raise OpticsError(
+                f"class {int(value)} has {len(members)} image; at least 2 are needed to split it."
+            )
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        chosen.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    taken = torch.zeros(len(labels), dtype=torch.bool)
+    taken[torch.cat(chosen)] = True
+    return (~taken).nonzero()[:, 0], taken.nonzero()[:, 0]
+
+
+def limited(data: Dataset, limit: int | None, generator: torch.Generator) -> Dataset:
+    """At most `limit` images, drawn class by class so that each class keeps its share."""
+    if limit is None or limit >= len(data):
+        return data
+    if limit < 1:
+        raise OpticsError(f"limit is {limit}; use a positive number of images.")
+    order = torch.randperm(len(data), generator=generator)
+    if not data.segmentation:
+        # the k-th image of every class comes before the k+1-th of any
+        labels = data.labels[order]
+        rank = torch.zeros(len(data), dtype=torch.int64)
+        for value in labels.unique():
+            members = (labels == value).nonzero()[:, 0]
+            rank[members] = torch.arange(len(members))
+        order = order[torch.argsort(rank, stable=True)]
+    return data.take(order[:limit].sort().values)
