@@ -1,7 +1,7 @@
 """Apertures and field stops, anti-aliased: each sample holds the share of its own area that is open.
 
-A staircase edge costs more accuracy than single precision does; the area coverage is exact here (closed form), so
-`sum(aperture) * pitch^2` is the open area to rounding. Multiply a field's amplitude by it.
+A staircase edge costs more accuracy than single precision does; the area coverage is exact here (closed
+form), so `sum(aperture) * pitch^2` is the open area to rounding. Multiply a field's amplitude by it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ def _coordinates(shape: tuple[int, int], pitch: Point, centre: Point) -> tuple[T
 def polar_coordinates(
     shape: tuple[int, int], pitch: Pitch, diameter: float, *, centre: Point = (0.0, 0.0)
 ) -> tuple[Tensor, Tensor]:
-    """Radius in units of `diameter / 2` and angle from +x towards +y (radians) of every sample; (ny, nx) float64."""
+    """Radius in units of `diameter / 2` and angle from +x towards +y (radians) of every sample.
+
+    Two tensors (ny, nx) float64; the origin is at index `n // 2`, `centre` is (y, x) in metres.
+    """
     pair = as_pair("pitch", pitch)
     check_range("diameter", diameter, 1e-12, 10.0, fix="Pass metres: 2 mm is 2e-3.")
     y, x = _coordinates(shape, pair, centre)

@@ -1,13 +1,13 @@
 """Fourier transforms of centred planes: the unitary FFT pair, and transforms onto any window of any pitch.
 
-`fft2c` gives the whole far plane at the pitch `scale / (n pitch)`, where `scale` is `lambda f`. The other transforms
-give any window of it at any pitch: `matrix_fourier` by two matrix products, `chirp_z` by Bluestein's convolution;
-`window_fourier` takes the cheaper one. All keep the project's field scale (`abs(u)**2` is energy per sample), so a
-window that holds the whole far field holds all of its energy. Without the `1/i` of a lens: see
-`optics.propagation.lens_transform`.
+`fft2c` gives the whole far plane at the pitch `scale / (n pitch)`, where `scale` is `lambda f`. The other
+transforms give any window of it at any pitch: `matrix_fourier` by two matrix products, `chirp_z` by
+Bluestein's convolution; `window_fourier` takes the cheaper one. All keep the project's field scale
+(`abs(u)**2` is energy per sample), so a window that holds the whole far field holds all of its energy.
+Without the `1/i` of a lens: see `optics.propagation.lens_transform`.
 
-Sources: Soummer, Pueyo, Sivaramakrishnan, Vanderbei, Optics Express 15, 15935 (2007); Bluestein, IEEE Trans. Audio
-Electroacoustics 18, 451 (1970).
+Sources: Soummer, Pueyo, Sivaramakrishnan, Vanderbei, Optics Express 15, 15935 (2007); Bluestein, IEEE Trans.
+Audio Electroacoustics 18, 451 (1970).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def as_pair(name: str, value: Pitch) -> Point:
 
 
 def check_plane(field: Tensor, *, name: str = "field") -> None:
-    """Raise ShapeError unless `field` is a floating-point or complex tensor (..., ny, nx) with at least one sample."""
+    """Raise ShapeError unless `field` is floating point or complex, (..., ny, nx), with at least one sample."""
     if field.ndim < 2 or 0 in field.shape[-2:]:
         raise ShapeError(
             f"{name} has shape {tuple(field.shape)}, expected (..., ny, nx). Batch first, then y, then x."
@@ -54,7 +54,7 @@ def check_plane(field: Tensor, *, name: str = "field") -> None:
 
 
 def fft2c(field: Tensor) -> Tensor:
-    """Centred unitary transform of (..., ny, nx), sign -1 in the exponent; origin at `n // 2` before and after."""
+    """Centred unitary transform of (..., ny, nx), sign -1 in the exponent; origin at `n // 2` on both sides."""
     check_plane(field)
     spectrum = torch.fft.fft2(torch.fft.ifftshift(field, dim=_PLANE), norm="ortho")
     return torch.fft.fftshift(spectrum, dim=_PLANE)
@@ -140,8 +140,8 @@ def matrix_fourier(
         sign: -1 forward, +1 inverse.
 
     Returns:
-        (..., my, mx) complex of the field's precision: `sqrt(p q / scale)` per axis times the sum, so that energy per
-        sample is kept; equals `fft2c` where the pitch is `scale / (n pitch)`.
+        (..., my, mx) complex of the field's precision: `sqrt(p q / scale)` per axis times the sum, so that
+        energy per sample is kept; equals `fft2c` where the pitch is `scale / (n pitch)`.
 
     Raises:
         SpecError, ShapeError: lengths that are not positive, a field that is not a plane.
@@ -206,7 +206,7 @@ def _chirp_axis(
 def cheaper_transform(in_shape: tuple[int, int], out_shape: tuple[int, int]) -> Literal["matrix", "chirp"]:
     """Which of `matrix_fourier` and `chirp_z` costs less for one plane, from counts of their operations.
 
-    A matrix product does about ten times more operations per second than a transform (measured, complex64, 1 core).
+    A matrix product does about ten times more operations per second than a transform (measured, complex64).
     """
     (ny, nx), (my, mx) = in_shape, out_shape
     matrix = 8.0 * min(my * ny * nx + my * nx * mx, ny * nx * mx + ny * my * mx)
@@ -225,7 +225,7 @@ def window_fourier(
     out_centre: Point = (0.0, 0.0),
     sign: int = -1,
 ) -> Tensor:
-    """`matrix_fourier` or `chirp_z`, whichever costs less (`cheaper_transform` tells which); arguments as there."""
+    """`matrix_fourier` or `chirp_z`, whichever costs less (see `cheaper_transform`); arguments as there."""
     check_plane(field)
     method = cheaper_transform((field.shape[-2], field.shape[-1]), out_shape)
     transform = matrix_fourier if method == "matrix" else chirp_z

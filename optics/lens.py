@@ -1,7 +1,7 @@
 """A thin lens: quadratic phase, circular stop, decentre, defocus and Zernike aberrations.
 
-Paraxial, as its focal length is: `exp(-i pi r^2 / (lambda f))` (Goodman, Introduction to Fourier Optics, 3rd ed.,
-equation 5-10). The phase is built in float64 and cast last. Without polarisation, as everything here.
+Paraxial, as its focal length is: `exp(-i pi r^2 / (lambda f))` (Goodman, Introduction to Fourier Optics, 3rd
+ed., equation 5-10). The phase is built in float64 and cast last. Without polarisation, as everything here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from optics.aperture import circular_aperture
-from optics.checks import SamplingError, SpecError, check_range
+from optics.checks import SamplingError, ShapeError, SpecError, check_range
 from optics.conventions import axis, cis, complex_dtype
 from optics.fourier import Pitch, Point, as_pair, check_plane
 from optics.spec import Spec, flaw
@@ -24,9 +24,10 @@ from optics.zernike import zernike_phase
 class LensSpec(Spec):
     """A lens.
 
-    focal_length: metres, positive. diameter: of its clear aperture, metres; None is unlimited. transmission: share of
-    the power that passes. defocus: how much longer than `focal_length` the real focal length is, metres. decentre:
-    (y, x) displacement, metres. zernike: Noll index -> radians rms over the clear aperture (needs a diameter).
+    focal_length: metres, positive. diameter: of its clear aperture, metres; None is unlimited. transmission:
+    share of the power that passes. defocus: how much longer than `focal_length` the real focal length is,
+    metres. decentre: (y, x) displacement, metres. zernike: Noll index -> radians rms over the clear aperture
+    (needs a diameter).
     """
 
     focal_length: float = Field(gt=0.0, le=1e3)
@@ -52,7 +53,7 @@ class LensSpec(Spec):
             raise ValueError("zernike needs a diameter: the disc on which the coefficients are radians rms")
         if self.focal_length + self.defocus <= 0:
             raise ValueError(
-                f"defocus is {self.defocus:g} m: it would make the focal length {self.focal_length:g} m negative"
+                f"defocus is {self.defocus:g} m: the focal length {self.focal_length:g} m would become negative"
             )
         return self
 
@@ -134,8 +135,9 @@ def thin_lens(
     Arguments as `lens_transmission`.
 
     Raises:
-        SamplingError: the lens turns the phase by more than half a cycle between two samples inside its stop, so that
-            its edge would act as a grating; the message says which pitch, focal length or diameter would do.
+        SamplingError: the lens turns the phase by more than half a cycle between two samples inside its stop,
+            so that its edge would act as a grating; the message says which pitch, focal length or diameter
+            would do.
     """
     check_plane(field)
     shape = (field.shape[-2], field.shape[-1])
@@ -158,10 +160,10 @@ def thin_lens(
 def check_lens_sampling(
     shape: tuple[int, int], *, wavelength: float, pitch: Pitch, focal_length: float, diameter: float | None
 ) -> None:
-    """Raise SamplingError unless the lens's phase changes by at most pi per sample out to its rim along both axes.
+    """Raise SamplingError unless the lens's phase changes by at most pi per sample out to its rim.
 
-    The phase's frequency at radius r is `r / (lambda f)`; it must not exceed `1 / (2 pitch)` (Voelz, Computational
-    Fourier Optics, section 6.4). Without a diameter, r is half the window.
+    The phase's frequency at radius r is `r / (lambda f)`; it must not exceed `1 / (2 pitch)` (Voelz,
+    Computational Fourier Optics, section 6.4). Without a diameter, r is half the window.
     """
     check_wavelength(wavelength)
     pair = as_pair("pitch", pitch)
@@ -170,9 +172,10 @@ def check_lens_sampling(
         limit = wavelength * abs(focal_length) / pair[k]
         if width > limit * (1 + 1e-9):
             raise SamplingError(
-                f"along {name} the lens (f = {focal_length:.4g} m) is {width:.4g} m wide, its phase is sampled only out to "
-                f"{limit:.4g} m. Use a pitch of at most {wavelength * abs(focal_length) / width:.4g} m (now {pair[k]:.4g}), "
-                f"a focal length of at least {width * pair[k] / wavelength:.4g} m, or a diameter of at most {limit:.4g} m."
+                f"along {name} the lens (f = {focal_length:.4g} m) is {width:.4g} m wide, but its phase is sampled "
+                f"only out to {limit:.4g} m. Use a pitch of at most {limit * pair[k] / width:.4g} m (now "
+                f"{pair[k]:.4g}), a focal length of at least {width * pair[k] / wavelength:.4g} m, or a diameter "
+                f"of at most {limit:.4g} m."
             )
 
 
@@ -228,8 +231,8 @@ class Lens(nn.Module):
         """Field (..., ny, nx) behind the lens; same shape and dtype."""
         check_plane(field)
         if field.shape[-2:] != self.factor.shape:
-            raise SpecError(
-                f"field is {tuple(field.shape[-2:])}, this lens was made for {tuple(self.factor.shape)} samples. "
+            raise ShapeError(
+                f"field has {tuple(field.shape[-2:])} samples, this lens was made for {tuple(self.factor.shape)}. "
                 "Pad or crop the field, or make the lens with its shape."
             )
         return field * self.factor

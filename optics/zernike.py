@@ -1,7 +1,8 @@
-"""Zernike polynomials in Noll's order, orthonormal on the unit disc: a coefficient in radians is a wavefront rms.
+"""Zernike polynomials in Noll's order, orthonormal on the unit disc: coefficients are radians rms.
 
-Source: Noll, J. Opt. Soc. Am. 66, 207 (1976), equations 1-3 and table I. Radial part by the recurrence of Jacobi
-polynomials, `R_n^m(rho) = (-1)^k rho^m P_k^(m,0)(1 - 2 rho^2)`, `k = (n - m) / 2`, which is stable at high order.
+Source: Noll, J. Opt. Soc. Am. 66, 207 (1976), equations 1-3 and table I. Radial part by the recurrence of
+Jacobi polynomials, `R_n^m(rho) = (-1)^k rho^m P_k^(m,0)(1 - 2 rho^2)`, `k = (n - m) / 2`, which is stable at
+high order.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def zernike(j: int, rho: Tensor, theta: Tensor) -> Tensor:
         theta: angle from +x towards +y, radians, same shape.
 
     Returns:
-        Same shape; `Z_2 = 2 rho cos(theta)` grows towards +x, `Z_3 = 2 rho sin(theta)` towards +y. Not cut at rho = 1.
+        Same shape; `Z_2 = 2 rho cos(theta)` grows towards +x, `Z_3 = 2 rho sin(theta)` towards +y. Not cut at
+        rho = 1.
     """
     n, m = noll_to_nm(j)
     order = abs(m)
@@ -81,8 +83,8 @@ def zernike_phase(
 ) -> Tensor:
     """Phase of a sum of Zernike polynomials on a disc; (ny, nx) float64, radians.
 
-    The polynomials go on over the samples that the disc's edge crosses, so that an anti-aliased stop meets the right
-    phase there; further out the phase is 0.
+    The polynomials go on over the samples that the disc's edge crosses, so that an anti-aliased stop meets
+    the right phase there; further out the phase is 0.
 
     Args:
         coefficients: Noll index -> radians rms over the disc; scalar tensors are differentiated through.
