@@ -42,7 +42,7 @@ def as_pair(name: str, value: Pitch) -> Point:
 
 
 def check_plane(field: Tensor, *, name: str = "field") -> None:
-    """Raise ShapeError unless `field` is floating point or complex, (..., ny, nx), with at least one sample."""
+    """Raise ShapeError unless `field` is floating point or complex, (..., ny, nx), and has samples."""
     if field.ndim < 2 or 0 in field.shape[-2:]:
         raise ShapeError(
             f"{name} has shape {tuple(field.shape)}, expected (..., ny, nx). Batch first, then y, then x."
@@ -54,7 +54,7 @@ def check_plane(field: Tensor, *, name: str = "field") -> None:
 
 
 def fft2c(field: Tensor) -> Tensor:
-    """Centred unitary transform of (..., ny, nx), sign -1 in the exponent; origin at `n // 2` on both sides."""
+    """Centred unitary transform of (..., ny, nx), exponent sign -1; origin at `n // 2` on both sides."""
     check_plane(field)
     spectrum = torch.fft.fft2(torch.fft.ifftshift(field, dim=_PLANE), norm="ortho")
     return torch.fft.fftshift(spectrum, dim=_PLANE)

@@ -53,7 +53,7 @@ class LensSpec(Spec):
             raise ValueError("zernike needs a diameter: the disc on which the coefficients are radians rms")
         if self.focal_length + self.defocus <= 0:
             raise ValueError(
-                f"defocus is {self.defocus:g} m: the focal length {self.focal_length:g} m would become negative"
+                f"defocus is {self.defocus:g} m: the focal length of {self.focal_length:g} m turns negative"
             )
         return self
 
@@ -172,10 +172,10 @@ def check_lens_sampling(
         limit = wavelength * abs(focal_length) / pair[k]
         if width > limit * (1 + 1e-9):
             raise SamplingError(
-                f"along {name} the lens (f = {focal_length:.4g} m) is {width:.4g} m wide, but its phase is sampled "
-                f"only out to {limit:.4g} m. Use a pitch of at most {limit * pair[k] / width:.4g} m (now "
-                f"{pair[k]:.4g}), a focal length of at least {width * pair[k] / wavelength:.4g} m, or a diameter "
-                f"of at most {limit:.4g} m."
+                f"along {name} the lens (f = {focal_length:.4g} m) is {width:.4g} m wide, but its phase is "
+                f"sampled only out to {limit:.4g} m. Use a pitch of at most {limit * pair[k] / width:.4g} m "
+                f"(now {pair[k]:.4g}), a focal length of at least {width * pair[k] / wavelength:.4g} m, or a "
+                f"diameter of at most {limit:.4g} m."
             )
 
 
@@ -232,7 +232,7 @@ class Lens(nn.Module):
         check_plane(field)
         if field.shape[-2:] != self.factor.shape:
             raise ShapeError(
-                f"field has {tuple(field.shape[-2:])} samples, this lens was made for {tuple(self.factor.shape)}. "
+                f"field has {tuple(field.shape[-2:])} samples, this lens {tuple(self.factor.shape)}. "
                 "Pad or crop the field, or make the lens with its shape."
             )
         return field * self.factor
