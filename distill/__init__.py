@@ -1,1 +1,8 @@
-"""Knowledge distillation of linear optical networks: data, losses, training, evaluation, export, verification, the CLI."""
+"""Knowledge distillation of linear optical networks: data, training, evaluation, export, proof, CLI."""
+
+import optics
+
+if not hasattr(optics, "siblings"):
+    raise ImportError(
+        f"distill belongs to spectral-cascade and needs its optics, but Python found {optics} first."
+    )

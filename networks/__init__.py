@@ -1,4 +1,11 @@
-"""Linear optical networks: the cascade, its read-outs and electronic back ends, and their nonlinear teachers."""
+"""Linear optical networks: the cascade, its read-outs and electronic back ends; nonlinear teachers."""
+
+import optics
+
+if not hasattr(optics, "siblings"):
+    raise ImportError(
+        f"networks belongs to spectral-cascade and needs its optics, but Python found {optics} first."
+    )
 
 from networks.backend import Backend
 from networks.cascade import Cascade

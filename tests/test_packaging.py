@@ -1,0 +1,119 @@
+"""What the wheel holds, where its packages lie, and what happens beside a foreign package of their names."""
+
+from __future__ import annotations
+
+import email
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("optics", "networks", "calibration", "distill")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of the checkout, built without an index."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    (path,) = WheelBuilder(str(ROOT)).build(
+        directory=str(tmp_path_factory.mktemp("dist")), versions=["standard"]
+    )
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_top_level_is_the_four_packages_and_the_metadata(wheel):
+    top = {name.split("/")[0] for name in wheel.namelist()}
+    assert top == {*PACKAGES, "spectral_cascade-0.1.0.dist-info"}
+
+
+def test_every_source_and_data_file_is_inside(wheel):
+    on_disk = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert on_disk == {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert any(name.startswith("optics/devices/") and name.endswith(".toml") for name in on_disk)
+    assert any(name.startswith("optics/benches/") and name.endswith(".toml") for name in on_disk)
+    assert any(name.startswith("distill/assets/") for name in on_disk)
+
+
+def test_metadata_has_licence_command_and_python_range(wheel):
+    (info,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+    metadata = email.message_from_bytes(wheel.read(f"{info}/METADATA"))
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert b"Version 2.0, January 2004" in wheel.read(f"{info}/licenses/LICENSE")
+    assert b"sclc = distill.cli:main" in wheel.read(f"{info}/entry_points.txt")
+
+
+def run(statement: str, path: Path, *more: Path) -> subprocess.CompletedProcess[str]:
+    """A fresh Python with `path` before everything else, then `more`."""
+    code = f"import sys; sys.path[:0] = {[str(p) for p in (path, *more)]!r}; {statement}"
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=path, timeout=120, check=False
+    )
+
+
+def test_installed_packages_share_one_folder_and_one_owner(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    result = run(
+        "from importlib import import_module, metadata;"
+        f"names = {PACKAGES!r};"
+        "print({import_module(n).__file__.rsplit('/', 2)[0] for n in names});"
+        "print({o for n in names for o in metadata.packages_distributions()[n]})",
+        tmp_path,
+    )
+    assert result.stdout.splitlines() == [repr({str(tmp_path)}), "{'spectral-cascade'}"], result.stderr
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """Make a package that is not ours, first on the path."""
+
+    def make(name: str, inside: str = "__init__.py") -> Path:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / inside).write_text("VERSION = 1\n")
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["networks", "calibration", "distill"])
+def test_optics_refuses_a_foreign_sibling_and_says_where_it_lies(foreign, name):
+    result = run("import optics", foreign(name), ROOT)
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert last.startswith(f"ImportError: the package {name!r} at ")
+    assert str(Path(name) / "__init__.py") in last
+    assert "not the one of spectral-cascade" in last
+
+
+@pytest.mark.parametrize("name", ["networks", "calibration", "distill"])
+def test_siblings_refuse_a_foreign_optics(foreign, name):
+    path = foreign("optics")
+    result = run(f"import {name}", path, ROOT)
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert last.startswith(f"ImportError: {name} belongs to spectral-cascade")
+    assert str(path / "optics") in last
+
+
+def test_optics_refuses_a_foreign_file_written_over_ours(tmp_path):
+    for name in ("optics", "networks"):
+        (tmp_path / name).mkdir()
+    for name in ("__init__.py", "siblings.py"):
+        (tmp_path / "optics" / name).write_text((ROOT / "optics" / name).read_text())
+    (tmp_path / "networks" / "__init__.py").write_text("VERSION = 1\n")
+    result = run("import optics", tmp_path)
+    assert "the package 'networks' at " in result.stderr.splitlines()[-1]
+
+
+def test_a_folder_without_init_is_no_package(foreign):
+    assert run("import optics, networks", foreign("networks", "notes.txt"), ROOT).returncode == 0
