@@ -19,7 +19,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from optics.checks import OpticsError, SpecError, check_shape
-from optics.pixels import pixel_weights as pixel_weights
 from optics.spec import Spec, flaw
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
