@@ -1,0 +1,151 @@
+"""The response of a modulator: which phase (or amplitude) a level really gives, and which level to send for a phase.
+
+A level `k` of `2**b` is the drive `v = k / 2**b` (phase) or `v = k / (2**b - 1)` (amplitude). A phase device answers
+
+    phase(v) = section(y, x) * range * v**gamma        or        section(y, x) * lut[k]
+
+and nominally `2 pi v`. `range` below `2 pi` leaves a gap of phases that cannot be shown, above it the levels wrap.
+Sub-sections (8 x 8 of them, say) are given by their centres' factors and interpolated bilinearly over the panel.
+Sources: Xun & Cohn, Applied Optics 43, 6400 (2004) for a response that differs over the panel; the sinc law of a blaze
+whose range is not `2 pi`: Goodman, Introduction to Fourier Optics, 3rd ed., section 8.8.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from pydantic import field_validator
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from optics.spec import Spec, flaw
+
+TWO_PI = 2 * math.pi
+
+
+class ResponseSpec(Spec):
+    """What the panel does with a level. The defaults are the nominal response.
+
+    range: phase at full drive, radians. gamma: exponent of the drive. lut: one value per level (radians for a phase
+    device, amplitude for an amplitude device), in place of range and gamma. sections: factors of the phase in
+    equal sub-sections of the panel, rows of columns, (y, x).
+    """
+
+    range: float = flaw(TWO_PI, gt=0.0, le=8 * math.pi)
+    gamma: float = flaw(1.0, gt=0.05, le=20.0)
+    lut: tuple[float, ...] | None = flaw(None)
+    sections: tuple[tuple[float, ...], ...] | None = flaw(None)
+
+    @field_validator("lut")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is None:
+            return None
+        if len(value) < 2 or any(b < a for a, b in zip(value, value[1:], strict=False)):
+            raise ValueError("lut must hold one value per level, at least 2, never falling from level to level")
+        return value
+
+    @field_validator("sections")
+    @classmethod
+    def _rectangle(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        if not value or not value[0] or any(len(row) != len(value[0]) for row in value):
+            raise ValueError("sections must be rows of equal length, one factor per sub-section")
+        if not all(0.05 <= factor <= 20.0 for row in value for factor in row):
+            raise ValueError("sections are factors of the phase, expected between 0.05 and 20")
+        return value
+
+    def value(self, drive: Tensor) -> Tensor:
+        """Phase (radians) of a drive in [0, 1], before the sub-sections' factors; not for a LUT. Same shape out."""
+        return self.range * (drive if self.gamma == 1.0 else drive**self.gamma)
+
+    def table(self, bits: int) -> Tensor:
+        """Phase of each of `2**bits` levels, radians, before the sub-sections' factors; (2**bits,) float64."""
+        if self.lut is not None:
+            return torch.tensor(self.lut, dtype=torch.float64)
+        return self.value(torch.arange(2**bits, dtype=torch.float64) / 2**bits)
+
+    def amplitudes(self, bits: int) -> Tensor:
+        """Amplitude of each of `2**bits` levels of an amplitude device: `v**gamma` or the LUT; (2**bits,) float64."""
+        if self.lut is not None:
+            return torch.tensor(self.lut, dtype=torch.float64)
+        return (torch.arange(2**bits, dtype=torch.float64) / (2**bits - 1)) ** self.gamma
+
+    def section_map(self, shape: tuple[int, int]) -> Tensor | None:
+        """Factors of the phase on a panel of `shape` (y, x), bilinear between centres; float64, or None if uniform."""
+        if self.sections is None:
+            return None
+        coarse = torch.tensor(self.sections, dtype=torch.float64)
+        return torch.nn.functional.interpolate(
+            coarse[None, None], size=shape, mode="bilinear", align_corners=False
+        )[0, 0]
+
+
+def nearest_level(phase: Tensor, table: Tensor, factor: Tensor | None = None) -> Tensor:
+    """Level whose phase is nearest on the circle.
+
+    Args:
+        phase: radians, (..., y, x), any real values.
+        table: phase of each level, radians, never falling, (levels,).
+        factor: (y, x) factor of the table at each pixel, or None for 1.
+
+    Returns:
+        int32 levels, same shape as `phase`.
+    """
+    table = table.to(phase.dtype)
+    scale: Tensor | float = 1.0 if factor is None else factor.to(phase.dtype)
+    lowest = table[0] * scale
+    wrapped = torch.remainder(phase - lowest, TWO_PI) + lowest
+    boundaries = (table[1:] + table[:-1]) / 2
+    level = torch.bucketize((wrapped / scale).contiguous(), boundaries, out_int32=True)
+    top = table[-1] * scale
+    past = (wrapped > top) & (lowest + TWO_PI - wrapped < wrapped - top)
+    return torch.where(past, torch.zeros_like(level), level)
+
+
+def nominal_level(phase: Tensor, bits: int) -> Tensor:
+    """`round(phase 2**bits / 2 pi)` modulo `2**bits`: the level of the nominal response; int32, same shape."""
+    return torch.round(phase * (2**bits / TWO_PI)).to(torch.int32) & (2**bits - 1)
+
+
+def nearest_amplitude(target: Tensor, table: Tensor) -> Tensor:
+    """Level whose amplitude is nearest to `target` (..., y, x) in [0, 1]; table (levels,) never falling; int32."""
+    boundaries = ((table[1:] + table[:-1]) / 2).to(target.dtype)
+    return torch.bucketize(target.contiguous(), boundaries, out_int32=True)
+
+
+def slopes(actual: Tensor, believed: Tensor) -> Tensor | None:
+    """How fast the shown value grows with the wanted one at each level; None where that is 1 for all of them."""
+    rise = torch.gradient(actual)[0] / torch.gradient(believed)[0].clamp(min=1e-9)
+    rise = rise.clamp(0.0, 10.0)
+    return None if torch.allclose(rise, torch.ones_like(rise), rtol=0, atol=1e-12) else rise
+
+
+class StraightThrough(torch.autograd.Function):
+    """Show the value of a level; let the gradient through as if the response were continuous.
+
+    `apply(target, level, table, slope)`: target real (..., y, x), level int32 of the same shape, table (levels,) in
+    target's dtype, slope (levels,) or None. Returns `table[level]`; the gradient of target is `slope[level]` times
+    the gradient of the result. Source: Bengio et al., arXiv 1308.3432.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, target: Tensor, level: Tensor, table: Tensor, slope: Tensor | None) -> Tensor:
+        ctx.save_for_backward(*(() if slope is None else (level, slope)))
+        return look_up(table, level)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        if ctx.saved_tensors:
+            level, slope = ctx.saved_tensors
+            grad = grad * look_up(slope, level)
+        return grad, None, None, None
+
+
+def look_up(table: Tensor, level: Tensor) -> Tensor:
+    """`table[level]` for an integer tensor of any shape."""
+    return torch.index_select(table, 0, level.reshape(-1)).reshape(level.shape)
