@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from networks.operations import multiply_accumulates
 from networks.random import drawn
-from optics.checks import check_shape
+from optics.checks import OpticsError, check_shape
 
 
 class SquareRoot(nn.Module):
@@ -61,6 +62,7 @@ class Backend(nn.Module):
         maps, by, bx = features
         self.features = (maps, by, bx)
         self.classes = classes
+        self.hidden = tuple(hidden)
         self.root = SquareRoot(epsilon) if square_root else nn.Identity()
         self.norm = nn.BatchNorm1d(maps * by * bx)
         self.mix = drawn(lambda: nn.Conv2d(maps, mix, 1), generator) if mix is not None else None
@@ -69,6 +71,18 @@ class Backend(nn.Module):
         for a, b in pairwise(widths):
             steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
         self.classifier = nn.Sequential(*steps[:-1])
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build it again (its values aside), as JSON can hold it."""
+        return {
+            "kind": "classifier",
+            "features": list(self.features),
+            "classes": self.classes,
+            "hidden": list(self.hidden),
+            "square_root": isinstance(self.root, SquareRoot),
+            "epsilon": self.root.epsilon if isinstance(self.root, SquareRoot) else 1e-4,
+            "mix": None if self.mix is None else self.mix.out_channels,
+        }
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes)."""
@@ -86,3 +100,18 @@ class Backend(nn.Module):
     def operations(self) -> int:
         """Multiply-accumulates per image."""
         return multiply_accumulates(self, (1, *self.features))
+
+
+def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> Backend:
+    """The back end that `config()` described; its values are drawn anew, load the state to restore them.
+
+    Raises:
+        OpticsError: no such kind of back end.
+    """
+    options = dict(config)
+    kind = options.pop("kind", "classifier")
+    if kind != "classifier":
+        raise OpticsError(f"no back end is of kind {kind!r}; choose classifier.")
+    maps, by, bx = options.pop("features")
+    classes = options.pop("classes")
+    return Backend((maps, by, bx), classes, **options, generator=generator or torch.Generator())

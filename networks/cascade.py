@@ -7,7 +7,8 @@ reach every layer. `layer_by_layer` is the slow form, kept to prove the fast one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from torch.nn import functional as F
 from networks.spectral import Boundary, SpectralConv2d, convolve, mask_of_taps
 from optics.checks import ShapeError, check_shape
 from optics.conventions import complex_dtype
+
+T = TypeVar("T")
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
@@ -27,13 +30,23 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     return convolve(first.transpose(0, 1), second, grow=True).transpose(0, 1)
 
 
+def per_layer(value: T | Sequence[T], layers: int, name: str) -> list[T]:
+    """`value` for each of `layers` layers: repeated if it is one, checked if it is a list."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value] * layers  # type: ignore[list-item]
+    if len(value) != layers:
+        raise ShapeError(f"{name} has {len(value)} values for {layers} layers; give one, or one per layer.")
+    return list(value)
+
+
 class Cascade(nn.Module):
     """Spectral convolutions in a row with nothing nonlinear between them, applied as one.
 
     Args:
         channels: channels before, between and after the layers: `(1, 16, 32, 16)` is three layers, 16 masks.
-        kernel_size: taps per side of every layer, odd; collapsed kernels have `1 + layers * (kernel_size - 1)`.
-        parameterisation: "complex" or "real" small kernels.
+        kernel_size: taps per side, odd: one number, or one per layer; a collapsed kernel has
+            `1 + sum(kernel_size - 1)` taps per side.
+        parameterisation: "complex" or "real" small kernels; one name, or one per layer.
         boundary: "zero": the scene lies in darkness and light that spills over an inner border is kept;
             "circular": the periodic model of a discrete 4f system.
         generator: draws the first kernels.
@@ -42,9 +55,9 @@ class Cascade(nn.Module):
     def __init__(
         self,
         channels: Sequence[int] = (1, 16, 32, 16),
-        kernel_size: int = 3,
+        kernel_size: int | Sequence[int] = 3,
         *,
-        parameterisation: str = "complex",
+        parameterisation: str | Sequence[str] = "complex",
         boundary: Boundary = "zero",
         generator: torch.Generator,
     ) -> None:
@@ -55,16 +68,11 @@ class Cascade(nn.Module):
             )
         self.channels = tuple(int(c) for c in channels)
         self.boundary: Boundary = boundary
+        sizes = per_layer(kernel_size, len(channels) - 1, "kernel_size")
+        kinds = per_layer(parameterisation, len(channels) - 1, "parameterisation")
         self.layers = nn.ModuleList(
-            SpectralConv2d(
-                before,
-                after,
-                kernel_size,
-                parameterisation=parameterisation,
-                boundary=boundary,
-                generator=generator,
-            )
-            for before, after in zip(self.channels[:-1], self.channels[1:], strict=True)
+            SpectralConv2d(before, after, size, parameterisation=kind, boundary=boundary, generator=generator)
+            for before, after, size, kind in zip(channels[:-1], channels[1:], sizes, kinds, strict=True)
         )
 
     @classmethod
@@ -74,6 +82,25 @@ class Cascade(nn.Module):
         with torch.no_grad():
             cascade._layer(0).weight.copy_(torch.eye(channels)[:, :, None, None])
         return cascade.requires_grad_(False)
+
+    def config(self) -> dict[str, Any]:
+        """Everything `from_config` needs to build this cascade again (its values aside), as JSON can hold it."""
+        layers = [self._layer(i) for i in range(len(self.layers))]
+        return {
+            "channels": list(self.channels),
+            "kernel_size": [layer.kernel_size for layer in layers],
+            "parameterisation": [layer.parameterisation for layer in layers],
+            "boundary": self.boundary,
+            "trainable": any(p.requires_grad for p in self.parameters()),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> Cascade:
+        """A cascade like the one `config()` described; its values are drawn anew, load the state to restore them."""
+        options = dict(config)
+        trainable = options.pop("trainable", True)
+        cascade = cls(**options, generator=generator or torch.Generator())
+        return cascade.requires_grad_(trainable)
 
     def _layer(self, index: int) -> SpectralConv2d:
         layer = self.layers[index]

@@ -10,7 +10,8 @@ Each has `frames` (what the camera records, binned), `combine` (what the electro
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -94,6 +95,15 @@ class Readout(nn.Module):
         """Camera frames that `out_channels` output channels need."""
         return out_channels
 
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {}
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build it again, as JSON can hold it."""
+        bins = None if self.camera.bins is None else list(self.camera.bins)
+        return {"name": self.name, "bins": bins, **self.options()}
+
     def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
         """Images (B, in, y, x) through the cascade to features (B, features, by, bx)."""
         return self.combine(self.frames(cascade, x))
@@ -116,6 +126,10 @@ class Intensity(Readout):
         if channel_sum not in ("coherent", "incoherent"):
             raise OpticsError(f"channel_sum is {channel_sum!r}; choose coherent or incoherent.")
         self.channel_sum: ChannelSum = channel_sum
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"channel_sum": self.channel_sum}
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, out, by, bx) intensities."""
@@ -143,6 +157,10 @@ class Homodyne(Readout):
         if not reference > 0:
             raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
         self.reference = float(reference)
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"reference": self.reference}
 
     def features(self, out_channels: int) -> int:
         """Real and imaginary part of each output channel."""
@@ -187,6 +205,10 @@ class Incoherent(Readout):
     def __init__(self, bins: tuple[int, int] | None = None, *, signed: bool = True) -> None:
         super().__init__(bins)
         self.signed = signed
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"signed": self.signed}
 
     def frame_count(self, out_channels: int) -> int:
         """Two exposures per output channel when signed."""
@@ -234,3 +256,10 @@ def create(name: str, bins: tuple[int, int] | None = None, **options: object) ->
     if name not in kinds:
         raise OpticsError(f"no read-out is called {name!r}; choose one of {', '.join(names())}.")
     return kinds[name](bins, **options)  # type: ignore[arg-type]
+
+
+def from_config(config: Mapping[str, Any]) -> Readout:
+    """The read-out that `Readout.config()` described."""
+    options = dict(config)
+    bins = options.pop("bins", None)
+    return create(options.pop("name"), None if bins is None else (int(bins[0]), int(bins[1])), **options)

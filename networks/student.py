@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from networks import backend as backends
 from networks import readout as readouts
 from networks.backend import Backend
 from networks.cascade import Cascade
 from networks.operations import multiply_accumulates
 from networks.readout import Readout, bin_area
 from networks.spectral import Boundary
+from optics.checks import OpticsError
+
+if TYPE_CHECKING:
+    from networks.onbench import OnBench
+    from optics.bench import BenchSpec
 
 
 class Student(nn.Module):
@@ -24,13 +30,25 @@ class Student(nn.Module):
         cascade: the optical part.
         readout: what the camera records of its field.
         backend: features to logits (or to a mask, or to an embedding).
+        image_shape: (ny, nx) of the images, where known.
+        kind: "student", or the control it is: "random_masks", "no_mask".
     """
 
-    def __init__(self, cascade: Cascade, readout: Readout, backend: nn.Module) -> None:
+    def __init__(
+        self,
+        cascade: Cascade,
+        readout: Readout,
+        backend: nn.Module,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        kind: str = "student",
+    ) -> None:
         super().__init__()
         self.cascade = cascade
         self.readout = readout
         self.backend = backend
+        self.image_shape = image_shape
+        self.kind = kind
 
     @classmethod
     def build(
@@ -54,13 +72,15 @@ class Student(nn.Module):
             channels, kernel_size, parameterisation=parameterisation, boundary=boundary, generator=generator
         )
         eye = readouts.create(readout, bins, **readout_options)
-        return cls(cascade, eye, _backend(cascade, eye, image_shape, classes, hidden, mix, generator))
+        backend = _backend(cascade, eye, image_shape, classes, hidden, mix, generator)
+        return cls(cascade, eye, backend, image_shape=image_shape)
 
     @classmethod
     def random_masks(cls, channels: Sequence[int] = (1, 16, 32, 16), **options: Any) -> Student:
         """Control: the same student with its optics frozen at their random first values. Arguments as in `build`."""
         student = cls.build(channels, **options)
         student.cascade.requires_grad_(False)
+        student.kind = "random_masks"
         return student
 
     @classmethod
@@ -85,7 +105,51 @@ class Student(nn.Module):
         chosen = {k: options[k] for k in ("channel_sum", "reference", "signed") if k in options}
         eye = readouts.create(readout, None, **chosen)
         eye.camera.bins = matched_bins(image_shape, bins or image_shape, channels[-1] / channels[0])
-        return cls(cascade, eye, _backend(cascade, eye, image_shape, classes, hidden, None, generator))
+        backend = _backend(cascade, eye, image_shape, classes, hidden, None, generator)
+        return cls(cascade, eye, backend, image_shape=image_shape, kind="no_mask")
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build this student again (its values aside), as JSON can hold it.
+
+        Raises:
+            OpticsError: the back end is a module of the user's own, which no configuration describes.
+        """
+        describe = getattr(self.backend, "config", None)
+        if describe is None:
+            raise OpticsError(
+                f"a {type(self.backend).__name__} cannot be described by a configuration; use one of "
+                "networks.backend, or keep the code that builds it."
+            )
+        return {
+            "kind": self.kind,
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
+            "cascade": self.cascade.config(),
+            "readout": self.readout.config(),
+            "backend": describe(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Student:
+        """A student like the one `config()` described; load its state to restore the values."""
+        shape = config.get("image_shape")
+        return cls(
+            Cascade.from_config(config["cascade"]),
+            readouts.from_config(config["readout"]),
+            backends.from_config(config["backend"]),
+            image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
+            kind=config.get("kind", "student"),
+        )
+
+    def on(self, bench: BenchSpec, **options: Any) -> OnBench:
+        """The same network with its optical part on `bench`.
+
+        See `networks.onbench.OnBench` for the options; `image_shape` is this student's own where it knows it.
+        """
+        from networks.onbench import OnBench
+
+        if self.image_shape is not None:
+            options.setdefault("image_shape", self.image_shape)
+        return OnBench(self.cascade, self.readout, self.backend, bench, **options)
 
     def field(self, x: Tensor) -> Tensor:
         """The complex field before the camera: (B, out, y, x)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -37,6 +39,20 @@ def test_controls():
     torch.testing.assert_close(frozen.cascade.kernels(), student.cascade.kernels())
     torch.testing.assert_close(lens.features(x), bin_area(x**2, (16, 16)))
     assert student.operations(x) == lens.operations(x) == raw.operations() == 2560
+
+
+@pytest.mark.parametrize("kind", ["build", "random_masks", "no_mask"])
+@pytest.mark.parametrize("readout", ["intensity", "homodyne", "incoherent"])
+def test_a_student_is_built_again_from_its_configuration(kind, readout):
+    make = getattr(Student, kind)
+    options = {"hidden": (7,), "readout": readout, "bins": (3, 2), "generator": generator()}
+    student = make((2, 3, 4), image_shape=(12, 10), classes=5, **options).eval()
+    again = Student.from_config(json.loads(json.dumps(student.config())))
+    assert again.config() == student.config()
+    again.load_state_dict(student.state_dict())
+    x = torch.rand(3, 2, 12, 10, generator=generator(1))
+    torch.testing.assert_close(again.eval()(x), student(x), rtol=0, atol=0)
+    assert [p.requires_grad for p in again.parameters()] == [p.requires_grad for p in student.parameters()]
 
 
 def test_square_root_makes_shot_noise_uniform():
