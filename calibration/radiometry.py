@@ -179,8 +179,8 @@ def measure_radiometry(
     fitted = mean - dark.mean < LINEAR_SHARE * (top - dark.mean)
     if int(fitted.sum()) < 2 or top <= dark.mean:
         raise OpticsError(
-            f"radiometry: the camera reads {dark.mean:.4g} counts in the dark, at most {top:.4g} in the light, with "
-            f"{int(fitted.sum())} levels below saturation; it needs two or more. Use lower levels."
+            f"radiometry: the camera reads {dark.mean:.4g} counts in the dark, {top:.4g} at most; "
+            f"{int(fitted.sum())} levels lie below saturation, two are needed. Use lower ones."
         )
     slope, slope_error, start, start_error = _line(light[fitted], mean[fitted], mean_error[fitted])
     transfer, transfer_error, floor, floor_error = _line(
