@@ -14,9 +14,10 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from optics.aperture import circular_aperture
-from optics.checks import SamplingError, ShapeError, SpecError, check_range
+from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import axis, cis, complex_dtype
 from optics.fourier import Pitch, Point, as_pair, check_plane
+from optics.sampling import check_lens_sampling, check_wavelength
 from optics.spec import Spec, flaw
 from optics.zernike import zernike_phase
 
@@ -155,33 +156,6 @@ def thin_lens(
         transmission=transmission,
     )
     return field * factor.to(device=field.device, dtype=complex_dtype(field.dtype))
-
-
-def check_lens_sampling(
-    shape: tuple[int, int], *, wavelength: float, pitch: Pitch, focal_length: float, diameter: float | None
-) -> None:
-    """Raise SamplingError unless the lens's phase changes by at most pi per sample out to its rim.
-
-    The phase's frequency at radius r is `r / (lambda f)`; it must not exceed `1 / (2 pitch)` (Voelz,
-    Computational Fourier Optics, section 6.4). Without a diameter, r is half the window.
-    """
-    check_wavelength(wavelength)
-    pair = as_pair("pitch", pitch)
-    for k, name in enumerate("yx"):
-        width = shape[k] * pair[k] if diameter is None else min(diameter, shape[k] * pair[k])
-        limit = wavelength * abs(focal_length) / pair[k]
-        if width > limit * (1 + 1e-9):
-            raise SamplingError(
-                f"along {name} the lens (f = {focal_length:.4g} m) is {width:.4g} m wide, but its phase is "
-                f"sampled only out to {limit:.4g} m. Use a pitch of at most {limit * pair[k] / width:.4g} m "
-                f"(now {pair[k]:.4g}), a focal length of at least {width * pair[k] / wavelength:.4g} m, or a "
-                f"diameter of at most {limit:.4g} m."
-            )
-
-
-def check_wavelength(wavelength: float) -> None:
-    """Raise SpecError unless the wavelength is one of light, 10 nm to 1 mm."""
-    check_range("wavelength", wavelength, 1e-8, 1e-3, fix="Pass metres: 532 nm is 532e-9.")
 
 
 class Lens(nn.Module):
