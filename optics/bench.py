@@ -1,4 +1,4 @@
-"""A bench as its owner writes it: light, input display, lens 1, Fourier-plane stop, SLM, lens 2, camera, alignment.
+"""A bench as its owner writes it: light, display, lens 1, Fourier-plane stop, SLM, lens 2, camera, alignment.
 
 One frozen description for ideal and realistic optics: every key that is absent is ideal. `optics.toml.load_bench`
 reads it from a TOML file; `bench.ideal()` is the same geometry with every flaw switched off.
@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from optics.camera import CameraSpec
-from optics.checks import SpecError
 from optics.encoding import EncodingSpec
 from optics.lens import LensSpec
 from optics.light import LightSpec
@@ -50,11 +49,12 @@ class StopSpec(Spec):
 class AlignmentSpec(Spec):
     """Where the elements really are, relative to where they should be. Lengths in metres, angles in radians.
 
-    mask_shift: (y, x) displacement of the SLM in its plane. mask_rotation: about the optical axis, positive from
-    +x towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial, camera_axial:
-    displacement of the display and the camera from their focal planes, along the direction of the light.
-    camera_shift: (y, x) displacement of the camera on the reported (upright) axes. magnification: of the camera
-    image relative to `f2 / f1`.
+    mask_shift: (y, x) displacement of the SLM in its plane. mask_rotation: about the optical axis, positive
+        from
+    +x towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial,
+    camera_axial: displacement of the display and the camera from their focal planes, along the direction of
+    the light. camera_shift: (y, x) displacement of the camera on the reported (upright) axes. magnification:
+    of the camera image relative to `f2 / f1`.
     """
 
     mask_shift: Point = flaw((0.0, 0.0))
@@ -86,9 +86,21 @@ class BenchSpec(Spec):
         return self.light.wavelength * self.lens1.focal_length
 
     @property
+    def true_scale(self) -> float:
+        """`lambda f1` with the focal length that lens 1 really has, square metres."""
+        return self.light.wavelength * (self.lens1.focal_length + self.lens1.defocus)
+
+    @property
     def magnification(self) -> float:
         """`f2 / f1`: size of the camera image relative to the input, on the reported upright axes."""
         return self.lens2.focal_length / self.lens1.focal_length
+
+    @property
+    def distortion(self) -> float:
+        """True size of the camera image over its nominal size: focal-length errors and the alignment's own."""
+        f1, f2 = self.lens1, self.lens2
+        longer = (1 + f2.defocus / f2.focal_length) / (1 + f1.defocus / f1.focal_length)
+        return self.alignment.magnification * longer
 
     @property
     def band(self) -> float:
@@ -97,23 +109,12 @@ class BenchSpec(Spec):
 
     @property
     def image_offset(self) -> Point:
-        """Where the wanted order lands, (y, x) metres in input units on the reported axes: `carrier lambda f1 / pitch`."""
-        if self.slm.modulation == "complex":
-            return (0.0, 0.0)
-        cy, cx = self.encoding.carrier
-        return (cy * self.scale / self.slm.pitch, cx * self.scale / self.slm.pitch)
+        """Where the wanted order lands, (y, x) metres in input units on the reported, upright axes.
 
-    def check_camera(self, height: float, width: float) -> None:
-        """Raise SpecError unless an image of `height` x `width` metres (on the camera) lies on the sensor."""
-        for name, offset, size, n in zip(
-            ("y", "x"), self.image_offset, (height, width), self.camera.shape, strict=True
-        ):
-            edge = abs(offset * self.magnification) + size / 2
-            half = n * self.camera.pitch / 2
-            if edge > half:
-                raise SpecError(
-                    f"bench {self.name!r}: along {name} the image of the mask's carrier ends {edge * 1e3:.3g} mm from "
-                    f"the axis, the camera at {half * 1e3:.3g} mm. Use a carrier below "
-                    f"{max(0.0, (half - size / 2)) / (self.magnification * self.scale / self.slm.pitch):.3g} "
-                    "cycles per SLM pixel, a larger sensor, or a shorter lens 2."
-                )
+        `-carrier lambda f1 / pitch`: a phase that rises along +y deflects the light to +y, and the reported axes are
+        flipped. Only a phase-only device is driven with a carrier; the others put the image on the axis.
+        """
+        if self.slm.modulation != "phase":
+            return (0.0, 0.0)
+        cy, cx = self.encoding.offset
+        return (-cy * self.scale / self.slm.pitch, -cx * self.scale / self.slm.pitch)

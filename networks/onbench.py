@@ -1,0 +1,333 @@
+"""A trained network on a bench: the same read-out and back end, its optical part made of `optics` modules.
+
+The cascade is realised *collapsed*: one mask and one exposure per camera frame. A multi-channel image whose
+channels add coherently is shown with its channels side by side on the display, and each mask brings them to
+the same place; channels that add as intensities are shown one after another. Every mask is divided by its
+largest modulus, because a modulator cannot amplify; the electronics multiplies the readings back by
+`scales**2`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from networks.cascade import Cascade
+from networks.readout import Homodyne, Intensity, Readout
+from optics.bench import BenchSpec
+from optics.camera import CameraSpec
+from optics.checks import OpticsError, ShapeError, SpecError, check_shape
+from optics.conventions import abs2, complex_dtype
+from optics.encoding import encode
+from optics.fourf import FourF
+from optics.fourier import dft_matrix
+from optics.pupil import pixel_transform
+from optics.recorder import Recorder
+from optics.response import ResponseSpec
+from optics.slm import SLM
+
+_CHUNK = 2**25  # field samples that are held at once when no gradient is needed
+
+
+class OnBench(nn.Module):
+    """A network's optics on `bench`, collapsed, by the PSF path; its electronics unchanged.
+
+    Args:
+        cascade: the optical part; None when the masks are given as levels (see `from_levels`).
+        readout: intensity or homodyne.
+        backend: features to logits.
+        bench: what the bench is; ideal and realistic by the same code.
+        image_shape: (H, W) of one channel of the images.
+        compensate: pre-emphasise the masks by the inverse of the display pixel's transform, so that the field
+            at the pixel centres is the digital convolution's.
+        oversampling: see `optics.fourf.FourF`.
+        believed_response: phase response that the SLM driver assumes (None: linear, `2 pi k / 2**bits`).
+        believed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
+
+    Attributes:
+        gain: amplitude of the wanted order relative to the mask, by the data sheets (fill factor,
+            reflectivity, lens transmission, pixel envelope); the electronics divides by its square.
+        frame_count: camera frames per image.
+
+    Raises:
+        SpecError: the read-out or the cascade does not fit the bench.
+    """
+
+    def __init__(
+        self,
+        cascade: Cascade | None,
+        readout: Readout,
+        backend: nn.Module,
+        bench: BenchSpec,
+        *,
+        image_shape: tuple[int, int],
+        in_channels: int | None = None,
+        compensate: bool = True,
+        oversampling: int | None = None,
+        believed_response: ResponseSpec | None = None,
+        believed_camera: CameraSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.cascade, self.readout, self.backend, self.bench = cascade, readout, backend, bench
+        self.image_shape = image_shape
+        self.in_channels = cascade.in_channels if cascade is not None else (in_channels or 1)
+        self.compensate = compensate
+        self._check()
+        self.sequential = isinstance(readout, Intensity) and readout.channel_sum == "incoherent"
+        shown = 1 if self.sequential else self.in_channels
+        self.spacing = image_shape[1] + (cascade.kernel_size if cascade is not None else image_shape[1])
+        canvas = (image_shape[0], image_shape[1] + (shown - 1) * self.spacing)
+        self.shown = shown
+        self.fourf = FourF(bench, canvas, window_shape=image_shape, oversampling=oversampling)
+        region = (self.fourf.rows, self.fourf.cols)
+        self.slm = SLM(bench.slm, region=region, believed=believed_response)
+        self.recorder = Recorder(
+            bench,
+            image_shape,
+            self.fourf.camera_axis(0),
+            self.fourf.camera_axis(1),
+            believed=believed_camera,
+        )
+        self.gain = self._gain()
+        self._cache: tuple[object, Tensor, Tensor] | None = None
+        self._fixed: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def from_levels(
+        cls,
+        levels: Tensor,
+        scales: Tensor,
+        *,
+        bench: BenchSpec,
+        image_shape: tuple[int, int],
+        readout: Readout,
+        backend: nn.Module,
+        believed_camera: CameraSpec | None = None,
+    ) -> OnBench:
+        """The same network from what is on the SLM alone.
+
+        Args:
+            levels: (F, NY, NX) integer levels of the whole panel, one image per frame.
+            scales: (F,) each mask's largest modulus, as `targets` gave it.
+            bench: see the class, as for all that follow.
+            image_shape: see the class.
+            readout: see the class.
+            backend: see the class.
+            believed_camera: see the class.
+        """
+        check_shape(
+            levels,
+            (None, *bench.slm.shape),
+            name="levels",
+            fix="Give the whole panel, one per frame: (F, NY, NX).",
+        )
+        check_shape(scales, (len(levels),), name="scales", fix="One number per frame.")
+        made = cls(None, readout, backend, bench, image_shape=image_shape, believed_camera=believed_camera)
+        lit = levels[:, made.fourf.rows, made.fourf.cols]
+        made._fixed = (made.slm.of_levels(lit), scales.to(torch.float32))
+        return made.eval()
+
+    def _check(self) -> None:
+        if not isinstance(self.readout, Intensity | Homodyne):
+            raise SpecError(
+                f"the {self.readout.name!r} read-out needs an incoherent bench; use optics.illumination, or choose "
+                "intensity or homodyne."
+            )
+        if self.bench.slm.modulation not in ("complex", "phase"):
+            raise SpecError(
+                f"bench {self.bench.name!r}: slm.modulation is {self.bench.slm.modulation!r}, which cannot show a "
+                "complex mask; use a phase-only or a complex modulator."
+            )
+
+    def _gain(self) -> float:
+        bench = self.bench
+        side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
+        envelope = 1.0
+        for offset in bench.image_offset:
+            z = math.pi * side * offset / bench.scale
+            envelope *= math.sin(z) / z if z else 1.0
+        power = bench.slm.reflectivity * bench.lens1.transmission * bench.lens2.transmission
+        encoded = bench.encoding.gain if bench.slm.modulation == "phase" else 1.0
+        return encoded * bench.slm.fill_factor * math.sqrt(power) * envelope
+
+    # ------------------------------------------------------------------ masks
+
+    def targets(self) -> tuple[Tensor, Tensor]:
+        """Complex masks on the lit SLM pixels (F, ny, nx), modulus at most 1, and scales (F,); differentiable."""
+        if self.cascade is None:
+            raise OpticsError("this network was rebuilt from levels; it has no complex masks.")
+        kernels = self.cascade.kernels()
+        if self.sequential:
+            kernels = kernels.flatten(0, 1)[:, None]  # (out * in, 1, K, K)
+        scale, pitch = self.bench.scale, self.bench.input.pitch
+        rdtype = kernels.real.dtype
+        sides = []
+        for k, taps in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
+            xi = self.fourf.slm_axis(k)
+            position = (torch.arange(taps, dtype=torch.float64) - taps // 2) * pitch
+            side = dft_matrix(xi, position, scale=scale)
+            if self.compensate:
+                side = side / self._emphasis(xi)[:, None]
+            sides.append((xi, side.to(complex_dtype(rdtype))))
+        (_, left), (xi_x, right) = sides
+        if kernels.shape[1] == 1:
+            masks = left @ kernels[:, 0] @ right.mT
+        else:
+            # channel i stands `offset` beside the axis of the display: its mask brings it back to the axis
+            offsets = self._channel_offsets() * pitch
+            tilt = dft_matrix(offsets, xi_x, scale=scale, sign=+1).to(right.dtype)
+            masks = torch.einsum("yj,oijk,xk,ix->oyx", left, kernels, right, tilt)
+        lit = (self.fourf.pupil.abs() > 0).to(rdtype)
+        scales = (abs2(masks) * lit).amax((-2, -1)).clamp(min=1e-24).sqrt()
+        masks = masks / scales[:, None, None]
+        # beyond the stop nothing is lit; keep what the modulator is asked for within what it can do
+        return masks / masks.abs().clamp(min=1.0), scales
+
+    def _emphasis(self, xi: Tensor) -> Tensor:
+        edge = torch.tensor([self.bench.band / 2], dtype=torch.float64)
+        return pixel_transform(self.bench, torch.minimum(xi.abs(), edge))
+
+    def _channel_offsets(self) -> Tensor:
+        """Where the channels' origins stand on the display, relative to its origin; (in,) float64, input pixels."""
+        width = self.image_shape[1]
+        first = width // 2 - self.fourf.image_shape[1] // 2
+        return first + self.spacing * torch.arange(self.in_channels, dtype=torch.float64)
+
+    def driven(self, targets: Tensor, region: tuple[slice, slice]) -> Tensor:
+        """What the SLM is asked for: the masks themselves, or on a phase-only device the phase that encodes them."""
+        if self.bench.slm.modulation == "complex":
+            return targets
+        ny, nx = self.bench.slm.shape
+        origin = (ny // 2 - region[0].start, nx // 2 - region[1].start)
+        return encode(targets, self.bench.encoding, origin=origin)
+
+    def levels(self) -> Tensor:
+        """The grey levels of every frame, whole panel, (F, NY, NX) int32; unlit pixels show level 0.
+
+        Raises:
+            SpecError: the SLM is ideal and has no levels.
+        """
+        region = (self.fourf.rows, self.fourf.cols)
+        with torch.no_grad():
+            lit = self.slm.levels(self.driven(self.targets()[0], region))
+        panel = torch.zeros(len(lit), *self.bench.slm.shape, dtype=torch.int32)
+        panel[:, region[0], region[1]] = lit.to(torch.int32)
+        return panel
+
+    def psfs(self, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Point-spread functions of every mask, (F, ly, lx) complex, and the scales (F,).
+
+        Kept between calls while no gradient is needed, nothing is drawn and the cascade does not change.
+        """
+        if self._fixed is not None:
+            reflectance, scales = self._fixed
+            if self._cache is None:
+                self._cache = (None, self.fourf.psf(reflectance), scales)
+            return self._cache[1], self._cache[2]
+        parameters = list(self.cascade.parameters()) if self.cascade is not None else []
+        needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
+        key = tuple((p.data_ptr(), p._version) for p in parameters)
+        keep = not needs_grad and generator is None
+        if keep and self._cache is not None and self._cache[0] == key:
+            return self._cache[1], self._cache[2]
+        targets, scales = self.targets()
+        region = (self.fourf.rows, self.fourf.cols)
+        psfs = self.fourf.psf(self.slm(self.driven(targets, region), generator=generator))
+        if keep:
+            self._cache = (key, psfs, scales)
+        return psfs, scales
+
+    # ------------------------------------------------------------------ light
+
+    def _canvas(self, x: Tensor) -> Tensor:
+        """Images (B, in, H, W) as the display shows them: (B, H, canvas) for one exposure."""
+        if self.shown == 1:
+            return x[:, 0]
+        canvas = x.new_zeros(len(x), *self.fourf.image_shape)
+        for i in range(self.shown):
+            start = i * self.spacing
+            canvas[:, :, start : start + self.image_shape[1]] = x[:, i]
+        return canvas
+
+    def _fields(self, x: Tensor, psfs: Tensor) -> Tensor:
+        if not self.sequential or self.in_channels == 1:
+            return self.fourf.convolve(self._canvas(x), psfs)
+        parts = [self.fourf.convolve(x[:, i], psfs[i :: self.in_channels]) for i in range(self.in_channels)]
+        return torch.stack(parts, 2).flatten(1, 2)  # frames ordered (out, in)
+
+    def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Photons that every camera pixel expects, (B, F, cy, cx), from amplitudes (B, in, H, W) of 0 to 1.
+
+        The generator draws what the SLM does by chance (flicker); without one, its mean.
+        """
+        self._check_images(x)
+        return self._photons(x, *self.psfs(generator=generator))
+
+    def _photons(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and (psfs.requires_grad or x.requires_grad):
+            return self._photons_at_once(x, psfs, scales)
+        step = max(1, _CHUNK // (2 * len(psfs) * math.prod(self.fourf.window)))
+        return torch.cat([self._photons_at_once(part, psfs, scales) for part in x.split(step)])
+
+    def _photons_at_once(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
+        fields = self._fields(x, psfs)
+        if not isinstance(self.readout, Homodyne):
+            return self.recorder.photons(abs2(fields))
+        beam = (self.readout.reference * self.gain / scales)[:, None, None]
+        steps = [abs2(fields + beam * 1j**k) for k in range(4)]
+        return self.recorder.photons(torch.cat(steps, 1))
+
+    def _check_images(self, x: Tensor) -> None:
+        check_shape(
+            x,
+            (None, self.in_channels, *self.image_shape),
+            name="images",
+            fix="Build the bench network with image_shape=(H, W) of these images.",
+        )
+
+    def frames(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Camera counts (B, F, cy, cx); without a generator nothing is drawn, the converter still rounds."""
+        return self.record(self.expected(x, generator=generator), generator=generator)
+
+    def record(self, photons: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Camera counts from `expected` photons: one exposure; draw many from the same photons for statistics."""
+        return self.recorder.camera.expose(
+            photons.clamp(min=0),
+            generator=generator,
+            differentiable=self.training and torch.is_grad_enabled(),
+        )
+
+    # ------------------------------------------------------------------ electronics
+
+    @property
+    def scales(self) -> Tensor:
+        """Largest modulus of every mask, (F,)."""
+        with torch.no_grad():
+            return self.psfs()[1]
+
+    def features_of(self, counts: Tensor) -> Tensor:
+        """Features (B, maps, by, bx) in the units that the back end was trained with, from counts (B, F, cy, cx)."""
+        return self._features(counts, self.psfs()[1])
+
+    def _features(self, counts: Tensor, scales: Tensor) -> Tensor:
+        readings = self.recorder.bins(self.recorder.relative(counts), self.readout.camera.bins)
+        factor = (scales / self.gain) ** 2
+        repeats = readings.shape[1] // len(factor)
+        if repeats * len(factor) != readings.shape[1]:
+            raise ShapeError(f"got {readings.shape[1]} camera frames for {len(factor)} masks.")
+        readings = readings * factor.repeat(repeats)[:, None, None].to(readings.dtype)
+        if self.sequential and self.in_channels > 1:
+            readings = readings.unflatten(1, (-1, self.in_channels)).sum(2)
+        return self.readout.combine(readings)
+
+    def features(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Features (B, maps, by, bx) from images (B, in, H, W)."""
+        self._check_images(x)
+        psfs, scales = self.psfs(generator=generator)
+        return self._features(self.record(self._photons(x, psfs, scales), generator=generator), scales)
+
+    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Images (B, in, H, W) to the back end's output; one noise draw with a generator, none without."""
+        return self.backend(self.features(x, generator=generator))
