@@ -74,7 +74,10 @@ def nodes(width: float) -> tuple[Tensor, Tensor]:
     roots = (-c1 / 2 - half, -c1 / 2 + half)
     weight = (m1 - roots[0]) / (roots[1] - roots[0])
     lowest = float(_normal(torch.tensor(-0.5 / sigma, dtype=torch.float64)))
-    place = [0.5 + sigma * float(torch.special.ndtri(torch.tensor(max(r, lowest), dtype=torch.float64))) for r in roots]
+    place = [
+        0.5 + sigma * float(torch.special.ndtri(torch.tensor(max(r, lowest), dtype=torch.float64)))
+        for r in roots
+    ]
     inner, outer = (min(max(p, 0.0), 0.5) for p in place)
     positions = torch.tensor([-outer, -inner, inner, outer], dtype=torch.float64)
     weights = torch.tensor([weight, 1 - weight, 1 - weight, weight], dtype=torch.float64) / 2
@@ -122,7 +125,9 @@ class Fringing:
         return grad
 
 
-def _blend(plane: Tensor, row: list[float], dim: int, size: int, out: Tensor, symmetric: bool = False) -> Tensor:
+def _blend(
+    plane: Tensor, row: list[float], dim: int, size: int, out: Tensor, symmetric: bool = False
+) -> Tensor:
     """`out = sum_k row[k] plane[k : k + size]` along `dim`."""
     torch.mul(plane.narrow(dim, 0, size), row[0], out=out)
     for k in range(1, len(row)):

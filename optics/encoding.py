@@ -14,7 +14,8 @@ centre pixel: `exp(i phase)` holds `gain A exp(i p) exp(2 pi i carrier . n)` and
 | direct | by gradient through the device (`optics.optimise`); starts as double_phase | 1 | | |
 
 A carrier (0, 0) puts the mask on the axis, where the un-modulated zero order lies too; blazed, davis and arrizon need one.
-A mask times `exp(2 pi i c n)` shifts the image by `+c lambda f1 / pitch` on the reported, upright axes.
+A mask times `exp(2 pi i c n)` deflects light towards +y for c > 0, so the image lands at `-c lambda f1 / pitch` on the
+reported axes, which are flipped to be upright (`BenchSpec.image_offset`).
 Sources: Kirk & Jones, JOSA 61, 1023 (1971); Hsueh & Sawchuk, Applied Optics 17, 3874 (1978) and Mendoza-Yero et al.,
 Optics Letters 39, 1740 (2014) for double_phase; Bolduc et al., Optics Letters 38, 3546 (2013); Davis et al., Applied Optics
 38, 5004 (1999); Arrizon et al., JOSA A 24, 3500 (2007), type 3.
@@ -52,9 +53,13 @@ class EncodingSpec(Spec):
     @model_validator(mode="after")
     def _possible(self) -> EncodingSpec:
         if max(abs(c) for c in self.carrier) > 0.5:
-            raise ValueError(f"carrier is {self.carrier}, expected (y, x) cycles per SLM pixel between -0.5 and 0.5")
+            raise ValueError(
+                f"carrier is {self.carrier}, expected (y, x) cycles per SLM pixel between -0.5 and 0.5"
+            )
         if self.carrier == (0.0, 0.0) and self.method in ("blazed", "davis", "arrizon"):
-            raise ValueError(f'method "{self.method}" separates its orders by a carrier; set one, for example (0.125, 0)')
+            raise ValueError(
+                f'method "{self.method}" separates its orders by a carrier; set one, for example (0.125, 0)'
+            )
         return self
 
     @property
@@ -68,7 +73,9 @@ class EncodingSpec(Spec):
         return J1_MAX if self.method == "arrizon" else 1.0
 
 
-def carrier_phase(shape: tuple[int, int], carrier: Point, origin: tuple[int, int], *, dtype: torch.dtype) -> Tensor:
+def carrier_phase(
+    shape: tuple[int, int], carrier: Point, origin: tuple[int, int], *, dtype: torch.dtype
+) -> Tensor:
     """`2 pi carrier . n` reduced to [0, 4 pi), (ny, nx) radians; `n` counts pixels from `origin`, (y, x)."""
     y, x = (
         torch.remainder((torch.arange(n, dtype=torch.float64) - o) * c, 1.0) * TWO_PI
@@ -132,12 +139,16 @@ def encode(mask: Tensor, spec: EncodingSpec, *, origin: tuple[int, int]) -> Tens
         OpticsError: the mask is not complex, not finite, or its modulus is above 1 (beyond rounding).
     """
     if not mask.is_complex():
-        raise OpticsError(f"mask has dtype {mask.dtype}, expected complex. Pass torch.complex(mask, 0 * mask).")
+        raise OpticsError(
+            f"mask has dtype {mask.dtype}, expected complex. Pass torch.complex(mask, 0 * mask)."
+        )
     check_finite(mask, name="mask")
     a, p = polar_parts(mask)
     largest = float(a.detach().max()) if a.numel() else 0.0
     if largest > 1 + 1e-4:
-        raise OpticsError(f"mask has modulus up to {largest:g}, expected at most 1. Divide by the largest modulus.")
+        raise OpticsError(
+            f"mask has modulus up to {largest:g}, expected at most 1. Divide by the largest modulus."
+        )
     shape = (mask.shape[-2], mask.shape[-1])
     if spec.carrier != (0.0, 0.0):
         carrier = carrier_phase(shape, spec.carrier, origin, dtype=real_dtype(mask.dtype))

@@ -44,7 +44,9 @@ class ResponseSpec(Spec):
         if value is None:
             return None
         if len(value) < 2 or any(b < a for a, b in zip(value, value[1:], strict=False)):
-            raise ValueError("lut must hold one value per level, at least 2, never falling from level to level")
+            raise ValueError(
+                "lut must hold one value per level, at least 2, never falling from level to level"
+            )
         return value
 
     @field_validator("sections")

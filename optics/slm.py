@@ -80,12 +80,18 @@ class SLMSpec(Spec):
         if min(self.shape) < 1:
             raise ValueError(f"shape is {self.shape}, expected two positive numbers of pixels (y, x)")
         if not all(0.0 <= w <= 4.0 for w in self.crosstalk):
-            raise ValueError(f"crosstalk is {self.crosstalk}, expected widths (y, x) between 0 and 4 SLM pixels")
+            raise ValueError(
+                f"crosstalk is {self.crosstalk}, expected widths (y, x) between 0 and 4 SLM pixels"
+            )
         if self.stuck + self.dead > 1.0:
-            raise ValueError(f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1")
+            raise ValueError(
+                f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1"
+            )
         lut = self.response.lut
         if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
-            raise ValueError(f"response.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}")
+            raise ValueError(
+                f"response.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}"
+            )
         if self.modulation in ("amplitude", "dmd"):
             self._check_without_phase()
         return self
@@ -105,7 +111,9 @@ class SLMSpec(Spec):
             }
         wrong = [name for name, is_set in phase_only.items() if is_set]
         if wrong:
-            raise ValueError(f'{" and ".join(wrong)} has no meaning for modulation "{self.modulation}"; remove it')
+            raise ValueError(
+                f'{" and ".join(wrong)} has no meaning for modulation "{self.modulation}"; remove it'
+            )
         lut = self.response.lut
         if lut is not None and not (0.0 <= lut[0] and lut[-1] <= 1.0):
             raise ValueError("response.lut of an amplitude device holds amplitudes, expected between 0 and 1")
@@ -141,7 +149,9 @@ class SLM(nn.Module):
         self.gap = 1.0 if spec.modulation in ("complex", "phase") else 0.0
         lut = self.believed.lut
         if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
-            raise SpecError(f"believed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}.")
+            raise SpecError(
+                f"believed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}."
+            )
         self._keep("zero", torch.zeros((), dtype=torch.float64), dtype)
         self._keep_response(dtype)
         self._keep_defects(dtype)
@@ -231,14 +241,20 @@ class SLM(nn.Module):
             ShapeError: the levels are not the region's.
         """
         if self.bits is None or self.spec.modulation == "complex":
-            raise OpticsError("this SLM is continuous or complex and has no levels; call it with a target instead.")
+            raise OpticsError(
+                "this SLM is continuous or complex and has no levels; call it with a target instead."
+            )
         if levels.dtype not in (torch.int32, torch.int64, torch.int16, torch.uint8):
-            raise OpticsError(f"levels have dtype {levels.dtype}, expected integers. Round them, or call levels(target).")
+            raise OpticsError(
+                f"levels have dtype {levels.dtype}, expected integers. Round them, or call levels(target)."
+            )
         self._check_region(levels, "levels")
         if levels.numel():
             low, high = int(levels.min()), int(levels.max())
             if low < 0 or high >= 2**self.bits:
-                raise OpticsError(f"levels span {low} .. {high}, expected 0 .. {2**self.bits - 1} for {self.bits} bits.")
+                raise OpticsError(
+                    f"levels span {low} .. {high}, expected 0 .. {2**self.bits - 1} for {self.bits} bits."
+                )
         return self._show(look_up(self.table, levels.to(torch.int32)), None, generator)
 
     def forward(self, target: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -280,11 +296,15 @@ class SLM(nn.Module):
             check_finite(target, name="target")
             largest = float(target.detach().abs().max()) if target.numel() else 0.0
             if largest > 1 + 1e-4:
-                raise OpticsError(f"target has modulus up to {largest:g}, expected at most 1. Divide by the largest modulus.")
+                raise OpticsError(
+                    f"target has modulus up to {largest:g}, expected at most 1. Divide by the largest modulus."
+                )
             if kind != "complex" and target.numel() and float(target.detach().min()) < 0:
                 raise OpticsError("target is negative somewhere, expected amplitudes in [0, 1].")
         if real_dtype(target.dtype) != self.zero.dtype:
-            raise OpticsError(f"target is {target.dtype}, this SLM computes in {self.zero.dtype}. Convert one of the two.")
+            raise OpticsError(
+                f"target is {target.dtype}, this SLM computes in {self.zero.dtype}. Convert one of the two."
+            )
 
     def _level(self, target: Tensor) -> Tensor:
         with torch.no_grad():

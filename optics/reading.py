@@ -1,0 +1,185 @@
+"""Reading a TOML file so that every error can name the file, the line, the key and what is known.
+
+`Lines` finds where each key stands (the parser does not tell); `explain` turns what the validation of a spec found into
+one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from optics.checks import SpecError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEVICE_TABLES = {"slm": "slm", "camera": "camera", "input": "display"}
+
+_KEY = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+_TABLE = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+
+
+class Lines:
+    """Where each key of a TOML text stands; a key that is not found has its nearest parent's line."""
+
+    def __init__(self, text: str) -> None:
+        self.at: dict[tuple[str, ...], int] = {}
+        table: tuple[str, ...] = ()
+        depth, quote = 0, ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            if depth == 0 and not quote:
+                if header := _TABLE.match(line):
+                    table = _path(header[1])
+                    self.at.setdefault(table, number)
+                    continue
+                if key := _KEY.match(line):
+                    self.at.setdefault(table + _path(key[1]), number)
+            depth, quote = _open_ends(line, depth, quote)
+
+    def of(self, path: tuple[str, ...]) -> int | None:
+        """Line of a key's path, from 1; None where not even a parent stands in the text."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.at:
+                return self.at[path[:length]]
+        return None
+
+    def inside(self, table: str) -> Lines:
+        """The lines of one table, for paths that start inside it."""
+        part = Lines("")
+        part.at = {path[1:]: line for path, line in self.at.items() if path[0] == table}
+        return part
+
+
+def _path(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _open_ends(line: str, depth: int, quote: str) -> tuple[int, str]:
+    """Depth of brackets, and the triple quote, that are still open after a line."""
+    i = 0
+    while i < len(line):
+        three = line[i : i + 3]
+        if quote:
+            if three == quote:
+                quote, i = "", i + 2
+        elif three in ('"""', "'''"):
+            quote, i = three, i + 2
+        elif line[i] in "\"'":
+            end = line.find(line[i], i + 1)
+            i = len(line) if end < 0 else end
+        elif line[i] == "#":
+            break
+        elif line[i] in "[{":
+            depth += 1
+        elif line[i] in "]}":
+            depth -= 1
+        i += 1
+    return depth, quote
+
+
+def parse(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The tables of a TOML file and where its keys stand.
+
+    Raises:
+        SpecError: the file cannot be read, or is not TOML (with the line).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise SpecError(f"cannot read {path}: {e.strerror or e}.") from e
+    except UnicodeDecodeError as e:
+        raise SpecError(f"{path}: not a text file in UTF-8 (byte {e.start}).") from e
+    try:
+        return tomllib.loads(text), Lines(text)
+    except tomllib.TOMLDecodeError as e:
+        message = str(e)
+        found = re.search(r"\(at line (\d+), column \d+\)", message)
+        where = f"{path}:{found[1]}" if found else f"{path}:{len(text.splitlines())}"
+        message = re.sub(r"\s*\(at [^)]*\)", "", message)
+        raise SpecError(f"{where}: not valid TOML: {message}.") from e
+
+
+def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
+    """One line for an unknown name: the nearest known names, and all of them."""
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+    nearest = f" Nearest: {', '.join(near)}." if near else ""
+    return f"unknown {what} {name!r}.{nearest} Known: {', '.join(known)}."
+
+
+def where(source: str, lines: Lines | None, path: tuple[str, ...]) -> str:
+    line = lines.of(path) if lines is not None else None
+    return source if line is None else f"{source}:{line}"
+
+
+def model_at(root: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
+    """The spec class that a table's path leads to, or None where it is not a table of named keys."""
+    model: type[BaseModel] | None = root
+    for key in path:
+        field = model.model_fields.get(key) if model is not None else None
+        if field is None:
+            return None
+        kinds = [field.annotation, *typing.get_args(field.annotation)]
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+    return model
+
+
+def explain(
+    error: ValidationError,
+    root: type[BaseModel],
+    *,
+    source: str,
+    lines: Lines | None = None,
+    used: Mapping[str, str] | None = None,
+) -> str:
+    """One line about the first thing wrong: file, line, key, what is wrong, and what would be right.
+
+    Args:
+        error: what pydantic found.
+        root: the class that was validated.
+        source, lines: as in `bench_from_dict`.
+        used: table name to the device its other figures came from.
+    """
+    problems = error.errors()
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    path = tuple(str(part) for part in first["loc"])
+    place = where(source, lines, path)
+    dotted = ".".join(path) or "the file"
+    more = "" if len(problems) == 1 else f" (and {len(problems) - 1} more)"
+    if first["type"] == "extra_forbidden":
+        return f"{place}: {_unknown_key(root, path)}{more}"
+    if first["type"] == "missing":
+        table = ".".join(path[:-1])
+        inside = f"[{table}]" if table else "the top of the file"
+        return f"{place}: {inside} needs the key {path[-1]!r}{more}."
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
+        return f"{place}: {dotted} is {first['input']!r}, expected a table [{dotted}]{more}."
+    value = first.get("input")
+    shown = "" if isinstance(value, Mapping) or isinstance(value, BaseModel) else f" = {value!r}"
+    device = (used or {}).get(path[0], "") if path else ""
+    origin = f" (other figures from device {device!r})" if device else ""
+    return f"{place}: {dotted}{shown}: {message}{origin}{more}."
+
+
+def _unknown_key(root: type[BaseModel], path: tuple[str, ...]) -> str:
+    table, key = path[:-1], path[-1]
+    model = model_at(root, table)
+    known = list(model.model_fields) if model is not None else []
+    if len(table) == 1 and table[0] in DEVICE_TABLES:
+        known.append("device")
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    hint = f", did you mean {near[0]!r}?" if near else "."
+    inside = f"[{'.'.join(table)}]" if table else "the top of the file"
+    return f"unknown key {'.'.join(path)!r}{hint} Known keys of {inside}: {', '.join(sorted(known))}"
