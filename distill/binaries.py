@@ -1,8 +1,8 @@
-"""Data sets in the binary formats of their authors: MNIST's idx files and CIFAR-10's binary version. No pickle.
+"""Data sets in their authors' binary formats: MNIST's idx files and CIFAR-10's binary version. No pickle.
 
-idx: big-endian; two zero bytes, a type byte (8 = unsigned byte), the number of axes, the length of each axis, then the
-values. CIFAR-10 binary: records of one label byte and 3072 pixel bytes, red, green and blue planes of 32 x 32.
-Sources: Y. LeCun, "The MNIST database"; A. Krizhevsky, "The CIFAR-10 dataset" (binary version).
+idx: big-endian; two zero bytes, a type byte (8 = unsigned byte), the number of axes, the length of each axis,
+then the values. CIFAR-10 binary: records of one label byte and 3072 pixel bytes, red, green and blue planes
+of 32 x 32. Sources: Y. LeCun, "The MNIST database"; A. Krizhevsky, "The CIFAR-10 dataset" (binary version).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def read_idx(path: Path) -> np.ndarray:
     shape = struct.unpack(f">{axes}I", data[4:head])
     if len(data) != head + prod(shape):
         raise OpticsError(
-            f"{path} holds {len(data) - head} values, expected {prod(shape)} for the shape {shape}; it is truncated or "
-            "damaged."
+            f"{path} holds {len(data) - head} values, expected {prod(shape)} for the shape {shape}; it is "
+            "truncated or damaged."
         )
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
 
@@ -88,7 +88,8 @@ def read_mnist(folder: Path) -> dict[str, Dataset]:
         images, labels = read_idx(first), read_idx(second)
         if images.ndim != 3 or labels.shape != (len(images),):
             raise OpticsError(
-                f"{first.name} has shape {images.shape} and {second.name} {labels.shape}; expected (N, H, W) and (N,)."
+                f"{first.name} has shape {images.shape} and {second.name} {labels.shape}; expected (N, H, "
+                "W) and (N,)."
             )
         count = max(10, int(labels.max()) + 1) if len(labels) else 10
         splits[split] = Dataset(
@@ -115,8 +116,8 @@ def read_cifar(path: Path) -> dict[str, Dataset]:
         for name in names:
             if len(parts[name]) % _RECORD or not parts[name]:
                 raise OpticsError(
-                    f"{path}: {name} holds {len(parts[name])} bytes, not a multiple of {_RECORD}; it is truncated or "
-                    "damaged."
+                    f"{path}: {name} holds {len(parts[name])} bytes, not a multiple of {_RECORD}; it is "
+                    "truncated or damaged."
                 )
         records = np.frombuffer(b"".join(parts[n] for n in names), np.uint8).reshape(-1, _RECORD)
         pixels = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

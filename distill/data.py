@@ -1,4 +1,4 @@
-"""One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, `load("my/pictures")`.
+"""One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a folder.
 
 | what is given | how it is read |
 |---|---|
@@ -44,9 +44,9 @@ def load(
 ) -> Splits:
     """Training, validation and test parts of a data set.
 
-    The validation part is cut from the training part, class by class, by a generator with `seed`; a set that brings
-    its own (a group or folder `val`) keeps it. A folder of classes without `train` and `test` gives its test part the
-    same way first, with the same share.
+    The validation part is cut from the training part, class by class, by a generator with `seed`; a set that
+    brings its own (a group or folder `val`) keeps it. A folder of classes without `train` and `test` gives
+    its test part the same way first, with the same share.
 
     Args:
         name_or_path: one of `names()`, or the path of a file or folder; see the table above.

@@ -33,8 +33,8 @@ class Dataset:
         """Check shapes, types and ranges."""
         if self.images.ndim != 4 or self.images.dtype != torch.float32:
             raise ShapeError(
-                f"images have shape {tuple(self.images.shape)} and type {self.images.dtype}, expected float32 "
-                "(N, C, H, W) in [0, 1]."
+                f"images have shape {tuple(self.images.shape)} and type {self.images.dtype}, expected "
+                "float32 (N, C, H, W) in [0, 1]."
             )
         wanted = (len(self.images), *(() if self.labels.ndim == 1 else tuple(self.images.shape[-2:])))
         if tuple(self.labels.shape) != wanted or self.labels.dtype != torch.int64:
@@ -51,8 +51,8 @@ class Dataset:
             first, last = int(self.labels.min()), int(self.labels.max())
             if first < 0 or last >= len(self.class_names):
                 raise OpticsError(
-                    f"labels range from {first} to {last}, expected 0 to {len(self.class_names) - 1} as there are "
-                    f"{len(self.class_names)} class names."
+                    f"labels range from {first} to {last}, expected 0 to {len(self.class_names) - 1} as "
+                    f"there are {len(self.class_names)} class names."
                 )
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Dataset:
         return replace(self, images=images)
 
     def digest(self) -> str:
-        """sha256 of pixels and labels, hexadecimal: tells whether a run continues on the data it began with."""
+        """sha256 of pixels and labels: tells whether a run continues on the data it began with."""
         total = hashlib.sha256()
         for part in (self.images, self.labels):
             total.update(str(tuple(part.shape)).encode())

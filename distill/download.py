@@ -85,15 +85,15 @@ def fetch(
             digest = _stream(remote, out.write, timeout, progress)
         if digest != remote.sha256:
             raise OpticsError(
-                f"{remote.url} sent a file with sha256 {digest}, expected {remote.sha256}; it was not kept. Try again, "
-                f"or put the right file at {path}."
+                f"{remote.url} sent a file with sha256 {digest}, expected {remote.sha256}; it was not kept. "
+                f"Try again, or put the right file at {path}."
             )
         os.replace(temporary, path)
     except (urllib.error.URLError, TimeoutError, ConnectionError, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise OpticsError(
-            f"{remote.url} cannot be downloaded ({reason}). Connect to the network, or put the file at {path}; the "
-            "shipped digits need no download: use the name 'digits'."
+            f"{remote.url} cannot be downloaded ({reason}). Connect to the network, or put the file at "
+            f"{path}; the shipped digits need no download: use the name 'digits'."
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 Layout A, per split: `images` uint8 (N, H, W) or (N, H, W, C); `labels` integer (N,).
 Layout B, per split: `jpeg` uint8, the files end to end; `offsets` int64 (N + 1,), file `i` is
-`jpeg[offsets[i]:offsets[i + 1]]`; `labels` integer (N,). A segmentation set has masks (N, H, W) instead of labels.
-Root attributes: `class_names`, and `source`, `license`, `note`, which are kept.
+`jpeg[offsets[i]:offsets[i + 1]]`; `labels` integer (N,). A segmentation set has masks (N, H, W) instead of
+labels. Root attributes: `class_names`, and `source`, `license`, `note`, which are kept.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -29,8 +30,8 @@ def read(
         path: the file.
         size: (H, W) that images (and masks, by nearest neighbour) are resized to; None keeps theirs.
         grey: turn colour images to grey (ITU-R 601 luma).
-        target: name of the array that holds the answers, such as "labels", "masks" or "masks_multi"; None takes
-            "labels" where there are any, else "masks".
+        target: name of the array that holds the answers, such as "labels", "masks" or "masks_multi"; None
+            takes "labels" where there are any, else "masks".
 
     Raises:
         OpticsError: not an HDF5 file, truncated, a key missing, or shapes that disagree.
@@ -52,7 +53,8 @@ def read(
             }
     except OSError as error:
         raise OpticsError(
-            f"{path} cannot be read as HDF5 ({_first_line(error)}); it is truncated or of another kind. Copy it again."
+            f"{path} cannot be read as HDF5 ({_first_line(error)}); it is truncated or of another kind. "
+            "Copy it again."
         ) from error
 
 
@@ -100,26 +102,27 @@ def _images(where: str, group: h5py.Group, *, size: tuple[int, int] | None, grey
         pixels = group["images"]
         if pixels.ndim not in (3, 4) or pixels.dtype != np.uint8:
             raise OpticsError(
-                f"{where}: 'images' has shape {pixels.shape} and type {pixels.dtype}, expected uint8 (N, H, W) "
-                "or (N, H, W, C)."
+                f"{where}: 'images' has shape {pixels.shape} and type {pixels.dtype}, expected uint8 (N, H, "
+                "W) or (N, H, W, C)."
             )
         return stack(pixels[()], size=size, grey=grey)
     missing = [k for k in ("jpeg", "offsets") if k not in group]
     if missing:
         raise OpticsError(
-            f"{where}: the key {missing[0]!r} is missing; layout A has 'images', layout B 'jpeg' and 'offsets'; "
-            f"found {_listed(group)}."
+            f"{where}: the key {missing[0]!r} is missing; layout A has 'images', layout B 'jpeg' and "
+            f"'offsets'; found {_listed(group)}."
         )
     data, offsets = group["jpeg"][()], group["offsets"][()]
     if offsets.ndim != 1 or len(offsets) < 1 or (np.diff(offsets) < 0).any() or offsets[0] != 0:
         raise OpticsError(f"{where}: 'offsets' has shape {offsets.shape}; expected (N + 1,), rising from 0.")
     if offsets[-1] != len(data):
         raise OpticsError(
-            f"{where}: 'offsets' ends at byte {offsets[-1]} but 'jpeg' holds {len(data)} bytes; the file is damaged."
+            f"{where}: 'offsets' ends at byte {offsets[-1]} but 'jpeg' holds {len(data)} bytes; the file is "
+            "damaged."
         )
     pictures = [
         decode(data[a:b].tobytes(), name=f"{where}, image {i}", size=size, grey=grey)
-        for i, (a, b) in enumerate(zip(offsets[:-1], offsets[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(offsets))
     ]
     return stack(pictures, size=None, grey=grey, name=where)
 
@@ -129,8 +132,8 @@ def _resize_masks(masks: Tensor, shape: tuple[int, int], allowed: bool, where: s
         return masks
     if not allowed:
         raise OpticsError(
-            f"{where}: masks are {tuple(masks.shape[-2:])} and images {shape} pixels; pass size=(H, W) to bring both "
-            "to one size."
+            f"{where}: masks are {tuple(masks.shape[-2:])} and images {shape} pixels; pass size=(H, W) to "
+            "bring both to one size."
         )
     small = torch.nn.functional.interpolate(masks[:, None].double(), size=shape, mode="nearest-exact")
     return small[:, 0].long()

@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", "
 
 
 def decode(data: bytes, *, name: str, size: tuple[int, int] | None = None, grey: bool = False) -> np.ndarray:
-    """One encoded picture to uint8 (H, W) or (H, W, 3); `size` (H, W) resizes it, `name` is for the message."""
+    """One encoded picture to uint8 (H, W) or (H, W, 3), resized to `size` (H, W); `name` is for messages."""
     from PIL import Image
 
     try:
@@ -48,8 +48,8 @@ def stack(
         shapes = sorted({p.shape for p in pictures})
         if len(shapes) > 1:
             raise OpticsError(
-                f"{name}: pictures differ in shape ({shapes[0]}, {shapes[1]}); pass size=(H, W), and grey=True where "
-                "some are in colour."
+                f"{name}: pictures differ in shape ({shapes[0]}, {shapes[1]}); pass size=(H, W), and "
+                "grey=True where some are in colour."
             )
         pictures = np.stack(list(pictures)) if len(pictures) else np.zeros((0, 1, 1), np.uint8)
     images = torch.from_numpy(np.array(pictures, order="C")).to(torch.float32).div_(255)
@@ -58,7 +58,7 @@ def stack(
 
 
 def resized(images: Tensor, *, size: tuple[int, int] | None = None, grey: bool = False) -> Tensor:
-    """Images (N, C, H, W) turned to grey (ITU-R 601 luma) and averaged or repeated to `size` (H, W), where asked."""
+    """Images (N, C, H, W) turned to grey (ITU-R 601 luma) and brought to `size` (H, W), where asked."""
     if grey and images.shape[1] == 3:
         luma = images.new_tensor([0.299, 0.587, 0.114])
         images = (images * luma[:, None, None]).sum(1, keepdim=True).clamp(0, 1)
@@ -79,10 +79,9 @@ def read_folder(
         OpticsError: no pictures, classes that differ between the splits, or pictures that differ in shape.
     """
     inner = {p.name for p in folder.iterdir() if p.is_dir()}
+    splits: dict[str, Path] = {"all": folder}
     if "train" in inner:
         splits = {n: folder / n for n in ("train", "val", "validation", "test") if n in inner}
-    else:
-        splits = {"all": folder}
     found = {name: _one_folder(part, size=size, grey=grey) for name, part in splits.items()}
     classes = sorted({d.class_names for d in found.values()})
     if len(classes) > 1:
@@ -100,7 +99,8 @@ def _one_folder(folder: Path, *, size: tuple[int, int] | None, grey: bool) -> Da
     ]
     if not files:
         raise OpticsError(
-            f"{folder} holds no pictures; expected one subfolder per class with files such as .png or .jpg in it."
+            f"{folder} holds no pictures; expected one subfolder per class with files such as .png or .jpg "
+            "in it."
         )
     pictures = [decode(f.read_bytes(), name=str(f), size=size, grey=grey) for f, _ in files]
     return Dataset(
