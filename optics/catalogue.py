@@ -1,7 +1,7 @@
 """The catalogue of real devices: published figures, each with its source, in TOML files that anyone can add to.
 
-A device file has the device's `kind` ("slm", "camera" or "display"), its `title`, the table `[figures]` with the keys of the
-spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[source]` with one string for every figure.
+A device file has the device's `kind` ("slm", "camera" or "display"), its `title`, the table `[figures]` with the keys
+of the spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[source]` with one string for every figure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from optics.bench import InputSpec
 from optics.camera import CameraSpec
 from optics.checks import SpecError
-from optics.reading import Lines, explain, parse, unknown
+from optics.reading import explain, parse, unknown
 from optics.slm import SLMSpec
 from optics.spec import Spec
 

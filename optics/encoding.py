@@ -13,12 +13,13 @@ centre pixel: `exp(i phase)` holds `gain A exp(i p) exp(2 pi i carrier . n)` and
 | arrizon | `f sin t`, `J1(f) = 0.5819 A` | 0.5819 | 0.339 mean A^2 | orders 0 and 2 only |
 | direct | by gradient through the device (`optics.optimise`); starts as double_phase | 1 | | |
 
-A carrier (0, 0) puts the mask on the axis, where the un-modulated zero order lies too; blazed, davis and arrizon need one.
+A carrier (0, 0) puts the mask on the axis, where the un-modulated zero order lies too; blazed, davis and arrizon need a
+carrier.
 A mask times `exp(2 pi i c n)` deflects light towards +y for c > 0, so the image lands at `-c lambda f1 / pitch` on the
 reported axes, which are flipped to be upright (`BenchSpec.image_offset`).
 Sources: Kirk & Jones, JOSA 61, 1023 (1971); Hsueh & Sawchuk, Applied Optics 17, 3874 (1978) and Mendoza-Yero et al.,
-Optics Letters 39, 1740 (2014) for double_phase; Bolduc et al., Optics Letters 38, 3546 (2013); Davis et al., Applied Optics
-38, 5004 (1999); Arrizon et al., JOSA A 24, 3500 (2007), type 3.
+Optics Letters 39, 1740 (2014) for double_phase; Bolduc et al., Optics Letters 38, 3546 (2013); Davis et al., Applied
+Optics 38, 5004 (1999); Arrizon et al., JOSA A 24, 3500 (2007), type 3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inverses that encodings need: sinc and the Bessel function J1 on their first falling or rising branch; modulus and angle.
+"""Inverses that encodings need: of sinc and the Bessel function J1 on their first branch, arccos, modulus and angle.
 
 Each inverse is a table in `u = sqrt(1 - a)`, in which both are smooth up to `a = 1`, read linearly (7e-7) and, in
 double precision, refined by Newton steps. Gradients are analytic and capped where the inverse is vertical (`a = 1`).
@@ -94,12 +94,12 @@ class _Inverse(torch.autograd.Function):
 
 
 def sinc_inverse(a: Tensor) -> Tensor:
-    """x in [0, pi] with `sin(x) / x = a`, for a in [0, 1] (clamped); same shape and dtype, differentiable once."""
+    """The x in [0, pi] with `sin(x) / x = a`, for a in [0, 1] (clamped); same shape and dtype, differentiable once."""
     return _Inverse.apply(a, "sinc")
 
 
 def j1_inverse(a: Tensor) -> Tensor:
-    """x in [0, 1.841] with `J1(x) = 0.5819 a`, for a in [0, 1] (clamped); same shape and dtype, differentiable once."""
+    """The x in [0, 1.841] with `J1(x) = 0.5819 a`, a in [0, 1] (clamped); same shape and dtype, differentiable once."""
     return _Inverse.apply(a, "j1")
 
 

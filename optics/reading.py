@@ -119,6 +119,7 @@ def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
 
 
 def where(source: str, lines: Lines | None, path: tuple[str, ...]) -> str:
+    """`file:line` of a key, or the file where the line is not known."""
     line = lines.of(path) if lines is not None else None
     return source if line is None else f"{source}:{line}"
 
@@ -148,7 +149,8 @@ def explain(
     Args:
         error: what pydantic found.
         root: the class that was validated.
-        source, lines: as in `bench_from_dict`.
+        source: what to call the file.
+        lines: where the keys stand.
         used: table name to the device its other figures came from.
     """
     problems = error.errors()
@@ -167,7 +169,7 @@ def explain(
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
         return f"{place}: {dotted} is {first['input']!r}, expected a table [{dotted}]{more}."
     value = first.get("input")
-    shown = "" if isinstance(value, Mapping) or isinstance(value, BaseModel) else f" = {value!r}"
+    shown = "" if isinstance(value, (Mapping, BaseModel)) else f" = {value!r}"
     device = (used or {}).get(path[0], "") if path else ""
     origin = f" (other figures from device {device!r})" if device else ""
     return f"{place}: {dotted}{shown}: {message}{origin}{more}."

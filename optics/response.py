@@ -12,6 +12,7 @@ whose range is not `2 pi`: Goodman, Introduction to Fourier Optics, 3rd ed., sec
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -43,7 +44,7 @@ class ResponseSpec(Spec):
     def _rising(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is None:
             return None
-        if len(value) < 2 or any(b < a for a, b in zip(value, value[1:], strict=False)):
+        if len(value) < 2 or any(b < a for a, b in itertools.pairwise(value)):
             raise ValueError(
                 "lut must hold one value per level, at least 2, never falling from level to level"
             )
@@ -126,14 +127,7 @@ def slopes(actual: Tensor, believed: Tensor) -> Tensor | None:
     return None if torch.allclose(rise, torch.ones_like(rise), rtol=0, atol=1e-12) else rise
 
 
-class StraightThrough(torch.autograd.Function):
-    """Show the value of a level; let the gradient through as if the response were continuous.
-
-    `apply(target, level, table, slope)`: target real (..., y, x), level int32 of the same shape, table (levels,) in
-    target's dtype, slope (levels,) or None. Returns `table[level]`; the gradient of target is `slope[level]` times
-    the gradient of the result. Source: Bengio et al., arXiv 1308.3432.
-    """
-
+class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, target: Tensor, level: Tensor, table: Tensor, slope: Tensor | None) -> Tensor:
         ctx.save_for_backward(*(() if slope is None else (level, slope)))
@@ -146,6 +140,21 @@ class StraightThrough(torch.autograd.Function):
             level, slope = ctx.saved_tensors
             grad = grad * look_up(slope, level)
         return grad, None, None, None
+
+
+def straight_through(target: Tensor, level: Tensor, table: Tensor, slope: Tensor | None) -> Tensor:
+    """Show the value of a level; let the gradient through as if the response were continuous.
+
+    Args:
+        target: what was wanted, real (..., y, x); only its gradient is used.
+        level: int32, same shape.
+        table: value of each level, (levels,) in target's dtype.
+        slope: how fast the shown value grows with the wanted one, (levels,), or None for 1.
+
+    Returns:
+        `table[level]`; the gradient of target is `slope[level]` times its own. Source: Bengio et al., arXiv 1308.3432.
+    """
+    return _StraightThrough.apply(target, level, table, slope)
 
 
 def look_up(table: Tensor, level: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ One complex reflectance per SLM pixel comes out, the mean over the pixel's area:
 
     r(y, x) = sqrt(reflectivity) exp(i curvature(y, x)) (F m(y, x) + (1 - F) gap)
 
-`F` is the fill factor and `m` what the active area does; the gap between pixels reflects without modulation (`gap = 1`) on a
-liquid-crystal phase device, so a uniform share `(1 - F)^2` of the light is an un-modulated zero order, and is dark (`gap = 0`) on
-amplitude devices and mirror arrays. `m` of a phase device is
+`F` is the fill factor and `m` what the active area does; the gap between pixels reflects without modulation (`gap = 1`)
+on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the light is an un-modulated zero order, and is dark
+(`gap = 0`) on amplitude devices and mirror arrays. `m` of a phase device is
 
     level -> phase (response) -> stuck pixels -> ripple -> fringing into the neighbours -> mean of exp(i phase)
 
@@ -18,10 +18,8 @@ Express 16, 16711 (2008) for the ripple; crosstalk and response: see `optics.cro
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
 
 import torch
-from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from optics.checks import OpticsError, SpecError, check_finite, check_phase, check_shape
@@ -30,93 +28,17 @@ from optics.crosstalk import Fringing, mean_phasor, mean_value
 from optics.response import (
     TWO_PI,
     ResponseSpec,
-    StraightThrough,
     look_up,
     nearest_amplitude,
     nearest_level,
     nominal_level,
     slopes,
+    straight_through,
 )
-from optics.spec import Spec, flaw
+from optics.slm_spec import NOMINAL, SLMSpec
 from optics.zernike import zernike_phase
 
-Point = tuple[float, float]
-NOMINAL = ResponseSpec()
-
-
-class SLMSpec(Spec):
-    """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
-
-    shape: pixels of the panel. pitch: pixel pitch. modulation: what a pixel can do. bits: levels are 0 .. 2**bits - 1;
-    None is continuous. fill_factor: active share of the area. reflectivity: of power. response: see ResponseSpec.
-    crosstalk: full widths at half maximum of the fringing field, SLM pixels; one number for both axes is accepted.
-    flicker: rms ripple of the phase difference between full drive (2 pi) and none, common to the panel, radians.
-    curvature: Noll index to radians rms over the panel's circumscribed circle. stuck, dead: shares of pixels that hold
-    a random level, or none. seed: which pixels those are. frame_rate: frames per second.
-    """
-
-    shape: tuple[int, int]
-    pitch: float = Field(gt=1e-7, lt=1e-3)
-    modulation: Literal["complex", "phase", "amplitude", "dmd"] = flaw("complex")
-    bits: int | None = flaw(None, ge=1, le=16)
-    fill_factor: float = flaw(1.0, gt=0.0, le=1.0)
-    reflectivity: float = flaw(1.0, gt=0.0, le=1.0)
-    response: ResponseSpec = ResponseSpec()
-    crosstalk: Point = flaw((0.0, 0.0))
-    flicker: float = flaw(0.0, ge=0.0, le=math.pi)
-    curvature: dict[int, float] = flaw({})
-    stuck: float = flaw(0.0, ge=0.0, le=1.0)
-    dead: float = flaw(0.0, ge=0.0, le=1.0)
-    seed: int = Field(default=0, ge=0)
-    frame_rate: float = Field(default=60.0, gt=0.0)
-
-    @field_validator("crosstalk", mode="before")
-    @classmethod
-    def _both_axes(cls, value: Any) -> Any:
-        return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> SLMSpec:
-        if min(self.shape) < 1:
-            raise ValueError(f"shape is {self.shape}, expected two positive numbers of pixels (y, x)")
-        if not all(0.0 <= w <= 4.0 for w in self.crosstalk):
-            raise ValueError(
-                f"crosstalk is {self.crosstalk}, expected widths (y, x) between 0 and 4 SLM pixels"
-            )
-        if self.stuck + self.dead > 1.0:
-            raise ValueError(
-                f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1"
-            )
-        lut = self.response.lut
-        if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
-            raise ValueError(
-                f"response.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}"
-            )
-        if self.modulation in ("amplitude", "dmd"):
-            self._check_without_phase()
-        return self
-
-    def _check_without_phase(self) -> None:
-        """Refuse numbers that would change nothing on a device without phase."""
-        phase_only = {
-            "flicker": self.flicker != 0.0,
-            "response.range": self.response.range != TWO_PI,
-            "response.sections": self.response.sections is not None,
-        }
-        if self.modulation == "dmd":
-            phase_only |= {
-                "bits (other than 1)": self.bits not in (None, 1),
-                "response": self.response != NOMINAL,
-                "crosstalk": self.crosstalk != (0.0, 0.0),
-            }
-        wrong = [name for name, is_set in phase_only.items() if is_set]
-        if wrong:
-            raise ValueError(
-                f'{" and ".join(wrong)} has no meaning for modulation "{self.modulation}"; remove it'
-            )
-        lut = self.response.lut
-        if lut is not None and not (0.0 <= lut[0] and lut[-1] <= 1.0):
-            raise ValueError("response.lut of an amplitude device holds amplitudes, expected between 0 and 1")
+__all__ = ["SLM", "SLMSpec"]
 
 
 class SLM(nn.Module):
@@ -131,6 +53,16 @@ class SLM(nn.Module):
     Raises:
         SpecError: the region is empty or off the panel, or the believed LUT does not fit the levels.
     """
+
+    zero: Tensor
+    table: Tensor  # of the levels; None on a continuous device, as are the next two
+    believed_table: Tensor
+    slope: Tensor | None
+    sections: Tensor | None
+    believed_sections: Tensor | None
+    held: Tensor  # None without defects, as is the next
+    defective: Tensor | None
+    surface: Tensor | None
 
     def __init__(
         self,
@@ -246,7 +178,7 @@ class SLM(nn.Module):
             )
         if levels.dtype not in (torch.int32, torch.int64, torch.int16, torch.uint8):
             raise OpticsError(
-                f"levels have dtype {levels.dtype}, expected integers. Round them, or call levels(target)."
+                f"levels have dtype {levels.dtype}, expected integers. Round them, or call levels."
             )
         self._check_region(levels, "levels")
         if levels.numel():
@@ -311,7 +243,7 @@ class SLM(nn.Module):
             if self.spec.modulation in ("amplitude", "dmd"):
                 return nearest_amplitude(target, self.believed_table)
             if self.believed == NOMINAL:
-                return nominal_level(target, self.bits)
+                return nominal_level(target, len(self.table).bit_length() - 1)
             return nearest_level(target, self.believed_table, self.believed_sections)
 
     def _response(self, target: Tensor) -> Tensor:
@@ -320,7 +252,7 @@ class SLM(nn.Module):
             level = self._level(target)
             if self.believed_sections is not None:
                 target = target / self.believed_sections
-            return StraightThrough.apply(target, level, self.table, self.slope)
+            return straight_through(target, level, self.table, self.slope)
         if self.spec.modulation == "amplitude":
             gammas = (self.spec.response.gamma, self.believed.gamma)
             return target if gammas[0] == gammas[1] else target.clamp(min=1e-6) ** (gammas[0] / gammas[1])
@@ -366,7 +298,7 @@ class SLM(nn.Module):
         return self._surface(m)
 
     def _draw(self, value: Tensor, generator: torch.Generator) -> Tensor:
-        """One relative ripple per frame, (..., 1, 1); the phase at mid drive stands still, a common phase is nothing."""
+        """One relative ripple per frame, (..., 1, 1); the phase at mid drive stands still (a common phase is nothing)."""
         shape = (*value.shape[:-2], 1, 1)
         draw = torch.randn(shape, generator=generator, dtype=value.dtype, device=generator.device)
         return draw.to(value.device) * (self.spec.flicker / TWO_PI)

@@ -1,8 +1,9 @@
 """Benches from TOML files, with errors that name the file, the line, the key and the keys that are known.
 
 A bench file has one table for each part (`docs/benches.md` lists every key); `device = "..."` in `[slm]`, `[camera]` or
-`[input]` takes that device's figures from the catalogue or from the user's own file of the same form, and the keys beside
-it override them. The same tables as a plain dictionary, for instance out of a manifest, go through `bench_from_dict`.
+`[input]` takes that device's figures from the catalogue or from the user's own file of the same form, and the keys
+beside it override them. The same tables as a plain dictionary, for instance out of a manifest, go through
+`bench_from_dict`.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def bench_from_dict(
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the keys of `over` in place; tables inside are merged likewise. A LUT gives way to a range or gamma."""
+    """`base` with the keys of `over` in place; tables inside are merged likewise. A LUT gives way to range or gamma."""
     out = dict(base)
     if ("range" in over or "gamma" in over) and "lut" not in over:
         out.pop("lut", None)
