@@ -298,7 +298,7 @@ class SLM(nn.Module):
         return self._surface(m)
 
     def _draw(self, value: Tensor, generator: torch.Generator) -> Tensor:
-        """One relative ripple per frame, (..., 1, 1); the phase at mid drive stands still (a common phase is nothing)."""
+        """One relative ripple per frame, (..., 1, 1); mid drive stands still, as a common phase is nothing."""
         shape = (*value.shape[:-2], 1, 1)
         draw = torch.randn(shape, generator=generator, dtype=value.dtype, device=generator.device)
         return draw.to(value.device) * (self.spec.flicker / TWO_PI)
