@@ -10,6 +10,7 @@ largest modulus, because a modulator cannot amplify; the electronics multiplies 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -251,10 +252,11 @@ class OnBench(nn.Module):
             canvas[:, :, start : start + self.image_shape[1]] = x[:, i]
         return canvas
 
-    def _fields(self, x: Tensor, psfs: Tensor) -> Tensor:
+    def _each_channel(self, see: Callable[[Tensor, Tensor], Tensor], x: Tensor, psfs: Tensor) -> Tensor:
+        """`see(images, psfs)` of what the display shows: one canvas, or one input channel after another."""
         if not self.sequential or self.in_channels == 1:
-            return self.fourf.convolve(self._canvas(x), psfs)
-        parts = [self.fourf.convolve(x[:, i], psfs[i :: self.in_channels]) for i in range(self.in_channels)]
+            return see(self._canvas(x), psfs)
+        parts = [see(x[:, i], psfs[i :: self.in_channels]) for i in range(self.in_channels)]
         return torch.stack(parts, 2).flatten(1, 2)  # frames ordered (out, in)
 
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -272,9 +274,9 @@ class OnBench(nn.Module):
         return torch.cat([self._photons_at_once(part, psfs, scales) for part in x.split(step)])
 
     def _photons_at_once(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
-        fields = self._fields(x, psfs)
         if not isinstance(self.readout, Homodyne):
-            return self.recorder.photons(abs2(fields))
+            return self.recorder.photons(self._each_channel(self.fourf.intensity, x, psfs))
+        fields = self._each_channel(self.fourf.convolve, x, psfs)
         beam = (self.readout.reference * self.gain / scales)[:, None, None]
         steps = [abs2(fields + beam * 1j**k) for k in range(4)]
         return self.recorder.photons(torch.cat(steps, 1))

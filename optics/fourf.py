@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from optics.bench import BenchSpec, Point
 from optics.checks import OpticsError, check_shape
-from optics.conventions import abs2, axis, cis, complex_dtype
+from optics.conventions import axis, cis, complex_dtype
+from optics.convolution import intensity, polyphase
 from optics.fourier import dft_matrix, fast_length
 from optics.pupil import check_lenses, lit_pixels, pixel_transform, pupil
 from optics.rotation import rotate
@@ -214,15 +215,25 @@ class FourF(nn.Module):
         (sy, sx), (h, w) = self.oversampling, self.image_shape
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
         size = (fast_length(ly), fast_length(lx))
-        phases = psf.reshape(-1, ly, sy, lx, sx).permute(0, 2, 4, 1, 3)  # (M, sy, sx, ly, lx)
         spectrum = torch.fft.fft2(self._lit_images(images), s=size)[:, None, None, None]
-        full = torch.fft.ifft2(spectrum * torch.fft.fft2(phases, s=size))[..., h - 1 : ly, w - 1 : lx]
+        product = spectrum * torch.fft.fft2(polyphase(psf, self.oversampling), s=size)
+        full = torch.fft.ifft2(product)[..., h - 1 : ly, w - 1 : lx]
         field = full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *self.window)
         return self._leave(field)
 
+    def intensity(self, images: Tensor, psf: Tensor) -> Tensor:
+        """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
+        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        lit = (
+            self._lit_images(images)
+            if self.chirped or images.is_complex()
+            else images.to(self.envelope.dtype)
+        )
+        return intensity(lit, psf, self.envelope, self.oversampling)
+
     def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
-        """Intensity in the camera plane (B, M, oy, ox) by the PSF path: `|o|^2` at each sample."""
-        return abs2(self.convolve(images, self.psf(reflectance)))
+        """Intensity in the camera plane (B, M, oy, ox) by the PSF path."""
+        return self.intensity(images, self.psf(reflectance))
 
     def _lit_images(self, images: Tensor) -> Tensor:
         u = images.to(self.pupil.dtype)

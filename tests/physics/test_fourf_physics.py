@@ -136,6 +136,23 @@ def test_wave_and_psf_paths_agree(changes, offset):
     assert relative(system.convolve(images, system.psf(mask)), wave) < 1e-5
 
 
+def test_the_fused_intensity_is_the_square_of_the_field_with_its_gradient():
+    system = FourF(
+        bench(**{"alignment.mask_axial": 3e-3}), (5, 4), window_shape=(4, 6), margin=1, dtype=torch.float64
+    )
+    generator = torch.Generator().manual_seed(2)
+    shape = (2, len(system.to_psf_y), len(system.to_psf_x), 2)
+    psf = torch.view_as_complex(torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    images = scene(5, 4).requires_grad_()
+    weight = torch.rand(2, 2, *system.window, generator=generator, dtype=torch.float64)
+    results = []
+    for make in (system.intensity, lambda i, p: system.convolve(i, p).abs().square()):
+        out = make(images, psf)
+        results.append((out.detach(), *torch.autograd.grad((out * weight).sum(), (images, psf))))
+    for fused, plain in zip(*results, strict=True):
+        assert relative(fused, plain) < 1e-12
+
+
 def test_the_double_sum_is_what_the_module_says():
     """One output point by the written sum, with plain loops and no shared code."""
     spec = bench(**{"alignment.mask_shift": (12e-6, -5e-6)})
