@@ -1,0 +1,54 @@
+"""Where and with what a result was made: versions, machine, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import torch
+
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "h5py",
+    "safetensors",
+    "pillow",
+    "LightPipes",
+)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def version() -> str:
+    """The installed version of this project, or "source" where it runs from a checkout that is not installed."""
+    return _version("spectral-cascade") or "source"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def environment(seed: int) -> dict[str, Any]:
+    """Versions, machine, threads and seed."""
+    versions = {"spectral-cascade": version(), "python": platform.python_version()}
+    versions |= {name: _version(name) or "unknown" for name in LIBRARIES}
+    return {
+        "versions": versions,
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "processors": processors(),
+        },
+        "threads": torch.get_num_threads(),
+        "seed": seed,
+    }

@@ -1,0 +1,244 @@
+"""The main job, step by step: data, teacher, students and controls, bench, files for the SLM, proof, report.
+
+Each step reads what earlier ones wrote, writes its own files whole or not at all, and is kept when the job runs again
+with the same inputs (`distill.steps`). A job that is killed goes on where it was, in the middle of a training too.
+
+| step | writes | what it does |
+|---|---|---|
+| data | data.json | loads the images, cuts the validation part |
+| teacher | teacher/ | trains the nonlinear network |
+| linear, linear_kd, random_masks, no_mask | a folder each | train the linear networks and their controls |
+| calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
+| refit | refit/ | fits the distilled network's back end to frames of the realistic bench |
+| evaluate | evaluation.json | every row of the table; the only step that looks at the test part |
+| export | export/ | SLM frames, masks, reference images |
+| verify | verify.json | runs the exported files through the wave path and through LightPipes |
+| report | result.json, report.html | gathers the numbers and the pictures |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from distill import gather, stages
+from distill.config import RunConfig, load
+from distill.environment import version
+from distill.job import Job
+from distill.progress import Watcher
+from distill.steps import Ledger, key_of, write_text
+from optics.checks import OpticsError
+
+CONFIG = "config.toml"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the job.
+
+    title: what it does, for people. outputs: what it writes. after: the steps whose files it reads. heeds: the part
+    of the configuration that its result depends on. resumable: it goes on from what an interrupted run left.
+    """
+
+    title: str
+    outputs: tuple[str, ...]
+    after: tuple[str, ...]
+    heeds: Callable[[Job], Any]
+    work: Callable[[Job], None]
+    resumable: bool = False
+
+
+def _student(job: Job) -> Any:
+    return job.config.student.model_dump(mode="json")
+
+
+def _bench(job: Job) -> Any:
+    return job.bench.model_dump(mode="json")
+
+
+STEPS: dict[str, Step] = {
+    "data": Step(
+        "Loading the images",
+        ("data.json",),
+        (),
+        lambda j: [
+            version(),
+            j.config.data.model_dump(mode="json"),
+            *(p.digest() for p in vars(j.splits).values()),
+        ],
+        stages.run_data,
+    ),
+    "teacher": Step(
+        "Training the teacher",
+        ("teacher",),
+        ("data",),
+        lambda j: j.config.teacher.model_dump(mode="json"),
+        stages.run_teacher,
+        resumable=True,
+    ),
+    "linear": Step(
+        "Training linear optics on the labels",
+        ("linear",),
+        ("data",),
+        _student,
+        partial(stages.run_student, step="linear"),
+        resumable=True,
+    ),
+    "linear_kd": Step(
+        "Distilling linear optics",
+        ("linear_kd",),
+        ("data", "teacher"),
+        _student,
+        partial(stages.run_student, step="linear_kd"),
+        resumable=True,
+    ),
+    "random_masks": Step(
+        "Training the control: random masks",
+        ("random_masks",),
+        ("data", "teacher"),
+        _student,
+        partial(stages.run_student, step="random_masks"),
+        resumable=True,
+    ),
+    "no_mask": Step(
+        "Training the control: no mask",
+        ("no_mask",),
+        ("data", "teacher"),
+        _student,
+        partial(stages.run_student, step="no_mask"),
+        resumable=True,
+    ),
+    "calibrate": Step(
+        "Calibrating the camera",
+        ("calibration.json",),
+        (),
+        lambda j: [_bench(j)["camera"], j.config.calibration.model_dump(mode="json")],
+        stages.run_calibrate,
+    ),
+    "refit": Step(
+        "Refitting the back end on the bench",
+        ("refit",),
+        ("data", "linear_kd", "calibrate"),
+        lambda j: [_bench(j), j.config.refit.model_dump(mode="json")],
+        stages.run_refit,
+        resumable=True,
+    ),
+    "evaluate": Step(
+        "Evaluating every row",
+        ("evaluation.json",),
+        ("teacher", "linear", "linear_kd", "random_masks", "no_mask", "refit"),
+        lambda j: j.config.evaluation.model_dump(mode="json"),
+        stages.run_evaluate,
+    ),
+    "export": Step(
+        "Writing the files for the SLM",
+        ("export",),
+        ("refit",),
+        lambda j: j.config.export.model_dump(mode="json"),
+        stages.run_export,
+    ),
+    "verify": Step(
+        "Verifying the files, also in LightPipes",
+        ("verify.json",),
+        ("export",),
+        lambda j: j.config.verify.model_dump(mode="json", exclude={"processes", "agreement"}),
+        stages.run_verify,
+    ),
+    "report": Step(
+        "Writing the report",
+        ("result.json", "report.html"),
+        ("evaluate", "verify"),
+        lambda j: j.config.model_dump(mode="json"),
+        gather.run_report,
+    ),
+}
+
+
+def keys(job: Job) -> dict[str, str]:
+    """The key of every step: the hash of what it heeds and of the keys of the steps that it reads."""
+    found: dict[str, str] = {}
+    for name, step in STEPS.items():
+        found[name] = key_of(name, job.config.seed, step.heeds(job), [found[a] for a in step.after])
+    return found
+
+
+def ledger(directory: Path) -> Ledger:
+    """The ledger of a run's directory."""
+    return Ledger(directory, {name: step.outputs for name, step in STEPS.items()})
+
+
+def run(
+    config: RunConfig,
+    directory: Path,
+    *,
+    resume: bool = True,
+    ui: Watcher | None = None,
+    last: str = "report",
+) -> dict[str, Any]:
+    """Do the main job in `directory`, or what is left of it.
+
+    Args:
+        config: what to do.
+        directory: where; made if needed.
+        resume: keep the steps that were done for the same inputs, and go on within a training that was interrupted;
+            False removes what an earlier run left in the directory.
+        ui: told of the progress.
+        last: the last step to do, with those that it needs.
+
+    Returns:
+        What `result.json` holds; empty if `last` comes before the report.
+
+    Raises:
+        OpticsError: bad input, found before anything is written; or a directory that holds other things.
+    """
+    book = ledger(directory)
+    job = Job.prepare(config, directory, ui)
+    todo = needed(last)
+    wanted = keys(job)
+    with book.locked():
+        if not resume:
+            book.clear()
+        book.drop_stale(wanted)
+        write_text(directory / CONFIG, config.to_toml())
+        for name in todo:
+            _do(job, book, name, wanted[name])
+        return gather.read_result(directory) if last == "report" else {}
+
+
+def _do(job: Job, book: Ledger, name: str, key: str) -> None:
+    step = STEPS[name]
+    if book.done(name, key):
+        job.watcher.kept(name, step.title)
+        return
+    job.watcher.begin(name, step.title)
+    with book.working(name, key, keep=step.resumable):
+        job.seconds = {n: book.seconds(n) for n in STEPS if n != name}
+        step.work(job)
+    job.watcher.end(name, book.seconds(name))
+
+
+def needed(last: str) -> list[str]:
+    """The steps that `last` needs, itself included, in order."""
+    if last not in STEPS:
+        raise OpticsError(f"no step is called {last!r}; steps are {', '.join(STEPS)}.")
+    found = {last}
+    for name in reversed(STEPS):
+        if name in found:
+            found.update(STEPS[name].after)
+    return [name for name in STEPS if name in found]
+
+
+def load_config(directory: Path) -> RunConfig:
+    """The configuration of the run in `directory`.
+
+    Raises:
+        OpticsError: no run is there.
+    """
+    if not (directory / CONFIG).is_file():
+        raise OpticsError(
+            f"{directory} holds no run: {CONFIG} is missing. Begin one with `sclc run` or `sclc demo`."
+        )
+    return load(directory / CONFIG)
