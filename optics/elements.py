@@ -43,7 +43,8 @@ def amplitude_mask(field: Tensor, transmission: Tensor) -> Tensor:
             "the amplitude alone, or use complex_mask."
         )
     check_finite(transmission, name="transmission")
-    low, high = float(transmission.min()), float(transmission.max())
+    bounds = transmission.detach().aminmax()
+    low, high = float(bounds.min), float(bounds.max)
     if low < 0 or high > _PASSIVE:
         raise OpticsError(
             f"transmission goes from {low:.4g} to {high:.4g}, expected 0 to 1: a mask adds no light and a "

@@ -143,7 +143,12 @@ def thin_lens(
     check_plane(field)
     shape = (field.shape[-2], field.shape[-1])
     check_lens_sampling(
-        shape, wavelength=wavelength, pitch=pitch, focal_length=focal_length, diameter=diameter
+        shape,
+        wavelength=wavelength,
+        pitch=pitch,
+        focal_length=focal_length,
+        diameter=diameter,
+        centre=centre,
     )
     factor = lens_transmission(
         shape,
@@ -187,7 +192,12 @@ class Lens(nn.Module):
         self.spec = spec
         focal_length = spec.focal_length + spec.defocus
         check_lens_sampling(
-            shape, wavelength=wavelength, pitch=pitch, focal_length=focal_length, diameter=spec.diameter
+            shape,
+            wavelength=wavelength,
+            pitch=pitch,
+            focal_length=focal_length,
+            diameter=spec.diameter,
+            centre=spec.decentre,
         )
         factor = lens_transmission(
             shape,

@@ -96,7 +96,7 @@ def padded_shape(
                 f"over {distance:.4g} m the steepest angle of a pitch of {pair[k]:.4g} m moves {far:.4g} m "
                 f"along {name}, so the transfer function needs a window of {needed:.4g} samples, more than "
                 f"{LARGEST_PADDING:g} times the field's {shape[k]}. Use a distance of at most {most:.4g} m, "
-                f"pad the field to {needed / LARGEST_PADDING:.0f} samples, or use propagate, which chooses "
+                f"pad the field to {math.ceil(needed / LARGEST_PADDING)} samples, or use propagate, which chooses "
                 "(band_limited_angular_spectrum, fresnel_transform)."
             )
         window.append(fast_length(math.ceil(needed - 1e-9)))
@@ -171,18 +171,26 @@ def check_far_window(
 
 
 def check_lens_sampling(
-    shape: tuple[int, int], *, wavelength: float, pitch: Pitch, focal_length: float, diameter: float | None
+    shape: tuple[int, int],
+    *,
+    wavelength: float,
+    pitch: Pitch,
+    focal_length: float,
+    diameter: float | None,
+    centre: Point = (0.0, 0.0),
 ) -> None:
     """Raise SamplingError unless the lens's phase changes by at most pi per sample out to its rim.
 
-    The phase's frequency at radius r is `r / (lambda f)`; it must not exceed `1 / (2 pitch)` (Voelz,
-    Computational Fourier Optics, section 6.4). Without a diameter, r is half the window.
+    The phase's frequency at a distance r from the lens's centre is `r / (lambda f)`; it must not exceed
+    `1 / (2 pitch)` (Voelz, Computational Fourier Optics, section 6.4). Where the window ends before the stop, r goes
+    to the window's edge.
     """
     check_wavelength(wavelength)
     check_samples(shape)
     pair = as_pair("pitch", pitch)
     for k, name in enumerate("yx"):
-        width = shape[k] * pair[k] if diameter is None else min(diameter, shape[k] * pair[k])
+        window = shape[k] * pair[k] + 2 * abs(centre[k])
+        width = window if diameter is None else min(diameter, window)
         limit = wavelength * abs(focal_length) / pair[k]
         if width > limit * (1 + 1e-9):
             raise SamplingError(
