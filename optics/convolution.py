@@ -1,7 +1,7 @@
 """Intensity of a batch of images convolved with complex point-spread functions, and its gradient.
 
-One transform a (image, mask, phase) forwards and two backwards, where autograd takes three and keeps every field. Work goes
-mask by mask, so that what is in hand stays in cache and no field of the whole batch is ever built.
+One transform a (image, mask, phase) forwards and two backwards, where autograd takes three and keeps every field. Work
+goes mask by mask, so that what is in hand stays in cache and no field of the whole batch is ever built.
 """
 
 from __future__ import annotations
