@@ -42,3 +42,14 @@ def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
     half = width / (2 * d)
     upper, lower = (torch.from_numpy(sici((math.pi * (t + s * half)).numpy())[0]) for s in (+1, -1))
     return (upper - lower) / (math.pi * 2 * half)
+
+
+def gauss_legendre(n: int) -> tuple[Tensor, Tensor]:
+    """Points in [-1, 1] and weights that sum to 1, (n,) float64: the mean of a smooth function over a pixel.
+
+    Eigenvalues of the Jacobi matrix; Golub & Welsch, Mathematics of Computation 23, 221 (1969).
+    """
+    k = torch.arange(1, n, dtype=torch.float64)
+    beta = k / torch.sqrt(4 * k * k - 1)
+    points, vectors = torch.linalg.eigh(torch.diag(beta, 1) + torch.diag(beta, -1))
+    return points, vectors[0] ** 2
