@@ -9,7 +9,7 @@ away, along one axis
 
 What leaves the pixel is the mean of `exp(i phase(s))` over its area. That mean is a Gauss quadrature of four nodes an
 axis, built in the variable `z(s) = Phi((|s| - 1/2) / sigma)`, the share of the neighbour: the integrand is entire in
-`z`, so 16 samples a pixel are within some per cent of what the crosstalk does, for every width, and width 0 is the
+`z`, so 16 samples a pixel are within about 1 % of what the crosstalk does, for every width, and width 0 is the
 ideal pixel. The kernel acts on the phase as the panel holds it, in [0, range): the fly-back of a blaze is smeared.
 Sources: Persson, Engstrom, Goksor, Optics Express 20, 22334 (2012); Moser, Ritsch-Marte, Thalhammer, Optics Express
 27, 25046 (2019).
@@ -126,7 +126,7 @@ class Fringing:
 
 
 def _blend(
-    plane: Tensor, row: list[float], dim: int, size: int, out: Tensor, symmetric: bool = False
+    plane: Tensor, row: list[float], dim: int, size: int, out: Tensor
 ) -> Tensor:
     """`out = sum_k row[k] plane[k : k + size]` along `dim`."""
     torch.mul(plane.narrow(dim, 0, size), row[0], out=out)
@@ -207,7 +207,8 @@ def mean_value(value: Tensor, fringing: Fringing) -> Tensor:
     for dim, r, rule in zip((-2, -1), fringing.reach, fringing.axes, strict=True):
         if r == 0:
             continue
-        row = torch.tensor([w for w, _ in rule]) @ torch.tensor([a for _, a in rule])
+        weights = torch.tensor([w for w, _ in rule], dtype=torch.float64)
+        row = weights @ torch.tensor([a for _, a in rule], dtype=torch.float64)
         n = value.shape[dim]
         index = torch.arange(-r, n + r, device=value.device).clamp(0, n - 1)
         padded = value.index_select(dim, index)

@@ -1,13 +1,13 @@
 """Direct design: the phase found by gradient through the whole device, and the table that compares all encodings.
 
-The unknown is the phase of each SLM pixel; the device model (levels, response, fringing, fill factor ...) turns it into a
-reflectance, and the far field in a window around the carrier should be a constant `gain` times the mask's:
+The unknown is the phase of each SLM pixel; the device model (levels, response, fringing, fill factor ...) turns it into
+a reflectance, and the far field in a window around the carrier should be a constant `gain` times the mask's:
 
     loss = sum over the window |R - gain e^{i theta} T|^2 / sum |gain T|^2,   theta free for each mask
 
-Only a small part of the far field is asked for, so the light that must go elsewhere has room, and a few tens of steps of
-gradient descent are enough (the curvature of the unscaled loss is at most 2). Sources: Gerchberg & Saxton, Optik 35, 237
-(1972) for the freedom outside the window; Chakravarthula et al., ACM Trans. Graphics 38, 213 (2019) for gradients.
+Only a small part of the far field is asked for, so the light that must go elsewhere has room, and a few tens of steps
+of gradient descent are enough (the curvature of the unscaled loss is at most 2). Sources: Gerchberg & Saxton, Optik 35,
+237 (1972) for the freedom outside the window; Chakravarthula et al., ACM Trans. Graphics 38, 213 (2019) for gradients.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def optimise_phase(
         origin: index of the panel's centre pixel in this region, (y, x).
         half: half width of the window (y, x), cycles per pixel; None as in `optics.order.measure_order`.
         gain: amplitude that the order shall have relative to the mask; None keeps what the first phase reaches.
-        steps: of gradient descent with Nesterov's momentum. rate: step length; 0.5 is safe.
+        steps: of gradient descent with Nesterov's momentum.
+        rate: step length; 0.5 is safe.
         progress: called with the step and the mean relative error.
 
     Returns:
@@ -95,9 +96,9 @@ def optimise_phase(
 class EncodingRow:
     """One encoding on given masks through a given device; means over the masks.
 
-    method, carrier: see EncodingSpec. gain: amplitude of the wanted order relative to the mask. efficiency: share of the
-    light on the mask that carries it. relative: the same, relative to an ideal complex modulator. error: relative rms in
-    the window. zero_order: share of the light that stays un-modulated on the axis.
+    method, carrier: see EncodingSpec. gain: amplitude of the wanted order relative to the mask. efficiency: share of
+    the light on the mask that carries it. relative: the same, relative to an ideal complex modulator. error: relative
+    rms in the window. zero_order: share of the light that stays un-modulated on the axis.
     """
 
     method: str

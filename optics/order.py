@@ -1,7 +1,7 @@
 """What one diffraction order of a panel carries: how much light, and how faithful to the mask.
 
-Around a carrier the far field of a reflectance `r` is compared with that of the mask `m` it should carry, in a window of
-`half` cycles per SLM pixel to each side (the image on the camera):
+Around a carrier the far field of a reflectance `r` is compared with that of the mask `m` it should carry, in a window
+of `half` cycles per SLM pixel to each side (the image on the camera):
 
     R(f) = sum_n r_n exp(-2 pi i (carrier + f) . n) / sqrt(N),    T(f) likewise of m and carrier 0
     gain = <T, R> / <T, T>,   error = |R - gain T| / |gain T|,   efficiency = |gain|^2 <T, T> / N

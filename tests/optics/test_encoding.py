@@ -1,0 +1,99 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optics.checks import OpticsError
+from optics.encoding import EncodingSpec, carrier_phase, encode, methods
+from optics.inverse import J1_MAX, J1_PEAK, arccos, j1_inverse, polar_parts, sinc_inverse
+
+
+def masks(*shape, seed=0, low=0.1, high=0.9):
+    generator = torch.Generator().manual_seed(seed)
+    a, p = (torch.rand(*shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    return torch.polar(low + (high - low) * a, 2 * math.pi * p)
+
+
+@settings(max_examples=50, deadline=None)
+@given(a=st.floats(0, 1))
+def test_inverses_invert(a):
+    x = sinc_inverse(torch.tensor([a], dtype=torch.float64))
+    assert 0 <= float(x) <= math.pi
+    assert float(torch.sinc(x / math.pi)) == pytest.approx(a, abs=1e-9)
+    f = j1_inverse(torch.tensor([a], dtype=torch.float64))
+    assert 0 <= float(f) <= J1_PEAK
+    assert float(torch.special.bessel_j1(f)) / J1_MAX == pytest.approx(a, abs=1e-9)
+    single = sinc_inverse(torch.tensor([a], dtype=torch.float32))
+    assert float(single) == pytest.approx(float(x), abs=2e-3)
+    assert float(torch.sinc(single / math.pi)) == pytest.approx(a, abs=2e-6)
+
+
+def test_gradients_stay_finite_at_the_ends():
+    for function in (sinc_inverse, j1_inverse, arccos):
+        a = torch.tensor([0.0, 1.0, 1.0 - 1e-7], requires_grad=True)
+        function(a).sum().backward()
+        assert bool(torch.isfinite(a.grad).all())
+    z = torch.zeros(3, dtype=torch.complex64, requires_grad=True)
+    modulus, angle = polar_parts(z)
+    (modulus + angle).sum().backward()
+    assert torch.equal(z.grad, torch.zeros_like(z))
+
+
+@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("carrier", [(0.125, 0.0), (-0.0625, 0.21)])
+def test_gradcheck(method, carrier):
+    mask = masks(2, 4, 5).requires_grad_(True)
+    spec = EncodingSpec(method=method, carrier=carrier)
+    assert torch.autograd.gradcheck(lambda m: torch.sin(encode(m, spec, origin=(1, 3))), (mask,))
+
+
+@pytest.mark.parametrize("method", methods())
+def test_phases_are_anchored_to_the_panel(method):
+    """A region shows what the whole panel shows there."""
+    mask = masks(9, 14)
+    spec = EncodingSpec(method=method, carrier=(0.11, -0.07))
+    whole = encode(mask, spec, origin=(4, 7))
+    part = encode(mask[3:, 6:], spec, origin=(1, 1))
+    torch.testing.assert_close(part, whole[3:, 6:])
+    beyond = encode(mask[6:, 9:], spec, origin=(-2, -2))
+    torch.testing.assert_close(beyond, whole[6:, 9:])
+
+
+def test_carrier_is_exact_far_from_the_origin():
+    far = carrier_phase((4000, 1), (0.125, 0.0), (0, 0), dtype=torch.float32)
+    assert torch.equal(far[3992:, 0], far[:8, 0])
+    assert float(far[1, 0]) == pytest.approx(2 * math.pi / 8)
+    back = carrier_phase((1, 4), (0.0, 0.125), (0, 3), dtype=torch.float32)
+    assert float(back[0, 2]) == pytest.approx(2 * math.pi * 7 / 8)
+
+
+def test_offset_and_gain_are_stated():
+    assert EncodingSpec().offset == (0.125, 0.0)
+    assert EncodingSpec(method="phase_only", carrier=(0.0, 0.0)).offset == (0.0, 0.0)
+    assert EncodingSpec(method="arrizon").gain == pytest.approx(0.5819, abs=1e-4)
+    assert EncodingSpec(method="double_phase").gain == 1.0
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (torch.zeros(4, 4), "expected complex"),
+        (torch.full((4, 4), complex("nan")), r"index \(0, 0\)"),
+        (torch.full((4, 4), 1.5 + 0j), "modulus up to 1.5"),
+    ],
+)
+def test_bad_masks_give_one_clear_line(mask, words):
+    with pytest.raises(OpticsError, match=words):
+        encode(mask, EncodingSpec(), origin=(2, 2))
+
+
+def test_methods_that_need_a_carrier_say_so():
+    for method in ("blazed", "davis", "arrizon"):
+        with pytest.raises(ValueError, match="carrier"):
+            EncodingSpec(method=method, carrier=(0.0, 0.0))
+    with pytest.raises(ValueError, match=r"between -0.5 and 0.5"):
+        EncodingSpec(carrier=(0.6, 0.0))
+    with pytest.raises(ValueError, match="method"):
+        EncodingSpec(method="bolduc")
