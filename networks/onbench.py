@@ -10,21 +10,20 @@ largest modulus, because a modulator cannot amplify; the electronics multiplies 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from networks.cascade import Cascade
+from networks.masks import design_masks, fit_to_modulator
 from networks.readout import Homodyne, Intensity, Readout
 from optics.bench import BenchSpec
 from optics.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
-from optics.conventions import abs2, complex_dtype
+from optics.conventions import abs2
 from optics.encoding import encode
 from optics.fourf import FourF
-from optics.fourier import dft_matrix
-from optics.pupil import pixel_transform
 from optics.recorder import Recorder
 from optics.response import ResponseSpec
 from optics.slm import SLM
@@ -162,33 +161,9 @@ class OnBench(nn.Module):
         kernels = self.cascade.kernels()
         if self.sequential:
             kernels = kernels.flatten(0, 1)[:, None]  # (out * in, 1, K, K)
-        scale, pitch = self.bench.scale, self.bench.input.pitch
-        rdtype = kernels.real.dtype
-        sides = []
-        for k, taps in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
-            xi = self.fourf.slm_axis(k)
-            position = (torch.arange(taps, dtype=torch.float64) - taps // 2) * pitch
-            side = dft_matrix(xi, position, scale=scale)
-            if self.compensate:
-                side = side / self._emphasis(xi)[:, None]
-            sides.append((xi, side.to(complex_dtype(rdtype))))
-        (_, left), (xi_x, right) = sides
-        if kernels.shape[1] == 1:
-            masks = left @ kernels[:, 0] @ right.mT
-        else:
-            # channel i stands `offset` beside the axis of the display: its mask brings it back to the axis
-            offsets = self._channel_offsets() * pitch
-            tilt = dft_matrix(offsets, xi_x, scale=scale, sign=+1).to(right.dtype)
-            masks = torch.einsum("yj,oijk,xk,ix->oyx", left, kernels, right, tilt)
-        lit = (self.fourf.pupil.abs() > 0).to(rdtype)
-        scales = (abs2(masks) * lit).amax((-2, -1)).clamp(min=1e-24).sqrt()
-        masks = masks / scales[:, None, None]
-        # beyond the stop nothing is lit; keep what the modulator is asked for within what it can do
-        return masks / masks.abs().clamp(min=1.0), scales
-
-    def _emphasis(self, xi: Tensor) -> Tensor:
-        edge = torch.tensor([self.bench.band / 2], dtype=torch.float64)
-        return pixel_transform(self.bench, torch.minimum(xi.abs(), edge))
+        positions = self._channel_offsets() if kernels.shape[1] > 1 else None
+        masks = design_masks(self.fourf, kernels, positions=positions, compensate=self.compensate)
+        return fit_to_modulator(masks, self.fourf.pupil.abs() > 0)
 
     def _channel_offsets(self) -> Tensor:
         """Where the channels' origins stand on the display, relative to its origin; (in,) float64, input pixels."""
@@ -217,28 +192,35 @@ class OnBench(nn.Module):
         panel[:, region[0], region[1]] = lit.to(torch.int32)
         return panel
 
+    def parameters_of_optics(self) -> Iterator[nn.Parameter]:
+        """What the masks depend on; nothing where they are given as levels."""
+        return iter(()) if self.cascade is None else self.cascade.parameters()
+
     def psfs(self, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Point-spread functions of every mask, (F, ly, lx) complex, and the scales (F,).
+        """Point-spread functions of every mask, (M, ly, lx) complex, and the scales (M,).
 
         Kept between calls while no gradient is needed, nothing is drawn and the cascade does not change.
         """
-        if self._fixed is not None:
-            reflectance, scales = self._fixed
-            if self._cache is None:
-                self._cache = (None, self.fourf.psf(reflectance), scales)
-            return self._cache[1], self._cache[2]
-        parameters = list(self.cascade.parameters()) if self.cascade is not None else []
+        parameters = list(self.parameters_of_optics())
         needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
         key = tuple((p.data_ptr(), p._version) for p in parameters)
         keep = not needs_grad and generator is None
         if keep and self._cache is not None and self._cache[0] == key:
             return self._cache[1], self._cache[2]
-        targets, scales = self.targets()
-        region = (self.fourf.rows, self.fourf.cols)
-        psfs = self.fourf.psf(self.slm(self.driven(targets, region), generator=generator))
+        psfs, scales = self._make_psfs(generator)
         if keep:
             self._cache = (key, psfs, scales)
         return psfs, scales
+
+    def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        if self._fixed is not None:
+            return self.fourf.psf(self._fixed[0]), self._fixed[1]
+        targets, scales = self.targets()
+        return self.fourf.psf(self.shown_by_slm(targets, generator=generator)), scales
+
+    def shown_by_slm(self, targets: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Complex reflectance of the lit SLM pixels for masks of modulus at most 1, both (M, ny, nx)."""
+        return self.slm(self.driven(targets, (self.fourf.rows, self.fourf.cols)), generator=generator)
 
     # ------------------------------------------------------------------ light
 
@@ -251,6 +233,24 @@ class OnBench(nn.Module):
             start = i * self.spacing
             canvas[:, :, start : start + self.image_shape[1]] = x[:, i]
         return canvas
+
+    def tiles(self) -> list[tuple[FourF, Recorder]]:
+        """What sees the masks: mask `m` is seen by `tiles()[m % len(tiles())]`."""
+        return [(self.fourf, self.recorder)]
+
+    def _per_tile(self, do: Callable[[FourF, Recorder, Tensor], Tensor], frames: Tensor) -> Tensor:
+        """`do` of each tile's part of (B, F, ...), frames kept in order."""
+        tiles = self.tiles()
+        parts = [do(*tile, frames[:, k :: len(tiles)]) for k, tile in enumerate(tiles)]
+        return parts[0] if len(parts) == 1 else torch.stack(parts, 2).flatten(1, 2)
+
+    def _intensities(self, fourf: FourF, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
+        """Intensities in one tile's camera plane, (B, F, oy, ox); if homodyne, of four reference phases."""
+        if not isinstance(self.readout, Homodyne):
+            return self._each_channel(fourf.intensity, x, psfs)
+        fields = self._each_channel(fourf.convolve, x, psfs)
+        beam = (self.readout.reference * self.gain / scales)[:, None, None]
+        return torch.cat([abs2(fields + beam * 1j**k) for k in range(4)], 1)
 
     def _each_channel(self, see: Callable[[Tensor, Tensor], Tensor], x: Tensor, psfs: Tensor) -> Tensor:
         """`see(images, psfs)` of what the display shows: one canvas, or one input channel after another."""
@@ -274,12 +274,13 @@ class OnBench(nn.Module):
         return torch.cat([self._photons_at_once(part, psfs, scales) for part in x.split(step)])
 
     def _photons_at_once(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
-        if not isinstance(self.readout, Homodyne):
-            return self.recorder.photons(self._each_channel(self.fourf.intensity, x, psfs))
-        fields = self._each_channel(self.fourf.convolve, x, psfs)
-        beam = (self.readout.reference * self.gain / scales)[:, None, None]
-        steps = [abs2(fields + beam * 1j**k) for k in range(4)]
-        return self.recorder.photons(torch.cat(steps, 1))
+        tiles = self.tiles()
+        n = len(tiles)
+        parts = [
+            recorder.photons(self._intensities(fourf, x, psfs[k::n], scales[k::n]))
+            for k, (fourf, recorder) in enumerate(tiles)
+        ]
+        return parts[0] if n == 1 else torch.stack(parts, 2).flatten(1, 2)
 
     def _check_images(self, x: Tensor) -> None:
         check_shape(
@@ -295,11 +296,12 @@ class OnBench(nn.Module):
 
     def record(self, photons: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Camera counts from `expected` photons: one exposure; draw many from the same photons for statistics."""
-        return self.recorder.camera.expose(
-            photons.clamp(min=0),
-            generator=generator,
-            differentiable=self.training and torch.is_grad_enabled(),
-        )
+        through = self.training and torch.is_grad_enabled()
+
+        def expose(_: FourF, recorder: Recorder, part: Tensor) -> Tensor:
+            return recorder.camera.expose(part.clamp(min=0), generator=generator, differentiable=through)
+
+        return self._per_tile(expose, photons)
 
     # ------------------------------------------------------------------ electronics
 
@@ -314,7 +316,10 @@ class OnBench(nn.Module):
         return self._features(counts, self.psfs()[1])
 
     def _features(self, counts: Tensor, scales: Tensor) -> Tensor:
-        readings = self.recorder.bins(self.recorder.relative(counts), self.readout.camera.bins)
+        def read(_: FourF, recorder: Recorder, part: Tensor) -> Tensor:
+            return recorder.bins(recorder.relative(part), self.readout.camera.bins)
+
+        readings = self._per_tile(read, counts)
         factor = (scales / self.gain) ** 2
         repeats = readings.shape[1] // len(factor)
         if repeats * len(factor) != readings.shape[1]:

@@ -140,16 +140,24 @@ class Student(nn.Module):
             kind=config.get("kind", "student"),
         )
 
-    def on(self, bench: BenchSpec, **options: Any) -> OnBench:
+    def on(self, bench: BenchSpec, *, realisation: str = "collapsed", **options: Any) -> OnBench:
         """The same network with its optical part on `bench`.
 
-        See `networks.onbench.OnBench` for the options; `image_shape` is this student's own where it knows it.
+        Args:
+            bench: what the bench is.
+            realisation: "collapsed" (one 4f pass and one exposure per mask), "tiled" (several masks side by side in one
+                frame) or "staged" (one 4f stage per layer).
+            options: see `networks.onbench.OnBench`, `networks.tiled.Tiled`, `networks.staged.Staged`; `image_shape` is
+                this student's own where it knows it.
+
+        Raises:
+            OpticsError: no such realisation.
         """
-        from networks.onbench import OnBench
+        from networks.realisations import realise
 
         if self.image_shape is not None:
             options.setdefault("image_shape", self.image_shape)
-        return OnBench(self.cascade, self.readout, self.backend, bench, **options)
+        return realise(realisation, self.cascade, self.readout, self.backend, bench, **options)
 
     def field(self, x: Tensor) -> Tensor:
         """The complex field before the camera: (B, out, y, x)."""

@@ -46,6 +46,8 @@ class FourF(nn.Module):
             is enough for a field, and for intensities that are binned over several pixels; it costs a
             quarter.
         offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        pixelated: the input is a display of square pixels; False: samples of a field of light, as another 4f stage
+            makes it.
         dtype: float32 or float64.
 
     Attributes:
@@ -72,6 +74,7 @@ class FourF(nn.Module):
         margin: int = 2,
         oversampling: int | None = None,
         offset: Point | None = None,
+        pixelated: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -79,6 +82,7 @@ class FourF(nn.Module):
         self.image_shape = image_shape
         self.window_shape = window_shape or image_shape
         self.margin = margin
+        self.pixelated = pixelated
         self.offset: Point = bench.image_offset if offset is None else offset
         self.rows, xi_y = lit_pixels(bench, 0)
         self.cols, xi_x = lit_pixels(bench, 1)
@@ -115,7 +119,7 @@ class FourF(nn.Module):
         envelopes = []
         for name, xi, k in (("y", xi_y, 0), ("x", xi_x, 1)):
             image = axis(self.image_shape[k], bench.input.pitch)
-            pixel = pixel_transform(bench, xi)
+            pixel = pixel_transform(bench, xi) if self.pixelated else torch.ones_like(xi)
             out = self.camera_axis(k)
             to_slm = pixel[:, None] * dft_matrix(xi, image, scale=scale)
             to_camera = weight * dft_matrix(out, xi, scale=scale, sign=+1)

@@ -1,0 +1,35 @@
+"""How a cascade is put on a bench, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from networks.cascade import Cascade
+from networks.onbench import OnBench
+from networks.readout import Readout
+from networks.staged import Staged
+from networks.tiled import Tiled
+from optics.bench import BenchSpec
+from optics.checks import OpticsError
+
+_KINDS: dict[str, type[OnBench]] = {"collapsed": OnBench, "tiled": Tiled, "staged": Staged}
+
+
+def realisations() -> tuple[str, ...]:
+    """The names that `realise` knows."""
+    return tuple(_KINDS)
+
+
+def realise(
+    name: str, cascade: Cascade, readout: Readout, backend: nn.Module, bench: BenchSpec, **options: Any
+) -> OnBench:
+    """A network whose optics are on `bench` in the way called `name`; see `networks.Student.on`.
+
+    Raises:
+        OpticsError: no such way; the message lists them.
+    """
+    if name not in _KINDS:
+        raise OpticsError(f"realisation is {name!r}; choose one of {', '.join(realisations())}.")
+    return _KINDS[name](cascade, readout, backend, bench, **options)
