@@ -38,7 +38,7 @@ def test_tiles_on_a_phase_only_panel_see_their_own_kernels():
         tiled = on(model, WIDE, realisation="tiled", tiles=(1, 4))
         got = tiled.features(x)
         assert len(tiled.levels()) == 1
-        assert error(got, want) < 0.2  # four masks share the light and the panel's phase steps
+        assert error(got, want) < 0.25  # four masks share the light and the panel's phase steps
         assert error(got.roll(1, 1), want) > 0.3
         assert tiled.frames(x, generator=generator()).shape[:2] == (3, 4)
 
