@@ -38,8 +38,8 @@ def design_masks(
     dtype = complex_dtype(kernels.dtype)
     xi = [fourf.slm_axis(0), fourf.slm_axis(1)]
     sides = []
-    for k, taps in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
-        place = (torch.arange(taps, dtype=torch.float64) - taps // 2) * pitch
+    for k, n in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
+        place = (torch.arange(n, dtype=torch.float64) - n // 2) * pitch
         side = dft_matrix(xi[k], place, scale=scale)
         if compensate and fourf.pixelated:
             edge = torch.full_like(xi[k], bench.band / 2)

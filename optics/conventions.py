@@ -64,7 +64,7 @@ def complex_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def cis(phase: Tensor) -> Tensor:
-    """`exp(+i phase)` from cosine and sine (a complex `exp` costs several times more); complex of `phase`'s precision."""
+    """`exp(+i phase)` from cosine and sine (a complex `exp` costs more); complex of `phase`'s precision."""
     return torch.complex(torch.cos(phase), torch.sin(phase))
 
 

@@ -60,6 +60,12 @@ class FourF(nn.Module):
         SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
     """
 
+    to_slm_y: Tensor
+    to_slm_x: Tensor
+    to_camera_y: Tensor
+    to_camera_x: Tensor
+    to_psf_y: Tensor
+    to_psf_x: Tensor
     pupil: Tensor
     envelope: Tensor
     chirp_in: Tensor
