@@ -112,7 +112,7 @@ def _read(path: Path) -> Device:
     try:
         KINDS[kind].model_validate(figures)
     except ValidationError as e:
-        message = explain(e, KINDS[kind], source=str(path), lines=lines.inside("figures"))
+        message = explain(e, KINDS[kind], source=str(path), lines=lines.inside("figures"), table="figures")
         raise SpecError(message) from e
     return Device(
         name=path.stem,

@@ -143,6 +143,7 @@ def explain(
     source: str,
     lines: Lines | None = None,
     used: Mapping[str, str] | None = None,
+    table: str = "",
 ) -> str:
     """One line about the first thing wrong: file, line, key, what is wrong, and what would be right.
 
@@ -152,6 +153,7 @@ def explain(
         source: what to call the file.
         lines: where the keys stand.
         used: table name to the device its other figures came from.
+        table: name of the table that was validated, where that is not the whole file.
     """
     problems = error.errors()
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
@@ -160,10 +162,9 @@ def explain(
     dotted = ".".join(path) or "the file"
     more = "" if len(problems) == 1 else f" (and {len(problems) - 1} more)"
     if first["type"] == "extra_forbidden":
-        return f"{place}: {_unknown_key(root, path)}{more}"
+        return f"{place}: {_unknown_key(root, path, table)}{more}"
     if first["type"] == "missing":
-        table = ".".join(path[:-1])
-        inside = f"[{table}]" if table else "the top of the file"
+        inside = _inside(table, path)
         return f"{place}: {inside} needs the key {path[-1]!r}{more}."
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
@@ -175,13 +176,18 @@ def explain(
     return f"{place}: {dotted}{shown}: {message}{origin}{more}."
 
 
-def _unknown_key(root: type[BaseModel], path: tuple[str, ...]) -> str:
-    table, key = path[:-1], path[-1]
-    model = model_at(root, table)
+def _inside(table: str, path: tuple[str, ...]) -> str:
+    """What a key's path lies in, in words."""
+    dotted = ".".join(part for part in (table, *path[:-1]) if part)
+    return f"[{dotted}]" if dotted else "the top of the file"
+
+
+def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> str:
+    parents, key = path[:-1], path[-1]
+    model = model_at(root, parents)
     known = list(model.model_fields) if model is not None else []
-    if len(table) == 1 and table[0] in DEVICE_TABLES:
+    if len(parents) == 1 and parents[0] in DEVICE_TABLES:
         known.append("device")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     hint = f", did you mean {near[0]!r}?" if near else "."
-    inside = f"[{'.'.join(table)}]" if table else "the top of the file"
-    return f"unknown key {'.'.join(path)!r}{hint} Known keys of {inside}: {', '.join(sorted(known))}"
+    return f"unknown key {'.'.join(path)!r}{hint} Known keys of {_inside(table, path)}: {', '.join(sorted(known))}"
