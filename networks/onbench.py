@@ -92,7 +92,7 @@ class OnBench(nn.Module):
         )
         self.gain = self._gain()
         self._cache: tuple[object, Tensor, Tensor] | None = None
-        self._fixed: tuple[Tensor, Tensor] | None = None
+        self._fixed_levels: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def from_levels(
@@ -126,15 +126,18 @@ class OnBench(nn.Module):
         check_shape(scales, (len(levels),), name="scales", fix="One number per frame.")
         made = cls(None, readout, backend, bench, image_shape=image_shape, believed_camera=believed_camera)
         lit = levels[:, made.fourf.rows, made.fourf.cols]
-        made._fixed = (made.slm.of_levels(lit), scales.to(torch.float32))
+        made._fixed_levels = (lit, scales.to(torch.float32))
         return made.eval()
 
     def _check(self) -> None:
         if not isinstance(self.readout, Intensity | Homodyne):
             raise SpecError(
-                f"the {self.readout.name!r} read-out needs an incoherent bench; use optics.illumination, or choose "
-                "intensity or homodyne."
+                f"bench {self.bench.name!r} has coherent light; the {self.readout.name!r} read-out needs "
+                "light.coherence 'incoherent'. Choose intensity or homodyne, or change the light."
             )
+        self._check_modulator()
+
+    def _check_modulator(self) -> None:
         if self.bench.slm.modulation not in ("complex", "phase"):
             raise SpecError(
                 f"bench {self.bench.name!r}: slm.modulation is {self.bench.slm.modulation!r}, which cannot show a "
@@ -156,14 +159,17 @@ class OnBench(nn.Module):
 
     def targets(self) -> tuple[Tensor, Tensor]:
         """Complex masks on the lit SLM pixels (F, ny, nx), modulus at most 1, and scales (F,); differentiable."""
-        if self.cascade is None:
-            raise OpticsError("this network was rebuilt from levels; it has no complex masks.")
-        kernels = self.cascade.kernels()
-        if self.sequential:
-            kernels = kernels.flatten(0, 1)[:, None]  # (out * in, 1, K, K)
+        kernels = self._kernels()
         positions = self._channel_offsets() if kernels.shape[1] > 1 else None
         masks = design_masks(self.fourf, kernels, positions=positions, compensate=self.compensate)
         return fit_to_modulator(masks, self.fourf.pupil.abs() > 0)
+
+    def _kernels(self) -> Tensor:
+        """Amplitude kernels of the masks, (M, channels shown at once, K, K)."""
+        if self.cascade is None:
+            raise OpticsError("this network was rebuilt from levels; it has no kernels.")
+        kernels = self.cascade.kernels()
+        return kernels.flatten(0, 1)[:, None] if self.sequential else kernels
 
     def _channel_offsets(self) -> Tensor:
         """Where the channels' origins stand on the display, relative to its origin; (in,) float64, input pixels."""
@@ -213,8 +219,9 @@ class OnBench(nn.Module):
         return psfs, scales
 
     def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        if self._fixed is not None:
-            return self.fourf.psf(self._fixed[0]), self._fixed[1]
+        if self._fixed_levels is not None:
+            levels, scales = self._fixed_levels
+            return self.fourf.psf(self.slm.of_levels(levels)), scales
         targets, scales = self.targets()
         return self.fourf.psf(self.shown_by_slm(targets, generator=generator)), scales
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from networks.cascade import Cascade
+from networks.illuminated import Illuminated
 from networks.onbench import OnBench
 from networks.readout import Readout
 from networks.staged import Staged
@@ -32,4 +33,17 @@ def realise(
     """
     if name not in _KINDS:
         raise OpticsError(f"realisation is {name!r}; choose one of {', '.join(realisations())}.")
+    if name == "collapsed":
+        return collapsed_kind(bench)(cascade, readout, backend, bench, **options)
+    if collapsed_kind(bench) is not OnBench:
+        raise OpticsError(
+            f"realisation {name!r} needs coherent light of one wavelength; bench {bench.name!r} has "
+            f"{bench.light.coherence} light of {len(bench.light.lines)} wavelength(s). Choose collapsed."
+        )
     return _KINDS[name](cascade, readout, backend, bench, **options)
+
+
+def collapsed_kind(bench: BenchSpec) -> type[OnBench]:
+    """The class for one mask a frame in the bench's light."""
+    plain = bench.light.coherence == "coherent" and not bench.light.spectrum
+    return OnBench if plain else Illuminated

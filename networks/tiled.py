@@ -126,9 +126,7 @@ class Tiled(OnBench):
 
     def targets(self) -> tuple[Tensor, Tensor]:
         """One complex mask per frame, the sum of its tiles' (frames, ny, nx), and their scales (frames,)."""
-        if self.cascade is None:
-            return super().targets()
-        kernels = self.cascade.kernels()
+        kernels = self._kernels()
         positions = self._channel_offsets() if kernels.shape[1] > 1 else None
         masks = design_masks(self.fourf, kernels, positions=positions, compensate=self.compensate)
         carriers = []
