@@ -19,6 +19,7 @@ from optics.bench import BenchSpec
 from optics.checks import SpecError
 from optics.fourf import FourF
 from optics.illumination import Illumination, panels
+from optics.slm import SLM
 
 _DARK = 1e-12  # keeps the slope of the square root of a kernel's tap finite
 
@@ -72,7 +73,9 @@ class Illuminated(OnBench):
     def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Reflectances of the panel at every wavelength, (M, lines, ny, nx), in place of point-spread functions."""
         if self._fixed_levels is not None:
-            shown = [panel.of_levels(self._fixed_levels[0]) for panel in self.panels]
+            shown = [
+                panel.of_levels(self._fixed_levels[0]) for panel in self.panels if isinstance(panel, SLM)
+            ]
             return torch.stack(shown, 1), self._fixed_levels[1]
         targets, scales = self.targets()
         driven = self.driven(targets, (self.fourf.rows, self.fourf.cols))
