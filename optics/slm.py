@@ -10,8 +10,11 @@ on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the light is
 
     level -> phase (response) -> stuck pixels -> ripple -> fringing into the neighbours -> mean of exp(i phase)
 
-A *complex* modulator is the ideal that encodings approach: the target's modulus times a phase device that shows its
-argument. Sources: McManamon et al., Proc. IEEE 84, 268 (1996) for fill factor and fly-back; Lizana et al., Optics
+The ripple scales the phase about mid drive, `phase + e (phase - pi)`: the common phase it also brings is invisible.
+Without a draw of `e`, its mean over the exposure multiplies `m` by `exp(-rms(e)^2 (phase - pi)^2 / 2)`, which is the
+loss of the orders to second order in `e`. A *complex* modulator is the ideal that encodings approach: the target's
+modulus times a phase device that shows its argument.
+Sources: McManamon et al., Proc. IEEE 84, 268 (1996) for fill factor and fly-back; Lizana et al., Optics
 Express 16, 16711 (2008) for the ripple; crosstalk and response: see `optics.crosstalk`, `optics.response`.
 """
 
@@ -210,6 +213,19 @@ class SLM(nn.Module):
             return self._show(self._response(target.angle()), target.abs(), generator)
         return self._show(self._response(target), None, generator)
 
+    def phase(self, target: Tensor) -> Tensor:
+        """The phase that each pixel of a phase device holds at rest, radians, for a target as in `forward`.
+
+        Before the fringing field, the ripple and the gap between pixels. (..., ry, rx) real, differentiable.
+
+        Raises:
+            OpticsError: not a phase device, or a bad target.
+        """
+        if self.spec.modulation != "phase":
+            raise OpticsError(f'modulation is {self.spec.modulation!r}; only a "phase" device holds phases.')
+        self._check(target)
+        return self._settle(self._response(target))
+
     # ------------------------------------------------------------------ steps
 
     def _check_region(self, x: Tensor, name: str) -> None:
@@ -279,23 +295,27 @@ class SLM(nn.Module):
                 value = torch.where(self.defective, self.held, value)
             m = mean_value(value, self.fringing) if self.fringing is not None else value
             return self._surface(m.to(complex_dtype(m.dtype)))
+        still = self._settle(value)
+        value = still
+        if self.spec.flicker and generator is not None:
+            value = still + self._draw(still, generator) * (still - math.pi)
+        m = mean_phasor(value, self.fringing) if self.fringing is not None else cis(value)
+        if self.spec.flicker and generator is None:
+            m = m * torch.exp((still - math.pi) ** 2 * (-0.5 * (self.spec.flicker / TWO_PI) ** 2))
+        if modulus is not None:
+            m = m * modulus
+        return self._surface(m)
+
+    def _settle(self, value: Tensor) -> Tensor:
+        """From the response's phase to the phase each pixel holds: sub-sections, defects; reduced where it matters."""
         if self.sections is not None:
             value = value * self.sections
         if self.defective is not None:
             held = self.held if self.sections is None else self.held * self.sections
             value = torch.where(self.defective, held, value)
-        ripples, rings = self.spec.flicker != 0.0, self.fringing is not None
-        if (ripples or rings) and self.exact:
-            value = torch.remainder(value, TWO_PI)  # the panel holds [0, 2 pi)
-        still = value
-        if ripples and generator is not None:
-            value = value + self._draw(value, generator) * (value - math.pi)
-        m = mean_phasor(value, self.fringing) if self.fringing is not None else cis(value)
-        if ripples and generator is None:
-            m = m * torch.exp((still - math.pi) ** 2 * (-0.5 * (self.spec.flicker / TWO_PI) ** 2))
-        if modulus is not None:
-            m = m * modulus
-        return self._surface(m)
+        if self.exact and (self.spec.flicker or self.fringing is not None):
+            value = torch.remainder(value, TWO_PI)
+        return value
 
     def _draw(self, value: Tensor, generator: torch.Generator) -> Tensor:
         """One relative ripple per frame, (..., 1, 1); mid drive stands still, as a common phase is nothing."""

@@ -3,6 +3,7 @@
 The far field is summed here in numpy, not with the package's own transforms.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from optics.encoding import EncodingSpec, encode, methods
 from optics.inverse import J1_MAX
 from optics.optimise import encoding_table, optimise_phase
 from optics.order import measure_order
+from optics.response import ResponseSpec
 from optics.slm import SLM, SLMSpec
 
 pytestmark = pytest.mark.physics
@@ -169,3 +171,47 @@ def test_comparison_refuses_what_it_cannot_compare():
     with pytest.raises(OpticsError, match='modulation "phase"'):
         slm = SLM(PANEL.ideal(), region=(slice(0, 96), slice(0, 160)))
         optimise_phase(mask().to(torch.complex64), slm, encoding=EncodingSpec(), origin=ORIGIN)
+
+
+MORE = {
+    "bits": (8, 6, 4, 3),
+    "fill_factor": (1.0, 0.95, 0.9, 0.8),
+    "reflectivity": (1.0, 0.9, 0.7),
+    "crosstalk": ((0.0, 0.0), (0.1, 0.1), (0.3, 0.3), (0.6, 0.6)),
+    "flicker": (0.0, 0.2, 0.4, 0.8),
+    "curvature": ({}, {4: 0.1}, {4: 0.3}, {4: 0.6}),
+    "stuck": (0.0, 0.02, 0.1, 0.3),
+    "dead": (0.0, 0.02, 0.1, 0.3),
+    "response.range": (2 * math.pi, 1.9 * math.pi, 1.7 * math.pi, 1.5 * math.pi),
+    "response.gamma": (1.0, 1.1, 1.3, 1.6),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_more_of_a_flaw_never_helps(name):
+    """Distance of the wanted order from the mask on one scene; each step up the list makes it larger, to 2 %."""
+    ideal = SLMSpec(shape=SHAPE, pitch=8e-6, modulation="phase")
+    spec = EncodingSpec(method="double_phase", carrier=(0.0625, 0.0))
+    phase = encode(mask(), spec, origin=ORIGIN)
+    distance = []
+    for value in MORE[name]:
+        shown = SLM(ideal.replace(**{name: value}), dtype=torch.float64)(phase)
+        q = measure_order(shown, mask(), spec.carrier, origin=ORIGIN)
+        distance.append(float(torch.hypot((q.gain - 1).abs(), q.error * q.gain.abs())))
+    assert all(b > 0.98 * a for a, b in itertools.pairwise(distance)), distance
+    assert distance[-1] > 1.5 * distance[0], distance
+
+
+def test_knowing_the_sections_gives_their_light_back():
+    """The range differs by a third over the panel; levels computed with the map put the order right again."""
+    response = ResponseSpec(range=2.3 * math.pi, sections=((0.9, 1.0, 1.1), (1.0, 1.15, 1.2)))
+    panel = SLMSpec(shape=SHAPE, pitch=8e-6, modulation="phase", bits=8, response=response)
+    spec = EncodingSpec(method="double_phase", carrier=(0.0625, 0.0))
+    phase = encode(mask(), spec, origin=ORIGIN)
+    quality = [
+        measure_order(SLM(panel, believed=b, dtype=torch.float64)(phase), mask(), spec.carrier, origin=ORIGIN)
+        for b in (response, None)
+    ]
+    assert float(quality[0].error) < 0.01
+    assert abs(complex(quality[0].gain)) == pytest.approx(1.0, abs=0.01)
+    assert float(quality[1].error) > 0.1
