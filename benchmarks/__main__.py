@@ -1,0 +1,102 @@
+"""`python -m benchmarks NAME`: run one benchmark and print its table, or JSON for machines."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from enum import Enum
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Speed and accuracy, as ratios measured in one run. One thread; CPU time.",
+)
+
+# glibc: take large blocks from the heap and never give freed pages back
+_KEEP = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "-1",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+
+class Allocator(str, Enum):
+    """What glibc does with freed memory."""
+
+    default = "default"
+    keep = "keep"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
+Peers = Annotated[bool, typer.Option("--peers", help="Measure other packages too, where they are installed.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A short run, to see that it works; noisy numbers.")]
+Malloc = Annotated[
+    Allocator,
+    typer.Option(
+        "--allocator",
+        help="'keep': freed memory stays in the process (fewer page faults), for everyone alike.",
+    ),
+]
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"benchmarks.{name}":
+            raise
+        typer.echo(f"this checkout has no benchmarks/{name}.py", err=True)
+        raise typer.Exit(2) from None
+
+
+def _run(name: str, *, as_json: bool, peers: bool, quick: bool, allocator: Allocator) -> None:
+    module = _module(name)
+    if allocator is Allocator.keep and any(os.environ.get(k) != v for k, v in _KEEP.items()):
+        # malloc reads its settings when the process starts
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], os.environ | _KEEP)
+    import torch
+
+    torch.set_num_threads(1)
+    result = module.measure(peers=peers, quick=quick)
+    result = {"benchmark": name, "allocator": allocator.value, "torch": torch.__version__} | result
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    console = Console()
+    for table in module.tables(result):
+        console.print(table)
+
+
+@app.command()
+def airy(
+    as_json: Json = False, peers: Peers = False, quick: Quick = False, allocator: Malloc = Allocator.default
+) -> None:
+    """Error of the Airy pattern at a lens's focus, ours and theirs."""
+    _run("airy", as_json=as_json, peers=peers, quick=quick, allocator=allocator)
+
+
+@app.command()
+def fourf(
+    as_json: Json = False, peers: Peers = False, quick: Quick = False, allocator: Malloc = Allocator.default
+) -> None:
+    """Speed of the 4f system against bare torch transforms; of the PSF path against the wave path."""
+    _run("fourf", as_json=as_json, peers=peers, quick=quick, allocator=allocator)
+
+
+@app.command()
+def cascade(
+    as_json: Json = False, peers: Peers = False, quick: Quick = False, allocator: Malloc = Allocator.default
+) -> None:
+    """Speed and memory of the linear cascade against the paper's formulation."""
+    _run("cascade", as_json=as_json, peers=peers, quick=quick, allocator=allocator)
+
+
+if __name__ == "__main__":
+    app()

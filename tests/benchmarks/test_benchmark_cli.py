@@ -1,0 +1,42 @@
+"""`python -m benchmarks`: the JSON that machines read, and errors that scripts can trust."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("the benchmarks are not part of this installation", allow_module_level=True)
+
+
+def benchmarks(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_airy_errors_ours_and_theirs():
+    done = benchmarks("airy", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    for label, row in result["ours"].items():
+        assert row["error"] < 5e-5, label
+        assert row["absolute"] < 5e-5 or "exact" in label, label
+    assert min(row["error"] for row in result["peers"]["LightPipes"].values()) > 1e-4
+
+
+def test_an_unknown_benchmark_is_one_clear_error():
+    done = benchmarks("nothing")
+    assert done.returncode == 2
+    assert "nothing" in done.stderr and "Traceback" not in done.stderr
