@@ -15,38 +15,15 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from networks.axes import bin_area
 from networks.cascade import Cascade
-from networks.spectral import convolve
-from optics.checks import OpticsError, ShapeError
+from networks.convolution import convolve
+from networks.patches import convolve_binned
+from optics.checks import OpticsError
 from optics.conventions import abs2
 
 ChannelSum = Literal["coherent", "incoherent"]
-
-
-def bin_matrix(n: int, bins: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(bins, n) real matrix that averages `n` samples into `bins` equal stretches; split samples count by area."""
-    if not 1 <= bins <= n:
-        raise ShapeError(f"cannot bin {n} samples into {bins}; choose between 1 and {n} bins.")
-    edges = torch.arange(bins + 1, dtype=torch.float64) * (n / bins)
-    left = torch.arange(n, dtype=torch.float64)
-    cover = torch.minimum(edges[1:, None], left + 1) - torch.maximum(edges[:-1, None], left)
-    return (cover.clamp(min=0) * (bins / n)).to(dtype)
-
-
-def bin_area(x: Tensor, bins: tuple[int, int]) -> Tensor:
-    """Average (..., y, x) over `bins` = (by, bx) equal areas; sizes need not divide: a split pixel counts by area."""
-    ny, nx = x.shape[-2:]
-    by, bx = bins
-    if (ny, nx) == (by, bx):
-        return x
-    if ny % by == 0 and nx % bx == 0 and by > 0 and bx > 0:
-        flat = x.reshape(-1, 1, ny, nx)
-        return F.avg_pool2d(flat, (ny // by, nx // bx)).reshape(*x.shape[:-2], by, bx)
-    left = bin_matrix(ny, by, dtype=x.dtype).to(x.device)
-    right = bin_matrix(nx, bx, dtype=x.dtype).to(x.device)
-    return left @ x @ right.mT
 
 
 class BinnedCamera(nn.Module):
@@ -109,6 +86,11 @@ class Readout(nn.Module):
         return self.combine(self.frames(cascade, x))
 
 
+def power(real: Tensor, imag: Tensor | None) -> Tensor:
+    """`real^2 + imag^2`, same shape."""
+    return real * real if imag is None else real * real + imag * imag
+
+
 class Intensity(Readout):
     """`|field|^2`, one exposure per output channel.
 
@@ -134,8 +116,9 @@ class Intensity(Readout):
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, out, by, bx) intensities."""
         if self.channel_sum == "coherent" or cascade.in_channels == 1:
-            return self.camera(abs2(cascade(x)))
-        return self.camera(abs2(cascade.separate(x)).sum(dim=2))
+            return self.camera(power(*cascade.parts(x)))
+        each = [self.camera(power(*cascade.alone(x, i))) for i in range(cascade.in_channels)]
+        return torch.stack(each).sum(0)
 
 
 class Homodyne(Readout):
@@ -183,8 +166,10 @@ class Homodyne(Readout):
 
     def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
         """The field's parts directly: what `combine(frames)` is without noise."""
-        field = cascade(x)
-        return self.camera(torch.cat((field.real, field.imag), dim=1))
+        bins = self.camera.bins
+        field = cascade.maps(x) if bins is None else cascade.binned(x, bins)
+        parts = (field.real, field.imag) if field.is_complex() else (field, torch.zeros_like(field))
+        return torch.cat(parts, dim=1)
 
 
 class Incoherent(Readout):
@@ -226,7 +211,7 @@ class Incoherent(Readout):
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, 2 out, by, bx): positive parts, then negative parts; (B, out, by, bx) without `signed`."""
-        return self.camera(convolve(x, self.psfs(cascade.kernels()), boundary=cascade.boundary))
+        return self._seen(cascade, x, self.psfs(cascade.kernels()))
 
     def combine(self, frames: Tensor) -> Tensor:
         """(B, out, by, bx): the difference."""
@@ -238,7 +223,21 @@ class Incoherent(Readout):
     def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
         """The signed kernels directly: what `combine(frames)` is without noise."""
         kernels = cascade.kernels().real if self.signed else self.psfs(cascade.kernels())
-        return self.camera(convolve(x, kernels, boundary=cascade.boundary))
+        return self._seen(cascade, x, kernels)
+
+    def _seen(self, cascade: Cascade, x: Tensor, psfs: Tensor) -> Tensor:
+        bins = self.camera.bins
+        if bins is not None:
+            return convolve_binned(x, psfs, bins, boundary=cascade.boundary)
+        if cascade.output_shape(self._shape(x)) != self._shape(x):
+            raise OpticsError(
+                "with incoherent light a pooled cascade needs the camera's bins; give bins=(by, bx)."
+            )
+        return convolve(x, psfs, boundary=cascade.boundary)
+
+    @staticmethod
+    def _shape(x: Tensor) -> tuple[int, int]:
+        return x.shape[-2], x.shape[-1]
 
 
 def names() -> tuple[str, ...]:

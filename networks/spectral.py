@@ -1,92 +1,63 @@
 """One spectral convolution: `y_o = sum_i h_oi * x_i`, an element of a strictly linear network.
 
 A layer holds its kernels either as few taps in the image plane (a small kernel, any image size) or as values on the
-Fourier plane (a mask, for one image size). `taps()` and `mask(shape)` are those two views of the same operator:
+Fourier plane (a mask, for one grid). `taps()` and `mask(shape)` are those two views of the same operator:
 `mask = dft(taps)`, both centred, so a mask at the origin of the Fourier plane is the sum of the taps.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from networks.convolution import Boundary, convolve, mask_of_taps, mix_spectra, taps_of_mask
 from optics.checks import OpticsError, ShapeError
-from optics.conventions import complex_dtype, to_correlation
+from optics.conventions import cis, complex_dtype
 
-Boundary = Literal["zero", "circular"]
 BOUNDARIES = ("zero", "circular")
-PARAMETERISATIONS = ("real", "complex")
+SMALL = ("real", "complex")
+FREE = ("mask", "phase")
+PARAMETERISATIONS = SMALL + FREE
+
+__all__ = [
+    "BOUNDARIES",
+    "FREE",
+    "PARAMETERISATIONS",
+    "SMALL",
+    "Boundary",
+    "SpectralConv2d",
+    "check_kind",
+    "convolve",
+    "mask_of_taps",
+    "on_grid",
+    "taps_of_mask",
+]
 
 
-def mask_of_taps(taps: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Centred Fourier-plane masks (..., ny, nx) complex of centred kernels (..., ky, kx).
+def on_grid(x: Tensor, mask: Tensor) -> Tensor:
+    """Fields (B, in, y, x) through centred masks (out, in, gy, gx) on a periodic grid: (B, out, y, x) complex.
 
-    `mask(f) = sum_r taps(r) exp(-2 pi i f r / n)`, origins at index `n // 2` and `k // 2`; a kernel larger than
-    `shape` wraps, as it does in a periodic 4f model. Two small matrix products, no transform of the whole grid.
+    An image smaller than the grid lies in darkness; light that leaves the grid on one side comes back on the other.
     """
-    left, right = (_dft(n, k, taps.dtype, taps.device) for n, k in zip(shape, taps.shape[-2:], strict=True))
-    return left @ taps.to(complex_dtype(taps.dtype)) @ right.mT
-
-
-def taps_of_mask(mask: Tensor) -> Tensor:
-    """Centred point-spread functions (..., ny, nx) complex of centred masks: the inverse of `mask_of_taps`."""
-    shifted = torch.fft.ifftshift(mask, dim=(-2, -1))
-    return torch.fft.fftshift(torch.fft.ifft2(shifted), dim=(-2, -1))
-
-
-def _dft(n: int, k: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    frequency = torch.arange(n, dtype=torch.float64, device=device) - n // 2
-    position = torch.arange(k, dtype=torch.float64, device=device) - k // 2
-    phase = -2 * math.pi / n * torch.remainder(torch.outer(frequency, position), n)
-    return torch.complex(torch.cos(phase), torch.sin(phase)).to(complex_dtype(dtype))
-
-
-def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False) -> Tensor:
-    """Convolve `x` (B, in, y, x) with centred kernels (out, in, ky, kx); real or complex, each.
-
-    Args:
-        x: the fields.
-        taps: convolution kernels (not correlations) with odd sides.
-        boundary: "zero": darkness around the image; "circular": the image repeats, as in a discrete 4f model.
-        grow: with "zero", keep the borders that light spills into: (..., y + ky - 1, x + kx - 1).
-
-    Returns:
-        (B, out, y, x), or larger with `grow`; complex when either input is, else real.
-    """
-    margin_y, margin_x = taps.shape[-2] // 2, taps.shape[-1] // 2
-    if boundary == "circular":
-        x = _wrap(x, margin_y, margin_x)
-        padding = (0, 0)
-    else:
-        padding = (2 * margin_y, 2 * margin_x) if grow else (margin_y, margin_x)
-    weight = to_correlation(taps)
-    if not weight.is_complex() and not x.is_complex():
-        return F.conv2d(x, weight, padding=padding)
-    if not x.is_complex():
-        both = F.conv2d(x, torch.cat((weight.real, weight.imag)), padding=padding)
-    elif not weight.is_complex():
-        rows = torch.cat((x.real, x.imag))
-        both = torch.cat(F.conv2d(rows, weight, padding=padding).chunk(2), dim=1)
-    else:
-        re, im = weight.real, weight.imag
-        block = torch.cat((torch.cat((re, -im), dim=1), torch.cat((im, re), dim=1)))
-        both = F.conv2d(torch.cat((x.real, x.imag), dim=1), block, padding=padding)
-    real, imag = both.chunk(2, dim=1)
-    return torch.complex(real, imag)
-
-
-def _wrap(x: Tensor, margin_y: int, margin_x: int) -> Tensor:
-    """Repeat the image around itself; unlike `pad(mode="circular")` the margin may exceed the image."""
     ny, nx = x.shape[-2:]
-    if margin_y <= ny and margin_x <= nx and not x.is_complex():
-        return F.pad(x, (margin_x, margin_x, margin_y, margin_y), mode="circular")
-    rows = torch.arange(-margin_y, ny + margin_y, device=x.device) % ny
-    columns = torch.arange(-margin_x, nx + margin_x, device=x.device) % nx
-    return x[..., rows, :][..., columns]
+    gy, gx = mask.shape[-2:]
+    if ny > gy or nx > gx:
+        raise ShapeError(f"images of {(ny, nx)} exceed the mask's grid {(gy, gx)}; use a larger mask_shape.")
+    spectrum = torch.fft.fft2(x.to(complex_dtype(x.dtype)), s=(gy, gx))
+    field = torch.fft.ifft2(mix_spectra(spectrum, torch.fft.ifftshift(mask, dim=(-2, -1))))
+    return field[..., :ny, :nx]
+
+
+def check_kind(parameterisation: str, boundary: str) -> None:
+    """Raise OpticsError unless both names are known."""
+    if parameterisation not in PARAMETERISATIONS:
+        raise OpticsError(
+            f"parameterisation is {parameterisation!r}; choose one of {', '.join(PARAMETERISATIONS)}."
+        )
+    if boundary not in BOUNDARIES:
+        raise OpticsError(f"boundary is {boundary!r}; choose one of {', '.join(BOUNDARIES)}.")
 
 
 class SpectralConv2d(nn.Module):
@@ -95,10 +66,14 @@ class SpectralConv2d(nn.Module):
     Args:
         in_channels: channels of the input field.
         out_channels: channels of the output field.
-        kernel_size: taps per side, odd, so that the kernel has a centre.
-        parameterisation: "real" or "complex": small kernels, any image size.
+        kernel_size: taps per side, odd, so that the kernel has a centre; unused by free masks.
+        parameterisation: "real" or "complex": small kernels, any image size. "mask": a free complex mask; "phase": a
+            phase-only mask of modulus `1 / sqrt(in_channels)`; both on the grid `mask_shape`.
         boundary: "zero" (darkness around the image) or "circular" (the periodic model of a discrete 4f system).
-        generator: draws the first values, complex normal with variance `1 / (in_channels * kernel_size**2)`.
+        mask_shape: (gy, gx) samples of a free mask's Fourier plane: the image's own for "circular", larger for
+            "zero", where twice the image keeps all light that returns to it apart.
+        generator: draws the first values: complex normal with variance `1 / (in_channels * kernel_size**2)` for taps
+            and `1 / in_channels` for masks, so that all keep the energy of white noise; phases normal with 1 rad.
     """
 
     def __init__(
@@ -109,46 +84,80 @@ class SpectralConv2d(nn.Module):
         *,
         parameterisation: str = "complex",
         boundary: Boundary = "zero",
+        mask_shape: tuple[int, int] | None = None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        if parameterisation not in PARAMETERISATIONS:
-            raise OpticsError(
-                f"parameterisation is {parameterisation!r}; choose one of {', '.join(PARAMETERISATIONS)}."
-            )
-        if boundary not in BOUNDARIES:
-            raise OpticsError(f"boundary is {boundary!r}; choose one of {', '.join(BOUNDARIES)}.")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ShapeError(
-                f"kernel_size is {kernel_size}; use an odd size such as {max(1, kernel_size + 1)}, which has a centre."
-            )
+        check_kind(parameterisation, boundary)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
         self.parameterisation = parameterisation
         self.boundary: Boundary = boundary
-        shape = (out_channels, in_channels, kernel_size, kernel_size)
-        scale = 1 / math.sqrt(in_channels * kernel_size**2)
-        if parameterisation == "complex":
-            self.weight = nn.Parameter(torch.randn(*shape, 2, generator=generator) * (scale / math.sqrt(2)))
+        self.mask_shape = mask_shape if self.is_free else None
+        channels = (out_channels, in_channels)
+        if self.is_free:
+            if mask_shape is None:
+                raise ShapeError(
+                    f"a {parameterisation!r} layer needs mask_shape=(gy, gx), the grid of its masks."
+                )
+            scale = 1 / math.sqrt(in_channels)
+            shape = (*channels, *mask_shape)
         else:
+            if kernel_size < 1 or kernel_size % 2 == 0:
+                near = max(1, kernel_size + 1)
+                raise ShapeError(
+                    f"kernel_size is {kernel_size}; use an odd size such as {near}, it has a centre."
+                )
+            scale = 1 / math.sqrt(in_channels * kernel_size**2)
+            shape = (*channels, kernel_size, kernel_size)
+        if parameterisation in ("complex", "mask"):
+            self.weight = nn.Parameter(torch.randn(*shape, 2, generator=generator) * (scale / math.sqrt(2)))
+        elif parameterisation == "real":
             self.weight = nn.Parameter(torch.randn(shape, generator=generator) * scale)
+        else:
+            self.weight = nn.Parameter(torch.randn(shape, generator=generator))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the layer holds masks on a grid, not taps."""
+        return self.parameterisation in FREE
 
     def extra_repr(self) -> str:
         """One line for `print(module)`."""
+        size = self.mask_shape if self.is_free else self.kernel_size
         return (
-            f"{self.in_channels}, {self.out_channels}, {self.kernel_size}, "
+            f"{self.in_channels}, {self.out_channels}, {size}, "
             f"parameterisation={self.parameterisation!r}, boundary={self.boundary!r}"
         )
 
     def taps(self) -> Tensor:
-        """Centred convolution kernels (out, in, k, k): real for "real", complex for "complex"."""
-        return torch.view_as_complex(self.weight) if self.parameterisation == "complex" else self.weight
+        """Centred convolution kernels (out, in, k, k): real for "real", complex for the others.
+
+        A free mask's are as large as its grid.
+        """
+        if self.parameterisation == "real":
+            return self.weight
+        if self.parameterisation == "complex":
+            return torch.view_as_complex(self.weight)
+        return taps_of_mask(self._free_mask())
 
     def mask(self, shape: tuple[int, int]) -> Tensor:
-        """Centred Fourier-plane masks (out, in, ny, nx), complex, for images of `shape`."""
+        """Centred Fourier-plane masks (out, in, ny, nx), complex, for images of `shape`.
+
+        A free mask on another grid is resampled: its point-spread function is kept, in more darkness or wrapped.
+        """
+        if self.is_free and shape == self.mask_shape:
+            return self._free_mask()
         return mask_of_taps(self.taps(), shape)
+
+    def _free_mask(self) -> Tensor:
+        if self.parameterisation == "mask":
+            return torch.view_as_complex(self.weight)
+        return cis(self.weight) / math.sqrt(self.in_channels)
 
     def forward(self, x: Tensor, *, grow: bool = False) -> Tensor:
         """Fields (B, in, y, x) to fields (B, out, y, x); `grow` keeps the light that spills over the border."""
+        if self.is_free:
+            return on_grid(x, self._free_mask())
         return convolve(x, self.taps(), boundary=self.boundary, grow=grow)

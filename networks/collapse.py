@@ -1,0 +1,108 @@
+"""Collapsing layers into one: on the taps of small kernels, or on the frequencies of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from networks.convolution import convolve, dft_rows, mask_of_taps, mix_spectra
+from networks.spectral import SpectralConv2d
+
+Size = tuple[int, int]
+
+
+def compose(first: Tensor, second: Tensor) -> Tensor:
+    """Kernels (out, in, k1 + k2 - 1, ...) of `second` (out, mid, k2, k2) after `first` (mid, in, k1, k1).
+
+    The full convolution of the taps, contracted over the middle channels; real only if both are.
+    """
+    # One `conv2d` whose batch is the input channels: cheap, and no larger than the kernels themselves.
+    return convolve(first.transpose(0, 1), second, grow=True).transpose(0, 1)
+
+
+def compose_spectra(layers: Sequence[SpectralConv2d], grids: Sequence[Size], window: Size) -> Tensor:
+    """Masks (out, in, wy, wx) of all layers together, on the `window` = (wy, wx) frequencies around the origin.
+
+    `grids` are the layers' own sizes: behind a pool the same frequency is another sample of the mask.
+    """
+    total: Tensor | None = None
+    for layer, grid in zip(layers, grids, strict=True):
+        mask = _window_of(layer, grid, window)
+        total = mask if total is None else torch.einsum("omyx,miyx->oiyx", mask, total)
+    if total is None:
+        raise ValueError("a cascade has at least one layer")
+    return total
+
+
+def _window_of(layer: SpectralConv2d, grid: Size, window: Size) -> Tensor:
+    if not layer.is_free:
+        return mask_of_taps(layer.taps(), grid, window=window)
+    mask = layer.mask(grid)
+    top, left = (n // 2 - w // 2 for n, w in zip(grid, window, strict=True))
+    return mask[..., top : top + window[0], left : left + window[1]]
+
+
+def through_window(x: Tensor, masks: Tensor, size: Size, *, real: bool) -> Tensor:
+    """Images (B, in, ny, nx) through masks (out, in, wy, wx) on the frequencies around the origin, to `size` samples.
+
+    Args:
+        x: images on the periodic grid; real or complex.
+        masks: centred window of the masks on the images' own grid.
+        size: (my, mx) samples of the result, (B, out, my, mx), at positions `j n / m`.
+        real: image and kernels are real, so that half the frequencies say it all; the result is then real.
+    """
+    wy, wx = masks.shape[-2:]
+    ny, nx = x.shape[-2:]
+    left = _dft_from_corner(ny, ny, wy, like=masks)
+    right = _dft_from_corner(nx, nx, wx, like=masks)
+    back_left = _dft_from_corner(size[0], size[0], wy, like=masks).conj().mT / ny
+    back_right = _dft_from_corner(size[1], size[1], wx, like=masks).conj().mT / nx
+    if not real:
+        spectrum = left @ (x.to(masks.dtype) @ right.mT)
+        return back_left @ (mix_spectra(spectrum, masks) @ back_right.mT)
+    half = wx // 2  # columns of non-negative frequencies; all but the first stand for two
+    right, masks = right[half:], masks[..., half:]
+    back_right = 2 * back_right[:, half:]
+    back_right[:, 0] /= 2
+    rows = x @ torch.cat((right.real, right.imag)).mT
+    spectrum = left @ torch.complex(*rows.chunk(2, dim=-1))
+    mixed = back_left @ mix_spectra(spectrum, masks)
+    return mixed.real @ back_right.real.mT - mixed.imag @ back_right.imag.mT
+
+
+def _dft_from_corner(n: int, samples: int, window: int, *, like: Tensor) -> Tensor:
+    """(window, samples) transform of samples counted from the corner: index 0 is position 0."""
+    return dft_rows(n, 2 * samples, window, like=like)[:, samples:]
+
+
+class Kept:
+    """Results kept while the parameters they come from stay as they are and no gradient is asked for."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[object, Tensor]] = {}
+
+    def of(self, module: nn.Module, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """`make()`, or what it gave before."""
+        parameters = list(module.parameters())
+        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+            return make()
+        key = tuple((p.data_ptr(), p._version, p.dtype, p.device, p.shape) for p in parameters)
+        kept = self._values.get(name)
+        if (
+            kept is None
+            or kept[0] != key
+            or (kept[1].is_inference() and not torch.is_inference_mode_enabled())
+        ):
+            kept = (key, make())
+            self._values[name] = kept
+        return kept[1]
+
+    def __deepcopy__(self, memo: object) -> Kept:
+        """A copy of the module starts empty."""
+        return Kept()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Nothing kept travels with a saved module."""
+        return {"_values": {}}
