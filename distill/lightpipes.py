@@ -33,13 +33,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from distill.lightpipes_grid import Grid
+from distill.lightpipes_grid import TAPER, Grid
 from optics.bench import BenchSpec
 from optics.checks import SpecError, check_shape
 from optics.fourier import fast_length
 from optics.lens import LensSpec
-
-_TAPER = 4  # over how many input pixels beyond the window the band-pass of the orders falls to zero
 
 
 class LightPipesBench:
@@ -162,7 +160,7 @@ class LightPipesBench:
         frequency = np.fft.fftfreq(self._pad, self.grid.step) + self.grid.tilt[k] / bench.light.wavelength
         where = frequency * bench.light.wavelength * bench.lens2.focal_length + bench.lens2.decentre[k]
         beyond = np.abs(where + middle) - half
-        ramp = np.clip(beyond / (_TAPER * bench.magnification * bench.input.pitch), 0, 1)
+        ramp = np.clip(beyond / (TAPER * bench.magnification * bench.input.pitch), 0, 1)
         return (1 + np.cos(np.pi * ramp)) / 2
 
     def _plan_camera(self) -> None:

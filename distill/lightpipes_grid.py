@@ -21,6 +21,7 @@ from optics.checks import SamplingError, SpecError
 from optics.fourier import fast_length
 
 MARGIN = 3  # how far the camera-plane window reaches beyond the image, input pixels
+TAPER = 8  # over how many more the light that is kept behind the SLM fades to nothing
 
 
 class Grid:
@@ -148,8 +149,9 @@ class Grid:
                     )
             shown = self.image_shape[k] * bench.input.pitch / 2
             aside = max(abs(bench.lens1.decentre[k]), abs(bench.lens2.decentre[k]))
+            fading = TAPER / 2 * bench.magnification * bench.input.pitch
             # a ray from Fourier-plane position p to image position q crosses its lens at p + q
-            widest = max(widest, lit + max(shown, around) + aside)
+            widest = max(widest, lit + max(shown, around + fading) + aside)
         least = math.ceil(2 * widest / self.step)
         good = 2 * fast_length(math.ceil(least / 2))
         if asked is None:

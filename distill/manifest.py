@@ -63,13 +63,26 @@ class DeviceEntry(_Part):
 class Manifest(_Part):
     """The contents of `manifest.json`.
 
-    schema_version: of this layout. package_version: what wrote it. bench: tables and keys as in a bench file
-    (`docs/benches.md`), everything resolved. believed_camera: the camera that the electronics assumes when it turns
-    counts into photons, where a calibration gave another one than the bench's. wavelength: metres. image_shape: (H, W)
-    of the (grey) images, pixels. readout: name, bins and options of the read-out. backend: configuration of the
-    electronic back end. scales: one number per frame. frames: image files in the order in which the SLM shows them. frame_bits: bits per
-    pixel of those files. class_names: of the labels. source: where the reference images come from. images: how many
-    there are. files: every file but the manifest itself, by its path relative to it. units: what the numbers are in.
+    Attributes:
+        format: tells this from other JSON files.
+        schema_version: of this layout.
+        package_version: of the package that wrote it.
+        bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
+        believed_camera: the camera that the electronics assumes when it turns counts into photons, where a calibration
+            gave another one than the bench's.
+        device: the SLM.
+        wavelength: metres.
+        image_shape: (H, W) of the images, which are grey, pixels.
+        readout: name, bins and options of the read-out.
+        backend: configuration of the electronic back end.
+        scales: one number per frame.
+        frames: image files in the order in which the SLM shows them.
+        frame_bits: bits per pixel of those files.
+        class_names: label `i` is `class_names[i]`.
+        source: where the reference images come from.
+        images: how many there are.
+        files: every file but the manifest itself, by its path relative to it.
+        units: what the numbers are in.
     """
 
     format: Literal["spectral-cascade export"] = "spectral-cascade export"

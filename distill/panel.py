@@ -12,14 +12,15 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from optics.bench import BenchSpec
 from optics.slm import SLM, SLMSpec
 
 Region = tuple[slice, slice]
-_FINE = 8  # points per side inside a pixel at which the fringing phase is evaluated
+_POINTS = 3  # on either side of a pixel's middle, per axis, at which the fringing phase is evaluated
+_FINE = 4000  # samples of half a pixel from which their positions are found
 
 
 def reflectance(
@@ -60,12 +61,16 @@ def _borrowed(spec: SLMSpec) -> tuple[str, ...]:
 
 def _phase_panel(frame: NDArray[np.integer], spec: SLMSpec, region: Region) -> NDArray[np.complex64]:
     """One frame (NY, NX) of levels to the reflectance of `region`."""
-    phase = _table(spec)[_with_neighbours(frame, region)]
-    modulated = _fringed(phase, spec.crosstalk)
-    inner = phase[1:-1, 1:-1]
+    table, down, across = _table(spec), _Fringe(spec.crosstalk[0]), _Fringe(spec.crosstalk[1])
+    rows, cols = (
+        np.clip(np.arange(part.start - fringe.reach, part.stop + fringe.reach), 0, n - 1)
+        for part, fringe, n in zip(region, (down, across), frame.shape, strict=True)
+    )
+    modulated = _fringed(table[frame[np.ix_(rows, cols)]], down, across)
     if spec.flicker:
         # a Gaussian ripple proportional to the phase, about mid drive: <exp(i x)> = exp(-var(x) / 2)
-        modulated = modulated * np.exp(-(((inner - math.pi) * spec.flicker / (2 * math.pi)) ** 2) / 2)
+        still = table[frame[region]] - math.pi
+        modulated = modulated * np.exp(-((still * spec.flicker / (2 * math.pi)) ** 2) / 2)
     fill = spec.fill_factor
     return (math.sqrt(spec.reflectivity) * (fill * modulated + (1 - fill))).astype(np.complex64)
 
@@ -78,38 +83,61 @@ def _table(spec: SLMSpec) -> NDArray[np.float32]:
     return (spec.response.range * (np.arange(count) / count) ** spec.response.gamma).astype(np.float32)
 
 
-def _with_neighbours(frame: NDArray[np.integer], region: Region) -> NDArray[np.integer]:
-    """The region with one pixel more on each side; at the panel's border the last pixel is repeated."""
-    rows, cols = (
-        np.clip(np.arange(part.start - 1, part.stop + 1), 0, n - 1)
-        for part, n in zip(region, frame.shape, strict=True)
-    )
-    return frame[np.ix_(rows, cols)]
+class _Fringe:
+    """Along one axis: shares of a pixel and its neighbours in the phase at points across the pixel.
 
+    The phase is the piecewise constant map convolved with a Gaussian of full width at half maximum `width` (pixels). It
+    depends on the position `s` through the neighbour's share `z = ndtr((s - 1/2) / sigma)`, on which `exp(i phase)`
+    depends smoothly: the points are those of the Gauss rule for the distribution of z over half a pixel.
 
-def _fringed(phase: NDArray[np.float32], widths: tuple[float, float]) -> NDArray[np.complex128]:
-    """Mean of `exp(i phase)` over each pixel, where the phase is the pixel map convolved with a Gaussian.
-
-    Args:
-        phase: radians, one pixel wider than the result on each side. Widths up to about one pixel reach no farther.
-        widths: full widths at half maximum (y, x), pixels.
+    Attributes:
+        reach: neighbours on each side that matter.
+        points: list of (weight, shares of the 2 reach + 1 pixels); the weights sum to 1.
     """
-    down, across = (_shares(width).astype(np.float32) for width in widths)
-    real, imaginary = (np.zeros((phase.shape[0] - 2, phase.shape[1] - 2)) for _ in range(2))
-    for a in down:
-        rows = a[0] * phase[:-2] + a[1] * phase[1:-1] + a[2] * phase[2:]
-        for b in across:
-            here = b[0] * rows[:, :-2] + b[1] * rows[:, 1:-1] + b[2] * rows[:, 2:]
-            real += np.cos(here)
-            imaginary += np.sin(here)
-    return (real + 1j * imaginary) / (len(down) * len(across))
+
+    def __init__(self, width: float) -> None:
+        self.reach = 0
+        self.points: list[tuple[float, NDArray[np.float32]]] = [(1.0, np.ones(1, np.float32))]
+        if width == 0.0:
+            return
+        sigma = width / (2 * math.sqrt(2 * math.log(2)))
+        self.reach = max(1, math.ceil(4 * sigma - 0.5))
+        z, weight = _gauss_rule(ndtr(-((np.arange(_FINE) + 0.5) / _FINE / 2) / sigma), _POINTS)
+        half = 0.5 + sigma * ndtri(z)
+        near, share = np.concatenate([-half, half]), np.tile(weight / 2, 2)
+        edges = np.arange(-self.reach, self.reach + 2) - 0.5
+        filled = ndtr((edges[None, :] - near[:, None]) / sigma)
+        parts = np.diff(filled, axis=1)
+        parts /= parts.sum(1, keepdims=True)
+        self.points = [(float(w), part.astype(np.float32)) for w, part in zip(share, parts, strict=True)]
 
 
-def _shares(width: float) -> NDArray[np.float64]:
-    """Shares of the pixel before, the pixel itself and the one after, at points across the pixel; (points, 3)."""
-    if width == 0.0:
-        return np.array([[0.0, 1.0, 0.0]])
-    sigma = width / (2 * math.sqrt(2 * math.log(2)))
-    s = (np.arange(_FINE) + 0.5) / _FINE - 0.5
-    before, after = ndtr((-0.5 - s) / sigma), ndtr((s - 0.5) / sigma)
-    return np.stack([before, 1 - before - after, after], 1)
+def _gauss_rule(samples: NDArray[np.float64], points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights that integrate polynomials of degree `2 points - 1` over equally weighted samples exactly.
+
+    Lanczos on the diagonal matrix of the samples gives the Jacobi matrix; Golub & Welsch, Math. Comp. 23, 221 (1969).
+    """
+    basis = [np.full(len(samples), len(samples) ** -0.5)]
+    diagonal, beside = [], []
+    for _ in range(points):
+        new = samples * basis[-1]
+        diagonal.append(float(new @ basis[-1]))
+        for _ in range(2):  # twice is enough (Parlett)
+            new = new - sum((new @ old) * old for old in basis)
+        beside.append(float(np.linalg.norm(new)))
+        basis.append(new / beside[-1])
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+    return nodes, vectors[0] ** 2
+
+
+def _fringed(phase: NDArray[np.float32], down: _Fringe, across: _Fringe) -> NDArray[np.complex128]:
+    """Mean of `exp(i phase)` over each pixel; `phase` (radians) is wider than the result by the reach on each side."""
+    ny, nx = phase.shape[0] - 2 * down.reach, phase.shape[1] - 2 * across.reach
+    real, imaginary = np.zeros((ny, nx)), np.zeros((ny, nx))
+    for weight_y, shares_y in down.points:
+        rows = sum(share * phase[i : i + ny] for i, share in enumerate(shares_y))
+        for weight_x, shares_x in across.points:
+            here = sum(share * rows[:, i : i + nx] for i, share in enumerate(shares_x))
+            real += weight_y * weight_x * np.cos(here)
+            imaginary += weight_y * weight_x * np.sin(here)
+    return real + 1j * imaginary

@@ -1,0 +1,78 @@
+"""A small bench, a small network on it and lopsided images: what the tests of the export share."""
+
+from __future__ import annotations
+
+import torch
+
+from distill.dataset import Dataset
+from networks import Student
+from networks.onbench import OnBench
+from optics.bench import AlignmentSpec, BenchSpec, InputSpec, StopSpec
+from optics.camera import ADCSpec, CameraSpec
+from optics.encoding import EncodingSpec
+from optics.lens import LensSpec
+from optics.light import LightSpec
+from optics.slm import SLMSpec
+
+SHAPE = (10, 12)
+WIDTH = 532e-9 * 0.05 / 32e-6  # one band of the display's pixels: 104 SLM pixels
+BENCH = BenchSpec(
+    name="small",
+    light=LightSpec(wavelength=532e-9, photons=3e4),
+    input=InputSpec(pitch=32e-6),
+    lens1=LensSpec(focal_length=0.05, diameter=10e-3, zernike={4: 0.05, 7: 0.08}),
+    stop=StopSpec(width=(WIDTH, WIDTH)),
+    slm=SLMSpec(
+        shape=(120, 150),
+        pitch=8e-6,
+        modulation="phase",
+        bits=8,
+        fill_factor=0.93,
+        crosstalk=(0.3, 0.2),
+        flicker=0.06,
+        reflectivity=0.8,
+    ),
+    encoding=EncodingSpec(carrier=(0.125, 0.0)),
+    lens2=LensSpec(focal_length=0.05, diameter=10e-3, zernike={5: 0.06}),
+    camera=CameraSpec(
+        shape=(400, 300),
+        pitch=4e-6,
+        binning=8,
+        shot_noise=True,
+        read_noise=2.3,
+        full_well=10500.0,
+        adc=ADCSpec(bits=12, black_level=20.0),
+    ),
+    alignment=AlignmentSpec(mask_shift=(16e-6, -8e-6), mask_rotation=2e-3),
+)
+
+
+def dataset(n: int = 12) -> Dataset:
+    """Images with a bright stroke each, all off the centre and lopsided; their grey values are multiples of 1/255."""
+    generator = torch.Generator().manual_seed(3)
+    images = torch.zeros(n, 1, *SHAPE)
+    for i in range(n):
+        row, column = (int(v) for v in torch.randint(1, 5, (2,), generator=generator))
+        images[i, 0, row : row + 4, column : column + 2] = 1.0
+        images[i, 0, row : row + 2, column + 2 : column + 2 + i % 4] = 0.6
+    return Dataset(
+        (images * 255).round() / 255, torch.arange(n) % 3, ("a", "b", "c"), source="made for the tests"
+    )
+
+
+def network(
+    bench: BenchSpec = BENCH, *, readout: str = "intensity", channels: tuple[int, ...] = (1, 4, 4)
+) -> OnBench:
+    """A network whose answers differ from image to image: its normalisation has seen the images."""
+    generator = torch.Generator().manual_seed(1)
+    student = Student.build(
+        channels, image_shape=SHAPE, classes=3, bins=(3, 3), readout=readout, generator=generator
+    )
+    made = student.on(bench, image_shape=SHAPE).eval()
+    with torch.no_grad():
+        features = made.features(dataset().images)
+        norm = student.backend.norm
+        rooted = student.backend.root(features).flatten(1)
+        norm.running_mean.copy_(rooted.mean(0))
+        norm.running_var.copy_(rooted.var(0))
+    return made
