@@ -24,6 +24,7 @@ from optics.checks import OpticsError, ShapeError, SpecError, check_shape
 from optics.conventions import abs2
 from optics.encoding import encode
 from optics.fourf import FourF
+from optics.optimise import optimise_phase
 from optics.recorder import Recorder
 from optics.response import ResponseSpec
 from optics.slm import SLM
@@ -92,6 +93,7 @@ class OnBench(nn.Module):
         )
         self.gain = self._gain()
         self._cache: tuple[object, Tensor, Tensor] | None = None
+        self._optimised: tuple[object, Tensor] | None = None
         self._fixed_levels: tuple[Tensor, Tensor] | None = None
 
     @classmethod
@@ -183,7 +185,39 @@ class OnBench(nn.Module):
             return targets
         ny, nx = self.bench.slm.shape
         origin = (ny // 2 - region[0].start, nx // 2 - region[1].start)
-        return encode(targets, self.bench.encoding, origin=origin)
+        encoding = self.bench.encoding
+        if encoding.method != "direct" or (torch.is_grad_enabled() and targets.requires_grad):
+            return encode(targets, encoding, origin=origin)
+        key = self._version()
+        if self._optimised is None or self._optimised[0] != key:
+            self._optimised = (key, self._optimise(targets, origin))
+        return self._optimised[1]
+
+    def _optimise(self, targets: Tensor, origin: tuple[int, int]) -> Tensor:
+        """The phase designed through the device model for the part of the camera plane that the network reads."""
+        step = (
+            self.bench.input.pitch * self.bench.slm.pitch / self.bench.scale
+        )  # cycles per SLM pixel, one image pixel
+        taps = self.cascade.kernel_size if self.cascade is not None else 0
+        half = tuple((n + taps) / 2 * step for n in self.image_shape)
+        gain = self.bench.slm.fill_factor * math.sqrt(self.bench.slm.reflectivity)
+        return torch.cat(
+            [
+                optimise_phase(
+                    mask,
+                    self.slm,
+                    encoding=self.bench.encoding,
+                    origin=origin,
+                    half=(half[0], half[1]),
+                    gain=gain,
+                )
+                for mask in targets.split(1)
+            ]
+        )
+
+    def _version(self) -> tuple[tuple[int, int], ...]:
+        """Changes whenever the masks may have changed."""
+        return tuple((p.data_ptr(), p._version) for p in self.parameters_of_optics())
 
     def levels(self) -> Tensor:
         """The grey levels of every frame, whole panel, (F, NY, NX) int32; unlit pixels show level 0.
@@ -209,7 +243,7 @@ class OnBench(nn.Module):
         """
         parameters = list(self.parameters_of_optics())
         needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
-        key = tuple((p.data_ptr(), p._version) for p in parameters)
+        key = self._version()
         keep = not needs_grad and generator is None
         if keep and self._cache is not None and self._cache[0] == key:
             return self._cache[1], self._cache[2]

@@ -191,6 +191,21 @@ def test_the_gradient_through_an_unquantised_bench_is_the_derivative():
     assert numeric == pytest.approx(float((grad * direction).sum()), rel=0.05)
 
 
+def test_a_phase_designed_through_the_device_is_closer_than_its_start():
+    model, x = student(), images()
+    base = REAL.ideal().replace(
+        **{"slm.modulation": "phase", "slm.bits": 6, "slm.fill_factor": 0.9, "slm.crosstalk": (0.4, 0.3)}
+    )
+    with torch.no_grad():
+        want = on(model, REAL.ideal()).features(x)
+        start, designed = (
+            on(model, base.replace(**{"encoding.method": method})).features(x)
+            for method in ("double_phase", "direct")
+        )
+    assert error(designed, want) < 0.5 * error(start, want)
+    assert error(designed, want) < 0.05
+
+
 def test_bad_use_is_refused_in_one_line():
     model = student()
     with pytest.raises(SpecError, match="amplitude"):
