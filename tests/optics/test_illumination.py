@@ -176,6 +176,9 @@ def test_phase_panel_retards_shorter_waves_by_more():
     spec = SLMSpec(shape=(4, 4), pitch=8e-6, modulation="phase", bits=8)
     shorter = dispersed(spec, 532 / 400)
     assert shorter.response.range == pytest.approx(2 * math.pi * 532 / 400)
+    table = tuple(0.02 * k for k in range(256))
+    with_table = dispersed(spec.replace(**{"response.lut": table}), 532 / 400)
+    assert with_table.response.lut == pytest.approx([v * 532 / 400 for v in table])
     both = panels(
         bench(spectrum=((400e-9, 1.0),)).replace(slm=spec), (slice(0, 4), slice(0, 4)), dtype=torch.float64
     )
