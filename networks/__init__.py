@@ -9,21 +9,26 @@ if not hasattr(optics, "siblings"):
 
 from networks.backend import Backend
 from networks.cascade import Cascade
+from networks.controls import ElectronicConvolution, RawImage
+from networks.heads import Embedder, Segmenter
 from networks.operations import multiply_accumulates
 from networks.readout import BinnedCamera, Homodyne, Incoherent, Intensity, Readout, bin_area
 from networks.spectral import SpectralConv2d
-from networks.student import RawImage, Student
+from networks.student import Student
 from networks.teachers import create, names
 
 __all__ = [
     "Backend",
     "BinnedCamera",
     "Cascade",
+    "ElectronicConvolution",
+    "Embedder",
     "Homodyne",
     "Incoherent",
     "Intensity",
     "RawImage",
     "Readout",
+    "Segmenter",
     "SpectralConv2d",
     "Student",
     "bin_area",

@@ -102,16 +102,38 @@ class Backend(nn.Module):
         return multiply_accumulates(self, (1, *self.features))
 
 
-def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> Backend:
-    """The back end that `config()` described; its values are drawn anew, load the state to restore them.
+def kinds() -> dict[str, type[nn.Module]]:
+    """The back ends by the name their configuration carries."""
+    from networks.heads import Embedder, Segmenter  # they build on this module
+
+    return {"classifier": Backend, "segmenter": Segmenter, "embedder": Embedder}
+
+
+def create(
+    kind: str,
+    features: tuple[int, int, int],
+    classes: int,
+    *,
+    generator: torch.Generator,
+    **options: Any,
+) -> nn.Module:
+    """The back end called `kind` for features (maps, by, bx); see its class for the options.
 
     Raises:
         OpticsError: no such kind of back end.
     """
+    known = kinds()
+    if kind not in known:
+        raise OpticsError(f"no back end is of kind {kind!r}; choose one of {', '.join(known)}.")
+    return known[kind](features, classes, **options, generator=generator)
+
+
+def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> nn.Module:
+    """The back end that `config()` described; its values are drawn anew, load the state to restore them."""
     options = dict(config)
     kind = options.pop("kind", "classifier")
-    if kind != "classifier":
-        raise OpticsError(f"no back end is of kind {kind!r}; choose classifier.")
     maps, by, bx = options.pop("features")
     classes = options.pop("classes")
-    return Backend((maps, by, bx), classes, **options, generator=generator or torch.Generator())
+    if "image_shape" in options:
+        options["image_shape"] = tuple(options["image_shape"])
+    return create(kind, (maps, by, bx), classes, **options, generator=generator or torch.Generator())

@@ -39,7 +39,7 @@ T = TypeVar("T")
 def per_layer(value: T | Sequence[T], layers: int, name: str) -> list[T]:
     """`value` for each of `layers` layers: repeated if it is one, checked if it is a list."""
     if isinstance(value, str) or not isinstance(value, Sequence):
-        return [value] * layers  # type: ignore[list-item]
+        return [value] * layers
     if len(value) != layers:
         raise ShapeError(f"{name} has {len(value)} values for {layers} layers; give one, or one per layer.")
     return list(value)
@@ -82,7 +82,7 @@ class Cascade(nn.Module):
         self.channels = tuple(int(c) for c in channels)
         count = len(channels) - 1
         sizes = per_layer(kernel_size, count, "kernel_size")
-        kinds = per_layer(parameterisation, count, "parameterisation")
+        kinds: list[str] = per_layer(parameterisation, count, "parameterisation")
         for kind in kinds:
             check_kind(kind, boundary)
         self.boundary: Boundary = boundary
@@ -196,7 +196,7 @@ class Cascade(nn.Module):
 
     @property
     def model(self) -> str:
-        """ "darkness", "periodic" or "cropping"; see the module's text."""
+        """Which of darkness, periodic and cropping it is; see the module's text."""
         if self.boundary == "circular":
             return "periodic"
         return "darkness" if self.pooled is None else "cropping"

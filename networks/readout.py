@@ -254,7 +254,7 @@ def create(name: str, bins: tuple[int, int] | None = None, **options: object) ->
     kinds: dict[str, type[Readout]] = {k.name: k for k in (Intensity, Homodyne, Incoherent)}
     if name not in kinds:
         raise OpticsError(f"no read-out is called {name!r}; choose one of {', '.join(names())}.")
-    return kinds[name](bins, **options)  # type: ignore[arg-type]
+    return kinds[name](bins, **options)
 
 
 def from_config(config: Mapping[str, Any]) -> Readout:

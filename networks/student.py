@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 
 from networks import backend as backends
 from networks import readout as readouts
-from networks.backend import Backend
 from networks.cascade import Cascade
+from networks.controls import matched_bins
 from networks.operations import multiply_accumulates
-from networks.readout import Readout, bin_area
+from networks.readout import Readout
 from networks.spectral import Boundary
 from optics.checks import OpticsError
 
@@ -57,22 +56,36 @@ class Student(nn.Module):
         *,
         image_shape: tuple[int, int] = (28, 28),
         classes: int = 10,
-        kernel_size: int = 3,
-        parameterisation: str = "complex",
+        kernel_size: int | Sequence[int] = 3,
+        parameterisation: str | Sequence[str] = "complex",
         boundary: Boundary = "zero",
+        optics: Mapping[str, Any] | None = None,
         readout: str = "intensity",
         bins: tuple[int, int] | None = (4, 4),
         hidden: Sequence[int] = (),
         mix: int | None = None,
+        head: str = "classifier",
+        head_options: Mapping[str, Any] | None = None,
         generator: torch.Generator,
         **readout_options: Any,
     ) -> Student:
-        """A student from its sizes; see `Cascade`, `networks.readout` and `Backend` for the arguments."""
+        """A student from its sizes; see `Cascade`, `networks.readout` and `Backend` for the arguments.
+
+        `optics` are further arguments of `Cascade` (`pool`, `mask_shape`); `head` is the kind of back end
+        (`networks.backend.kinds`) and `head_options` its further arguments.
+        """
         cascade = Cascade(
-            channels, kernel_size, parameterisation=parameterisation, boundary=boundary, generator=generator
+            channels,
+            kernel_size,
+            parameterisation=parameterisation,
+            boundary=boundary,
+            image_shape=image_shape,
+            **(optics or {}),
+            generator=generator,
         )
         eye = readouts.create(readout, bins, **readout_options)
-        backend = _backend(cascade, eye, image_shape, classes, hidden, mix, generator)
+        inside = _head_options(head, head_options, image_shape=image_shape, hidden=hidden, mix=mix)
+        backend = _backend(cascade, eye, image_shape, classes, head, inside, generator)
         return cls(cascade, eye, backend, image_shape=image_shape)
 
     @classmethod
@@ -93,19 +106,23 @@ class Student(nn.Module):
         readout: str = "intensity",
         bins: tuple[int, int] | None = (4, 4),
         hidden: Sequence[int] = (),
+        head: str = "classifier",
+        head_options: Mapping[str, Any] | None = None,
         generator: torch.Generator,
         **options: Any,
     ) -> Student:
         """Control: a plain lens images each channel onto the camera; the back end follows the same law.
 
         The camera's bins are made finer so that the back end sees about as many features as with masks, hence has
-        about as many multiply-accumulates (up to the number of pixels). Other arguments as in `build`.
+        about as many multiply-accumulates (up to the number of pixels). Of the other arguments of `build` those of
+        the read-out count; what describes masks, or mixes their maps, has no meaning here.
         """
         cascade = Cascade.identity(channels[0])
         chosen = {k: options[k] for k in ("channel_sum", "reference", "signed") if k in options}
         eye = readouts.create(readout, None, **chosen)
         eye.camera.bins = matched_bins(image_shape, bins or image_shape, channels[-1] / channels[0])
-        backend = _backend(cascade, eye, image_shape, classes, hidden, None, generator)
+        inside = _head_options(head, head_options, image_shape=image_shape, hidden=hidden)
+        backend = _backend(cascade, eye, image_shape, classes, head, inside, generator)
         return cls(cascade, eye, backend, image_shape=image_shape, kind="no_mask")
 
     def config(self) -> dict[str, Any]:
@@ -171,54 +188,33 @@ class Student(nn.Module):
         """Images (B, in, y, x) to the back end's output, logits (B, classes) for a classifier."""
         return self.backend(self.features(x))
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) to unit vectors (B, dimension), for a student with the "embedder" head."""
+        embed = getattr(self.backend, "embed", None)
+        if embed is None:
+            raise OpticsError(
+                f"a {type(self.backend).__name__} embeds nothing; build the student with head='embedder'."
+            )
+        return embed(self.features(x))
+
     def operations(self, x: Tensor) -> int:
         """Electronic multiply-accumulates per image of x's shape; the optics cost none."""
         with torch.no_grad():
             return multiply_accumulates(self.backend, self.features(x[:1]))
 
 
-class RawImage(nn.Module):
-    """Control without optics: the image, averaged to about as many values as the student has features, same back end.
-
-    Args:
-        image_channels: channels of the image.
-        image_shape: (ny, nx).
-        values: features that the student's read-out gives, all maps together.
-        classes: number of logits.
-        hidden: widths of hidden layers.
-        generator: draws the first values.
-    """
-
-    def __init__(
-        self,
-        image_channels: int,
-        image_shape: tuple[int, int],
-        values: int,
-        classes: int,
-        *,
-        hidden: Sequence[int] = (),
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.bins = matched_bins(image_shape, (1, 1), values / image_channels)
-        self.backend = Backend(
-            (image_channels, *self.bins), classes, hidden=hidden, square_root=False, generator=generator
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, in, y, x) to logits (B, classes)."""
-        return self.backend(bin_area(x, self.bins))
-
-    def operations(self) -> int:
-        """Multiply-accumulates per image."""
-        return self.backend.operations()
-
-
-def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: float) -> tuple[int, int]:
-    """(by, bx) with about `times` as many bins as `bins`, never more than pixels."""
-    factor = math.sqrt(times)
-    by, bx = (max(1, min(n, round(b * factor))) for n, b in zip(image_shape, bins, strict=True))
-    return by, bx
+def _head_options(
+    head: str,
+    options: Mapping[str, Any] | None,
+    *,
+    image_shape: tuple[int, int],
+    hidden: Sequence[int],
+    mix: int | None = None,
+) -> dict[str, Any]:
+    """A back end's own arguments: those that `build` names, where this kind has them, and `options` over them."""
+    own: dict[str, Any] = {"hidden": hidden, "mix": mix, "image_shape": image_shape}
+    takes = {"classifier": ("hidden", "mix"), "embedder": ("hidden",), "segmenter": ("image_shape",)}
+    return {name: own[name] for name in takes.get(head, ())} | dict(options or {})
 
 
 def _backend(
@@ -226,17 +222,13 @@ def _backend(
     eye: Readout,
     image_shape: tuple[int, int],
     classes: int,
-    hidden: Sequence[int],
-    mix: int | None,
+    head: str,
+    options: Mapping[str, Any],
     generator: torch.Generator,
-) -> Backend:
+) -> nn.Module:
     maps = eye.features(cascade.out_channels)
     signed = eye.name == "homodyne" or getattr(eye, "signed", False)
-    return Backend(
-        (maps, *eye.camera.shape(image_shape)),
-        classes,
-        hidden=hidden,
-        mix=mix,
-        square_root=not signed,
-        generator=generator,
+    bins = eye.camera.shape(cascade.output_shape(image_shape))
+    return backends.create(
+        head, (maps, *bins), classes, **({"square_root": not signed} | dict(options)), generator=generator
     )

@@ -1,14 +1,18 @@
-"""Nonlinear teachers by name."""
+"""Nonlinear teachers by name, or from a file."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from networks.exported import load_program
 from networks.random import Dropout, drawn
+from networks.resnet import ResNet
+from networks.unet import UNet
 from optics.checks import OpticsError, ShapeError
 
 Factory = Callable[[int, int, tuple[int, int], torch.Generator], nn.Module]
@@ -49,6 +53,15 @@ def create(
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.3) or list(names())
         raise OpticsError(f"no teacher is called {name!r}; did you mean {' or '.join(near)}?")
     return _TEACHERS[name](in_channels, classes, image_size, generator)
+
+
+def load(path: str | Path) -> nn.Module:
+    """A teacher from a `torch.export` file (`.pt2`), in `eval` mode; see `networks.exported` for what is refused.
+
+    A model of this project's own is a `safetensors` file, which `distill.checkpoint` reads; any other `nn.Module` can
+    be passed as it is wherever a teacher is wanted.
+    """
+    return load_program(path).eval()
 
 
 class LeNet5(nn.Module):
@@ -93,3 +106,37 @@ def _lenet5(
     in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> nn.Module:
     return drawn(lambda: LeNet5(in_channels, classes, image_size, generator), generator)
+
+
+@register("resnet-small")
+def _resnet_small(
+    in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
+) -> nn.Module:
+    """Six convolutions deep in three widths, 0.17 M parameters: for images of 28 to 64 pixels."""
+    return ResNet(
+        in_channels, classes, widths=(16, 32, 64), blocks=1, large_images=False, generator=generator
+    )
+
+
+@register("resnet18")
+def _resnet18(
+    in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
+) -> nn.Module:
+    """ResNet-18, 11 M parameters; its first layers keep the resolution of images below 65 pixels."""
+    return ResNet(
+        in_channels,
+        classes,
+        widths=(64, 128, 256, 512),
+        blocks=2,
+        large_images=min(image_size) > 64,
+        generator=generator,
+    )
+
+
+@register("unet")
+def _unet(
+    in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
+) -> nn.Module:
+    """U-Net of width 16: logits of the whole image, (B, classes, y, x)."""
+    depth = min(3, int(min(image_size)).bit_length() - 1)
+    return UNet(in_channels, classes, depth=depth, generator=generator)
