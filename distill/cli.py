@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from distill import cli_bench, cli_run, cli_steps
+from distill import cli_bench, cli_plan, cli_run, cli_steps
 from optics.checks import OpticsError
 
 # typer has carried click inside since 0.2x; the class is click's ClickException either way
@@ -37,6 +37,7 @@ app = typer.Typer(
 cli_run.register(app)
 cli_steps.register(app)
 cli_bench.register(app)
+cli_plan.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
