@@ -125,9 +125,7 @@ class Fringing:
         return grad
 
 
-def _blend(
-    plane: Tensor, row: list[float], dim: int, size: int, out: Tensor
-) -> Tensor:
+def _blend(plane: Tensor, row: list[float], dim: int, size: int, out: Tensor) -> Tensor:
     """`out = sum_k row[k] plane[k : k + size]` along `dim`."""
     torch.mul(plane.narrow(dim, 0, size), row[0], out=out)
     for k in range(1, len(row)):

@@ -11,10 +11,10 @@ centre pixel: `exp(i phase)` holds `gain A exp(i p) exp(2 pi i carrier . n)` and
 | blazed | `(1 - x/pi) mod(t + x, 2 pi)` | 1 | mean A^2 | aliased orders at a fine carrier |
 | davis | `A wrap(t)`, wrap to [-pi, pi) | 1 | mean sinc^2 | order amplitude is `sinc(pi (1 - A))`, not A |
 | arrizon | `f sin t`, `J1(f) = 0.5819 A` | 0.5819 | 0.339 mean A^2 | orders 0 and 2 only |
-| direct | by gradient through the device (`optics.optimise`); starts as double_phase | 1 | | |
+| direct | by gradient through the device (`optics.optimise`); starts as blazed | 1 | mean A^2 | small |
 
 A carrier (0, 0) puts the mask on the axis, where the un-modulated zero order lies too; blazed, davis and arrizon need a
-carrier.
+carrier, and direct starts as double_phase there.
 A mask times `exp(2 pi i c n)` deflects light towards +y for c > 0, so the image lands at `-c lambda f1 / pitch` on the
 reported axes, which are flipped to be upright (`BenchSpec.image_offset`).
 Sources: Kirk & Jones, JOSA 61, 1023 (1971); Hsueh & Sawchuk, Applied Optics 17, 3874 (1978) and Mendoza-Yero et al.,
@@ -57,7 +57,7 @@ class EncodingSpec(Spec):
             raise ValueError(
                 f"carrier is {self.carrier}, expected (y, x) cycles per SLM pixel between -0.5 and 0.5"
             )
-        if self.carrier == (0.0, 0.0) and self.method in ("blazed", "davis", "arrizon"):
+        if self.carrier == (0.0, 0.0) and self.method not in ON_AXIS:
             raise ValueError(
                 f'method "{self.method}" separates its orders by a carrier; set one, for example (0.125, 0)'
             )
@@ -115,8 +115,11 @@ _METHODS: dict[str, Callable[[Tensor, Tensor, tuple[int, int]], Tensor]] = {
     "blazed": _blazed,
     "davis": _davis,
     "arrizon": _arrizon,
-    "direct": _double_phase,
+    "direct": _blazed,
 }
+
+
+ON_AXIS = ("phase_only", "double_phase", "direct")  # these can do without a carrier
 
 
 def methods() -> tuple[str, ...]:
@@ -154,4 +157,5 @@ def encode(mask: Tensor, spec: EncodingSpec, *, origin: tuple[int, int]) -> Tens
     if spec.carrier != (0.0, 0.0):
         carrier = carrier_phase(shape, spec.carrier, origin, dtype=real_dtype(mask.dtype))
         p = p + carrier.to(mask.device)
-    return _METHODS[spec.method](a, p, origin)
+    start_on_axis = spec.method == "direct" and spec.carrier == (0.0, 0.0)
+    return _METHODS["double_phase" if start_on_axis else spec.method](a, p, origin)

@@ -45,8 +45,8 @@ def _j1(x: Tensor) -> tuple[Tensor, Tensor]:
 _CURVES: dict[str, tuple[Curve, float]] = {"sinc": (_sinc, math.pi), "j1": (_j1, J1_PEAK)}
 
 
-@lru_cache(maxsize=8)
-def _table(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=16)
+def _table(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Values of the inverse at `u = i / _NODES` and the steps between them, by bisection in float64."""
     curve, top = _CURVES[name]
     a = 1 - (torch.arange(_NODES + 1, dtype=torch.float64) / _NODES) ** 2
@@ -60,14 +60,14 @@ def _table(name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     values[0] = 0.0 if falling else top
     values[-1] = top if falling else 0.0
     steps = torch.cat([values.diff(), values.new_zeros(1)])
-    return values.to(dtype), steps.to(dtype)
+    return values.to(device, dtype), steps.to(device, dtype)
 
 
 class _Inverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, name: str) -> Tensor:
         curve, top = _CURVES[name]
-        values, steps = _table(name, a.dtype)
+        values, steps = _table(name, a.dtype, a.device)
         a = a.clamp(0.0, 1.0)
         u = torch.sqrt(1 - a).mul_(_NODES)
         index = u.to(torch.int32)

@@ -87,7 +87,7 @@ class Window:
             name="plane",
             fix="Use the region's shape, (..., ny, nx).",
         )
-        return self.to_y @ (plane @ self.to_x.mT)
+        return self.to_y.to(plane.device) @ (plane @ self.to_x.mT.to(plane.device))
 
 
 def measure_order(

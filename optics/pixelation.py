@@ -50,7 +50,7 @@ def fine_reflectance(slm: SLM, target: Tensor, samples: int) -> Tensor:
     for dim, width in zip((-2, -1), slm.spec.crosstalk, strict=True):
         phase = _inside(phase, dim, position, width)
     side = math.sqrt(slm.spec.fill_factor)
-    line = ((side / 2 - position.abs()) * samples + 0.5).clamp(0.0, 1.0).to(phase.dtype)
+    line = ((side / 2 - position.abs()) * samples + 0.5).clamp(0.0, 1.0).to(phase)
     ny, nx = slm.shape
     active = line.repeat(ny)[:, None] * line.repeat(nx)[None, :]
     field = cis(phase) * active + (1 - active) * slm.gap
@@ -64,8 +64,8 @@ def _inside(phase: Tensor, dim: int, position: Tensor, width: float) -> Tensor:
     n, s = phase.shape[dim], len(position)
     if width == 0.0:
         return phase.repeat_interleave(s, dim)
-    table = shares(position, width).to(phase.dtype)
+    table = shares(position, width).to(phase)
     reach = table.shape[1] // 2
-    index = torch.arange(-reach, n + reach).clamp(0, n - 1)
+    index = torch.arange(-reach, n + reach, device=phase.device).clamp(0, n - 1)
     neighbours = phase.index_select(dim, index).movedim(dim, -1).unfold(-1, 2 * reach + 1, 1)
     return (neighbours @ table.mT).flatten(-2).movedim(-1, dim)
