@@ -138,6 +138,7 @@ class _MeanPhasor(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, phase: Tensor, fringing: Fringing) -> Tensor:
+        """Phase (n, ny, nx), radians, to complex (n, ny, nx)."""
         n, ny, nx = phase.shape
         out = torch.empty((n, ny, nx, 2), dtype=phase.dtype, device=phase.device)
         rows = phase.new_empty(ny, nx + 2 * fringing.reach[1])
@@ -161,6 +162,7 @@ class _MeanPhasor(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """The samples are computed again rather than kept: 16 planes a frame would not fit the cache."""
         (phase,) = ctx.saved_tensors
         fringing: Fringing = ctx.fringing
         n, ny, nx = phase.shape

@@ -66,6 +66,7 @@ def _table(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor,
 class _Inverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, name: str) -> Tensor:
+        """Inverse of the named curve at `a`, any shape."""
         curve, top = _CURVES[name]
         values, steps = _table(name, a.dtype, a.device)
         a = a.clamp(0.0, 1.0)
