@@ -68,8 +68,8 @@ def bin_area(x: Tensor, bins: tuple[int, int]) -> Tensor:
     if x.is_complex():
         return torch.complex(bin_area(x.real, bins), bin_area(x.imag, bins))
     if ny % by == 0 and nx % bx == 0 and by > 0 and bx > 0:
-        flat = x.reshape(-1, 1, ny, nx)
-        return F.avg_pool2d(flat, (ny // by, nx // bx)).reshape(*x.shape[:-2], by, bx)
+        maps = x if x.dim() == 4 else x.reshape(-1, 1, ny, nx)
+        return F.avg_pool2d(maps, (ny // by, nx // bx)).reshape(*x.shape[:-2], by, bx)
     left = bin_matrix(ny, by, dtype=x.dtype).to(x.device)
     right = bin_matrix(nx, bx, dtype=x.dtype).to(x.device)
     return left @ x @ right.mT

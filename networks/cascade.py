@@ -216,6 +216,10 @@ class Cascade(nn.Module):
         kernels = self._kernels()
         return kernels.to(complex_dtype(kernels.dtype))
 
+    def kernels_or_none(self) -> Tensor | None:
+        """The collapsed kernels (out, in, K, K), real where all layers are; None where they fill a grid."""
+        return self._kernels() if self.pooled is None and self.grid is None else None
+
     def _kernels(self) -> Tensor:
         """As `kernels`, real where all layers are; kept between calls while no gradient is needed."""
         return self._kept.of(self, "kernels", self._make_kernels)

@@ -99,10 +99,11 @@ def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tup
     else:
         x = F.pad(x, (before[1], behind[1], before[0], behind[0]))
     weight = to_correlation(taps)
-    if not weight.is_complex() and not x.is_complex():
-        return F.conv2d(x, weight, padding=padding), None
     if not x.is_complex():
-        both = F.conv2d(x, torch.cat((weight.real, weight.imag)), padding=padding)
+        both = torch.cat((weight.real, weight.imag)) if weight.is_complex() else weight
+        both = F.conv2d(_channels_last(x), _channels_last(both), padding=padding)
+        if not weight.is_complex():
+            return both, None
     elif not weight.is_complex():
         rows = torch.cat((x.real, x.imag))
         both = torch.cat(F.conv2d(rows, weight, padding=padding).chunk(2), dim=1)
@@ -112,6 +113,17 @@ def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tup
         both = F.conv2d(torch.cat((x.real, x.imag), dim=1), block, padding=padding)
     real, imag = both.chunk(2, dim=1)
     return real, imag
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same values with the channels innermost, also where a single channel would leave that open.
+
+    The CPU's convolutions then read and write maps as they are; else they reorder every map twice.
+    """
+    batch, channels, ny, nx = x.shape
+    if channels > 1:
+        return x.contiguous(memory_format=torch.channels_last)
+    return x.contiguous().as_strided((batch, 1, ny, nx), (ny * nx, 1, nx, 1))
 
 
 def wrap(x: Tensor, before: tuple[int, int], behind: tuple[int, int]) -> Tensor:
