@@ -169,9 +169,9 @@ def bench(spec: BenchSpec, image_shape: tuple[int, int], *, across: str | None =
     from matplotlib.figure import Figure as NewFigure
 
     drawing = layout(spec, image_shape, across=across)
-    figure = NewFigure(figsize=(10.0, 3.9), dpi=150, layout="constrained")
+    figure = NewFigure(figsize=(10.0, 3.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    axes.axhline(0.0, color="0.7", linewidth=0.7, linestyle="-.")
+    axes.plot([0.0, drawing.length * 1e3], [0.0, 0.0], color="0.7", linewidth=0.7, linestyle="-.")
     for ray in drawing.rays:
         middle = ray.source == 0.0
         colour = "tab:green" if middle else "tab:red" if ray.source > 0 else "tab:blue"

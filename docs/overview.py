@@ -1,0 +1,85 @@
+"""The README's picture, from a finished run: `python docs/overview.py runs/demo docs/images/overview.png`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from distill.exported import read_export
+from optics import plot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAMPLE, FRAME = 3, 0  # which reference image, which mask
+DETAIL = 64  # SLM pixels shown of the panel
+
+
+def path_of_light(directory: Path) -> Figure:
+    """One digit through one mask: display, mask, SLM, point spread, camera, and the classes that come out."""
+    from matplotlib.figure import Figure as NewFigure
+
+    found = read_export(directory / "export")
+    ny, nx = found.bench.slm.shape
+    middle = (
+        slice(ny // 2 - DETAIL // 2, ny // 2 + DETAIL // 2),
+        slice(nx // 2 - DETAIL // 2, nx // 2 + DETAIL // 2),
+    )
+    mask, psf = found.targets[FRAME].numpy(), found.psfs[FRAME].abs().numpy()
+    frames = found.frames[SAMPLE].numpy()
+    label, names = int(found.labels[SAMPLE]), found.manifest.class_names
+    figure = NewFigure(figsize=(10.0, 2.3), dpi=150, layout="constrained")
+    axes = figure.subplots(1, 6)
+    centre = tuple(slice(n // 2 - n // 5, n // 2 + n // 5) for n in psf.shape)
+    pictures = [
+        ("a digit on\nthe display", found.inputs[SAMPLE, 0].numpy(), {"cmap": "gray"}),
+        ("one of its masks\n(hue: phase)", plot.phase_colours(np.abs(mask), np.angle(mask)), {}),
+        (
+            f"{DETAIL} x {DETAIL} pixels of\nthe SLM's file",
+            found.levels[FRAME][middle].numpy(),
+            {"cmap": "gray"},
+        ),
+        ("what one point\nbecomes", (psf / psf.max())[centre] ** 0.5, {"cmap": "magma"}),
+        ("what the\ncamera sees", frames[FRAME], {"cmap": "gray"}),
+    ]
+    for panel, (title, picture, options) in zip(axes[:5], pictures, strict=True):
+        panel.imshow(picture, interpolation="nearest", **options)
+        panel.set_title(title, fontsize=8)
+        panel.set_xticks([])
+        panel.set_yticks([])
+    scores = found.logits[SAMPLE].softmax(0).numpy()
+    colours = ["tab:green" if i == label else "0.6" for i in range(len(names))]
+    axes[5].bar(range(len(names)), scores, color=colours)
+    axes[5].set_xticks(range(len(names)), names, fontsize=7)
+    axes[5].set_yticks([])
+    axes[5].set_title(f"the answer\nfrom {len(frames)} frames", fontsize=8)
+    axes[5].spines[["top", "right", "left"]].set_visible(False)
+    axes[5].set_box_aspect(1)
+    return figure
+
+
+def main(directory: Path, target: Path) -> None:
+    """Stack the bench's layout and the path of one digit into one picture."""
+    found = read_export(directory / "export")
+    figures = (plot.bench(found.bench, found.manifest.image_shape), path_of_light(directory))
+    pictures = []
+    for figure in figures:
+        figure.savefig(stream := io.BytesIO(), format="png")
+        pictures.append(Image.open(stream).convert("RGB"))
+    width = max(picture.width for picture in pictures)
+    sheet = Image.new("RGB", (width, sum(picture.height for picture in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
