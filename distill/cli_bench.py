@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli_options import Json
+from distill.cli_options import Json, Threads
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optics.bench import BenchSpec
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("devices")(devices)
+    app.command("encodings")(encodings)
 
 
 def devices(
@@ -57,3 +64,68 @@ def devices(
         cli_show.print_json({"devices": rows, "benches": benches})
     else:
         cli_show.show_devices(rows, benches)
+
+
+def encodings(
+    bench: Annotated[
+        str, typer.Option("--bench", help="A shipped bench's name, or a TOML file.")
+    ] = "pluto2-200mm",
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks", help="Masks to encode: DIR/export/masks.h5 of a run; random ones by default."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many masks to take.")] = 4,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="Steps of the direct optimisation.")] = 40,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Ways to show a complex mask on a phase-only SLM, compared on the same masks through the bench's own SLM.
+
+    efficiency: share of the light on the mask that the wanted order carries. relative: the same relative to an ideal
+    complex modulator. error: relative rms of the far field around that order. zero order: share of the light left on
+    the axis. The SLM's levels, fill factor, crosstalk and response are those of the bench.
+
+    Example: sclc encodings --masks runs/demo/export/masks.h5
+    """
+    from distill import cli_show
+    from distill.cli_process import prepare
+    from optics.optimise import encoding_table
+    from optics.toml import load_bench
+
+    prepare(threads)
+    spec = load_bench(bench)
+    chosen = _random_masks(spec, count) if masks is None else _read_masks(masks, count)
+    found = encoding_table(chosen, spec.slm, carrier=spec.encoding.carrier, steps=steps)
+    rows = [row.as_dict() for row in found]
+    if json:
+        cli_show.print_json({"bench": spec.name, "masks": len(chosen), "rows": rows})
+    else:
+        cli_show.show_encodings(f"{len(chosen)} masks on {spec.name}", rows)
+
+
+def _random_masks(bench: BenchSpec, count: int) -> Tensor:
+    """Masks of a cascade with random kernels, as the bench's SLM would be asked for them, (count, ny, nx)."""
+    import torch
+
+    from networks import Student
+
+    student = Student.build((1, 8, count), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return student.on(bench, image_shape=(28, 28)).targets()[0]
+
+
+def _read_masks(path: Path, count: int) -> Tensor:
+    import h5py
+    import torch
+
+    from optics.checks import OpticsError
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "targets" not in file:
+                raise OpticsError(f"{path} has no key 'targets'; it has {', '.join(file) or 'none'}.")
+            return torch.from_numpy(file["targets"][:count]).to(torch.complex64)
+    except OSError as error:
+        raise OpticsError(f"{path} cannot be read as HDF5: {error}.") from None

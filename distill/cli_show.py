@@ -164,6 +164,18 @@ def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:
         console.print(f"Benches: {', '.join(benches)}", markup=False)
 
 
+def show_encodings(title: str, rows: list[dict[str, Any]]) -> None:
+    """Efficiency and error of each encoding."""
+    table = Table(title=title)
+    table.add_column("encoding", no_wrap=True)
+    for name in ("efficiency %", "relative %", "error %", "zero order %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shares = (row[k] for k in ("efficiency", "relative", "error", "zero_order"))
+        table.add_row(row["method"], *(f"{100 * v:.2f}" for v in shares))
+    out().print(table)
+
+
 def show_device(found: Mapping[str, Any]) -> None:
     """One device: every figure and where it comes from."""
     table = Table(title=found["title"])

@@ -82,6 +82,9 @@ class Job:
                 f"student.channels begins with {channels[0]} and the images have {train.channels} channels; "
                 f"begin with {train.channels}, or set data.grey = true."
             )
+
+    def check_exportable(self) -> None:
+        """Raise OpticsError unless the bench's SLM can show what is exported."""
         if self.bench.slm.bits is None or self.bench.slm.modulation != "phase":
             raise OpticsError(
                 f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "

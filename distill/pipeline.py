@@ -196,6 +196,7 @@ def run(
     """
     book = ledger(directory)
     job = Job.prepare(config, directory, ui)
+    job.check_exportable()
     todo = needed(last)
     wanted = keys(job)
     with book.locked():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from calibration import SimulatedRig, measure_radiometry
 from distill import evaluation
@@ -17,7 +17,7 @@ from distill.evaluation import Row
 from distill.export import export
 from distill.job import MODEL, Job
 from distill.steps import write_json
-from distill.training import TrainSpec, train
+from distill.training import TrainSpec, logits, train
 from distill.verify import Verification, verify
 from networks import Student, multiply_accumulates, teachers
 from networks.onbench import OnBench
@@ -140,57 +140,68 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         teacher=job.teacher(),
         seed=1000 * job.config.seed + STREAMS["refit"],
         directory=directory,
+        progress=job.watcher.progress,
     )
 
 
 def run_evaluate(job: Job) -> None:
     """Every row of the table, on the test part."""
-    test, watcher = job.splits.test, job.watcher
+    test = job.splits.test
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
     for step in ("linear", "linear_kd", "random_masks", "no_mask"):
         networks[step] = job.student(step)
-    rows = {}
-    for done, (name, model) in enumerate(networks.items()):
-        watcher.progress(done, 8, name)
-        rows[name] = evaluation.evaluate(model, test)
-    kd, refitted = job.student("linear_kd"), job.student("refit")
-    benches = {
-        "ideal_bench": job.on_bench(kd, job.bench.ideal(), calibrated=False),
-        "bench_as_is": job.on_bench(kd, job.bench),
-        "bench_refit": job.on_bench(refitted, job.bench),
-    }
-    for done, (name, bench) in enumerate(benches.items(), start=5):
-        watcher.progress(done, 8, name)
-        rows[name] = draws(job, bench)
+    rows = {name: evaluation.evaluate(model, test) for name, model in networks.items()}
+    kd = job.student("linear_kd")
+    refitted = job.on_bench(job.student("refit"), job.bench)
+    found, last = bench_rows(
+        job, job.on_bench(kd, job.bench.ideal(), calibrated=False), job.on_bench(kd, job.bench), refitted
+    )
     write_json(
         job.directory / "evaluation.json",
         {
-            "rows": {name: row_of(row) for name, row in rows.items()},
-            "confusion": confusion(job, benches["bench_refit"]),
+            "rows": {name: row_of(row) for name, row in (rows | found).items()},
+            "confusion": evaluation.tally(last, test.labels, test.classes).tolist(),
             "operations": _operations(job, networks),
-            "light": light(job, benches["bench_refit"]),
+            "light": light(job, refitted),
         },
     )
+
+
+def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> tuple[dict[str, Row], Tensor]:
+    """The three rows of a bench, and the answers (draws, N) of the last.
+
+    The network as it is and the refitted one share their masks, hence their light and their exposures; only the
+    electronics differs.
+    """
+    features = exposures(job, as_is)
+    answers = {
+        "ideal_bench": answers_to(ideal, exposures(job, ideal)),
+        "bench_as_is": answers_to(as_is, features),
+        "bench_refit": answers_to(refitted, features),
+    }
+    rows = {name: evaluation.score(found, job.splits.test.labels) for name, found in answers.items()}
+    return rows, answers["bench_refit"]
+
+
+def exposures(job: Job, bench: OnBench) -> Tensor:
+    """Features (draws, N, maps, by, bx) of the test images, the same noise for every bench."""
+    return evaluation.record_features(
+        bench,
+        job.splits.test.images,
+        draws=job.config.evaluation.draws,
+        seed=1000 * job.config.seed + STREAMS["evaluate"],
+        progress=job.watcher.progress,
+    )
+
+
+def answers_to(bench: OnBench, features: Tensor) -> Tensor:
+    """What the bench's electronics answers, (draws, N)."""
+    return logits(bench.backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
 
 
 def row_of(row: Row) -> dict[str, Any]:
     """A row as JSON."""
     return {"accuracy": row.accuracy, "spread": row.spread, "draws": row.draws, "images": row.images}
-
-
-def draws(job: Job, bench: OnBench) -> Row:
-    """A bench's row: mean and spread over independent noise draws, the same draws for every bench."""
-    return evaluation.evaluate_draws(
-        bench,
-        job.splits.test,
-        draws=job.config.evaluation.draws,
-        seed=1000 * job.config.seed + STREAMS["evaluate"],
-    )
-
-
-def confusion(job: Job, bench: OnBench) -> list[list[int]]:
-    """Counts (true, answered) over all draws."""
-    return []
 
 
 def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from distill import gather, pipeline, settings, stages
 from distill.config import RunConfig
 from distill.export import export
 from distill.job import Job
+from distill.manifest import Manifest
 from distill.progress import Silent, Watcher
 from distill.steps import read_json
 from distill.verify import verify
 from optics.checks import OpticsError
+
+T = TypeVar("T")
 
 
 def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = None) -> Job:
@@ -65,24 +69,27 @@ def bench_rows(
     config = settings.build(RunConfig, table, sets=sets, source=str(directory / pipeline.CONFIG))
     job = Job(config, config.bench.resolve(), job.splits, directory, watcher)
     job.check()
-    watcher.begin("calibrate", "Calibrating the camera")
-    job.calibration = stages.calibration(job)
-    watcher.end("calibrate", 0.0)
-    watcher.begin("refit", "Refitting the back end on the bench")
     student = job.student("linear_kd")
+    job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: stages.calibration(job))
     as_is = job.on_bench(student, job.bench)
     ideal = job.on_bench(student, job.bench.ideal(), calibrated=False)
-    refitted = stages.refit(job, job.on_bench(job.student("linear_kd"), job.bench))
-    watcher.end("refit", 0.0)
-    watcher.begin("evaluate", "Evaluating the rows")
-    rows = {}
-    for done, (name, network) in enumerate(
-        {"ideal_bench": ideal, "bench_as_is": as_is, "bench_refit": refitted}.items()
-    ):
-        watcher.progress(done, 3, name)
-        rows[name] = stages.row_of(stages.draws(job, network))
-    watcher.end("evaluate", 0.0)
-    return {"bench": job.bench.model_dump(mode="json"), "rows": rows, "light": stages.light(job, refitted)}
+    refitted = _timed(job, "refit", "Refitting the back end on the bench", lambda: stages.refit(job, as_is))
+    rows = _timed(
+        job, "evaluate", "Evaluating the rows", lambda: stages.bench_rows(job, ideal, as_is, refitted)[0]
+    )
+    return {
+        "bench": job.bench.model_dump(mode="json"),
+        "rows": {name: stages.row_of(row) for name, row in rows.items()},
+        "light": stages.light(job, refitted),
+    }
+
+
+def _timed(job: Job, step: str, title: str, work: Callable[[], T]) -> T:
+    start = time.perf_counter()
+    job.watcher.begin(step, title)
+    found = work()
+    job.watcher.end(step, time.perf_counter() - start)
+    return found
 
 
 def export_run(
@@ -96,11 +103,15 @@ def export_run(
     """Export the refitted network of a run; see `distill.export`."""
     job = open_run(directory, ("refit",), ui)
     target = output or directory / "export"
-    job.watcher.begin("export", "Writing the files for the SLM")
     bench = job.on_bench(job.student("refit"), job.bench)
-    export(bench, target, inputs=job.splits.test, count=count or job.config.export.count, overwrite=overwrite)
-    job.watcher.end("export", 0.0)
-    return {"directory": str(target), "frames": bench.frame_count}
+
+    number = count or job.config.export.count
+
+    def work() -> Manifest:
+        return export(bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
+
+    manifest = _timed(job, "export", "Writing the files for the SLM", work)
+    return {"directory": str(target), "frames": len(manifest.frames), "images": manifest.images}
 
 
 def verify_directory(directory: Path, *, ui: Watcher | None = None, **options: Any) -> dict[str, Any]:
@@ -108,9 +119,10 @@ def verify_directory(directory: Path, *, ui: Watcher | None = None, **options: A
     watcher = ui or Silent()
     inside = directory / "export"
     target = inside if not (directory / "manifest.json").exists() and inside.is_dir() else directory
+    start = time.perf_counter()
     watcher.begin("verify", "Verifying the files, also in LightPipes")
     found = stages.verification(verify(target, progress=watcher.progress, **options))
-    watcher.end("verify", 0.0)
+    watcher.end("verify", time.perf_counter() - start)
     return {"directory": str(target), **found}
 
 
