@@ -1,8 +1,10 @@
-"""The README's picture, from a finished run: `python docs/overview.py runs/demo docs/images/overview.png`."""
+"""The README's picture and its table of results, from a finished run: `python docs/overview.py runs/demo`."""
 
 from __future__ import annotations
 
 import io
+import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,18 @@ from optics import plot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLE, FRAME = 3, 0  # which reference image, which mask
+ROWS = {
+    "teacher": "nonlinear teacher (electronic)",
+    "linear": "linear optics, trained on the labels",
+    "linear_kd": "linear optics, distilled",
+    "random_masks": "control: random masks",
+    "no_mask": "control: no mask, a plain lens",
+    "ideal_bench": "distilled, on the ideal bench",
+    "bench_as_is": "distilled, on the realistic bench as it comes",
+    "bench_refit": "the same, back end refitted there",
+}
 DETAIL = 64  # SLM pixels shown of the panel
 
 
@@ -63,8 +76,8 @@ def path_of_light(directory: Path) -> Figure:
     return figure
 
 
-def main(directory: Path, target: Path) -> None:
-    """Stack the bench's layout and the path of one digit into one picture."""
+def sheet_of(directory: Path) -> Image.Image:
+    """The bench's layout above the path of one digit."""
     found = read_export(directory / "export")
     figures = (plot.bench(found.bench, found.manifest.image_shape), path_of_light(directory))
     pictures = []
@@ -77,9 +90,39 @@ def main(directory: Path, target: Path) -> None:
     for picture in pictures:
         sheet.paste(picture, (0, top))
         top += picture.height
+    return sheet
+
+
+def table(directory: Path) -> str:
+    """The rows and the verification of `result.json` in Markdown."""
+    result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    draws = max(row["draws"] for row in result["rows"].values())
+    lines = [f"| row | accuracy, % | spread over {draws} noise draws |", "| --- | --- | --- |"]
+    for key, title in ROWS.items():
+        row = result["rows"][key]
+        spread = f"{100 * row['spread']:.2f}" if row["draws"] > 1 else ""
+        lines.append(f"| {title} | {100 * row['accuracy']:.1f} | {spread} |")
+    images = result["rows"]["linear_kd"]["images"]
+    lines.append(f"\nOn {images} test digits. The exported files, read back and simulated again:")
+    for key, title in (("wave", "our wave path"), ("lightpipes", "LightPipes")):
+        part = result["verify"][key]
+        lines.append(
+            f"- {title}: {part['images']} digits, {100 * part['accuracy']:.1f} % right, "
+            f"{100 * part['agreement']:.1f} % as the trained network answers."
+        )
+    return "\n".join(lines)
+
+
+def main(directory: Path) -> None:
+    """Write docs/images/overview.png and the table between the README's two marks."""
+    target = ROOT / "docs" / "images" / "overview.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(target, optimize=True)
+    sheet_of(directory).save(target, optimize=True)
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    marks = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+    readme.write_text(marks.sub(lambda m: f"{m[1]}{table(directory)}\n{m[2]}", text), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))
