@@ -6,9 +6,10 @@ reads it from a TOML file; `bench.ideal()` is the same geometry with every flaw 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from optics.camera import CameraSpec
 from optics.encoding import EncodingSpec
@@ -118,3 +119,12 @@ class BenchSpec(Spec):
             return (0.0, 0.0)
         cy, cx = self.encoding.offset
         return (-cy * self.scale / self.slm.pitch, -cx * self.scale / self.slm.pitch)
+
+    def seen_at(self, k: int, nominal: Tensor | float) -> Any:
+        """Image coordinate along axis k that a camera point really sees, where `nominal` is the one it should see.
+
+        Input units on the reported axes, metres: moved with the camera and with a decentred lens (lens 1 carries the
+        spectrum and the image with it, lens 2 the image; the reported axes are flipped), scaled by `distortion`.
+        """
+        moved = (self.alignment.camera_shift[k] + self.lens2.decentre[k]) / self.magnification
+        return (nominal + moved + self.lens1.decentre[k]) / self.distortion

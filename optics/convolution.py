@@ -23,11 +23,11 @@ def polyphase(psf: Tensor, oversampling: tuple[int, int]) -> Tensor:
 
 
 class _Intensity(torch.autograd.Function):
-    """`|envelope (images * psf)|^2` on every camera sample; see `intensity`."""
+    """`|images * psf|^2` on every camera sample; see `intensity`."""
 
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, psf: Tensor, envelope: Tensor, oversampling: tuple[int, int]
+        ctx: Any, images: Tensor, psf: Tensor, window: tuple[int, int], oversampling: tuple[int, int]
     ) -> Tensor:
         (sy, sx), (h, w) = oversampling, images.shape[-2:]
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
@@ -35,7 +35,7 @@ class _Intensity(torch.autograd.Function):
         spectrum = torch.fft.fft2(images, s=size)
         filters = torch.fft.fft2(polyphase(psf, oversampling), s=size)
         valid = (..., slice(h - 1, ly), slice(w - 1, lx))
-        out = envelope.new_empty(len(images), len(psf), *envelope.shape)
+        out = psf.real.new_empty(len(images), len(psf), *window)
         product = torch.empty_like(spectrum)
         for m in range(len(psf)):
             for j in range(sy):
@@ -45,21 +45,20 @@ class _Intensity(torch.autograd.Function):
                     part = out[:, m, j::sy, i::sx]
                     torch.mul(field[..., 0], field[..., 0], out=part)
                     part.addcmul_(field[..., 1], field[..., 1])
-        out *= envelope * envelope
-        ctx.save_for_backward(images, psf, envelope)
+        ctx.save_for_backward(images, psf)
         ctx.oversampling = oversampling
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        images, psf, envelope = ctx.saved_tensors
+        images, psf = ctx.saved_tensors
         (sy, sx), (h, w) = ctx.oversampling, images.shape[-2:]
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
         size = (fast_length(ly), fast_length(lx))
         spectrum = torch.fft.fft2(images, s=size)
         filters = torch.fft.fft2(polyphase(psf, ctx.oversampling), s=size)
-        grad = grad * (2 * envelope * envelope)
+        grad = 2 * grad
         grad_spectrum = torch.zeros_like(spectrum) if ctx.needs_input_grad[0] else None
         grad_filters = torch.empty_like(filters) if ctx.needs_input_grad[1] else None
         product = torch.empty_like(spectrum)
@@ -87,17 +86,17 @@ class _Intensity(torch.autograd.Function):
         return grad_images, grad_psf, None, None
 
 
-def intensity(images: Tensor, psf: Tensor, envelope: Tensor, oversampling: tuple[int, int]) -> Tensor:
-    """`|envelope(X) sum_n images_n psf(X - x_n)|^2` on every camera sample.
+def intensity(images: Tensor, psf: Tensor, window: tuple[int, int], oversampling: tuple[int, int]) -> Tensor:
+    """`|sum_n images_n psf(X - x_n)|^2` on every camera sample.
 
     Args:
         images: (B, H, W) amplitudes, real or complex.
         psf: (M, ly, lx) complex, on all lags between a camera sample and an image pixel, ascending; `ly / sy` is the
             window's height plus `H - 1` in input pixels, likewise along x.
-        envelope: (oy, ox) real factor of the field.
+        window: (oy, ox) camera samples.
         oversampling: (sy, sx) camera samples per input pixel.
 
     Returns:
         (B, M, oy, ox) real; differentiable once, in the images and the PSFs.
     """
-    return _Intensity.apply(images, psf, envelope, oversampling)
+    return _Intensity.apply(images, psf, window, oversampling)

@@ -1,21 +1,22 @@
 """The 4f system: display, lens 1, Fourier-plane stop, SLM, lens 2, camera. Wave path and PSF path, which agree.
 
-Both paths are the same double sum, taken in a different order. With the SLM's pixel centres `xi` (where they
-really are), the display's pixel centres `x_n`, and a point `X` of the camera plane in input units on the
-reported, upright axes:
+Both paths are the same double sum, taken in a different order. With the SLM's pixel centres `xi` (where they really
+are), the display's pixel centres `x_n`, and a point `X` of the camera plane in input units on the reported, upright
+axes, `s = lambda f1`:
 
-    U(xi) = sum_n u_n pixel(xi) exp(-2 pi i x_n xi / (lambda f1))           lens 1: one matrix Fourier transform
-    o(X)  = e(X) sum_xi  w M(xi) P(xi) U(xi) exp(+2 pi i X xi / (lambda f1))     SLM, stop and pupil, then lens 2
+    U(xi) = sum_n u_n pixel(xi) exp(-2 pi i x_n xi / s)                      lens 1: one matrix Fourier transform
+    o(X)  = mean over nodes d of sum_xi  w M(xi) P(xi) U(xi + d) exp(+2 pi i X (xi + d) / s)     SLM, stop, lens 2
 
-`pixel` is the transform of one square display pixel, `P` the stop with the aberrations, `e` the envelope that
-the SLM's pixel area puts on the camera plane, `w = pitch d_xi / (lambda f1)` per axis, so that an empty
-system of unlimited aperture returns the image itself. The *wave* path evaluates the two lines for every
-image; the *PSF* path evaluates `h(t) = sum_xi w M P pixel exp(+2 pi i t xi / (lambda f1))` once for every
-mask and convolves. The SLM is sampled once per pixel, at its own pitch: nothing is resampled but for a
-rotated mask.
+`pixel` is the transform of one square display pixel, `P` the stop with the aberrations, `w = pitch d_xi / s` per axis,
+so that an empty system of unlimited aperture returns the image itself. The nodes `d` are the two points an axis of the
+Gauss-Legendre rule over an SLM pixel's active area: a pixel sends light from x to X in proportion to
+`sinc(side (X - x) / s)`, here `cos(pi side (X - x) / (sqrt(3) s))`, 2e-4 off where that argument of sinc is 0.15.
 
-Sources: Goodman, Introduction to Fourier Optics, 3rd ed., sections 5.2 and 8.1; matrix Fourier transform:
-    Soummer et al., Optics Express 15, 15935 (2007).
+The *wave* path evaluates the two lines for every image; the *PSF* path evaluates the point-spread function `h(X - x)`
+once for every mask and convolves. The SLM is sampled at its own pixels: nothing is resampled but for a rotated mask.
+
+Sources: Goodman, Introduction to Fourier Optics, 3rd ed., sections 5.2 and 8.1; matrix Fourier transform: Soummer et
+al., Optics Express 15, 15935 (2007).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from optics.bench import BenchSpec, Point
 from optics.checks import OpticsError, check_shape
-from optics.conventions import axis, cis, complex_dtype
+from optics.conventions import axis, cis, complex_dtype, real_dtype
 from optics.convolution import intensity, polyphase
 from optics.fourier import dft_matrix, fast_length
 from optics.pupil import check_lenses, lit_pixels, pixel_transform, pupil
@@ -66,8 +67,11 @@ class FourF(nn.Module):
     to_camera_x: Tensor
     to_psf_y: Tensor
     to_psf_x: Tensor
+    nodes_in_y: Tensor
+    nodes_in_x: Tensor
+    nodes_out_y: Tensor
+    nodes_out_x: Tensor
     pupil: Tensor
-    envelope: Tensor
     chirp_in: Tensor
     chirp_out: Tensor
 
@@ -95,10 +99,10 @@ class FourF(nn.Module):
         check_lenses(bench, xi_y, xi_x, image_shape, self.offset)
         pitch = bench.slm.pitch
         self.axis_index = (-float(xi_y[0]) / pitch, -float(xi_x[0]) / pitch)
+        xi_y, xi_x = xi_y - bench.lens1.decentre[0], xi_x - bench.lens1.decentre[1]
         self.oversampling = self._sampling(oversampling)
-        self.window = tuple(
-            (n + 2 * margin) * s for n, s in zip(self.window_shape, self.oversampling, strict=True)
-        )
+        oy, ox = ((n + 2 * margin) * s for n, s in zip(self.window_shape, self.oversampling, strict=True))
+        self.window = (oy, ox)
         self._transforms(xi_y, xi_x, complex_dtype(dtype))
 
     def _constant(self, name: str, value: Tensor, dtype: torch.dtype) -> None:
@@ -122,20 +126,28 @@ class FourF(nn.Module):
         bench, scale = self.bench, self.bench.true_scale
         weight = bench.input.pitch * bench.slm.pitch / scale
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
-        envelopes = []
+        node = (
+            math.pi * side / (math.sqrt(3) * scale)
+        )  # phase per metre of a Gauss node over the SLM's pixels
+        rdtype = real_dtype(cdtype)
         for name, xi, k in (("y", xi_y, 0), ("x", xi_x, 1)):
             image = axis(self.image_shape[k], bench.input.pitch)
             pixel = pixel_transform(bench, xi) if self.pixelated else torch.ones_like(xi)
-            out = self.camera_axis(k)
+            out, lags = self.camera_axis(k), self._lags(k)
             to_slm = pixel[:, None] * dft_matrix(xi, image, scale=scale)
             to_camera = weight * dft_matrix(out, xi, scale=scale, sign=+1)
-            to_psf = weight * pixel * dft_matrix(self._lags(k), xi, scale=scale, sign=+1)
+            to_psf = weight * pixel * dft_matrix(lags, xi, scale=scale, sign=+1)
+            to_psf = to_psf * torch.cos(node * lags)[:, None]
             self._constant(f"to_slm_{name}", to_slm, cdtype)
             self._constant(f"to_camera_{name}", to_camera, cdtype)
             self._constant(f"to_psf_{name}", to_psf, cdtype)
-            envelopes.append(torch.sinc(side * out / scale))
+            for side_name, x in (("in", image), ("out", out)):
+                self._constant(
+                    f"nodes_{side_name}_{name}",
+                    torch.stack((torch.cos(node * x), torch.sin(node * x))),
+                    rdtype,
+                )
         self._constant("pupil", pupil(bench, xi_y, xi_x, self.offset), cdtype)
-        self._constant("envelope", torch.outer(*envelopes), torch.zeros((), dtype=cdtype).real.dtype)
         chirps = self._chirps()
         self.chirped = chirps is not None
         if chirps is not None:
@@ -148,16 +160,16 @@ class FourF(nn.Module):
         return axis(self.bench.slm.shape[k], self.bench.slm.pitch)[region]
 
     def camera_axis(self, k: int) -> Tensor:
-        """Camera-plane samples along axis k: input units (divided by f2/f1 and distortion), reported axes, metres."""
+        """Image coordinates of the samples along axis k that the camera's window really sees: input units, metres."""
         step = self.bench.input.pitch / self.oversampling[k]
-        return axis(self.window[k], step) + self.offset[k] / self.bench.distortion
+        return axis(self.window[k], step) + self.bench.seen_at(k, self.offset[k])
 
     def _lags(self, k: int) -> Tensor:
         """All distances between a camera sample and a display pixel along axis k, ascending by one sample."""
         s, n = self.oversampling[k], self.image_shape[k]
         step = self.bench.input.pitch / s
         out = torch.arange(self.window[k] + (n - 1) * s, dtype=torch.float64) - self.window[k] // 2
-        return (out - (n - 1 - n // 2) * s) * step + self.offset[k] / self.bench.distortion
+        return (out - (n - 1 - n // 2) * s) * step + self.bench.seen_at(k, self.offset[k])
 
     def _chirps(self) -> tuple[Tensor, Tensor] | None:
         """Quadratic phases of input and output: an SLM out of the focal planes, or lenses of another focal length.
@@ -207,9 +219,16 @@ class FourF(nn.Module):
             Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
         """
         masks = self.at_pupil(reflectance)
-        spectrum = self.at_slm(images)
-        out = [self.to_camera_y @ (spectrum * mask @ self.to_camera_x.mT) for mask in masks]
-        return self._leave(torch.stack(out, 1))
+        total: list[Tensor] = [torch.zeros((), dtype=masks.dtype)] * len(masks)
+        for j in (0, 1):
+            for i in (0, 1):
+                # cos(X - x) and its like for the two axes, as products of a factor of x and one of X
+                lit = images * torch.outer(self.nodes_in_y[j], self.nodes_in_x[i])
+                spectrum = self.at_slm(lit)
+                left = self.nodes_out_y[j][:, None] * self.to_camera_y
+                right = (self.nodes_out_x[i][:, None] * self.to_camera_x).mT
+                total = [t + left @ (spectrum * m @ right) for t, m in zip(total, masks, strict=True)]
+        return self._leave(torch.stack(total, 1))
 
     def psf(self, reflectance: Tensor) -> Tensor:
         """Point-spread functions (M, ly, lx) of masks (M, ny, nx): one per mask, on all lags the window needs."""
@@ -237,9 +256,9 @@ class FourF(nn.Module):
         lit = (
             self._lit_images(images)
             if self.chirped or images.is_complex()
-            else images.to(self.envelope.dtype)
+            else images.to(psf.real.dtype)
         )
-        return intensity(lit, psf, self.envelope, self.oversampling)
+        return intensity(lit, psf, self.window, self.oversampling)
 
     def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
         """Intensity in the camera plane (B, M, oy, ox) by the PSF path."""
@@ -250,5 +269,4 @@ class FourF(nn.Module):
         return u * self.chirp_in if self.chirped else u
 
     def _leave(self, field: Tensor) -> Tensor:
-        field = field * self.envelope
         return field * self.chirp_out if self.chirped else field

@@ -48,8 +48,7 @@ def incoherent(fourf: FourF, images: Tensor, psf: Tensor) -> Tensor:
     spectrum = torch.fft.rfft2(abs2(images), s=size)[:, None, None, None]
     kernels = polyphase(abs2(psf), fourf.oversampling)
     full = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernels, s=size), s=size)[..., h - 1 : ly, w - 1 : lx]
-    light = full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *fourf.window)
-    return light * fourf.envelope**2
+    return full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *fourf.window)
 
 
 def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
@@ -64,7 +63,7 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
     if fourf.pixelated and angle != (0.0, 0.0):
         bench, factors = fourf.bench, []
         for k in (0, 1):
-            xi = fourf.slm_axis(k) + bench.alignment.mask_shift[k]
+            xi = fourf.slm_axis(k) + bench.alignment.mask_shift[k] - bench.lens1.decentre[k]
             if bench.stop is not None:
                 half = bench.stop.width[k] / 2
                 xi = xi.clamp(-half, half)

@@ -84,8 +84,8 @@ class PlaneByPlane(nn.Module):
         oversampling: samples per input pixel of the window.
         offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
         subsamples: grid samples per SLM pixel and axis; absent: the least that holds all angles.
-        nodes: Gauss-Legendre points per axis over each SLM pixel's active area. 1 takes the incident field at the
-            pixel's centre; 2 and more let its tilt act on the pixel's diffraction.
+        nodes: Gauss-Legendre points per axis over each SLM pixel's active area, 2 as in `FourF`. 1 takes the incident
+            field at the pixel's centre; more change little.
         all_orders: keep every angle of the SLM's first diffraction zone, not only those that reach the window.
         exact: free space without the paraxial approximation (behind paraxial lenses: shows a spherical aberration
             that corrected lenses do not have).
@@ -159,7 +159,8 @@ class PlaneByPlane(nn.Module):
 
     def _edge(self, k: int, pixels: int, margin: int) -> float:
         """How far from the axis light is followed in the camera plane along axis k, input units, metres."""
-        shift = abs(self.bench.lens2.decentre[k]) / self.bench.magnification
+        camera = abs(self.bench.alignment.camera_shift[k])
+        shift = (abs(self.bench.lens2.decentre[k]) + camera) / self.bench.magnification
         return abs(self.offset[k]) + (pixels / 2 + margin + 4) * self.bench.input.pitch + shift
 
     def _least_subsamples(self) -> int:
@@ -199,9 +200,9 @@ class PlaneByPlane(nn.Module):
         return out
 
     def camera_axis(self, k: int) -> Tensor:
-        """Camera-plane samples along axis k: input units, reported axes, metres; as `FourF.camera_axis`."""
+        """Image coordinates of the samples along axis k that the window sees, metres; as `FourF.camera_axis`."""
         step = self.bench.input.pitch / self.oversampling
-        return axis(self.window[k], step) + self.offset[k] / self.bench.distortion
+        return axis(self.window[k], step) + self.bench.seen_at(k, self.offset[k])
 
     # ------------------------------------------------------------------ what does not change
 
@@ -244,7 +245,8 @@ class PlaneByPlane(nn.Module):
             filtered = (passed * area * torch.sinc(area * f) / self.pitch)[:, None] * pixels
             self._keep(f"display_{name}", self._origin(k)[:, None] * filtered)
             # camera: the field at any point from its angles
-            position = scale * self.camera_axis(k)
+            lenses = bench.lens1.decentre[k] + bench.lens2.decentre[k] / bench.magnification
+            position = scale * (self.camera_axis(k) - lenses / bench.distortion)
             read = dft_matrix(position, f, scale=1.0, sign=+1) / self.shape[k]
             self._keep(f"camera_{name}", read * self._origin(k).conj())
         whole = torch.tensor(-2 * math.pi * turns, dtype=torch.float64)

@@ -16,13 +16,13 @@ from optics.zernike import zernike_phase
 
 
 def lit_pixels(bench: BenchSpec, k: int) -> tuple[slice, Tensor]:
-    """The SLM pixels that light reaches along axis k (0: y, 1: x).
+    """The SLM pixels that light reaches along axis k (0: y, 1: x), and where they stand.
 
     A rotated mask gets a few more, so that what turns into the stop is known, and a count without large prime
     factors.
 
     Returns:
-        The slice of the panel, and where its pixels really are: (n,) float64, metres.
+        The slice of the panel, and where its pixels really are, from the optical axis: (n,) float64, metres.
 
     Raises:
         SpecError: the stop lies beside the panel.
@@ -58,8 +58,8 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
 
     Args:
         bench: the bench.
-        xi_y: where the lit pixels' rows are, metres.
-        xi_x: where the lit pixels' columns are, metres.
+        xi_y: where the lit pixels' rows are, from the middle of the spectrum, which lens 1 carries along, metres.
+        xi_x: where the lit pixels' columns are, likewise.
         offset: where the wanted order lands, (y, x) metres in input units: its beam meets lens 2 displaced by
             that.
 
@@ -70,7 +70,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     middle = (float(xi_y[shape[0] // 2]), float(xi_x[shape[1] // 2]))
     stop = torch.ones(shape, dtype=torch.float64)
     if bench.stop is not None:
-        centre = (-middle[0], -middle[1])
+        centre = (-middle[0] - bench.lens1.decentre[0], -middle[1] - bench.lens1.decentre[1])
         if bench.stop.shape == "rectangle":
             stop = rectangular_aperture(shape, bench.slm.pitch, bench.stop.width, centre=centre)
         else:
@@ -82,7 +82,9 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     near1 = bench.alignment.input_axial + bench.lens1.defocus
     near2 = bench.lens2.defocus - bench.alignment.camera_axial
     phase = math.pi * radius2 / bench.light.wavelength * (near1 / f1**2 + near2 / f2**2)
-    beam = (offset[0] * bench.magnification, offset[1] * bench.magnification)
+    # the wanted order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
+    d1, m = bench.lens1.decentre, bench.magnification
+    beam = (offset[0] * m - d1[0] * (1 + m), offset[1] * m - d1[1] * (1 + m))
     for lens, shift in ((bench.lens1, (0.0, 0.0)), (bench.lens2, beam)):
         if not lens.zernike:
             continue

@@ -66,8 +66,8 @@ class Recorder(nn.Module):
         self.reader = Camera(believed or bench.camera, region=self.region)
         self.nominal = centres
         for name, samples, k in (("rows", y_axis, 0), ("cols", x_axis, 1)):
-            # true positions, in the units of the samples: the real image is larger by `distortion`
-            true = (centres[k] + bench.alignment.camera_shift[k] / bench.magnification) / bench.distortion
+            # where in the image the pixels really look
+            true = bench.seen_at(k, centres[k])
             weights = pixel_weights(samples, true, self.pixel / bench.distortion)
             self.register_buffer(name, weights.to(dtype), persistent=False)
 
