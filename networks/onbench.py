@@ -188,7 +188,7 @@ class OnBench(nn.Module):
         encoding = self.bench.encoding
         if encoding.method != "direct" or (torch.is_grad_enabled() and targets.requires_grad):
             return encode(targets, encoding, origin=origin)
-        key = self._version()
+        key = self._mask_key()
         if self._optimised is None or self._optimised[0] != key:
             self._optimised = (key, self._optimise(targets, origin))
         return self._optimised[1]
@@ -215,7 +215,7 @@ class OnBench(nn.Module):
             ]
         )
 
-    def _version(self) -> tuple[tuple[int, int], ...]:
+    def _mask_key(self) -> tuple[tuple[int, int], ...]:
         """Changes whenever the masks may have changed."""
         return tuple((p.data_ptr(), p._version) for p in self.parameters_of_optics())
 
@@ -243,7 +243,7 @@ class OnBench(nn.Module):
         """
         parameters = list(self.parameters_of_optics())
         needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
-        key = self._version()
+        key = self._mask_key()
         keep = not needs_grad and generator is None
         if keep and self._cache is not None and self._cache[0] == key:
             return self._cache[1], self._cache[2]

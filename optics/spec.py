@@ -16,7 +16,7 @@ S = TypeVar("S", bound="Spec")
 
 def flaw(ideal: Any, **constraints: Any) -> Any:
     """A field whose `ideal` value means that the imperfection is absent; `constraints` go to pydantic's Field."""
-    extra = {"flaw": True}
+    extra: dict[str, Any] = {"flaw": True}
     return Field(default=ideal, json_schema_extra=extra, **constraints)
 
 
