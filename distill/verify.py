@@ -45,7 +45,7 @@ class Engine:
         worst_frame_error: the largest such difference of a single image's frames.
         seconds: wall-clock time.
         borrowed: what this engine took from the models that it is meant to check; empty for independence.
-        unmodelled: what the bench has and this engine does not model.
+        unmodelled: what the bench has and this engine leaves out. Both refuse what they do not model, so nothing yet.
     """
 
     accuracy: float
