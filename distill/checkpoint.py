@@ -11,10 +11,10 @@ import hashlib
 import io
 import json
 import os
-import pickle
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import safetensors
@@ -68,7 +68,7 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
                 W]}`.
     """
     tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
-    metadata = {"format": _FORMAT, "config": json.dumps(config, sort_keys=True)}
+    metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
     write_bytes(path, to_bytes(tensors, metadata))
 
 
@@ -128,11 +128,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise OpticsError(
             f"{path} cannot be read ({error}); it is truncated or not a safetensors file."
         ) from error
-    if metadata.get("format") != _FORMAT or "config" not in metadata:
+    if _FORMAT not in metadata:
         raise OpticsError(
             f"{path} is a safetensors file without this project's metadata; expected {_FORMAT!r}."
         )
-    config: dict[str, Any] = json.loads(metadata["config"])
+    config: dict[str, Any] = json.loads(metadata[_FORMAT])
     return tensors, config
 
 
@@ -174,7 +174,7 @@ def load_state(path: Path, key: str) -> dict[str, Any]:
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         found, state = content["key"], content["state"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError, TypeError) as error:
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, OSError, TypeError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise OpticsError(f"{path} cannot be read ({text}); delete it to begin anew.") from error
     if found != key:
