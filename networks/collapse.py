@@ -11,6 +11,7 @@ from networks.convolution import convolve, dft_rows, mask_of_taps, mix_spectra
 from networks.spectral import SpectralConv2d
 
 Size = tuple[int, int]
+_WHOLE = 512  # frequencies up to which the inverse transform is one matrix
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
@@ -57,19 +58,39 @@ def through_window(x: Tensor, masks: Tensor, size: Size, *, real: bool) -> Tenso
     ny, nx = x.shape[-2:]
     left = _dft_from_corner(ny, ny, wy, like=masks)
     right = _dft_from_corner(nx, nx, wx, like=masks)
-    back_left = _dft_from_corner(size[0], size[0], wy, like=masks).conj().mT / ny
-    back_right = _dft_from_corner(size[1], size[1], wx, like=masks).conj().mT / nx
-    if not real:
+    back_left = _dft_from_corner(size[0], size[0], wy, like=masks).conj().resolve_conj() / ny
+    back_right = _dft_from_corner(size[1], size[1], wx, like=masks).conj().resolve_conj() / nx
+    if not real or wy % 2 == 0:
         spectrum = left @ (x.to(masks.dtype) @ right.mT)
-        return back_left @ (mix_spectra(spectrum, masks) @ back_right.mT)
-    half = wx // 2  # columns of non-negative frequencies; all but the first stand for two
-    right, masks = right[half:], masks[..., half:]
-    back_right = 2 * back_right[:, half:]
-    back_right[:, 0] /= 2
-    rows = x @ torch.cat((right.real, right.imag)).mT
-    spectrum = left @ torch.complex(*rows.chunk(2, dim=-1))
-    mixed = back_left @ mix_spectra(spectrum, masks)
-    return mixed.real @ back_right.real.mT - mixed.imag @ back_right.imag.mT
+        field = back_left.mT @ (mix_spectra(spectrum, masks) @ back_right)
+        return field.real if real else field
+    half = wy // 2  # rows of non-negative frequencies; all but the first stand for two
+    left, masks = left[half:], masks[..., half:, :]
+    back_left = 2 * back_left[half:]
+    back_left[0] /= 2
+    rows = torch.cat((left.real, left.imag)) @ x
+    spectrum = torch.complex(*rows.chunk(2, dim=-2)) @ right.mT
+    if masks.shape[-2] * wx > _WHOLE:
+        return (back_left.mT @ (mix_spectra(spectrum, masks) @ back_right)).real
+    return _mixed_real_maps(spectrum, masks, back_left, back_right)
+
+
+def _mixed_real_maps(spectrum: Tensor, masks: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Real part of `sum_fgi left[f, y] right[g, x] masks[o, i, f, g] spectrum[b, i, f, g]` for a small window.
+
+    Two real products: channels at every frequency, then all frequencies to all samples at once; (B, out, y, x), whose
+    samples lie outermost in memory.
+    """
+    batch, into = spectrum.shape[:2]
+    out = len(masks)
+    x = torch.view_as_real(spectrum.flatten(2)).permute(2, 0, 3, 1).reshape(-1, 1, batch, 2 * into)
+    m = masks.flatten(2).permute(2, 1, 0)  # frequency, in, out
+    rows = torch.stack((torch.cat((m.real, -m.imag), dim=1), torch.cat((m.imag, m.real), dim=1)), dim=1)
+    mixed = (x @ rows).view(-1, batch * out)  # frequency and part, batch and out
+    both = torch.einsum("fy,gx->yxfg", left, right).flatten(2).flatten(0, 1)
+    back = torch.stack((both.real, -both.imag), dim=-1).flatten(1)
+    maps = back @ mixed
+    return maps.view(left.shape[1], right.shape[1], batch, out).permute(2, 3, 0, 1)
 
 
 def _dft_from_corner(n: int, samples: int, window: int, *, like: Tensor) -> Tensor:

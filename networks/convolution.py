@@ -13,6 +13,7 @@ from optics.conventions import complex_dtype, to_correlation
 from optics.fourier import fast_length
 
 Boundary = Literal["zero", "circular"]
+_FEW = 4  # input channels up to which products of spectra are faster one after another than as matrix products
 
 
 def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, window: tuple[int, int] | None = None) -> Tensor:
@@ -164,6 +165,9 @@ def _by_transforms(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -
 
 def mix_spectra(x: Tensor, masks: Tensor) -> Tensor:
     """`sum_i masks[o, i] x[b, i]` at every frequency: (B, in, ...) and (out, in, ...) to (B, out, ...)."""
-    if x.shape[1] == 1:
-        return x * masks[None, :, 0]
+    if x.shape[1] <= _FEW:
+        total = x[:, None, 0] * masks[None, :, 0]
+        for i in range(1, x.shape[1]):
+            total = total + x[:, None, i] * masks[None, :, i]
+        return total
     return torch.einsum("biyx,oiyx->boyx", x, masks)
