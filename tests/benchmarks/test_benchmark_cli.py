@@ -40,3 +40,15 @@ def test_an_unknown_benchmark_is_one_clear_error():
     done = benchmarks("nothing")
     assert done.returncode == 2
     assert "nothing" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_fourf_reports_every_ratio():
+    done = benchmarks("fourf", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    ratios = json.loads(done.stdout)["ratios"]
+    scenes = ("ideal_512", "ideal_1024", "ideal_batch", "realistic_512")
+    wanted = {f"{scene}_{kind}" for scene in scenes for kind in ("forward", "train")}
+    assert wanted | {"psf_over_wave", "psf_error"} <= set(ratios)
+    assert ratios["psf_error"] < 1e-3
+    assert ratios["psf_over_wave"] > 10
