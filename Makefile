@@ -44,8 +44,9 @@ $(VENV)/.lint: $(VENV)/.base
 demo: $(VENV)/.base
 	@$(bin)/sclc demo $(DEMO_FLAGS)
 
+# A file's tests stay in one process, so that what they share is made once; torch keeps to one thread in each.
 test: $(VENV)/.test
-	@$(bin)/python -m pytest $(PYTEST_FLAGS)
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_FLAGS)
 
 lint: $(VENV)/.lint
 	@$(bin)/ruff check
