@@ -81,7 +81,7 @@ def encodings(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Ways to show a complex mask on a phase-only SLM, compared on the same masks through the bench's own SLM.
+    """Ways to show a complex mask on an SLM that cannot, compared on the same masks through the bench's own SLM.
 
     efficiency: share of the light on the mask that the wanted order carries. relative: the same relative to an ideal
     complex modulator. error: relative rms of the far field around that order. zero order: share of the light left on

@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from distill.environment import environment
 from distill.job import Job
 from distill.report import write_report
 from distill.result import Result
@@ -30,7 +29,7 @@ def result_of(job: Job) -> Result:
         "data": read_json(job.directory / "data.json"),
         "readout": job.config.student.readout,
         "config": job.config.model_dump(mode="json"),
-        "environment": environment(job.config.seed),
+        "environment": evaluation["environment"],
         "seconds": {k: v for k, v in job.seconds.items() if v},
     }
     return Result.model_validate(values)

@@ -81,7 +81,7 @@ def curves(
     ticks = _ticks(low_y, high_y)
     low_y, high_y = min(low_y, ticks[0]), max(high_y, ticks[-1])
     low_x, high_x = min(p[0] for p in points), max(max(p[0] for p in points), 1)
-    width, height, left, top, bottom = 640, 300, 56, 14, 40
+    width, height, left, top, bottom = 460, 260, 50, 12, 40
 
     def place(px: float, py: float) -> tuple[float, float]:
         across = (px - low_x) / ((high_x - low_x) or 1)

@@ -101,8 +101,9 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
     )
     note = (
         "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
-        "which the engine gives the answer of the trained network on the same bench without noise. LightPipes "
-        "propagates every plane on a grid of its own, with ideal paraxial lenses; differences come from its sampling "
+        "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
+        "the camera frames is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
+        "paraxial lenses; differences come from its sampling "
         "of the stop and the lenses, and show where two classes are nearly even."
     )
     return {
@@ -123,7 +124,7 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
                 "images": part.images,
                 "accuracy": _percent(part.accuracy),
                 "agreement": _percent(part.agreement),
-                "frames": _percent(part.frame_error, 2),
+                "frames": f"{100 * part.frame_error:.2g} %",
                 "borrowed": ", ".join(part.borrowed),
             }
             for name, meaning, part in (
@@ -159,9 +160,13 @@ def _operations(result: Result) -> list[dict[str, str]]:
     counts = result.operations.model_dump()
     names = {**shown.NAMES, "optics_replaced": "the convolutions that the optics does, if computed"}
     return [
-        {"name": names[k], "macs": f"{v:,}", "ratio": f"{counts['teacher'] / v:.3g}" if v else "-"}
+        {"name": names[k], "macs": f"{v:,}", "ratio": _ratio(counts["teacher"] / v) if v else "-"}
         for k, v in counts.items()
     ]
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _light(job: Job, result: Result) -> list[dict[str, str]]:

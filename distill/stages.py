@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from calibration import SimulatedRig, measure_radiometry
 from distill import evaluation
 from distill.checkpoint import save_model
+from distill.environment import environment
 from distill.evaluation import Row
 from distill.export import export
 from distill.job import MODEL, Job
@@ -163,6 +164,7 @@ def run_evaluate(job: Job) -> None:
             "confusion": evaluation.tally(last, test.labels, test.classes).tolist(),
             "operations": _operations(job, networks),
             "light": light(job, refitted),
+            "environment": environment(job.config.seed),
         },
     )
 
