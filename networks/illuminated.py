@@ -62,7 +62,6 @@ class Illuminated(OnBench):
                 f"bench {self.bench.name!r} has {light} light of {len(self.bench.light.lines)} wavelength(s), which "
                 f"needs {right}, not {self.readout.name!r}."
             )
-        self._check_modulator()
 
     def _kernels(self) -> Tensor:
         kernels = super()._kernels()

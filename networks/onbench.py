@@ -137,14 +137,6 @@ class OnBench(nn.Module):
                 f"bench {self.bench.name!r} has coherent light; the {self.readout.name!r} read-out needs "
                 "light.coherence 'incoherent'. Choose intensity or homodyne, or change the light."
             )
-        self._check_modulator()
-
-    def _check_modulator(self) -> None:
-        if self.bench.slm.modulation not in ("complex", "phase"):
-            raise SpecError(
-                f"bench {self.bench.name!r}: slm.modulation is {self.bench.slm.modulation!r}, which cannot show a "
-                "complex mask; use a phase-only or a complex modulator."
-            )
 
     def _gain(self) -> float:
         bench = self.bench
@@ -154,7 +146,7 @@ class OnBench(nn.Module):
             z = math.pi * side * offset / bench.scale
             envelope *= math.sin(z) / z if z else 1.0
         power = bench.slm.reflectivity * bench.lens1.transmission * bench.lens2.transmission
-        encoded = bench.encoding.gain if bench.slm.modulation == "phase" else 1.0
+        encoded = 1.0 if bench.slm.modulation == "complex" else bench.encoding.gain
         return encoded * bench.slm.fill_factor * math.sqrt(power) * envelope
 
     # ------------------------------------------------------------------ masks
@@ -180,7 +172,7 @@ class OnBench(nn.Module):
         return first + self.spacing * torch.arange(self.in_channels, dtype=torch.float64)
 
     def driven(self, targets: Tensor, region: tuple[slice, slice]) -> Tensor:
-        """What the SLM is asked for: the masks themselves, or on a phase-only device the phase that encodes them."""
+        """What the SLM is asked for: the masks themselves, or what encodes them on a device that is not complex."""
         if self.bench.slm.modulation == "complex":
             return targets
         ny, nx = self.bench.slm.shape

@@ -111,7 +111,7 @@ class Tiled(OnBench):
         ]
 
     def _check_zero_order(self, taps: int) -> None:
-        if self.bench.slm.modulation != "phase":
+        if self.bench.slm.modulation == "complex":
             return
         reach = [(n + taps // 2) * self.bench.input.pitch for n in self.fourf.image_shape]
         base = self.bench.image_offset

@@ -81,6 +81,11 @@ class BenchSpec(Spec):
     camera: CameraSpec
     alignment: AlignmentSpec = AlignmentSpec()
 
+    @model_validator(mode="after")
+    def _encoded(self) -> BenchSpec:
+        self.encoding.check_modulation(self.slm.modulation)
+        return self
+
     @property
     def scale(self) -> float:
         """`lambda f1`, square metres: the Fourier-plane position of spatial frequency f is `lambda f1 f`."""
@@ -113,9 +118,9 @@ class BenchSpec(Spec):
         """Where the wanted order lands, (y, x) metres in input units on the reported, upright axes.
 
         `-carrier lambda f1 / pitch`: a phase that rises along +y deflects the light to +y, and the reported axes are
-        flipped. Only a phase-only device is driven with a carrier; the others put the image on the axis.
+        flipped. Only a complex modulator needs no carrier: it puts the image on the axis.
         """
-        if self.slm.modulation != "phase":
+        if self.slm.modulation == "complex":
             return (0.0, 0.0)
         cy, cx = self.encoding.offset
         return (-cy * self.scale / self.slm.pitch, -cx * self.scale / self.slm.pitch)

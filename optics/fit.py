@@ -14,12 +14,7 @@ LENSES = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # focal leng
 
 def problems(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> list[str]:
     """Why one kernel a frame does not fit, each with the number that would."""
-    found = []
-    if bench.slm.modulation not in ("complex", "phase"):
-        found.append(
-            f"slm.modulation {bench.slm.modulation!r} cannot show a complex mask: use a phase-only panel."
-        )
-    found += _panel(bench) + _lenses(bench, image_shape)
+    found = _panel(bench) + _lenses(bench, image_shape)
     field, offset, pitch = tiles.field_width(bench), bench.image_offset, bench.input.pitch
     for k, name in enumerate("yx"):
         half = (image_shape[k] / 2 + taps // 2) * pitch

@@ -130,7 +130,7 @@ def encoding_table(
 
     Args:
         masks: (n, ny, nx) complex, modulus at most 1; they lie in the middle of the panel.
-        slm: a phase device, or one that `modulation="phase"` turns into one.
+        slm: the device; a complex one is taken as a phase device. Its encodings are compared.
         carrier: of the wanted order, (y, x) cycles per SLM pixel.
         half: half width of the window, cycles per pixel; None is half way to the zero order.
         names: encodings to compare; None is all that the carrier allows.
@@ -155,21 +155,23 @@ def encoding_table(
     start = tuple((n // 2 - m // 2) if centred else 0 for n, m in zip(slm.shape, (ny, nx), strict=True))
     region = (slice(start[0], start[0] + ny), slice(start[1], start[1] + nx))
     origin = (slm.shape[0] // 2 - start[0], slm.shape[1] // 2 - start[1])
-    spec = slm if slm.modulation == "phase" else slm.replace(modulation="phase")
+    spec = slm.replace(modulation="phase") if slm.modulation == "complex" else slm
     panel = SLM(spec, region=region, believed=spec.response, dtype=real_dtype(masks.dtype))
     rows = []
-    possible = methods() if carrier != (0.0, 0.0) else ON_AXIS
+    known = methods(spec.modulation)
+    possible = known if carrier != (0.0, 0.0) else tuple(m for m in known if m in ON_AXIS)
     for name in possible if names is None else names:
         if name not in possible:
-            where = "" if name not in methods() else " on the axis (carrier 0, 0)"
-            raise OpticsError(f"unknown encoding {name!r}{where}. Known: {', '.join(possible)}.")
+            where = "" if name not in known else " on the axis (carrier 0, 0)"
+            choice = ", ".join(possible) or "none; set a carrier"
+            raise OpticsError(f"unknown encoding {name!r}{where}. Known: {choice}.")
         encoding = EncodingSpec(method=name, carrier=carrier)
         if name == "direct":
-            phase = optimise_phase(masks, panel, encoding=encoding, origin=origin, half=half, steps=steps)
+            shown = optimise_phase(masks, panel, encoding=encoding, origin=origin, half=half, steps=steps)
         else:
-            phase = encode(masks, encoding, origin=origin)
+            shown = encode(masks, encoding, origin=origin)
         with torch.no_grad():
-            q = measure_order(panel(phase), masks, carrier, origin=origin, half=half)
+            q = measure_order(panel(shown), masks, carrier, origin=origin, half=half)
         rows.append(
             EncodingRow(
                 method=name,

@@ -167,6 +167,8 @@ def explain(
         inside = _inside(table, path)
         return f"{place}: {inside} needs the key {path[-1]!r}{more}."
     message = first["msg"].removeprefix("Value error, ")
+    if not path and (named := re.match(r"(\w+(?:\.\w+)+) ", message)):
+        return f"{where(source, lines, tuple(named[1].split('.')))}: {message}"  # keys that do not fit each other
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
         return f"{place}: {dotted} is {first['input']!r}, expected a table [{dotted}]{more}."
     value = first.get("input")

@@ -67,8 +67,8 @@ def is_free(bench: BenchSpec, image_shape: tuple[int, int], taps: int, offset: P
 
 
 def clears_zero_order(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> bool:
-    """Whether an image at `offset` lies beside the un-modulated one on the axis; true unless phase-only."""
-    if bench.slm.modulation != "phase":
+    """Whether an image at `offset` lies beside the un-modulated one on the axis; true if complex."""
+    if bench.slm.modulation == "complex":
         return True
     return any(abs(offset[k]) >= (image_shape[k] + GUARD) * bench.input.pitch * (1 - 1e-9) for k in (0, 1))
 
@@ -77,13 +77,13 @@ def positions(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> tupl
     """Centres of as many images as one frame holds, (y, x) metres in input units, nearest to the axis first.
 
     A square lattice, on the axis or half a step beside it along either axis: the one that holds most. The
-    Arrizon encoding makes a mirrored twin of every image, so it may use only half of the plane.
+    encodings arrizon, interferogram and lee make a mirrored twin of every image: they may use half of the plane.
     """
     step = spacing(bench, image_shape, taps)
     best: tuple[Point, ...] = ()
     for start in ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)):
         found = [p for p in _lattice(bench, step, start) if is_free(bench, image_shape, taps, p)]
-        if bench.slm.modulation == "phase" and bench.encoding.method == "arrizon":
+        if bench.slm.modulation != "complex" and bench.encoding.twin:
             found = [p for p in found if p > (0.0, 0.0)]
         if len(found) > len(best):
             best = tuple(sorted(found, key=lambda p: (math.hypot(*p), p)))
@@ -111,7 +111,7 @@ def order_gain(bench: BenchSpec, offset: Point) -> float:
     side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
     power = bench.slm.reflectivity * bench.lens1.transmission * bench.lens2.transmission
     gain = bench.slm.fill_factor * math.sqrt(power)
-    if bench.slm.modulation == "phase":
+    if bench.slm.modulation != "complex":
         gain *= bench.encoding.gain
     for o in offset:
         z = math.pi * side * o / bench.scale

@@ -208,8 +208,8 @@ def test_a_phase_designed_through_the_device_is_closer_than_its_start():
 
 def test_bad_use_is_refused_in_one_line():
     model = student()
-    with pytest.raises(SpecError, match="amplitude"):
-        on(model, REAL.replace(**{"slm.modulation": "amplitude"}))
+    with pytest.raises(ValueError, match=r'"blazed" does not belong to slm\.modulation "amplitude"'):
+        REAL.replace(**{"slm.modulation": "amplitude", "slm.bits": None})
     with pytest.raises(SpecError, match="camera at"):
         on(model, REAL.replace(**{"camera.shape": (256, 256)}))
     with pytest.raises(ShapeError, match="images has shape"):

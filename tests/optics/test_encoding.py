@@ -5,9 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optics.checks import OpticsError
+from optics.checks import OpticsError, SpecError
 from optics.encoding import EncodingSpec, carrier_phase, encode, methods
 from optics.inverse import J1_MAX, J1_PEAK, arccos, j1_inverse, polar_parts, sinc_inverse
+from optics.slm import SLM, SLMSpec
+
+ALL = (*methods("phase"), *methods("amplitude"), *methods("dmd"))
 
 
 def masks(*shape, seed=0, low=0.1, high=0.9):
@@ -49,8 +52,30 @@ def test_gradcheck(method, carrier):
     assert torch.autograd.gradcheck(lambda m: torch.sin(encode(m, spec, origin=(1, 3))), (mask,))
 
 
-@pytest.mark.parametrize("method", methods())
-def test_phases_are_anchored_to_the_panel(method):
+def test_gradcheck_of_the_interferogram():
+    """Where the mask is 0 too."""
+    mask = masks(2, 4, 5)
+    mask[0, 1, 2] = 0
+    spec = EncodingSpec(method="interferogram", carrier=(-0.0625, 0.21))
+    assert torch.autograd.gradcheck(lambda m: encode(m, spec, origin=(1, 3)), (mask.requires_grad_(True),))
+
+
+def test_mirrors_pass_the_gradient_of_the_order_they_make():
+    """That of `(2 / pi) Re(mask exp(2 pi i carrier . n))`, through the device model as well."""
+    mask = masks(1, 6, 9).requires_grad_(True)
+    spec = EncodingSpec(method="lee", carrier=(0.125, -0.07))
+    panel = SLM(SLMSpec(shape=(6, 9), pitch=8e-6, modulation="dmd", fill_factor=0.9), dtype=torch.float64)
+    weight = torch.randn(1, 6, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    shown = panel(encode(mask, spec, origin=(3, 4)))
+    assert set((shown.real / 0.9).round(decimals=9).unique().tolist()) <= {0.0, 1.0}
+    (got,) = torch.autograd.grad((shown.real * weight).sum(), mask)
+    carrier = carrier_phase((6, 9), spec.carrier, (3, 4), dtype=torch.float64)
+    order = (2 / math.pi) * 0.9 * weight * torch.exp(-1j * carrier)
+    torch.testing.assert_close(got, order)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_what_is_shown_is_anchored_to_the_panel(method):
     """A region shows what the whole panel shows there."""
     mask = masks(9, 14)
     spec = EncodingSpec(method=method, carrier=(0.11, -0.07))
@@ -89,8 +114,24 @@ def test_bad_masks_give_one_clear_line(mask, words):
         encode(mask, EncodingSpec(), origin=(2, 2))
 
 
+def test_every_method_belongs_to_one_kind_of_panel():
+    assert methods() == methods("phase")
+    assert methods("complex") == ()
+    for method in ALL:
+        for modulation in ("complex", "phase", "amplitude", "dmd"):
+            spec = EncodingSpec(method=method)
+            if modulation == "complex" or method in methods(modulation):
+                spec.check_modulation(modulation)
+            else:
+                with pytest.raises(
+                    SpecError, match=f'"{method}" does not belong to slm.modulation "{modulation}"'
+                ):
+                    spec.check_modulation(modulation)
+    assert [m for m in ALL if EncodingSpec(method=m).twin] == ["arrizon", "interferogram", "lee"]
+
+
 def test_methods_that_need_a_carrier_say_so():
-    for method in ("blazed", "davis", "arrizon"):
+    for method in ("blazed", "davis", "arrizon", "interferogram", "lee"):
         with pytest.raises(ValueError, match="carrier"):
             EncodingSpec(method=method, carrier=(0.0, 0.0))
     with pytest.raises(ValueError, match=r"between -0.5 and 0.5"):

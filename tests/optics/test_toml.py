@@ -61,7 +61,7 @@ def test_a_bench_takes_its_devices_figures_and_overrides_them(tmp_path):
 
 
 def test_shipped_benches_load_by_name():
-    assert {"pluto2-200mm", "ideal-200mm", "gaea2-150mm"} <= set(bench_names())
+    assert {"pluto2-200mm", "ideal-200mm", "gaea2-150mm", "dmd-200mm"} <= set(bench_names())
     for name in bench_names():
         assert isinstance(load_bench(name), BenchSpec)
     demo = load_bench("pluto2-200mm")
@@ -115,6 +115,12 @@ def test_ideal_bench_has_no_flaw():
         ("zernike = { 4 = 0.05 }", "zernike = { four = 0.05 }", 9, "lens1.zernike.four"),
         ("crosstalk = 0.3", "crosstalk = [0.3, 9]", 12, "between 0 and 4"),
         ("pitch = 32e-6", "pitch = 32e-6 um", 5, "not valid TOML"),
+        (
+            "crosstalk = 0.3",
+            'crosstalk = 0.3\n[encoding]\nmethod = "lee"',
+            14,
+            'encoding.method "lee" does not belong to slm.modulation "phase"; use',
+        ),
         ('name = "mine"', "", 1, "the top of the file needs the key 'name'"),
         ("[light]\nwavelength = 532e-9", 'light = "green"', 2, "light is 'green', expected a table [light]"),
     ],
