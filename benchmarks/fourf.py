@@ -1,11 +1,13 @@
-"""Speed of the 4f system as ratios to bare torch: `fft2 -> multiply -> ifft2 -> abs()**2` in complex64, in one run.
+"""Speed of the 4f system as ratios to bare torch: `fft2 -> multiply -> ifft2 -> abs()**2` in complex64, in
+one run.
 
-ideal: `Matched4F`, real images in, masks trained, against the bare form with the same images as complex64. realistic:
-`MatchedBench` with every flaw switched on. Its *forward* has the masks on the SLM already (they do not change from
-image to image) and draws shot and read noise as training does; its *train* step includes the SLM's whole device model,
-forwards and backwards. `psf_over_wave`: how many times faster FourF's PSF path is than its wave path, for 256 images of
-32 x 32 and the whole panel of a PLUTO-2; `psf_error`: relative difference of their intensities. One thread, CPU time,
-medians over rounds in which all jobs take turns.
+ideal: `Matched4F`, real images in, masks trained, against the bare form with the same images as complex64.
+realistic: `MatchedBench` with every flaw switched on. Its *forward* has the masks on the SLM already (they do
+not change from image to image) and draws shot and read noise as training does; its *train* step includes the
+SLM's whole device model, forwards and backwards; `train_mask_alone` is that model alone. `psf_over_wave`: how
+many times faster FourF's PSF path is than its wave path, for 256 images of 32 x 32 and the whole panel of a
+PLUTO-2; `psf_error`: relative difference of their intensities. One thread, CPU time, medians over rounds in
+which all jobs take turns.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.agreement import agreement
 from benchmarks.clock import Job, in_turns, ratio
 from benchmarks.fourf_peers import PEERS
 from optics.bench import BenchSpec
@@ -38,7 +41,10 @@ GOALS = {
 
 
 def bare(images: Tensor, masks: Tensor) -> Tensor:
-    """Images (B, n, n) complex64, masks (M, n, n) complex64, origin in the corner; the form everyone writes first."""
+    """Images (B, n, n) complex64, masks (M, n, n) complex64, origin in the corner.
+
+    The form everyone writes first.
+    """
     return torch.fft.ifft2(torch.fft.fft2(images)[:, None] * masks).abs() ** 2
 
 
@@ -102,12 +108,13 @@ def _ideal(scene: str, rounds: int) -> dict[str, list[float]]:
     )
 
 
-def _realistic(rounds: int) -> dict[str, list[float]]:
-    images, masks, weight = _drawn("512")
+def _realistic(scene: str, rounds: int) -> dict[str, list[float]]:
+    images, masks, weight = _drawn(scene)
+    n = SCENES[scene][2]
     as_complex, trained = images.to(torch.complex64), masks.clone().requires_grad_()
     phase = masks.angle()
     trained_phase = phase.clone().requires_grad_()
-    system = MatchedBench(every_flaw(512), (512, 512))
+    system = MatchedBench(every_flaw(n), (n, n))
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
         shown = system.mask(phase)
@@ -115,9 +122,6 @@ def _realistic(rounds: int) -> dict[str, list[float]]:
     def forward(*, poisson: bool) -> None:
         with torch.no_grad():
             system.expose(system.intensity(images, shown), generator=noise, differentiable=not poisson)
-
-    def slm(target: Tensor) -> Tensor:
-        return abs2(system.slm(target, generator=noise))
 
     return in_turns(
         {
@@ -130,7 +134,9 @@ def _realistic(rounds: int) -> dict[str, list[float]]:
                     lambda p: system(images, p, generator=noise, differentiable=True), trained_phase, weight
                 )
             ),
-            "train_slm_alone": Job(_step(slm, trained_phase, weight[0])),
+            "train_mask_alone": Job(
+                _step(lambda p: abs2(system.mask(p, generator=noise)), trained_phase, weight[0])
+            ),
         },
         rounds=rounds,
     )
@@ -165,12 +171,12 @@ def measure(*, peers: bool = False, quick: bool = False) -> dict:
         for kind in ("forward", "train"):
             ratios[f"ideal_{scene}_{kind}"] = ratio(times, kind, f"bare_{kind}")
         milliseconds[f"ideal_{scene}"] = _medians(times)
-    times = _realistic(1 if quick else 9)
-    milliseconds["realistic_512"] = _medians(times)
-    for kind in ("forward", "train"):
-        ratios[f"realistic_512_{kind}"] = ratio(times, kind, f"bare_{kind}")
-    ratios["realistic_512_forward_poisson"] = ratio(times, "forward_poisson", "bare_forward")
-    ratios["realistic_512_train_slm_alone"] = ratio(times, "train_slm_alone", "bare_train")
+    for scene in ("512", "batch"):
+        times = _realistic(scene, 1 if quick else {"512": 9, "batch": 5}[scene])
+        milliseconds[f"realistic_{scene}"] = _medians(times)
+        for kind in ("forward", "forward_poisson", "train", "train_mask_alone"):
+            against = "bare_train" if kind.startswith("train") else "bare_forward"
+            ratios[f"realistic_{scene}_{kind}"] = ratio(times, kind, against)
     bench = load_bench("pluto2-200mm")
     rounds, images = (1, 32) if quick else (3, 256)
     ratios["psf_over_wave"], ratios["psf_error"] = _paths(
@@ -182,6 +188,7 @@ def measure(*, peers: bool = False, quick: bool = False) -> dict:
     result: dict = {"ratios": ratios, "goals": GOALS, "milliseconds": milliseconds}
     if peers:
         result["peers"], result["not_measured"] = _peers(1 if quick else 5)
+        result["agreement"] = {name: agreement(name) for name in result["peers"]}
     return result
 
 
@@ -227,12 +234,13 @@ def tables(result: dict) -> list[Table]:
     out = [table]
     if "peers" in result:
         table = Table(title="Other packages, the 512 x 512 scene, over the same bare form")
-        for column in ("package", "path", "ratio"):
-            table.add_column(column, justify="right" if column == "ratio" else "left")
+        for column in ("package", "path", "ratio", "apart from ours"):
+            table.add_column(column, justify="right" if column in ("ratio", "apart from ours") else "left")
         for name, rows in result["peers"].items():
             for label, value in rows.items():
-                table.add_row(name, label, f"{value:.3g}")
+                apart = result["agreement"][name].get(label)
+                table.add_row(name, label, f"{value:.3g}", "" if apart is None else f"{apart:.1e}")
         for name, reason in result["not_measured"].items():
-            table.add_row(name, reason, "-")
+            table.add_row(name, reason, "-", "-")
         out.append(table)
     return out

@@ -63,42 +63,50 @@ class Workspace:
         return (Workspace, ())
 
 
-class _Lease:
-    """Keeps a tensor taken from a workspace as long as an autograd graph needs it."""
+class _Spectrum:
+    """`sqrt(2) fftshift(fft2(images))`, un-normalised, as the two halves of it that a transform gives.
 
-    def __init__(self, workspace: Workspace, tensor: Tensor) -> None:
-        self.workspace, self.tensor = workspace, tensor
+    The right half, frequencies `kx >= 0`, and the left one, which for real images is the right one mirrored;
+    each in two pieces of rows. Never put together: a product is taken piece by piece. The root balances
+    `_intensity`.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        ny, nx = images.shape[-2:]
+        my, mx = ny // 2, nx // 2
+        if images.is_complex():
+            whole = torch.fft.fft2(images).mul_(_ROOT2)
+            self.halves = [whole[..., : nx - mx], whole[..., nx - mx :]]
+            left_rows = [(slice(my, None), slice(None, ny - my)), (slice(None, my), slice(ny - my, None))]
+        else:
+            whole = torch.fft.rfft2(images).mul_(_ROOT2)
+            # row i of the mirror image holds the frequency i + 1 along y
+            self.halves = [whole[..., : nx - mx], whole[..., 1 : mx + 1].flip((-2, -1)).conj_physical_()]
+            left_rows = [
+                (slice(my + 1, None), slice(None, ny - 1 - my)),
+                (slice(None, my + 1), slice(ny - 1 - my, None)),
+            ]
+        right_rows = [(slice(my, None), slice(None, ny - my)), (slice(None, my), slice(ny - my, None))]
+        self.places = [(0, rows, slice(mx, None)) for rows in right_rows]
+        self.places += [(1, rows, slice(None, mx)) for rows in left_rows]
         self.conjugated = False
 
-    def __del__(self) -> None:
-        self.workspace.give(self.tensor)
+    def conjugate(self) -> None:
+        """Conjugate in place, once."""
+        if not self.conjugated:
+            for half in self.halves:
+                half.conj_physical_()
+        self.conjugated = True
 
+    def times(self, which: slice, factor: Tensor, out: Tensor) -> Tensor:
+        """`out = spectrum[which] * factor`: (b, 1, ny, nx) by (m, ny, nx) or (b, m, ny, nx).
 
-def _centred_spectrum(images: Tensor, out: Tensor) -> None:
-    """`out = sqrt(2) fftshift(fft2(images))`, un-normalised; (..., ny, nx).
-
-    The root balances `_intensity`.
-    """
-    ny, nx = images.shape[-2:]
-    my, mx = ny // 2, nx // 2
-    if images.is_complex():
-        whole = torch.fft.fft2(images).mul_(_ROOT2)
-        positive, negative = whole[..., : nx - mx], whole[..., nx - mx :]
-    else:
-        half = torch.fft.rfft2(images).mul_(_ROOT2)
-        positive = half[..., : nx - mx]
-    right, left = out[..., mx:], out[..., :mx]
-    right[..., my:, :] = positive[..., : ny - my, :]
-    right[..., :my, :] = positive[..., ny - my :, :]
-    if images.is_complex():
-        left[..., my:, :] = negative[..., : ny - my, :]
-        left[..., :my, :] = negative[..., ny - my :, :]
-    else:
-        # row i of the mirror image holds the frequency i + 1 along y
-        mirror = half[..., 1 : mx + 1].flip((-2, -1)).conj()
-        rest = ny - 1 - my
-        left[..., my + 1 :, :] = mirror[..., :rest, :]
-        left[..., : my + 1, :] = mirror[..., rest:, :]
+        `out` may be `factor`.
+        """
+        for half, (there, here), columns in self.places:
+            part = self.halves[half][which, None, here]
+            torch.mul(part, factor[..., there, columns], out=out[..., there, columns])
+        return out
 
 
 def _intensity(field: Tensor, scratch: Tensor, out: Tensor) -> None:
@@ -128,33 +136,24 @@ class _MatchedIntensity(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, masks: Tensor, workspace: Workspace) -> Tensor:
-        """Keeps the spectra, in workspace, and the output fields."""
+        """Keeps the spectra and the output fields."""
         (b, ny, nx), m = images.shape, len(masks)
         kept = images.requires_grad or masks.requires_grad
-        spectra = workspace.take((b, ny, nx), masks)
-        _centred_spectrum(images, spectra)
+        spectrum = _Spectrum(images)
         out = torch.empty((b, m, ny, nx), dtype=real_dtype(masks.dtype), device=masks.device)
         blocks, fields = _blocks(b, m, ny * nx), []
         for bs, ms in blocks:
             part = out[bs, ms]
             product = workspace.take(tuple(part.shape), masks)
-            torch.mul(spectra[bs, None], masks[ms], out=product)
-            field = torch.fft.ifft2(product)
+            field = torch.fft.ifft2(spectrum.times(bs, masks[ms], product))
             _intensity(field, product, part)
             workspace.give(product)
             if kept:
                 fields.append(field)
         if kept:
-            ctx.lease, ctx.fields, ctx.blocks, ctx.workspace = (
-                _Lease(workspace, spectra),
-                fields,
-                blocks,
-                workspace,
-            )
-            ctx.save_for_backward(masks)
+            ctx.spectrum, ctx.fields, ctx.blocks, ctx.workspace = spectrum, fields, blocks, workspace
             ctx.real = not images.is_complex()
-        else:
-            workspace.give(spectra)
+            ctx.save_for_backward(masks)
         return out
 
     @staticmethod
@@ -162,14 +161,11 @@ class _MatchedIntensity(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """One transform per field; a second one per image where the images want a gradient."""
         (masks,) = ctx.saved_tensors
-        lease, workspace = ctx.lease, ctx.workspace
-        spectra = lease.tensor
-        if ctx.needs_input_grad[1] and not lease.conjugated:
-            spectra.conj_physical_()
-            lease.conjugated = True
+        workspace, b = ctx.workspace, len(grad)
         grad_masks: Tensor | None = None
-        grad_spectra = torch.zeros_like(spectra) if ctx.needs_input_grad[0] else None
-        single = len(ctx.blocks) == 1
+        grad_spectra = masks.new_zeros((b, *masks.shape[-2:])) if ctx.needs_input_grad[0] else None
+        if ctx.needs_input_grad[1]:
+            ctx.spectrum.conjugate()
         for (bs, ms), field in zip(ctx.blocks, ctx.fields, strict=True):
             product = workspace.take(tuple(field.shape), masks)
             torch.mul(field, grad[bs, ms], out=product)
@@ -179,8 +175,8 @@ class _MatchedIntensity(torch.autograd.Function):
                 grad_spectra[bs] += product.sum(1)
             workspace.give(product)
             if ctx.needs_input_grad[1]:
-                back.mul_(spectra[bs, None])
-                if single and len(back) == 1:
+                ctx.spectrum.times(bs, back, back)
+                if b == 1 and back.shape[1] == len(masks):
                     grad_masks = back[0]
                 else:
                     grad_masks = torch.zeros_like(masks) if grad_masks is None else grad_masks

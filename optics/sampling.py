@@ -159,7 +159,9 @@ def check_far_window(
     near, far = as_pair("pitch", pitch), as_pair("out_pitch", out_pitch)
     check_samples(out_shape)
     for k, name in enumerate("yx"):
-        edge = abs(out_centre[k]) + out_shape[k] // 2 * far[k]
+        below = out_shape[k] // 2
+        ends = (out_centre[k] - below * far[k], out_centre[k] + (out_shape[k] - 1 - below) * far[k])
+        edge = max(abs(end) for end in ends)
         limit = wavelength_distance / (2 * near[k])
         if edge > limit * (1 + 1e-9):
             raise SamplingError(
