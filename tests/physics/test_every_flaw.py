@@ -1,4 +1,4 @@
-"""Every flaw of every part of a bench, found by walking the specs: absent it is nothing, present it shows, more is worse.
+"""Every flaw of every part of a bench, found by walking the specs: absent it is nothing, present it shows, more hurts.
 
 The fixed scene: an asymmetric image through two masks with off-centre complex kernels, seen by the camera in the
 light that the bench describes. The measure is the relative rms distance of the camera frames (counts) from the ideal
