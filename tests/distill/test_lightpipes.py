@@ -116,6 +116,7 @@ def difference(bench: BenchSpec, other: BenchSpec | None = None, model=PlaneByPl
         {"alignment.mask_shift": (24e-6, -16e-6)},
         {"alignment.mask_shift": (27e-6, -13e-6)},
         {"alignment.mask_rotation": 0.02},
+        {"alignment.mask_rotation": 0.4},
         {"alignment.mask_rotation": -0.01, "alignment.mask_shift": (27e-6, -13e-6)},
         {"alignment.input_axial": 4e-4, "alignment.camera_axial": -3e-4},
         {"alignment.mask_axial": 4e-4},
@@ -191,6 +192,7 @@ def test_more_points_in_a_pixel_change_little():
     [
         {"slm.crosstalk": (0.0, 0.0)},
         {"slm.crosstalk": (0.6, 0.2)},
+        {"slm.crosstalk": (1.5, 0.2)},
         {"slm.flicker": 0.5},
         {"slm.response": {"range": 5.0, "gamma": 1.4}},
         {"slm.response": {"lut": tuple(float(v) for v in np.linspace(0, 2.2, 256) ** 2)}},
