@@ -76,4 +76,3 @@ class NormalisedMaps(nn.Module):
             self.running_mean.lerp_(mean.detach(), self.momentum)
             self.running_var.lerp_(variance.detach() * count / (count - 1), self.momentum)
         return mean, variance
-

@@ -51,7 +51,9 @@ class Staged(OnBench):
         if len(self.layers) != len(cascade.layers):
             raise SpecError("only spectral convolutions can be staged; collapse the cascade instead.")
         if bench.slm.modulation == "phase" and bench.encoding.method == "direct":
-            raise SpecError("the direct encoding designs one collapsed mask a frame; stage with another encoding.")
+            raise SpecError(
+                "the direct encoding designs one collapsed mask a frame; stage with another encoding."
+            )
         inner = bench.replace(
             **{
                 "alignment.camera_axial": 0.0,

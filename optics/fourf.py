@@ -253,11 +253,7 @@ class FourF(nn.Module):
     def intensity(self, images: Tensor, psf: Tensor) -> Tensor:
         """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
         check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
-        lit = (
-            self._lit_images(images)
-            if self.chirped or images.is_complex()
-            else images.to(psf.real.dtype)
-        )
+        lit = self._lit_images(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
         return intensity(lit, psf, self.window, self.oversampling)
 
     def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
