@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from distill import data
@@ -80,16 +82,22 @@ class Job:
         if channels[0] != train.channels:
             raise OpticsError(
                 f"student.channels begins with {channels[0]} and the images have {train.channels} channels; "
-                f"begin with {train.channels}, or set data.grey = true."
+                f"{'begin with 1.' if train.channels == 1 else 'set data.grey = true and begin with 1.'}"
             )
 
     def check_exportable(self) -> None:
-        """Raise OpticsError unless the bench's SLM can show what is exported."""
+        """Raise OpticsError unless the network can be put on the bench and exported, before anything is trained."""
+        if self.splits.train.channels != 1:
+            raise OpticsError(
+                f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
+                "data.grey = true, and begin student.channels with 1."
+            )
         if self.bench.slm.bits is None or self.bench.slm.modulation != "phase":
             raise OpticsError(
                 f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
                 f"{self.bench.slm.bits}; files can be exported for a phase SLM with a number of bits."
             )
+        self.build("build", torch.Generator()).on(self.bench)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -117,6 +125,12 @@ class Job:
             "hidden": list(s.hidden),
             "mix": s.mix,
         }
+
+    def build(self, builder: str, generator: torch.Generator) -> Student:
+        """An untrained network: "build", or one of the controls "random_masks" and "no_mask"."""
+        construct: Callable[..., Student] = getattr(Student, builder)
+        options = {k: tuple(v) if isinstance(v, list) else v for k, v in self.student_options().items()}
+        return construct(generator=generator, **options)
 
     def teacher(self) -> nn.Module:
         """The trained teacher."""

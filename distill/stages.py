@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,12 +75,9 @@ def run_teacher(job: Job) -> None:
 def run_student(job: Job, step: str) -> None:
     """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images."""
     builder = step if step in ("random_masks", "no_mask") else "build"
-    build: Callable[..., Student] = getattr(Student, builder)
-    options = job.student_options()
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    model = build(generator=stream(job, "student"), **tuples)
+    model = job.build(builder, stream(job, "student"))
     distilled = job.config.student.distilled_controls if builder != "build" else step == "linear_kd"
-    config = {"kind": "student", "builder": builder, **options}
+    config = {"kind": "student", "builder": builder, **job.student_options()}
     _train(job, step, model, config, job.config.student.training, distilled=distilled)
 
 
