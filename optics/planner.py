@@ -224,7 +224,7 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
     if chosen.tiles > 1:
         notes.append(
             "kernels side by side share the light and disturb each other through higher orders of their carriers; the "
-            "light is estimated. `student.on(bench)` shows one kernel a frame."
+            'light is estimated. `student.on(bench, realisation="tiled")` simulates a grid of them.'
         )
     return notes
 
