@@ -13,7 +13,9 @@ from optics.conventions import complex_dtype, to_correlation
 from optics.fourier import fast_length
 
 Boundary = Literal["zero", "circular"]
-_FEW = 4  # input channels up to which products of spectra are faster one after another than as matrix products
+_FEW = (
+    4  # input channels up to which products of spectra are faster one after another than as matrix products
+)
 
 
 def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, window: tuple[int, int] | None = None) -> Tensor:
@@ -87,9 +89,14 @@ def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
 
 
 def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tuple[Tensor, Tensor | None]:
+    """By torch's correlation: of the image with turned taps, or, where the taps are more, of the turned image."""
     ky, kx = taps.shape[-2:]
-    # a centred kernel of k taps reaches k // 2 samples back and k - 1 - k // 2 ahead of each output
+    # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
     before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
+    turned = taps.numel() > x.numel()
+    if turned:
+        x, before, behind = x.flip((-2, -1)), behind, before
+    weight = taps if turned else to_correlation(taps)
     padding = (0, 0)
     if boundary == "circular":
         x = wrap(x, before, behind)
@@ -99,10 +106,18 @@ def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tup
         padding = before
     else:
         x = F.pad(x, (before[1], behind[1], before[0], behind[0]))
-    weight = to_correlation(taps)
+    real, imag = _correlate(x, weight, padding)
+    if turned:
+        real, imag = real.flip((-2, -1)), None if imag is None else imag.flip((-2, -1))
+    return real, imag
+
+
+def _correlate(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
     if not x.is_complex():
         both = torch.cat((weight.real, weight.imag)) if weight.is_complex() else weight
-        both = F.conv2d(_channels_last(x), _channels_last(both), padding=padding)
+        if both.numel() < x.numel():
+            x, both = _channels_last(x), _channels_last(both)
+        both = F.conv2d(x, both, padding=padding)
         if not weight.is_complex():
             return both, None
     elif not weight.is_complex():
