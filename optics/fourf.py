@@ -96,7 +96,7 @@ class FourF(nn.Module):
         self.offset: Point = bench.image_offset if offset is None else offset
         self.rows, xi_y = lit_pixels(bench, 0)
         self.cols, xi_x = lit_pixels(bench, 1)
-        check_lenses(bench, xi_y, xi_x, image_shape, self.offset)
+        check_lenses(bench, image_shape, self.offset)
         pitch = bench.slm.pitch
         self.axis_index = (-float(xi_y[0]) / pitch, -float(xi_x[0]) / pitch)
         xi_y, xi_x = xi_y - bench.lens1.decentre[0], xi_x - bench.lens1.decentre[1]

@@ -12,6 +12,7 @@ from optics.bench import BenchSpec, Point
 from optics.checks import SpecError
 from optics.conventions import axis, cis
 from optics.fourier import fast_length
+from optics.tiles import lens_needed
 from optics.zernike import zernike_phase
 
 
@@ -99,33 +100,13 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     return transmission * stop * cis(phase)
 
 
-def check_lenses(
-    bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, image_shape: tuple[int, int], offset: Point
-) -> None:
+def check_lenses(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> None:
     """Raise SpecError when the beam does not pass a lens whole: then the system is not shift-invariant."""
-    half = [n * bench.input.pitch / 2 for n in image_shape]
-    edge = [float(x.abs().max()) for x in (xi_y, xi_x)]
-    if bench.stop is not None and bench.stop.shape == "circle":
-        corner = bench.stop.width[0] / 2
-    elif bench.stop is not None:
-        corner = math.hypot(*bench.stop.width) / 2
-    else:
-        corner = math.hypot(*edge)
-    beams = (
-        ("lens1", bench.lens1, math.hypot(*half)),
-        (
-            "lens2",
-            bench.lens2,
-            bench.magnification * math.hypot(abs(offset[0]) + half[0], abs(offset[1]) + half[1]),
-        ),
-    )
-    for name, lens, image in beams:
-        if lens.diameter is None:
-            continue
-        needed = 2 * (corner + image + math.hypot(*lens.decentre))
-        if needed > lens.diameter:
+    needed = lens_needed(bench, image_shape, offset)
+    for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
+        if lens.diameter is not None and diameter > lens.diameter:
             raise SpecError(
                 f"bench {bench.name!r}: {name} vignettes, so the system is not shift-invariant: the beam needs "
-                f"{needed * 1e3:.3g} mm and {name}.diameter is {lens.diameter * 1e3:.3g} mm. Use a larger lens, a "
+                f"{diameter * 1e3:.3g} mm and {name}.diameter is {lens.diameter * 1e3:.3g} mm. Use a larger lens, a "
                 "smaller stop, a smaller image or a smaller carrier; optics.planes simulates it as it is."
             )

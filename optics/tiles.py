@@ -33,7 +33,12 @@ def spacing(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> Point:
 def beam_corner(bench: BenchSpec) -> float:
     """Greatest distance from the axis at which light passes the Fourier plane, metres."""
     if bench.stop is None:
-        return math.hypot(*(n * bench.slm.pitch / 2 for n in bench.slm.shape))
+        return math.hypot(
+            *(
+                n * bench.slm.pitch / 2 + abs(bench.alignment.mask_shift[k])
+                for k, n in enumerate(bench.slm.shape)
+            )
+        )
     return bench.stop.width[0] / 2 if bench.stop.shape == "circle" else math.hypot(*bench.stop.width) / 2
 
 
