@@ -14,7 +14,6 @@ from networks.cascade import Cascade
 from networks.controls import matched_bins
 from networks.operations import multiply_accumulates
 from networks.readout import Readout
-from networks.spectral import Boundary
 from optics.checks import OpticsError
 
 if TYPE_CHECKING:
@@ -56,36 +55,32 @@ class Student(nn.Module):
         *,
         image_shape: tuple[int, int] = (28, 28),
         classes: int = 10,
-        kernel_size: int | Sequence[int] = 3,
-        parameterisation: str | Sequence[str] = "complex",
-        boundary: Boundary = "zero",
-        optics: Mapping[str, Any] | None = None,
         readout: str = "intensity",
         bins: tuple[int, int] | None = (4, 4),
-        hidden: Sequence[int] = (),
-        mix: int | None = None,
         head: str = "classifier",
-        head_options: Mapping[str, Any] | None = None,
         generator: torch.Generator,
-        **readout_options: Any,
+        **options: Any,
     ) -> Student:
-        """A student from its sizes; see `Cascade`, `networks.readout` and `Backend` for the arguments.
+        """A student from its sizes.
 
-        `optics` are further arguments of `Cascade` (`pool`, `mask_shape`); `head` is the kind of back end
-        (`networks.backend.kinds`) and `head_options` its further arguments.
+        Args:
+            channels: before, between and after the spectral convolutions.
+            image_shape: (ny, nx) of the images.
+            classes: logits of the back end.
+            readout: "intensity", "homodyne" or "incoherent".
+            bins: (by, bx) of the camera's binning; None keeps every pixel.
+            head: the back end: "classifier", "segmenter" or "embedder".
+            generator: draws the first values.
+            options: further arguments of `Cascade` (kernel_size, parameterisation, boundary, pool, mask_shape), of the
+                read-out (channel_sum, reference, signed) and of the back end (hidden, mix, width, dimension, scale).
+
+        Raises:
+            OpticsError: an option that none of the three takes.
         """
-        cascade = Cascade(
-            channels,
-            kernel_size,
-            parameterisation=parameterisation,
-            boundary=boundary,
-            image_shape=image_shape,
-            **(optics or {}),
-            generator=generator,
-        )
-        eye = readouts.create(readout, bins, **readout_options)
-        inside = _head_options(head, head_options, image_shape=image_shape, hidden=hidden, mix=mix)
-        backend = _backend(cascade, eye, image_shape, classes, head, inside, generator)
+        parts = _sorted_options(options, readout, head)
+        cascade = Cascade(channels, image_shape=image_shape, **parts["cascade"], generator=generator)
+        eye = readouts.create(readout, bins, **parts["readout"])
+        backend = _backend(cascade, eye, image_shape, classes, head, parts["head"], generator)
         return cls(cascade, eye, backend, image_shape=image_shape)
 
     @classmethod
@@ -105,24 +100,22 @@ class Student(nn.Module):
         classes: int = 10,
         readout: str = "intensity",
         bins: tuple[int, int] | None = (4, 4),
-        hidden: Sequence[int] = (),
         head: str = "classifier",
-        head_options: Mapping[str, Any] | None = None,
         generator: torch.Generator,
         **options: Any,
     ) -> Student:
         """Control: a plain lens images each channel onto the camera; the back end follows the same law.
 
         The camera's bins are made finer so that the back end sees about as many features as with masks, hence has
-        about as many multiply-accumulates (up to the number of pixels). Of the other arguments of `build` those of
-        the read-out count; what describes masks, or mixes their maps, has no meaning here.
+        about as many multiply-accumulates (up to the number of pixels). Arguments as in `build`; what describes masks,
+        or mixes their maps, has no effect here.
         """
+        parts = _sorted_options(options, readout, head)
+        parts["head"].pop("mix", None)
         cascade = Cascade.identity(channels[0])
-        chosen = {k: options[k] for k in ("channel_sum", "reference", "signed") if k in options}
-        eye = readouts.create(readout, None, **chosen)
+        eye = readouts.create(readout, None, **parts["readout"])
         eye.camera.bins = matched_bins(image_shape, bins or image_shape, channels[-1] / channels[0])
-        inside = _head_options(head, head_options, image_shape=image_shape, hidden=hidden)
-        backend = _backend(cascade, eye, image_shape, classes, head, inside, generator)
+        backend = _backend(cascade, eye, image_shape, classes, head, parts["head"], generator)
         return cls(cascade, eye, backend, image_shape=image_shape, kind="no_mask")
 
     def config(self) -> dict[str, Any]:
@@ -203,18 +196,29 @@ class Student(nn.Module):
             return multiply_accumulates(self.backend, self.features(x[:1]))
 
 
-def _head_options(
-    head: str,
-    options: Mapping[str, Any] | None,
-    *,
-    image_shape: tuple[int, int],
-    hidden: Sequence[int],
-    mix: int | None = None,
-) -> dict[str, Any]:
-    """A back end's own arguments: those that `build` names, where this kind has them, and `options` over them."""
-    own: dict[str, Any] = {"hidden": hidden, "mix": mix, "image_shape": image_shape}
-    takes = {"classifier": ("hidden", "mix"), "embedder": ("hidden",), "segmenter": ("image_shape",)}
-    return {name: own[name] for name in takes.get(head, ())} | dict(options or {})
+_CASCADE = ("kernel_size", "parameterisation", "boundary", "pool", "mask_shape")
+_READOUT = {"intensity": ("channel_sum",), "homodyne": ("reference",), "incoherent": ("signed",)}
+_HEAD = {
+    "classifier": ("hidden", "mix", "square_root", "epsilon"),
+    "segmenter": ("width", "square_root", "epsilon"),
+    "embedder": ("hidden", "dimension", "scale", "square_root", "epsilon"),
+}
+
+
+def _sorted_options(options: Mapping[str, Any], readout: str, head: str) -> dict[str, dict[str, Any]]:
+    """Which part takes which option. One that says "none of it" (None, an empty list) is no option."""
+    takers = {"cascade": _CASCADE, "readout": _READOUT.get(readout, ()), "head": _HEAD.get(head, ())}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in takers}
+    for name, value in options.items():
+        part = next((part for part, names in takers.items() if name in names), None)
+        if part is not None:
+            parts[part][name] = value
+        elif value is not None and value != () and value != []:
+            known = [n for names in takers.values() for n in names]
+            raise OpticsError(
+                f"a student with {readout} read-out and {head} has no option {name!r}; choose from {', '.join(known)}."
+            )
+    return parts
 
 
 def _backend(
@@ -226,6 +230,8 @@ def _backend(
     options: Mapping[str, Any],
     generator: torch.Generator,
 ) -> nn.Module:
+    if head == "segmenter":
+        options = dict(options) | {"image_shape": image_shape}
     maps = eye.features(cascade.out_channels)
     signed = eye.name == "homodyne" or getattr(eye, "signed", False)
     bins = eye.camera.shape(cascade.output_shape(image_shape))

@@ -33,7 +33,7 @@ def test_people_outside_the_training_set_are_recognised():
         classes=30,
         bins=(7, 6),
         head="embedder",
-        head_options={"dimension": 48},
+        dimension=48,
         generator=torch.Generator().manual_seed(0),
     )
     optimiser = torch.optim.Adam(student.parameters(), lr=8e-3, weight_decay=1e-4)

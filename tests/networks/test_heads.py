@@ -44,7 +44,7 @@ def test_a_segmenter_gives_full_resolution_masks_and_learns_where():
         classes=1,
         bins=(6, 5),
         head="segmenter",
-        head_options={"width": 8},
+        width=8,
         generator=generator(),
     )
     x = torch.zeros(16, 1, 24, 20)
@@ -71,7 +71,8 @@ def test_an_embedder_gives_unit_vectors_and_cosine_logits():
         classes=5,
         head="embedder",
         hidden=(9,),
-        head_options={"dimension": 7, "scale": 4.0},
+        dimension=7,
+        scale=4.0,
         generator=generator(),
     ).eval()
     x = torch.rand(3, 1, 12, 12, generator=generator(1))
@@ -89,7 +90,7 @@ def test_an_embedder_gives_unit_vectors_and_cosine_logits():
 )
 def test_students_with_other_heads_are_built_again(kind, head, options):
     student = getattr(Student, kind)(
-        (1, 3, 4), image_shape=(12, 10), classes=3, head=head, head_options=options, generator=generator()
+        (1, 3, 4), image_shape=(12, 10), classes=3, head=head, generator=generator(), **options
     ).eval()
     again = Student.from_config(json.loads(json.dumps(student.config())))
     again.load_state_dict(student.state_dict())
@@ -101,9 +102,9 @@ def test_students_with_other_heads_are_built_again(kind, head, options):
     "optics",
     [
         {"parameterisation": "phase", "boundary": "circular"},
-        {"parameterisation": ["real", "mask"], "optics": {"mask_shape": (20, 21)}},
-        {"boundary": "circular", "optics": {"pool": (9, None)}},
-        {"optics": {"pool": (None, 6)}, "parameterisation": "real"},
+        {"parameterisation": ["real", "mask"], "mask_shape": (20, 21)},
+        {"boundary": "circular", "pool": (9, None)},
+        {"pool": (None, 6), "parameterisation": "real"},
     ],
 )
 def test_students_with_other_optics_are_built_again_and_learn(optics):
@@ -116,6 +117,16 @@ def test_students_with_other_optics_are_built_again_and_learn(optics):
     torch.testing.assert_close(again(x), student(x), rtol=0, atol=0)
     student(x).square().sum().backward()
     assert all(p.grad.abs().max() > 0 for p in student.cascade.parameters())
+
+
+def test_an_option_that_nothing_takes_is_refused():
+    with pytest.raises(OpticsError, match="no option 'pools'; choose from kernel_size"):
+        Student.build((1, 2), pools=(4,), generator=generator())
+    with pytest.raises(OpticsError, match="no option 'width'"):
+        Student.build((1, 2), width=4, generator=generator())
+    with pytest.raises(OpticsError, match="no option 'signed'"):
+        Student.build((1, 2), signed=True, generator=generator())
+    Student.build((1, 2), head="segmenter", hidden=[], mix=None, generator=generator())  # nothing asked for
 
 
 def test_unknown_heads_and_wrong_features_are_refused():

@@ -89,7 +89,7 @@ def digits():
         ("intensity", {}),
         ("homodyne", {"parameterisation": "real"}),
         ("incoherent", {"parameterisation": "real"}),
-        ("homodyne", {"boundary": "circular", "optics": {"pool": (21, 13)}}),
+        ("homodyne", {"boundary": "circular", "pool": (21, 13)}),
     ],
 )
 def test_a_strictly_linear_cascade_learns_digits(readout, optics, digits):
