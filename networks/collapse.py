@@ -109,6 +109,8 @@ class Kept:
         parameters = list(module.parameters())
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
             return make()
+        if not all(isinstance(p, nn.Parameter) for p in parameters):
+            return make()  # stand-ins of a functional call, which carry derivatives of their own
         key = tuple((p.data_ptr(), p._version, p.dtype, p.device, p.shape) for p in parameters)
         kept = self._values.get(name)
         if (

@@ -190,3 +190,31 @@ def test_shifting_the_image_shifts_the_field(boundary, kind):
 def test_binning_first_equals_binning_last(cascade, by, bx):
     x = torch.randn(2, cascade.in_channels, 12, 11, generator=generator(1))
     assert difference(cascade.binned(x, (by, bx)), bin_area(cascade(x), (by, bx))) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"parameterisation": "mask", "image_shape": (8, 8)},
+        {"boundary": "circular", "image_shape": (8, 8), "pool": (5, None)},
+    ],
+)
+def test_functional_derivatives_see_the_parameters_they_are_given(options):
+    cascade = Cascade((1, 2, 2), generator=generator(), **options)
+    x = torch.rand(3, 1, 8, 8, generator=generator(1))
+    with torch.no_grad():
+        cascade(x)  # something is kept
+    values = {name: p.detach() for name, p in cascade.named_parameters()}
+    direction = {name: torch.randn(p.shape, generator=generator(2)) for name, p in values.items()}
+
+    def energy(parameters):
+        return torch.func.functional_call(cascade, parameters, (x,)).abs().square().sum()
+
+    gradient = torch.func.grad(energy)(values)
+    _, forward = torch.func.jvp(energy, (values,), (direction,))
+    expected = torch.autograd.grad(cascade(x).abs().square().sum(), list(cascade.parameters()))
+    for one, two in zip(gradient.values(), expected, strict=True):
+        assert difference(one, two) < 1e-5
+    along = sum((one * two).sum() for one, two in zip(expected, direction.values(), strict=True))
+    torch.testing.assert_close(forward, along, rtol=1e-4, atol=1e-4)
