@@ -254,7 +254,7 @@ def _npz(path: Path) -> dict[str, Tensor]:
 
 
 def _saved(path: Path) -> dict[str, Tensor]:
-    import pickle
+    from pickle import UnpicklingError
 
     # what it takes to rebuild a NumPy array, and nothing that acts; by the names old and new NumPy give it
     numpy_array: list[Any] = [
@@ -268,7 +268,7 @@ def _saved(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals(numpy_array), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unusual pickle protocols: they are read or refused
             loaded = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise OpticsError(f"{path} holds more than arrays; only files that need no code are read.") from error
     if isinstance(loaded, Mapping):
         return _named({str(k): v for k, v in loaded.items() if isinstance(v, Tensor | np.ndarray)})

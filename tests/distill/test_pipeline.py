@@ -226,7 +226,7 @@ def unchanged(fast_run) -> float:
         "bench.alignment.mask_shift=[4e-4, -2e-4]",
         "bench.alignment.mask_rotation=0.3",
         "bench.light.photons=1.0",
-        "bench.camera.read_noise=500.0",
+        "bench.camera.read_noise=3000.0",
         "bench.lens2.defocus=0.02",
     ],
 )
