@@ -192,6 +192,7 @@ def test_binning_first_equals_binning_last(cascade, by, bx):
     assert difference(cascade.binned(x, (by, bx)), bin_area(cascade(x), (by, bx))) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch.func.jvp's own
 @pytest.mark.parametrize(
     "options",
     [
