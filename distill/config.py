@@ -65,6 +65,8 @@ class StudentConfig(Spec):
     per side of each. readout: what the camera records. bins: (y, x) bins of the camera's frame. hidden: widths of
     the back end's hidden layers. mix: see `networks.Backend`. training: of `linear` and, with the teacher, of
     `linear_kd`. distilled_controls: train the controls with the teacher too, so that only the optics differ.
+    repeats: independent trainings (first values, order of the images) behind each row that needs no bench; the first
+    goes on the bench.
     """
 
     channels: tuple[int, ...] = (1, 8, 16, 16)
@@ -77,6 +79,7 @@ class StudentConfig(Spec):
     mix: int | None = Field(default=None, ge=1)
     training: TrainSpec = TrainSpec()
     distilled_controls: bool = True
+    repeats: int = Field(default=1, ge=1, le=100)
 
     @model_validator(mode="after")
     def _sizes(self) -> StudentConfig:

@@ -92,8 +92,9 @@ def answers_of_draws(
 def score(answers: Tensor, labels: Tensor) -> Row:
     """The row of answers (draws, N), as `answers_of_draws` gives them, and labels (N,); pixels alike."""
     shares = (answers == labels).flatten(1).double().mean(1)
-    spread = float(shares.std()) if len(shares) > 1 else 0.0
-    return Row(float(shares.mean()), spread, len(shares), len(labels))
+    same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
+    spread = 0.0 if same else float(shares.std())
+    return Row(float(shares[0] if same else shares.mean()), spread, len(shares), len(labels))
 
 
 def tally(answers: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -108,6 +108,11 @@ class Job:
         """The folder of a training step."""
         return self.directory / step
 
+    @staticmethod
+    def repeat(step: str, index: int) -> str:
+        """The step's folder of its `index`-th training; the first is the step's own."""
+        return f"{step}/repeat-{index}" if index else step
+
     # ------------------------------------------------------------------ models
 
     def student_options(self) -> dict[str, Any]:

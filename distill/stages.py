@@ -73,12 +73,16 @@ def run_teacher(job: Job) -> None:
 
 
 def run_student(job: Job, step: str) -> None:
-    """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images."""
+    """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images, in every repeat."""
     builder = step if step in ("random_masks", "no_mask") else "build"
-    model = job.build(builder, stream(job, "student"))
     distilled = job.config.student.distilled_controls if builder != "build" else step == "linear_kd"
     config = {"kind": "student", "builder": builder, **job.student_options()}
-    _train(job, step, model, config, job.config.student.training, distilled=distilled)
+    for repeat in range(job.config.student.repeats):
+        first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
+        model = job.build(builder, first)
+        spec = job.config.student.training
+        spec = spec.replace(seed=spec.seed + 1000 * repeat)
+        _train(job, job.repeat(step, repeat), model, config, spec, distilled=distilled)
 
 
 def _train(
@@ -145,9 +149,14 @@ def run_evaluate(job: Job) -> None:
     """Every row of the table, on the test part."""
     test = job.splits.test
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
+    rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
     for step in ("linear", "linear_kd", "random_masks", "no_mask"):
         networks[step] = job.student(step)
-    rows = {name: evaluation.evaluate(model, test) for name, model in networks.items()}
+        repeats = [
+            logits(job.student(job.repeat(step, r)), test.images).argmax(1)
+            for r in range(job.config.student.repeats)
+        ]
+        rows[step] = evaluation.score(torch.stack(repeats), test.labels)
     kd = job.student("linear_kd")
     refitted = job.on_bench(job.student("refit"), job.bench)
     found, last = bench_rows(
