@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from networks.cascade import Cascade
+from networks.convolution import convolve
 from networks.normalised import NormalisedMaps
-from networks.patches import patches
+from networks.patches import patch_moments
 from networks.readout import bin_area
 from optics.checks import OpticsError
 
@@ -57,13 +58,14 @@ def test_equal_to_batch_norm_of_the_maps_then_binning(boundary, bins):
 
 
 @pytest.mark.parametrize("circular", [False, True])
-def test_patches_times_kernels_is_the_convolution(circular):
-    cascade = Cascade(
-        (2, 3), 5, parameterisation="real", boundary="circular" if circular else "zero", generator=generator()
-    )
-    x = torch.rand(4, 2, 7, 6, generator=generator(1))
-    maps = cascade.kernels().real.flatten(1) @ patches(x, 5, circular=circular)
-    torch.testing.assert_close(maps.view(3, 4, 7, 6).transpose(0, 1), cascade.maps(x))
+@pytest.mark.parametrize("taps", [1, 3, 5])
+def test_moments_are_those_of_the_shifts(circular, taps):
+    x = torch.rand(4, 2, 7, 6, dtype=torch.float64, generator=generator(1))
+    delta = torch.eye(2 * taps * taps, dtype=torch.float64).view(-1, 2, taps, taps)
+    shifts = convolve(x, delta, boundary="circular" if circular else "zero").transpose(0, 1).flatten(1)
+    mean, covariance = patch_moments(x, taps, circular=circular)
+    torch.testing.assert_close(mean, shifts.mean(1))
+    torch.testing.assert_close(covariance, torch.cov(shifts, correction=0))
 
 
 def test_complex_fields_are_refused():
