@@ -37,7 +37,8 @@ def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: boo
 @functools.lru_cache(maxsize=64)
 def _binned_shifts(n: int, taps: int, bins: int, circular: bool) -> Tensor:
     """(taps * bins, n) float64, one axis of `binned_patches`; kept, since every step asks for it."""
-    return tap_matrix(n, taps, circular=circular, after=bin_matrix(n, bins, dtype=torch.float64))
+    with torch.inference_mode(False):  # what is kept must serve training too
+        return tap_matrix(n, taps, circular=circular, after=bin_matrix(n, bins, dtype=torch.float64))
 
 
 def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Boundary) -> Tensor:

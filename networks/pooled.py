@@ -168,7 +168,10 @@ class PooledOptics(nn.Module):
                 bin_matrix(my, bins[0], dtype=torch.float64),
                 bin_matrix(mx, bins[1], dtype=torch.float64),
             )
-            made = PooledLayers(self.pools.grids[0], self.taps, self.pools.sizes, circular=False, last=last)
+            with torch.inference_mode(False):  # what is kept must serve training too
+                made = PooledLayers(
+                    self.pools.grids[0], self.taps, self.pools.sizes, circular=False, last=last
+                )
             self._binned = (bins, made.to(x.device))
         return self._binned[1]([layer.taps() for layer in layers], x)
 

@@ -143,3 +143,17 @@ def test_shifting_the_image_shifts_a_periodic_cascade_and_not_a_cropping_one():
         moved = cascade(torch.roll(x, (4, -2), dims=(-2, -1)))
         expected = torch.roll(cascade(x), (2, -1), dims=(-2, -1))
         assert (difference(moved, expected) < 1e-5) == covariant
+
+
+@pytest.mark.parametrize("options", [{}, {"image_shape": (12, 12), "pool": (7, None)}])
+def test_what_inference_keeps_serves_training_too(options):
+    cascade = Cascade((1, 2, 3), 3, generator=generator(), **options)
+    x = torch.rand(2, 1, 12, 12, generator=generator(1))
+    with torch.inference_mode():
+        expected = cascade.binned(x, (2, 3)), cascade(x)
+    cascade.requires_grad_(False)
+    x.requires_grad_()
+    for seen, before in zip((cascade.binned(x, (2, 3)), cascade(x)), expected, strict=True):
+        torch.testing.assert_close(seen.detach(), before)
+        seen.abs().sum().backward()
+    assert x.grad.abs().max() > 0
