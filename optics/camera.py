@@ -18,7 +18,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from optics.checks import OpticsError, SpecError, check_shape
+from optics.checks import OpticsError, SpecError, check_finite, check_shape
 from optics.spec import Spec, flaw
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
@@ -193,7 +193,7 @@ class Camera(nn.Module):
 
         Raises:
             ShapeError: the frames do not have the camera's shape.
-            OpticsError: the photons are complex or integers.
+            OpticsError: the photons are complex or integers, or not finite.
         """
         if not photons.is_floating_point():
             raise OpticsError(
@@ -205,6 +205,7 @@ class Camera(nn.Module):
             name="photons",
             fix="One value per binned pixel of the region.",
         )
+        check_finite(photons, name="photons")
         spec = self.spec
         electrons = self.mean_electrons(photons)
         if spec.shot_noise and generator is not None:

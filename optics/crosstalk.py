@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from optics.checks import SpecError
+from optics.checks import OpticsError, SpecError
 
 _FWHM = 2 * math.sqrt(2 * math.log(2))
 _REACH = 3.7  # standard deviations beyond which a neighbour's share is below 1e-4
@@ -197,7 +197,12 @@ def mean_phasor(phase: Tensor, fringing: Fringing) -> Tensor:
 
     Returns:
         (..., ny, nx) complex of the same precision, modulus at most 1; differentiable once.
+
+    Raises:
+        OpticsError: the phase is complex.
     """
+    if phase.is_complex():
+        raise OpticsError(f"phase has dtype {phase.dtype}, expected real radians. Pass mask.angle().")
     frames = phase.reshape(-1, *phase.shape[-2:]).contiguous()
     return _MeanPhasor.apply(frames, fringing).reshape(phase.shape)
 

@@ -47,6 +47,7 @@ from torch import Tensor
 
 from optics.checks import OpticsError, SpecError, check_finite
 from optics.conventions import real_dtype
+from optics.fourier import check_plane
 from optics.inverse import J1_MAX, arccos, j1_inverse, polar_parts, sinc_inverse
 from optics.spec import Spec
 
@@ -180,12 +181,13 @@ def encode(mask: Tensor, spec: EncodingSpec, *, origin: tuple[int, int]) -> Tens
         or 1. Differentiable.
 
     Raises:
-        OpticsError: the mask is not complex, not finite, or its modulus is above 1 (beyond rounding).
+        OpticsError: the mask is not complex, not a plane, not finite, or its modulus is above 1 (beyond rounding).
     """
     if not mask.is_complex():
         raise OpticsError(
             f"mask has dtype {mask.dtype}, expected complex. Pass torch.complex(mask, 0 * mask)."
         )
+    check_plane(mask, name="mask")
     check_finite(mask, name="mask")
     a, p = polar_parts(mask)
     largest = float(a.detach().max()) if a.numel() else 0.0

@@ -59,6 +59,7 @@ class FourF(nn.Module):
 
     Raises:
         SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
+        OpticsError: sizes or an oversampling that are not positive, or another dtype.
     """
 
     to_slm_y: Tensor
@@ -88,6 +89,9 @@ class FourF(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        check_window(image_shape, window_shape or image_shape, margin)
+        if dtype not in (torch.float32, torch.float64):
+            raise OpticsError(f"dtype is {dtype}, expected torch.float32 or torch.float64.")
         self.bench = bench
         self.image_shape = image_shape
         self.window_shape = window_shape or image_shape
@@ -190,22 +194,40 @@ class FourF(nn.Module):
             cis(out_of * (oy[:, None] ** 2 + ox[None, :] ** 2)),
         )
 
+    # ------------------------------------------------------------------ what is refused
+
+    def _check_images(self, images: Tensor) -> None:
+        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+
+    def check_psf(self, psf: Tensor) -> None:
+        """Raise unless `psf` is what `psf(reflectance)` returns for this system: (M, ly, lx) complex."""
+        lags = (len(self.to_psf_y), len(self.to_psf_x))
+        check_shape(psf, (None, *lags), name="psf", fix="Make it with psf(reflectance) of this system.")
+        if psf.dtype != self.pupil.dtype:
+            raise OpticsError(
+                f"psf has dtype {psf.dtype}, expected {self.pupil.dtype}, as psf(...) makes it."
+            )
+
     # ------------------------------------------------------------------ the two paths
 
     def at_pupil(self, reflectance: Tensor) -> Tensor:
         """Mask as the light meets it: `reflectance` (..., ny, nx) of the lit pixels, turned, with stop and phases."""
-        rows, cols = self.pupil.shape
         check_shape(
             reflectance,
-            (*reflectance.shape[:-2], rows, cols),
+            (None, *self.pupil.shape),
             name="reflectance",
-            fix="It is that of the lit SLM pixels, panel[..., fourf.rows, fourf.cols].",
+            fix="It is that of the lit SLM pixels, panel[:, fourf.rows, fourf.cols].",
         )
+        if reflectance.dtype != self.pupil.dtype:
+            raise OpticsError(
+                f"reflectance has dtype {reflectance.dtype}, expected {self.pupil.dtype}. A phase is no reflectance: "
+                "pass slm(phase)."
+            )
         return rotate(reflectance, self.bench.alignment.mask_rotation, centre=self.axis_index) * self.pupil
 
     def at_slm(self, images: Tensor) -> Tensor:
         """Field arriving at the lit part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
-        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        self._check_images(images)
         return self.to_slm_y @ self._lit_images(images) @ self.to_slm_x.mT
 
     def wave(self, images: Tensor, reflectance: Tensor) -> Tensor:
@@ -218,6 +240,7 @@ class FourF(nn.Module):
         Returns:
             Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
         """
+        self._check_images(images)
         masks = self.at_pupil(reflectance)
         total: list[Tensor] = [torch.zeros((), dtype=masks.dtype)] * len(masks)
         for j in (0, 1):
@@ -240,7 +263,8 @@ class FourF(nn.Module):
         Each of the `sy sx` positions of a camera sample within an input pixel is a convolution on the input's
         grid.
         """
-        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        self._check_images(images)
+        self.check_psf(psf)
         (sy, sx), (h, w) = self.oversampling, self.image_shape
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
         size = (fast_length(ly), fast_length(lx))
@@ -252,7 +276,8 @@ class FourF(nn.Module):
 
     def intensity(self, images: Tensor, psf: Tensor) -> Tensor:
         """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
-        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        self._check_images(images)
+        self.check_psf(psf)
         lit = self._lit_images(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
         return intensity(lit, psf, self.window, self.oversampling)
 
@@ -266,3 +291,14 @@ class FourF(nn.Module):
 
     def _leave(self, field: Tensor) -> Tensor:
         return field * self.chirp_out if self.chirped else field
+
+
+def check_window(image_shape: tuple[int, int], window_shape: tuple[int, int], margin: int) -> None:
+    """Raise OpticsError unless images and camera window have pixels."""
+    for name, shape in (("image_shape", image_shape), ("window_shape", window_shape)):
+        if min(shape) < 1:
+            raise OpticsError(f"{name} is {tuple(shape)}, expected (H, W) in input pixels, at least 1 each.")
+    if min(window_shape) + 2 * margin < 1:
+        raise OpticsError(
+            f"margin is {margin}: nothing remains of a window of {tuple(window_shape)} pixels. Use 0 or more."
+        )

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from optics.bench import BenchSpec, Point
-from optics.checks import OpticsError, SpecError, check_shape
+from optics.checks import OpticsError, SpecError, check_range, check_shape
 from optics.conventions import abs2, axis, cis
 from optics.convolution import polyphase
 from optics.fourf import FourF
@@ -42,6 +42,7 @@ def incoherent(fourf: FourF, images: Tensor, psf: Tensor) -> Tensor:
         psf: `fourf.psf(reflectance)`, (M, ly, lx) complex.
     """
     check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+    fourf.check_psf(psf)
     (sy, sx), (h, w) = fourf.oversampling, fourf.image_shape
     ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
     size = (fast_length(ly), fast_length(lx))
@@ -57,8 +58,9 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
     The plane wave's phase itself goes with the image (see `tilt`); here each pixel's own diffraction lobe follows it.
 
     Raises:
-        SpecError: the stop reaches the zeros of the pixel's lobe, where it cannot be turned.
+        SpecError: the stop reaches the zeros of the pixel's lobe, where it cannot be turned; an impossible angle.
     """
+    _check_angle(angle)
     masks = fourf.at_pupil(reflectance)
     if fourf.pixelated and angle != (0.0, 0.0):
         bench, factors = fourf.bench, []
@@ -81,12 +83,19 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
 
 def tilt(fourf: FourF, images: Tensor, angle: Point) -> Tensor:
     """Images (B, H, W) lit by the plane wave of a source point at `angle` (y, x), radians; complex."""
+    _check_angle(angle)
+    check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
     bench, pitch = fourf.bench, fourf.bench.input.pitch
     y, x = (
         cis(2 * math.pi / bench.light.wavelength * angle[k] * axis(fourf.image_shape[k], pitch))
         for k in (0, 1)
     )
     return images * torch.outer(y, x).to(fourf.pupil)
+
+
+def _check_angle(angle: Point) -> None:
+    for name, value in zip("yx", angle, strict=True):
+        check_range(f"angle along {name}", value, -0.5, 0.5, fix="Pass radians, seen from the display.")
 
 
 def partially_coherent(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optics.bench import BenchSpec
+from optics.checks import OpticsError
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ def layout(bench: BenchSpec, image_shape: tuple[int, int], *, across: str | None
         bench: the bench.
         image_shape: (H, W) pixels on its display.
         across: "y" or "x"; the axis along which the wanted order leaves the optical axis further when absent.
+
+    Raises:
+        OpticsError: another axis.
     """
+    if across not in (None, "y", "x"):
+        raise OpticsError(f'across is {across!r}, expected "y" or "x".')
     offset = bench.image_offset
     k = (0 if abs(offset[0]) >= abs(offset[1]) else 1) if across is None else "yx".index(across)
     f1, f2 = bench.lens1.focal_length, bench.lens2.focal_length

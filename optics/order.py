@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from optics.checks import OpticsError, check_shape
+from optics.checks import OpticsError, check_finite, check_shape
 from optics.conventions import abs2, cis, complex_dtype, real_dtype
 
 Point = tuple[float, float]
@@ -105,8 +105,15 @@ def measure_order(
 
     Raises:
         ShapeError: the two shapes differ.
+        OpticsError: one of them is real, or not finite.
     """
     check_shape(reflectance, tuple(mask.shape), name="reflectance", fix="Pass the mask of each frame.")
+    for name, plane in (("reflectance", reflectance), ("mask", mask)):
+        if not plane.is_complex():
+            raise OpticsError(
+                f"{name} has dtype {plane.dtype}, expected complex. A phase is shown by slm(phase)."
+            )
+        check_finite(plane, name=name)
     half = half or default_half(carrier)
     shape = (mask.shape[-2], mask.shape[-1])
     dtype = real_dtype(mask.dtype)

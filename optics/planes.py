@@ -29,6 +29,7 @@ from optics.aperture import circular_aperture, rectangular_aperture
 from optics.bench import BenchSpec, Point
 from optics.checks import OpticsError, SpecError, check_shape
 from optics.conventions import axis, cis, complex_dtype
+from optics.fourf import check_window
 from optics.fourier import dft_matrix, fast_length
 from optics.lens import LensSpec, lens_transmission
 from optics.pixels import gauss_legendre
@@ -129,8 +130,9 @@ class PlaneByPlane(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        if min(oversampling, nodes, subsamples or 1) < 1:
+        if min(oversampling, nodes, 1 if subsamples is None else subsamples) < 1:
             raise OpticsError("oversampling, nodes and subsamples count from 1.")
+        check_window(image_shape, window_shape or image_shape, margin)
         self.bench, self.image_shape = bench, image_shape
         self.offset: Point = bench.image_offset if offset is None else offset
         shown = window_shape or image_shape
@@ -317,6 +319,10 @@ class PlaneByPlane(nn.Module):
         size = (self.rows.stop - self.rows.start, self.cols.stop - self.cols.start)
         fix = "It is that of the lit SLM pixels, panel[planes.rows, planes.cols]."
         check_shape(reflectance, size, name="reflectance", fix=fix)
+        if not reflectance.is_complex():
+            raise OpticsError(
+                f"reflectance has dtype {reflectance.dtype}, expected complex: pass slm(phase)."
+            )
         angle = self.bench.alignment.mask_rotation
         centre = (float(self.shape[0] // 2), float(self.shape[1] // 2))
         spectrum = torch.fft.fft2(rotate(field * self.stop, -angle, centre=centre))

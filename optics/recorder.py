@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from optics.bench import BenchSpec, Point
 from optics.camera import Camera, CameraSpec
-from optics.checks import ShapeError, SpecError
+from optics.checks import OpticsError, ShapeError, SpecError, check_shape
 from optics.conventions import axis
 from optics.pixels import pixel_weights
 
@@ -107,6 +107,17 @@ class Recorder(nn.Module):
 
     def photons(self, intensity: Tensor) -> Tensor:
         """Expected photons per binned pixel (..., cy, cx) of intensity samples (..., oy, ox), full scale 1."""
+        window = (self.rows.shape[1], self.cols.shape[1])
+        check_shape(
+            intensity,
+            (*intensity.shape[:-2], *window),
+            name="intensity",
+            fix="One value per camera-plane sample of y_axis and x_axis.",
+        )
+        if not intensity.is_floating_point():
+            raise OpticsError(
+                f"intensity has dtype {intensity.dtype}, expected real floating point: pass abs2(field)."
+            )
         rows, cols = self.rows.to(intensity.dtype), self.cols.to(intensity.dtype)
         return (rows @ intensity @ cols.mT) * self.full_scale
 
@@ -120,7 +131,12 @@ class Recorder(nn.Module):
 
     def relative(self, counts: Tensor) -> Tensor:
         """Intensities in units of full scale, estimated from counts (..., cy, cx); noise can make them negative."""
+        self._check_frames(counts, "counts")
         return self.reader.photons_of(counts) / self.full_scale
+
+    def _check_frames(self, frames: Tensor, name: str) -> None:
+        fix = "One value per binned camera pixel of the region of interest."
+        check_shape(frames, (*frames.shape[:-2], *self.shape), name=name, fix=fix)
 
     def bins(self, relative: Tensor, bins: tuple[int, int] | None) -> Tensor:
         """Average readings (..., cy, cx) over `bins` = (by, bx) parts of the image; None: one an input pixel.
@@ -130,6 +146,7 @@ class Recorder(nn.Module):
         Raises:
             ShapeError: the bins are finer than the camera's pixels.
         """
+        self._check_frames(relative, "relative")
         wanted = self.image_shape if bins is None else bins
         left, right = (self._bin_matrix(k, wanted[k]).to(relative) for k in (0, 1))
         return left @ relative @ right.mT

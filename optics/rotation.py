@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from optics.checks import OpticsError
+from optics.checks import OpticsError, check_range, check_shape
 from optics.conventions import cis
 
 
@@ -28,6 +28,7 @@ def _ramp(shape: tuple[int, int], slope: float, centre: float, *, along: int) ->
 
 def _ramps(shape: tuple[int, int], angle: float, centre: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
     """Ramps of the x-shear and of the y-shear of a rotation by `angle`; the x-shear comes first and last."""
+    check_range("angle", angle, -math.pi / 2, math.pi / 2, fix="Pass radians.")
     cy, cx = centre or (shape[0] // 2, shape[1] // 2)
     # [x; y] -> R [x; y], R = [[c, -s], [s, c]] in (x, y): x-shear -tan(a/2), y-shear sin(a), x-shear
     # -tan(a/2)
@@ -55,7 +56,7 @@ def rotate(plane: Tensor, angle: float, *, centre: tuple[float, float] | None = 
         shape out.
 
     Raises:
-        OpticsError: the plane is real.
+        OpticsError: the plane is real, or the angle beyond a right one.
     """
     if angle == 0.0:
         return plane
@@ -98,4 +99,12 @@ class Rotation(nn.Module):
 
     def forward(self, plane: Tensor) -> Tensor:
         """Complex plane (..., ny, nx), turned; same shape."""
-        return plane if self.angle == 0.0 else _turn(plane, self.along_x, self.along_y)
+        if self.angle == 0.0:
+            return plane
+        check_shape(
+            plane,
+            (*plane.shape[:-2], *self.along_x.shape),
+            name="plane",
+            fix="Make the rotation with this shape.",
+        )
+        return _turn(plane, self.along_x, self.along_y)

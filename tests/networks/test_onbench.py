@@ -214,6 +214,16 @@ def test_bad_use_is_refused_in_one_line():
         on(model, REAL.replace(**{"camera.shape": (256, 256)}))
     with pytest.raises(ShapeError, match="images has shape"):
         on(model, REAL)(torch.rand(2, 1, 5, 5))
+    off = OnBench.from_levels(
+        torch.full((4, *REAL.slm.shape), 256, dtype=torch.int32),
+        torch.ones(4),
+        bench=REAL,
+        image_shape=SHAPE,
+        readout=model.readout,
+        backend=model.backend,
+    )
+    with pytest.raises(OpticsError, match=r"levels span 256 \.\. 256, expected 0 \.\. 255"):
+        off(images())
     with pytest.raises(OpticsError, match="levels"):
         OnBench.from_levels(
             torch.zeros(4, 3, 3, dtype=torch.int32),
