@@ -92,10 +92,10 @@ class Job:
                 f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
                 "data.grey = true, and begin student.channels with 1."
             )
-        if self.bench.slm.bits is None or self.bench.slm.modulation != "phase":
+        if self.bench.slm.bits is None or self.bench.slm.modulation == "complex":
             raise OpticsError(
                 f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
-                f"{self.bench.slm.bits}; files can be exported for a phase SLM with a number of bits."
+                f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits."
             )
         self.build("build", torch.Generator()).on(self.bench)
 

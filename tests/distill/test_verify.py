@@ -150,3 +150,17 @@ def test_light_that_lightpipes_does_not_propagate_is_refused(exported, tmp_path)
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(OpticsError, match="2 wavelengths"):
         verify(copy, wave_images=0, lightpipes_images=1)
+
+
+@pytest.mark.parametrize(
+    ("modulation", "method", "bits"), [("dmd", "lee", 1), ("amplitude", "interferogram", 8)]
+)
+def test_holograms_of_mirrors_and_grey_levels_are_proved_too(tmp_path, modulation, method, bits):
+    changes = {"slm.modulation": modulation, "slm.bits": bits, "slm.flicker": 0.0, "slm.crosstalk": 0.0}
+    bench = BENCH.replace(**changes, encoding={"method": method, "carrier": (0.15, 0.04)})
+    export(network(bench), tmp_path, inputs=dataset(), count=12)
+    found = verify(tmp_path, wave_images=12, lightpipes_images=2, processes=1)
+    assert found.wave.agreement == 1.0
+    assert found.wave.frame_error < 1e-4
+    assert found.lightpipes.frame_error < 1e-2
+    assert found.lightpipes.borrowed == (f"slm.modulation = {modulation!r}",)
