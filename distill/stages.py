@@ -17,7 +17,7 @@ from distill.evaluation import Row
 from distill.export import export
 from distill.job import MODEL, Job
 from distill.steps import write_json
-from distill.training import TrainSpec, logits, train
+from distill.training import Progress, TrainSpec, logits, train
 from distill.verify import Verification, verify
 from networks import Student, multiply_accumulates, teachers
 from networks.onbench import OnBench
@@ -69,7 +69,8 @@ def run_teacher(job: Job) -> None:
     model = teachers.create(
         job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
     )
-    _train(job, "teacher", model, config, job.config.teacher.training, distilled=False)
+    spec = job.config.teacher.training
+    _train(job, "teacher", model, config, spec, distilled=False, progress=job.watcher.progress)
 
 
 def run_student(job: Job, step: str) -> None:
@@ -77,16 +78,28 @@ def run_student(job: Job, step: str) -> None:
     builder = step if step in ("random_masks", "no_mask") else "build"
     distilled = job.config.student.distilled_controls if builder != "build" else step == "linear_kd"
     config = {"kind": "student", "builder": builder, **job.student_options()}
-    for repeat in range(job.config.student.repeats):
+    repeats = job.config.student.repeats
+    for repeat in range(repeats):
+
+        def progress(done: int, total: int, note: str, before: int = repeat) -> None:
+            job.watcher.progress(before * total + done, repeats * total, note)
+
         first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
         model = job.build(builder, first)
         spec = job.config.student.training
         spec = spec.replace(seed=spec.seed + 1000 * repeat)
-        _train(job, job.repeat(step, repeat), model, config, spec, distilled=distilled)
+        _train(job, job.repeat(step, repeat), model, config, spec, distilled=distilled, progress=progress)
 
 
 def _train(
-    job: Job, step: str, model: nn.Module, config: dict[str, Any], spec: TrainSpec, *, distilled: bool
+    job: Job,
+    step: str,
+    model: nn.Module,
+    config: dict[str, Any],
+    spec: TrainSpec,
+    *,
+    distilled: bool,
+    progress: Progress,
 ) -> None:
     teacher: Any = None
     if distilled:
@@ -98,7 +111,7 @@ def _train(
         seeded(job, spec),
         directory=job.path(step),
         teacher=teacher,
-        progress=job.watcher.progress,
+        progress=progress,
     )
     save_model(job.path(step) / MODEL, model, config)
 
