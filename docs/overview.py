@@ -96,11 +96,11 @@ def sheet_of(directory: Path) -> Image.Image:
 def table(directory: Path) -> str:
     """The rows and the verification of `result.json` in Markdown."""
     result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    draws = max(row["draws"] for row in result["rows"].values())
-    lines = [f"| row | accuracy, % | spread over {draws} noise draws |", "| --- | --- | --- |"]
+    lines = ["| row | accuracy, % | spread |", "| --- | --- | --- |"]
     for key, title in ROWS.items():
         row = result["rows"][key]
-        spread = f"{100 * row['spread']:.2f}" if row["draws"] > 1 else ""
+        of = "noise draws" if "bench" in key else "trainings"
+        spread = f"{100 * row['spread']:.2f} over {row['draws']} {of}" if row["draws"] > 1 else ""
         lines.append(f"| {title} | {100 * row['accuracy']:.1f} | {spread} |")
     images = result["rows"]["linear_kd"]["images"]
     lines.append(f"\nOn {images} test digits. The exported files, read back and simulated again:")
