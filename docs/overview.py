@@ -103,7 +103,14 @@ def table(directory: Path) -> str:
         spread = f"{100 * row['spread']:.2f} over {row['draws']} {of}" if row["draws"] > 1 else ""
         lines.append(f"| {title} | {100 * row['accuracy']:.1f} | {spread} |")
     images = result["rows"]["linear_kd"]["images"]
-    lines.append(f"\nOn {images} test digits. The exported files, read back and simulated again:")
+    machine = result["environment"]
+    lines.append(
+        f"\nFrom `make demo`: {images} test digits of the shipped MNIST subset, seed {result['config']['seed']}, "
+        f"{result['readout']} read-out, {result['operations']['linear_kd']} electronic multiply-accumulates an image "
+        f"(teacher {result['operations']['teacher']:,}); torch "
+        f"{machine['versions']['torch']}, {machine['threads']} threads. The exported files, read back and "
+        "simulated again:"
+    )
     for key, title in (("wave", "our wave path"), ("lightpipes", "LightPipes")):
         part = result["verify"][key]
         lines.append(
