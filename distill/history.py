@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,14 +26,23 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """All epochs of a run, in order."""
+    """All epochs of a run, in order. images: size of the validation part, which says how sure its accuracies are."""
 
     epochs: tuple[Epoch, ...]
+    images: int
 
     @property
     def best(self) -> Epoch:
-        """The epoch of highest validation accuracy; of several, the one with the lowest validation loss."""
-        return min(self.epochs, key=lambda e: (-e.validation_accuracy, e.validation_loss))
+        """The latest epoch that the validation part cannot tell from the most accurate one.
+
+        That is, within one standard error `sqrt(p (1 - p) / images)` of the highest accuracy `p`. With a few
+        hundred validation images the very highest is often an early epoch's luck, while the learning rate was
+        still high. Source: the one-standard-error rule of Breiman et al., Classification and Regression Trees
+        (1984), section 3.4.3.
+        """
+        p = max(e.validation_accuracy for e in self.epochs)
+        least = p - math.sqrt(p * (1 - p) / self.images)
+        return [e for e in self.epochs if e.validation_accuracy >= least][-1]
 
     @property
     def seconds(self) -> float:

@@ -68,7 +68,7 @@ def train(
     resume: bool = True,
     progress: Progress | None = None,
 ) -> History:
-    """Train `model` in place and leave it with the weights of the epoch that was best on the validation part.
+    """Train `model` in place and leave it with the weights of `History.best`, chosen by the validation part.
 
     Args:
         model: images (B, C, H, W) to logits; one whose `forward` takes `generator` is trained with its noise
@@ -132,7 +132,7 @@ def fit(
     model.eval()
     if progress is not None:
         progress(run.steps * spec.epochs, run.steps * spec.epochs, run.note())
-    return History(tuple(run.epochs))
+    return run.history()
 
 
 class _Run:
@@ -213,7 +213,7 @@ class _Run:
                 seconds=time.perf_counter() - begin,
             )
         )
-        if History(tuple(self.epochs)).best.epoch == len(self.epochs):
+        if self.history().best.epoch == len(self.epochs):
             self.best_weights = _copy(self.model.state_dict())
 
     def _step(self, index: Tensor) -> tuple[float, int]:
@@ -244,6 +244,10 @@ class _Run:
         self.optimiser.step()
         self.schedule.step()
         return value, int((out.detach().argmax(1) == labels).sum())
+
+    def history(self) -> History:
+        """The epochs so far."""
+        return History(tuple(self.epochs), len(self.validation[0]))
 
     def note(self) -> str:
         """What the progress bar says."""
