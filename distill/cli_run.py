@@ -108,6 +108,6 @@ def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, 
     if json:
         cli_show.print_json(values)
     else:
-        cli_show.show_result(result, folder, bars.seconds)
+        cli_show.show_result(result, folder, bars)
     if not cli_show.agrees(result, config.verify.agreement):
         raise typer.Exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,51 +18,60 @@ from distill.result import ROWS, Result, RowResult
 
 
 class Bars:
-    """Progress bars on stderr; plain lines where stderr is not a terminal."""
+    """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.seconds: dict[str, float] = {}
+        self.started = time.perf_counter()
         self._bars: Progress | None = None
-        self._task: TaskID | None = None
-        self._title = ""
+        self._titles: dict[str, str] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def begin(self, step: str, title: str) -> None:
         """Show a bar for the step."""
-        self._title = title
+        self._titles[step] = title
         if not self.console.is_terminal:
             return
-        self._bars = Progress(
-            TextColumn("{task.description:<44}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-        )
-        self._task = self._bars.add_task(title, total=None, note="")
-        self._bars.start()
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("{task.description:<44}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._bars.start()
+        self._tasks[step] = self._bars.add_task(title, total=None, note="")
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """Move the bar."""
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done, total=total, note=note)
+    def progress(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Move the step's bar."""
+        if self._bars is not None and step in self._tasks:
+            self._bars.update(self._tasks[step], completed=done, total=total, note=note)
 
     def end(self, step: str, seconds: float) -> None:
         """Replace the bar by one line."""
-        self.stop()
+        if self._bars is not None and step in self._tasks:
+            self._bars.remove_task(self._tasks.pop(step))
         self.seconds[step] = seconds
-        self.console.print(f"{self._title:<44} {seconds:7.1f} s", markup=False)
+        self.console.print(f"{self._titles.pop(step, step):<44} {seconds:7.1f} s", markup=False)
 
     def kept(self, step: str, title: str) -> None:
         """One line for a step that need not be repeated."""
         self.console.print(f"{title:<44}    kept", markup=False)
 
     def stop(self) -> None:
-        """Take the bar away, whatever happened."""
+        """Take the bars away, whatever happened."""
         if self._bars is not None:
             self._bars.stop()
-        self._bars = self._task = None
+        self._bars = None
+        self._tasks.clear()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first."""
+        return time.perf_counter() - self.started
 
 
 def print_json(value: Any) -> None:
@@ -80,8 +90,8 @@ def agrees(result: Result, least: float) -> bool:
     return result.verify.wave.agreement >= least
 
 
-def show_result(result: Result, folder: Path, seconds: Mapping[str, float]) -> None:
-    """The eight rows, the verification, the report's path, the seconds of each step done now."""
+def show_result(result: Result, folder: Path, bars: Bars) -> None:
+    """The eight rows, the verification, the report's path, the seconds of each step done now and in all."""
     console = out()
     operations = result.operations.model_dump()
     table = Table(title=f"{result.name}: test images of {result.data['source_name']}")
@@ -100,8 +110,8 @@ def show_result(result: Result, folder: Path, seconds: Mapping[str, float]) -> N
     console.print(table)
     show_verification(result.verify.model_dump())
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
-    spent = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()) or "every step kept"
-    console.print(f"Seconds: {spent}; total {sum(seconds.values()):.1f}", markup=False, soft_wrap=True)
+    spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
+    console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)
 
 
 def show_bench_rows(found: Mapping[str, Any]) -> None:

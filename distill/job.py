@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,10 @@ from optics.checks import OpticsError
 MODEL = "model.safetensors"
 
 
+class Stopped(RuntimeError):
+    """This step was given up because another one failed or the user interrupted."""
+
+
 @dataclass
 class Job:
     """Everything that the steps of one run share.
@@ -37,6 +42,8 @@ class Job:
         splits: training, validation and test images.
         directory: where results go.
         watcher: who is told of the progress.
+        step: the step that is being done.
+        stopped: set when another step has failed, so that the ones beside it end too.
         seconds: how long the steps before this one took.
         calibration: what the calibrate step found; read from the directory when absent.
     """
@@ -46,6 +53,8 @@ class Job:
     splits: Splits
     directory: Path
     watcher: Watcher
+    step: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
 
@@ -70,6 +79,12 @@ class Job:
         job = cls(config, bench, splits, directory, watcher or Silent())
         job.check()
         return job
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        """Tell the watcher; raises Stopped where the job has been given up."""
+        if self.stopped.is_set():
+            raise Stopped
+        self.watcher.progress(self.step, done, total, note)
 
     def check(self) -> None:
         """Raise OpticsError unless images, network and bench fit each other."""

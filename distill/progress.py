@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Receives the progress of a job."""
+    """Receives the progress of a job; steps that run side by side call it from their own threads."""
 
     def begin(self, step: str, title: str) -> None:
         """A step begins; `title` says in words what it does."""
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """Within the current step: `done` of `total`, with a short note such as the validation accuracy."""
+    def progress(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Within a step: `done` of `total`, with a short note such as the validation accuracy."""
 
     def end(self, step: str, seconds: float) -> None:
         """The step is finished."""
@@ -27,7 +27,7 @@ class Silent:
     def begin(self, step: str, title: str) -> None:
         """Nothing."""
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
+    def progress(self, step: str, done: int, total: int, note: str = "") -> None:
         """Nothing."""
 
     def end(self, step: str, seconds: float) -> None:

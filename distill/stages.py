@@ -70,7 +70,7 @@ def run_teacher(job: Job) -> None:
         job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
     )
     spec = job.config.teacher.training
-    _train(job, "teacher", model, config, spec, distilled=False, progress=job.watcher.progress)
+    _train(job, "teacher", model, config, spec, distilled=False, progress=job.progress)
 
 
 def run_student(job: Job, step: str) -> None:
@@ -82,7 +82,7 @@ def run_student(job: Job, step: str) -> None:
     for repeat in range(repeats):
 
         def progress(done: int, total: int, note: str, before: int = repeat) -> None:
-            job.watcher.progress(before * total + done, repeats * total, note)
+            job.progress(before * total + done, repeats * total, note)
 
         first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
         model = job.build(builder, first)
@@ -154,7 +154,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         teacher=job.teacher(),
         seed=1000 * job.config.seed + STREAMS["refit"],
         directory=directory,
-        progress=job.watcher.progress,
+        progress=job.progress,
     )
 
 
@@ -210,7 +210,7 @@ def exposures(job: Job, bench: OnBench) -> Tensor:
         job.splits.test.images,
         draws=job.config.evaluation.draws,
         seed=1000 * job.config.seed + STREAMS["evaluate"],
-        progress=job.watcher.progress,
+        progress=job.progress,
     )
 
 
@@ -268,7 +268,7 @@ def run_verify(job: Job) -> None:
         wave_images=v.wave_images,
         lightpipes_images=v.lightpipes_images,
         processes=v.processes,
-        progress=job.watcher.progress,
+        progress=job.progress,
     )
     write_json(job.directory / "verify.json", verification(found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,6 +88,7 @@ def bench_rows(
 def _timed(job: Job, step: str, title: str, work: Callable[[], T]) -> T:
     start = time.perf_counter()
     job.watcher.begin(step, title)
+    job.step = step
     found = work()
     job.watcher.end(step, time.perf_counter() - start)
     return found
@@ -121,7 +123,7 @@ def verify_directory(directory: Path, *, ui: Watcher | None = None, **options: A
     target = inside if not (directory / "manifest.json").exists() and inside.is_dir() else directory
     start = time.perf_counter()
     watcher.begin("verify", "Verifying the files, also in LightPipes")
-    found = stages.verification(verify(target, progress=watcher.progress, **options))
+    found = stages.verification(verify(target, progress=partial(watcher.progress, "verify"), **options))
     watcher.end("verify", time.perf_counter() - start)
     return {"directory": str(target), **found}
 

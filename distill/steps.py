@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,6 +76,7 @@ class Ledger:
         self.directory = directory
         self.outputs = dict(outputs)
         self._steps: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()  # steps may run side by side
         if directory.exists() and not directory.is_dir():
             raise OpticsError(f"{directory} is a file; give a directory for the run.")
         if self.exists():
@@ -120,14 +122,16 @@ class Ledger:
 
         keep: leave what an interrupted run of this step wrote, so that it can go on; else remove it first.
         """
-        if not keep:
-            self._forget(step)
-        self._steps[step] = {"key": key, "done": False}
-        self._save()
+        with self._lock:
+            if not keep:
+                self._forget(step)
+            self._steps[step] = {"key": key, "done": False}
+            self._save()
         start = time.perf_counter()
         yield
-        self._steps[step] = {"key": key, "done": True, "seconds": round(time.perf_counter() - start, 3)}
-        self._save()
+        with self._lock:
+            self._steps[step] = {"key": key, "done": True, "seconds": round(time.perf_counter() - start, 3)}
+            self._save()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
