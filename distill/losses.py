@@ -14,6 +14,7 @@ from networks.cascade import Cascade
 from networks.random import drawn
 from optics.checks import OpticsError, ShapeError
 from optics.conventions import abs2
+from optics.fourier import fast_length
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, ignore: int | None = None) -> Tensor:
@@ -157,8 +158,8 @@ def peak_loss(model: nn.Module, images: Tensor) -> Tensor:
     cascade = getattr(model, "cascade", None)
     if not isinstance(cascade, Cascade) or not any(p.requires_grad for p in cascade.parameters()):
         return images.new_zeros(())
-    margin = cascade.kernel_size
-    shape = (images.shape[-2] + margin, images.shape[-1] + margin)
+    ny, nx = (fast_length(n + cascade.kernel_size) for n in images.shape[-2:])
+    shape = (ny, nx)
     power = torch.fft.fftshift(abs2(torch.fft.fft2(images, s=shape)).mean(0), dim=(-2, -1))
     masks = abs2(cascade.collapse(shape))
     through = (masks * power).sum((-2, -1)) / power.sum((-2, -1))
