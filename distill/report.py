@@ -21,8 +21,8 @@ MEANINGS = {
     "linear_kd": "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
     "random_masks": "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
     "no_mask": "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
-    "ideal_bench": "linear_kd on the same 4f bench with every flaw switched off.",
-    "bench_as_is": "linear_kd on the realistic bench as it comes, with every flaw that the bench file names.",
+    "ideal_bench": "The first training of linear_kd on the 4f bench with every flaw switched off.",
+    "bench_as_is": "The same network on the realistic bench as it comes, with every flaw that the bench names.",
     "bench_refit": "The same masks on the same bench; the back end refitted to frames of training images taken there.",
 }
 _CAMERA = {
