@@ -110,5 +110,5 @@ def training(job: Job) -> dict[str, Any]:
     drawn = pictures.curves(series, title="validation accuracy by epoch", x="epoch", y="validation accuracy")
     return {
         "curves": drawn,
-        "curves_caption": "Accuracy on the validation part after each epoch of the first trainings. It chooses the epoch that is kept.",
+        "curves_caption": "Validation accuracy after each epoch of the first trainings; it chooses the epoch kept.",
     }
