@@ -1,4 +1,4 @@
-"""Small random shifts, rotations and zooms of the training images: more images than there are."""
+"""Small random shifts, rotations, zooms and mirrorings of the training images: more images than there are."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ class AugmentSpec(Spec):
     """How far a training image may be moved, each time anew; zero is off.
 
     shift: up to so many pixels along each axis. rotation: up to so many radians either way. zoom: size
-    changes by up to this share either way. Draws are uniform.
+    changes by up to this share either way. Draws are uniform. flip: mirror left and right, every other time; not for
+    what reads one way, such as digits.
     """
 
     shift: float = Field(default=0.0, ge=0.0)
     rotation: float = Field(default=0.0, ge=0.0, le=3.1416)
     zoom: float = Field(default=0.0, ge=0.0, lt=0.9)
+    flip: bool = False
 
     @property
     def active(self) -> bool:
         """Whether anything is moved at all."""
+        return self.flip or self.moves
+
+    @property
+    def moves(self) -> bool:
+        """Whether images are shifted, turned or zoomed."""
         return max(self.shift, self.rotation, self.zoom) > 0
 
 
@@ -42,7 +49,12 @@ def augment(
     Returns:
         (images, labels), same shapes and types.
     """
-    if not spec.active:
+    if spec.flip:
+        mirrored = torch.rand(len(images), generator=generator) < 0.5
+        images = torch.where(mirrored[:, None, None, None].to(images.device), images.flip(-1), images)
+        if labels is not None and labels.ndim == 3:
+            labels = torch.where(mirrored[:, None, None].to(labels.device), labels.flip(-1), labels)
+    if not spec.moves:
         return images, labels
     batch, _, ny, nx = images.shape
     draws = (2 * torch.rand(batch, 4, generator=generator) - 1).to(images)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.dataset import Dataset
+from distill.overlap import tally
 from distill.training import Progress, TrainSpec, fit, logits
 from networks.onbench import OnBench
 from optics.checks import OpticsError
@@ -95,12 +96,6 @@ def score(answers: Tensor, labels: Tensor) -> Row:
     same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
     spread = 0.0 if same else float(shares.std())
     return Row(float(shares[0] if same else shares.mean()), spread, len(shares), len(labels))
-
-
-def tally(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Counts (classes, classes) int64: row is the true class, column the answer, all draws together."""
-    index = labels.expand_as(answers).reshape(-1) * classes + answers.reshape(-1)
-    return torch.bincount(index, minlength=classes**2).reshape(classes, classes)
 
 
 def record_features(

@@ -9,7 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch. loss, accuracy (0 to 1): of the training part while training; seconds: wall time."""
+    """One epoch. loss, accuracy (0 to 1): of the training part while training; seconds: wall time.
+
+    validation_accuracy: share of right answers; where every pixel has a class, the classes' mean overlap
+    (`distill.overlap.agreement`).
+    """
 
     epoch: int
     loss: float

@@ -23,7 +23,8 @@ from distill.augment import AugmentSpec, augment
 from distill.checkpoint import digest_of, load_state, save_state, write_csv
 from distill.dataset import Dataset
 from distill.history import Epoch, History
-from distill.losses import cross_entropy, distillation_loss, peak_loss
+from distill.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
+from distill.overlap import agreement
 from optics.checks import OpticsError, ShapeError
 from optics.spec import Spec
 
@@ -39,7 +40,7 @@ class TrainSpec(Spec):
     learning rate to zero, "constant" does not; both rise linearly over the first `warmup` share of all steps.
     temperature, alpha: of the distillation, used where there is a teacher. augmentation: see `AugmentSpec`;
     the teacher labels the moved images. light: weight of `losses.peak_loss`, which keeps masks from wasting
-    light.
+    light. dice: weight of `losses.dice_loss`, for labels of pixels, where some classes are small.
     seed: of the order, the augmentation and the noise.
     """
 
@@ -54,6 +55,7 @@ class TrainSpec(Spec):
     alpha: float = Field(default=0.5, ge=0.0, le=1.0)
     augmentation: AugmentSpec = AugmentSpec()
     light: float = Field(default=0.0, ge=0.0)
+    dice: float = Field(default=0.0, ge=0.0)
     seed: int = Field(default=0, ge=0)
 
 
@@ -208,7 +210,7 @@ class _Run:
                 loss=total / len(order),
                 accuracy=right / self.labels.numel(),
                 validation_loss=float(cross_entropy(out, labels)),
-                validation_accuracy=float((out.argmax(1) == labels).double().mean()),
+                validation_accuracy=agreement(out.argmax(1), labels, out.shape[1]),
                 learning_rate=rate,
                 seconds=time.perf_counter() - begin,
             )
@@ -231,6 +233,8 @@ class _Run:
             loss = cross_entropy(out, labels)
         else:
             loss = distillation_loss(out, taught, labels, temperature=spec.temperature, alpha=spec.alpha)
+        if spec.dice > 0:
+            loss = loss + spec.dice * dice_loss(out, labels)
         if spec.light > 0:
             loss = loss + spec.light * peak_loss(self.model, inputs)
         value = float(loss.detach())

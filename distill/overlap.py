@@ -1,0 +1,48 @@
+"""How well answers and labels agree, class by class: counts of pairs, and the overlap of areas."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optics.checks import ShapeError
+
+
+def tally(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Counts (classes, classes) int64: row is the true class, column the answer, all draws together.
+
+    Args:
+        answers: int64 (draws, N) or (draws, N, H, W), or without the first axis.
+        labels: int64 (N,) or (N, H, W).
+        classes: how many there are.
+    """
+    index = labels.expand_as(answers).reshape(-1) * classes + answers.reshape(-1)
+    return torch.bincount(index, minlength=classes**2).reshape(classes, classes)
+
+
+def intersection_over_union(counts: Tensor) -> Tensor:
+    """Overlap of what is and what was answered, `hits / (hits + missed + wrong)`, of each class over all images.
+
+    Args:
+        counts: (classes, classes) as `tally` gives them.
+
+    Returns:
+        (classes,) float64 between 0 and 1; nan for a class that neither is nor was answered anywhere. Source: the
+        "segmentation accuracy" of Everingham et al., IJCV 88, 303 (2010), section 4.1.3.
+    """
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ShapeError(
+            f"counts have shape {tuple(counts.shape)}; expected (classes, classes) from `tally`."
+        )
+    hits = counts.diagonal().double()
+    return hits / (counts.sum(0) + counts.sum(1) - counts.diagonal()).double()
+
+
+def agreement(answers: Tensor, labels: Tensor, classes: int) -> float:
+    """One number, 0 to 1: the share of right answers (N,), or for pixels (N, H, W) the mean overlap of all classes.
+
+    The share of right pixels would say little: where an object fills 2 % of the pictures, "nothing anywhere" has 98 %.
+    """
+    if labels.ndim == 1:
+        return float((answers == labels).double().mean())
+    return float(intersection_over_union(tally(answers, labels, classes)).nanmean())
