@@ -1,6 +1,7 @@
 """Controls without optics: what the same back end reaches on the image itself, or behind electronic kernels.
 
-The other controls, random masks and no mask, are students: `Student.random_masks`, `Student.no_mask`.
+The other controls, random masks and no mask, are students: `Student.random_masks`, `Student.no_mask`. `build` makes a
+control of its own sizes, `beside` one that has the very back end of a given network.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from networks import backend as backends
 from networks.axes import bin_area
 from networks.backend import Backend
 from networks.operations import multiply_accumulates
 from networks.random import drawn
+from optics.checks import OpticsError
 
 
 def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: float) -> tuple[int, int]:
@@ -24,20 +28,84 @@ def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: flo
     return by, bx
 
 
-class RawImage(nn.Module):
-    """The image, averaged to about as many values as the student has features, then the same back end.
+class Stacked(nn.Module):
+    """A back end for finer bins of fewer maps: `side x side` neighbours become maps of their own, then `backend`.
+
+    A raw image of 3 channels on 16x16 bins is so seen by a back end for 12 maps on 8x8 bins, with the same number of
+    multiply-accumulates and the same 3x3 neighbourhoods.
 
     Args:
-        image_channels: channels of the image.
-        image_shape: (ny, nx).
-        values: features that the student's read-out gives, all maps together.
-        classes: number of logits.
-        hidden: widths of hidden layers.
-        generator: draws the first values.
+        side: neighbours per axis that are stacked.
+        backend: takes (B, side² maps, by, bx).
     """
 
-    def __init__(
-        self,
+    def __init__(self, side: int, backend: nn.Module) -> None:
+        super().__init__()
+        self.side = side
+        self.backend = backend
+
+    @classmethod
+    def beside(
+        cls, backend: nn.Module, channels: int, *, square_root: bool = False, generator: torch.Generator
+    ) -> Stacked:
+        """The same kind and size of back end for `channels` maps, on bins finer by what keeps its number of maps.
+
+        Args:
+            backend: one of `networks.backend`.
+            channels: maps that there are.
+            square_root: of the values first, for intensities; else they are taken as they are.
+            generator: draws the first values.
+        """
+        maps, by, bx = _config(backend)["features"]
+        side = max(1, round(math.sqrt(maps / channels)))
+        features = [channels * side**2, by, bx]
+        return cls(side, _alike(backend, features, square_root=square_root, generator=generator))
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """(by, bx) of the bins that it takes."""
+        _, by, bx = _config(self.backend)["features"]
+        return by * self.side, bx * self.side
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, maps, by side, bx side) to the back end's output."""
+        return self.backend(F.pixel_unshuffle(features, self.side))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(B, maps, by side, bx side) to unit vectors, where the back end is an embedder."""
+        return self.backend.embed(F.pixel_unshuffle(features, self.side))  # type: ignore[operator]
+
+
+def _config(backend: nn.Module) -> dict:
+    describe = getattr(backend, "config", None)
+    if describe is None:
+        raise OpticsError(f"a {type(backend).__name__} cannot be built again; use one of networks.backend.")
+    return describe()
+
+
+def _alike(
+    backend: nn.Module, features: Sequence[int], *, square_root: bool, generator: torch.Generator
+) -> nn.Module:
+    config = _config(backend) | {"features": list(features), "square_root": square_root}
+    return backends.from_config(config, generator=generator)
+
+
+class RawImage(nn.Module):
+    """The image, averaged to bins, then a back end.
+
+    Args:
+        bins: (by, bx) of the average.
+        backend: takes (B, image channels, by, bx).
+    """
+
+    def __init__(self, bins: tuple[int, int], backend: nn.Module) -> None:
+        super().__init__()
+        self.bins = bins
+        self.backend = backend
+
+    @classmethod
+    def build(
+        cls,
         image_channels: int,
         image_shape: tuple[int, int],
         values: int,
@@ -45,20 +113,39 @@ class RawImage(nn.Module):
         *,
         hidden: Sequence[int] = (),
         generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.bins = matched_bins(image_shape, (1, 1), values / image_channels)
-        self.backend = Backend(
-            (image_channels, *self.bins), classes, hidden=hidden, square_root=False, generator=generator
-        )
+    ) -> RawImage:
+        """A classifier of about as many values as a student has features, hence of as many multiply-accumulates.
+
+        Args:
+            image_channels: channels of the image.
+            image_shape: (ny, nx).
+            values: features that the student's read-out gives, all maps together.
+            classes: number of logits.
+            hidden: widths of hidden layers.
+            generator: draws the first values.
+        """
+        bins = matched_bins(image_shape, (1, 1), values / image_channels)
+        features = (image_channels, *bins)
+        return cls(bins, Backend(features, classes, hidden=hidden, square_root=False, generator=generator))
+
+    @classmethod
+    def beside(cls, backend: nn.Module, image_channels: int, *, generator: torch.Generator) -> RawImage:
+        """The raw image before the same back end as `backend`, see `Stacked.beside`."""
+        stacked = Stacked.beside(backend, image_channels, generator=generator)
+        return cls(stacked.bins, stacked)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, in, y, x) to logits (B, classes)."""
+        """Images (B, in, y, x) to the back end's output."""
         return self.backend(bin_area(x, self.bins))
 
-    def operations(self) -> int:
-        """Multiply-accumulates per image."""
-        return self.backend.operations()
+    def embed(self, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) to unit vectors, where the back end is an embedder."""
+        return self.backend.embed(bin_area(x, self.bins))  # type: ignore[operator]
+
+    def operations(self, x: Tensor) -> int:
+        """Multiply-accumulates per image of x's shape; averaging is not counted."""
+        with torch.no_grad():
+            return multiply_accumulates(self.backend, bin_area(x[:1], self.bins))
 
 
 class ElectronicConvolution(nn.Module):
@@ -69,20 +156,35 @@ class ElectronicConvolution(nn.Module):
 
     Args:
         image_channels: channels of the image.
-        image_shape: (ny, nx).
-        kernels: output channels.
-        kernel_size: taps per side of the collapsed kernels.
-        classes: number of logits.
-        bins: (by, bx) of the average pool that stands for the camera's binning.
+        kernel_size: taps per side of the collapsed kernels, odd.
+        backend: one of `networks.backend`; as many kernels as it takes maps, averaged over its bins.
         squared: square the maps, as a camera does; else they stay signed and linear.
-        hidden: widths of hidden layers.
-        generator: draws the first values.
+        generator: draws the first kernels.
     """
 
     def __init__(
         self,
         image_channels: int,
-        image_shape: tuple[int, int],
+        kernel_size: int,
+        backend: nn.Module,
+        *,
+        squared: bool = True,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        kernels, by, bx = _config(backend)["features"]
+        self.squared = squared
+        self.bins = (by, bx)
+        self.convolution = drawn(
+            lambda: nn.Conv2d(image_channels, kernels, kernel_size, padding=kernel_size // 2, bias=False),
+            generator,
+        )
+        self.backend = backend
+
+    @classmethod
+    def build(
+        cls,
+        image_channels: int,
         kernels: int,
         kernel_size: int,
         classes: int,
@@ -91,24 +193,31 @@ class ElectronicConvolution(nn.Module):
         squared: bool = True,
         hidden: Sequence[int] = (),
         generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.image = (image_channels, *image_shape)
-        self.squared = squared
-        self.bins = bins
-        self.convolution = drawn(
-            lambda: nn.Conv2d(image_channels, kernels, kernel_size, padding=kernel_size // 2, bias=False),
-            generator,
-        )
-        self.backend = Backend(
-            (kernels, *bins), classes, hidden=hidden, square_root=squared, generator=generator
-        )
+    ) -> ElectronicConvolution:
+        """With a classifier, linear or with hidden layers of widths `hidden`."""
+        backend = Backend((kernels, *bins), classes, hidden=hidden, square_root=squared, generator=generator)
+        return cls(image_channels, kernel_size, backend, squared=squared, generator=generator)
+
+    @classmethod
+    def beside(
+        cls, backend: nn.Module, image_channels: int, kernel_size: int, *, generator: torch.Generator
+    ) -> ElectronicConvolution:
+        """Before a back end of the same kind and size as `backend`; the maps are squared, the root is taken after."""
+        same = _alike(backend, _config(backend)["features"], square_root=True, generator=generator)
+        return cls(image_channels, kernel_size, same, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, in, y, x) to logits (B, classes)."""
-        maps = self.convolution(x)
-        return self.backend(bin_area(maps.square() if self.squared else maps, self.bins))
+        """Images (B, in, y, x) to the back end's output."""
+        return self.backend(self._features(x))
 
-    def operations(self) -> int:
-        """Multiply-accumulates per image, the convolution included."""
-        return multiply_accumulates(self, (1, *self.image))
+    def embed(self, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) to unit vectors, where the back end is an embedder."""
+        return self.backend.embed(self._features(x))  # type: ignore[operator]
+
+    def _features(self, x: Tensor) -> Tensor:
+        maps = self.convolution(x)
+        return bin_area(maps.square() if self.squared else maps, self.bins)
+
+    def operations(self, x: Tensor) -> int:
+        """Multiply-accumulates per image of x's shape, the convolution included."""
+        return multiply_accumulates(self, x[:1])

@@ -11,6 +11,7 @@ from torch import nn
 from networks import ElectronicConvolution, RawImage, Student, create, multiply_accumulates, names
 from networks import backend as backends
 from networks.backend import Backend
+from networks.controls import Stacked
 from networks.heads import Embedder, Segmenter
 from networks.readout import bin_area
 from optics.checks import OpticsError, ShapeError
@@ -142,12 +143,50 @@ def test_unknown_heads_and_wrong_features_are_refused():
 
 def test_controls_without_optics():
     x = torch.rand(3, 2, 12, 10, generator=generator(1))
-    raw = RawImage(2, (12, 10), 24, 5, generator=generator()).eval()
+    raw = RawImage.build(2, (12, 10), 24, 5, generator=generator()).eval()
     torch.testing.assert_close(raw(x), raw.backend(bin_area(x, raw.bins)))
-    electronic = ElectronicConvolution(2, (12, 10), 4, 5, 3, bins=(3, 2), generator=generator()).eval()
+    electronic = ElectronicConvolution.build(2, 4, 5, 3, bins=(3, 2), generator=generator()).eval()
     maps = nn.functional.conv2d(x, electronic.convolution.weight, padding=2).square()
     torch.testing.assert_close(electronic(x), electronic.backend(bin_area(maps, (3, 2))))
-    assert electronic.operations() == 2 * 4 * 25 * 120 + 4 * 6 * 3
+    assert electronic.operations(x) == 2 * 4 * 25 * 120 + 4 * 6 * 3
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [
+        ("classifier", {"mix": 5, "hidden": (6,)}),
+        ("segmenter", {"width": 4}),
+        ("embedder", {"dimension": 6, "hidden": (9,)}),
+    ],
+)
+def test_controls_beside_a_student_have_its_back_end(head, options):
+    student = Student.build(
+        (2, 3, 8), image_shape=(12, 16), bins=(3, 4), classes=3, head=head, generator=generator(), **options
+    )
+    raw = RawImage.beside(student.backend, 2, generator=generator(1)).eval()
+    electronic = ElectronicConvolution.beside(student.backend, 2, 5, generator=generator(1)).eval()
+    x = torch.rand(3, 2, 12, 16, generator=generator(2))
+    assert raw.bins == (6, 8)  # 2 channels of 2x2 neighbours are 8 maps
+    assert raw.operations(x) == student.operations(x)
+    assert electronic.operations(x) == student.operations(x) + 2 * 8 * 25 * 12 * 16
+    for control in (raw, electronic):
+        inner = getattr(control.backend, "backend", control.backend)
+        # the same but for the square root, which a raw image needs no more than a homodyne's fields do
+        assert inner.config() | {"square_root": True} == student.backend.config()
+        assert control(x).shape == student(x).shape
+    if head == "embedder":
+        torch.testing.assert_close(raw.embed(x).square().sum(1), torch.ones(3))
+        torch.testing.assert_close(electronic.embed(x).square().sum(1), torch.ones(3))
+
+
+def test_stacked_neighbours_are_where_they_were():
+    stacked = Stacked(2, nn.Identity())
+    x = torch.arange(2 * 4 * 6.0).reshape(1, 2, 4, 6)
+    y = stacked(x)
+    assert y.shape == (1, 8, 2, 3)
+    assert torch.equal(y[0, 4:, 1, 2], x[0, 1, 2:, 4:].reshape(-1))  # second channel, lower right corner
+    with pytest.raises(OpticsError, match="Identity cannot be built again"):
+        RawImage.beside(nn.Identity(), 1, generator=generator())
 
 
 @pytest.mark.parametrize("name", names())

@@ -33,12 +33,12 @@ def test_controls():
     student = Student.build((1, 8, 16), generator=generator(), **options)
     frozen = Student.random_masks((1, 8, 16), generator=generator(), **options)
     lens = Student.no_mask((1, 8, 16), generator=generator(), **options)
-    raw = RawImage(1, (28, 28), 256, 10, generator=generator())
+    raw = RawImage.build(1, (28, 28), 256, 10, generator=generator())
     x = torch.rand(2, 1, 28, 28, generator=generator(1))
     assert not any(p.requires_grad for p in frozen.cascade.parameters())
     torch.testing.assert_close(frozen.cascade.kernels(), student.cascade.kernels())
     torch.testing.assert_close(lens.features(x), bin_area(x**2, (16, 16)))
-    assert student.operations(x) == lens.operations(x) == raw.operations() == 2560
+    assert student.operations(x) == lens.operations(x) == raw.operations(x) == 2560
 
 
 @pytest.mark.parametrize("kind", ["build", "random_masks", "no_mask"])
