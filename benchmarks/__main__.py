@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from enum import Enum
+from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,7 +57,7 @@ def _module(name: str) -> ModuleType:
         raise typer.Exit(2) from None
 
 
-def _run(name: str, *, as_json: bool, peers: bool, quick: bool, allocator: Allocator) -> None:
+def _run(name: str, *, as_json: bool, allocator: Allocator = Allocator.default, **options: Any) -> None:
     module = _module(name)
     if allocator is Allocator.keep and any(os.environ.get(k) != v for k, v in _KEEP.items()):
         # malloc reads its settings when the process starts
@@ -64,7 +65,7 @@ def _run(name: str, *, as_json: bool, peers: bool, quick: bool, allocator: Alloc
     import torch
 
     torch.set_num_threads(1)
-    result = module.measure(peers=peers, quick=quick)
+    result = module.measure(**options)
     result = {"benchmark": name, "allocator": allocator.value, "torch": torch.__version__} | result
     if as_json:
         typer.echo(json.dumps(result, indent=2))
@@ -96,6 +97,38 @@ def cascade(
 ) -> None:
     """Speed and memory of the linear cascade against the paper's formulation."""
     _run("cascade", as_json=as_json, peers=peers, quick=quick, allocator=allocator)
+
+
+@app.command()
+def controls(
+    as_json: Json = False,
+    quick: Quick = False,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="digits, cifar10, cars, faces, people, strangers; may be repeated."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the tasks' own.")] = None,
+    data: Annotated[
+        Path,
+        typer.Option(
+            envvar="SCLC_DATA", help="Directory of the data sets; a task without its file is skipped."
+        ),
+    ] = Path("../shared/data"),
+    save: Annotated[
+        Path | None, typer.Option(help="JSON file that receives each task when it is done.")
+    ] = None,
+    allocator: Malloc = Allocator.default,
+) -> None:
+    """Optics against random masks, no mask, the raw image and electronic convolution, on real images."""
+    from benchmarks.controls_tasks import TASKS
+
+    unknown = [name for name in task or () if name not in TASKS]
+    if unknown:
+        typer.echo(f"no task is called {unknown[0]!r}; choose from {', '.join(TASKS)}", err=True)
+        raise typer.Exit(2)
+    options = {"tasks": task or (), "seeds": seeds, "epochs": epochs, "data": data, "save": save}
+    _run("controls", as_json=as_json, allocator=allocator, quick=quick, **options)
 
 
 if __name__ == "__main__":

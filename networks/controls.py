@@ -219,5 +219,6 @@ class ElectronicConvolution(nn.Module):
         return bin_area(maps.square() if self.squared else maps, self.bins)
 
     def operations(self, x: Tensor) -> int:
-        """Multiply-accumulates per image of x's shape, the convolution included."""
-        return multiply_accumulates(self, x[:1])
+        """Multiply-accumulates per image of x's shape, the convolution included; averaging is not counted."""
+        backend = multiply_accumulates(self.backend, (1, *_config(self.backend)["features"]))
+        return multiply_accumulates(self.convolution, x[:1]) + backend
