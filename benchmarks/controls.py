@@ -135,11 +135,9 @@ def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     } | {name: runs[0][name] for name in ("operations", "backend_operations", "exposures")}
 
 
-def _task(
-    name: str, path: Path, seeds: Iterable[int], epochs: int | None, quick: bool, rows: Iterable[str] | None
-) -> dict[str, Any]:
+def _task(name: str, path: Path, seeds: Iterable[int], epochs: int | None, quick: bool) -> dict[str, Any]:
     task = TASKS[name]
-    runs: dict[str, list[dict[str, Any]]] = {row: [] for row in (rows or ROWS)}
+    runs: dict[str, list[dict[str, Any]]] = {row: [] for row in ROWS}
     sizes: dict[str, int] = {}
     for seed in seeds:
         splits = task.load(path, seed, quick)
@@ -179,7 +177,6 @@ def measure(
     epochs: int | None = None,
     data: Path = Path("../shared/data"),
     quick: bool = False,
-    rows: Iterable[str] | None = None,
     save: Path | None = None,
 ) -> dict[str, Any]:
     """Train everything and score it.
@@ -190,7 +187,6 @@ def measure(
         epochs: in place of the tasks' own.
         data: directory of the data sets; a task whose file is not there is skipped, and says so.
         quick: one seed, two epochs, few images.
-        rows: some of ROWS; None is all.
         save: a JSON file that holds earlier tasks; each task is put into it when it is done.
     """
     seeds, epochs = (1, epochs or 2) if quick else (seeds, epochs)
@@ -201,7 +197,7 @@ def measure(
         if file is not None and not path.is_file():
             result["skipped"][name] = f"{file} is not in {data}"
             continue
-        result["tasks"][name] = _task(name, path, range(seeds), epochs, quick, rows)
+        result["tasks"][name] = _task(name, path, range(seeds), epochs, quick)
         if save is not None:
             _put(save, name, result)
     return result
