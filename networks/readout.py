@@ -10,6 +10,7 @@ Each has `frames` (what the camera records, binned), `combine` (what the electro
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class BinnedCamera(nn.Module):
         return frames if self.bins is None else bin_area(frames, self.bins)
 
 
-class Readout(nn.Module):
+class Readout(nn.Module, ABC):
     """Base of the read-outs. `name` is reported with every result; `linear` tells whether features are linear in x."""
 
     name: str
@@ -56,9 +57,9 @@ class Readout(nn.Module):
         super().__init__()
         self.camera = BinnedCamera(bins)
 
+    @abstractmethod
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """What the camera records, non-negative, binned: (B, frames, by, bx)."""
-        raise NotImplementedError
 
     def combine(self, frames: Tensor) -> Tensor:
         """Features (B, features, by, bx) from camera frames (B, frames, by, bx)."""
