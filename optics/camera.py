@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from optics.checks import OpticsError, SpecError, check_finite, check_shape
+from optics.exposure import Chain, noisy_counts
 from optics.spec import Spec, flaw
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
@@ -183,9 +184,8 @@ class Camera(nn.Module):
             photons: expected photons per binned pixel (..., y, x), real floating point, `shape` last.
             generator: source of the noise, on the same device; None = no random draw (full well, rounding and
                 fixed patterns remain).
-            differentiable: shot noise as a reparameterised Gaussian of the same mean and variance, and
-            rounding with
-                a straight-through gradient; False = true Poisson and plain rounding.
+            differentiable: noise as a reparameterised Gaussian of the same mean and variance, and rounding with a
+                straight-through gradient, see `optics.exposure`; False = true Poisson and plain rounding.
 
         Returns:
             Counts (..., y, x), same dtype; whole numbers where the ADC has bits. With an ideal spec,
@@ -206,18 +206,21 @@ class Camera(nn.Module):
             fix="One value per binned pixel of the region.",
         )
         check_finite(photons, name="photons")
-        spec = self.spec
-        electrons = self.mean_electrons(photons)
-        if spec.shot_noise and generator is not None:
-            electrons = _shot(electrons, generator, differentiable)
-        if spec.full_well is not None:
-            electrons = electrons.clamp(max=spec.binning**2 * spec.full_well)
-        sigma = self._added_noise()
-        if sigma != 0.0 and generator is not None:
-            electrons = electrons + sigma * _normal(electrons, generator)
-        if self.offset is not None:
-            electrons = electrons + self.offset.to(electrons.dtype)
-        return self._digitise(electrons, differentiable)
+        electrons, chain = self.mean_electrons(photons), self._chain()
+        if differentiable:
+            return noisy_counts(electrons, chain, generator)
+        if chain.shot and generator is not None:
+            electrons = torch.poisson(electrons.detach().clamp(min=0.0), generator=generator)
+        if math.isfinite(chain.well):
+            electrons = electrons.clamp(max=chain.well)
+        if chain.read != 0.0 and generator is not None:
+            draw = torch.randn(
+                electrons.shape, generator=generator, dtype=electrons.dtype, device=electrons.device
+            )
+            electrons = electrons + chain.read * draw
+        if chain.offset is not None:
+            electrons = electrons + chain.offset.to(electrons.dtype)
+        return self._digitise(electrons, chain)
 
     def forward(
         self, photons: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False
@@ -225,24 +228,27 @@ class Camera(nn.Module):
         """`expose`."""
         return self.expose(photons, generator=generator, differentiable=differentiable)
 
-    def _added_noise(self) -> float:
-        """Gaussian noise, electrons rms: reading, and the rounding of all but one of its ADCs."""
-        spec = self.spec
-        rounding = 0.0 if spec.adc.bits is None else (spec.binning**2 - 1) * spec.gain**2 / 12
-        return math.sqrt((spec.binning * spec.read_noise) ** 2 + rounding)
+    def _chain(self) -> Chain:
+        """What follows the mean. Its read noise includes the rounding of all but one of a binned pixel's ADCs."""
+        spec, pixels = self.spec, self.spec.binning**2
+        rounding = 0.0 if spec.adc.bits is None else (pixels - 1) * spec.gain**2 / 12
+        return Chain(
+            shot=spec.shot_noise,
+            well=math.inf if spec.full_well is None else pixels * spec.full_well,
+            read=math.sqrt(pixels * spec.read_noise**2 + rounding),
+            offset=self.offset,
+            gain=spec.gain,
+            black=spec.black,
+            ceiling=spec.ceiling,
+        )
 
-    def _digitise(self, electrons: Tensor, differentiable: bool) -> Tensor:
-        spec, counts = self.spec, electrons
-        if spec.gain != 1.0:
-            counts = counts / spec.gain
-        if spec.black != 0.0:
-            counts = counts + spec.black
-        if spec.adc.bits is None:
-            return counts
-        counts = counts.clamp(0.0, spec.ceiling)
-        if differentiable:
-            return counts.detach().round() + (counts - counts.detach())
-        return counts.round()
+    def _digitise(self, electrons: Tensor, chain: Chain) -> Tensor:
+        counts = electrons
+        if chain.gain != 1.0:
+            counts = counts / chain.gain
+        if chain.black != 0.0:
+            counts = counts + chain.black
+        return counts if math.isinf(chain.ceiling) else counts.clamp(0.0, chain.ceiling).round()
 
     def photons_of(self, counts: Tensor) -> Tensor:
         """Photons behind counts, both (..., y, x), linearly: `((counts - black) gain - dark) / QE`.
@@ -310,17 +316,3 @@ def _fixed_patterns(spec: CameraSpec, region: Region) -> tuple[Tensor | None, Te
     if u.dsnu > 0.0:
         offset = binned(u.dsnu * torch.randn(spec.shape, generator=generator(2)))
     return response, dark, offset
-
-
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-
-
-def _shot(electrons: Tensor, generator: torch.Generator, differentiable: bool) -> Tensor:
-    """Poisson draw of mean `electrons` (below zero is zero), or a Gaussian of that variance."""
-    mean = electrons.clamp(min=0.0)
-    if not differentiable:
-        return torch.poisson(mean.detach(), generator=generator)
-    # sqrt(mean), but of finite slope at zero: linear below 1/16 electron
-    sigma = mean / mean.clamp(min=1 / 16).sqrt()
-    return electrons + sigma * _normal(electrons, generator)

@@ -66,6 +66,10 @@ class SLM(nn.Module):
     held: Tensor  # None without defects, as is the next
     defective: Tensor | None
     surface: Tensor | None
+    lit: (
+        Tensor | None
+    )  # the surface's part that the active areas and the gaps have; None where one factor will do
+    unlit: Tensor | None
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class SLM(nn.Module):
         self.believed = believed or NOMINAL
         self.region, self.shape = _region(spec.shape, region)
         self.bits = 1 if spec.modulation == "dmd" else spec.bits
-        self.fringing = Fringing(spec.crosstalk) if spec.crosstalk != (0.0, 0.0) else None
+        self.fringing = self._fringing()
         self.gap = 1.0 if spec.modulation in ("complex", "phase") else 0.0
         lut = self.believed.lut
         if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
@@ -93,6 +97,15 @@ class SLM(nn.Module):
         self._keep_surface(dtype)
 
     # ------------------------------------------------------------------ what is kept
+
+    def _fringing(self) -> Fringing | None:
+        """The fringing field's sampling, for the largest phase that the response holds; None without one."""
+        spec = self.spec
+        if spec.crosstalk == (0.0, 0.0):
+            return None
+        top = spec.response.range if spec.response.lut is None else spec.response.lut[-1]
+        factors = [factor for row in spec.response.sections or ((1.0,),) for factor in row]
+        return Fringing(spec.crosstalk, span=top * max(factors))
 
     def _keep(self, name: str, value: Tensor | None, dtype: torch.dtype) -> None:
         self.register_buffer(name, None if value is None else value.to(dtype).contiguous(), persistent=False)
@@ -151,6 +164,12 @@ class SLM(nn.Module):
                 )
                 surface = surface * cis(phase)
         self._keep("surface", surface, complex_dtype(dtype))
+        lit = unlit = None
+        if surface is not None:
+            lit, rest = surface * spec.fill_factor, (1.0 - spec.fill_factor) * self.gap
+            unlit = surface * rest if rest else None
+        self._keep("lit", lit, complex_dtype(dtype))
+        self._keep("unlit", unlit, complex_dtype(dtype))
 
     # ------------------------------------------------------------------ in and out
 
@@ -325,12 +344,14 @@ class SLM(nn.Module):
 
     def _surface(self, m: Tensor) -> Tensor:
         """Fill factor, then what all light meets."""
+        if self.lit is not None:
+            return m * self.lit if self.unlit is None else torch.addcmul(self.unlit, m, self.lit)
         fill = self.spec.fill_factor
         if fill != 1.0:
             m = m * fill
             if self.gap:
                 m = m + (1.0 - fill) * self.gap
-        return m if self.surface is None else m * self.surface
+        return m
 
 
 def _region(

@@ -195,6 +195,16 @@ def test_gradient_is_zero_where_the_well_is_full():
     assert torch.equal(photons.grad, torch.zeros_like(photons))
 
 
+def test_gradient_stays_finite_in_the_dark():
+    photons = torch.zeros(60, 88, requires_grad=True)
+    spec = CameraSpec(shape=(60, 88), pitch=5e-6, shot_noise=True)
+    counts = Camera(spec).expose(photons, generator=generator(), differentiable=True)
+    counts.sum().backward()
+    assert torch.equal(counts, torch.zeros_like(counts))
+    assert torch.isfinite(photons.grad).all()
+    assert photons.grad.mean() == pytest.approx(1.0, abs=0.3)
+
+
 def test_gradcheck_through_noise():
     spec = CameraSpec(
         shape=(2, 3),

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+import optics.rotation
 from optics.checks import OpticsError
 from optics.conventions import axis
 from optics.rotation import Rotation, rotate
@@ -56,3 +57,20 @@ def test_real_planes_are_refused():
 def test_gradients():
     plane = blob(0.0, 0.0, (5, 4)).requires_grad_()
     assert torch.autograd.gradcheck(lambda p: rotate(p, 0.3), (plane,))
+
+
+def test_two_shears_do_for_a_small_angle(monkeypatch):
+    noise, angle = torch.randn(48, 64, dtype=torch.complex128), 5e-3
+    band = [torch.fft.fftfreq(n, dtype=torch.float64).abs() < 0.4 for n in noise.shape]
+    smooth = torch.fft.ifft2(torch.fft.fft2(noise) * (band[0][:, None] & band[1][None, :]))
+    plane = smooth * torch.hann_window(48, dtype=torch.float64)[:, None] * torch.hann_window(64).double()
+    two = rotate(plane, angle)
+    monkeypatch.setattr(optics.rotation, "_NEGLIGIBLE", 0.0)
+    three = rotate(plane, angle)
+    assert 0 < float((two - three).norm() / three.norm()) < 5e-4
+    assert float((three - plane).norm() / plane.norm()) > 0.05
+
+
+def test_gradient_of_two_shears():
+    plane = blob(0.0, 0.0, (5, 4)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: rotate(p, 1e-2), (plane,))

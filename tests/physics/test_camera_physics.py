@@ -40,7 +40,9 @@ def test_noise_of_both_paths_agrees_and_evaluation_is_poisson():
     cam = camera(shot_noise=True, quantum_efficiency=0.5, read_noise=1.5, adc=ADCSpec(gain=2.0))
     for photons in (20.0, 800.0):
         true, smooth = (frames(cam, photons, differentiable=d) for d in (False, True))
-        assert true.mean() == pytest.approx(smooth.mean().item(), rel=2e-3)
+        assert true.mean() == pytest.approx(
+            smooth.mean().item(), rel=4e-3
+        )  # four standard errors of the darker
         assert true.std() == pytest.approx(smooth.std().item(), rel=5e-3)
     few = frames(camera(shot_noise=True), 2.0)
     # Poisson, not a Gaussian: P(0) = exp(-2), third central moment = mean

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 import typing
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import optics
 from optics import conventions, convolution, elements, fourier, illumination, inverse, pixelation, rotation
 from optics.bench import BenchSpec
 from optics.encoding import EncodingSpec, encode
+from optics.exposure import Chain, noisy_counts
 from optics.fourf import FourF
 from optics.illumination import Illumination
 from optics.lens import Lens, LensSpec, lens_transmission
@@ -197,6 +199,14 @@ CASES: dict[str, Case] = {
     ),
     "inverse.arccos": lambda: (inverse.arccos, (real(5),)),
     "inverse.j1_inverse": lambda: (inverse.j1_inverse, (real(5),)),
+    "exposure.noisy_counts": lambda: (
+        lambda e: noisy_counts(
+            e,
+            Chain(shot=True, read=1.0, well=1e6, offset=None, gain=2.0, black=3.0, ceiling=math.inf),
+            seeded(),
+        ),
+        (real(4, 5, high=50.0),),
+    ),
     "inverse.polar_parts": lambda: (inverse.polar_parts, (field(5),)),
     "inverse.sinc_inverse": lambda: (inverse.sinc_inverse, (real(5),)),
     "lens.Lens.forward": lambda: (
@@ -288,6 +298,7 @@ ELSEWHERE = {
     "fourier.fft2c": "test_fourier.py",
     "fourier.ifft2c": "test_fourier.py",
     "fourier.matrix_fourier": "test_fourier.py",
+    "fringing.narrow_phasor": "test_fringing.py",
     "lens.thin_lens": "test_lens.py",
     "matched.matched_intensity": "test_matched.py",
     "propagation.angular_spectrum": "test_propagation.py",
