@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks.halves import Halves, halves
 from optics.checks import ShapeError
 
 
@@ -86,11 +87,15 @@ def tap_matrix(n: int, taps: int, *, circular: bool, after: Tensor | None = None
 
 
 class AxisLayer(NamedTuple):
-    """One layer along one axis: `matrix` (taps * outputs, inputs), float64, in the coordinates kept there."""
+    """One layer along one axis: `matrix` (taps * outputs, inputs), float64, in the coordinates kept there.
+
+    `halves` says the same with fewer products; None where there is no such form.
+    """
 
     matrix: Tensor
     taps: int
     outputs: int
+    halves: Halves | None
 
 
 class AxisChain(NamedTuple):
@@ -132,7 +137,13 @@ def axis_chain(
         after = wanted @ resampling_matrix(grids[k], grids[k + 1])
         full = tap_matrix(grids[k], taps[k], circular=circular, after=after)
         basis = _row_space(full, tolerance)
-        layers.append(AxisLayer(full @ basis.mT, taps[k], len(wanted)))
+        matrix = full @ basis.mT
+        fewer = None
+        if taps[k] == 3:
+            # behind the pool a reflection of the samples is one at every frequency
+            reflected = wanted.flip(1) @ resampling_matrix(grids[k], grids[k + 1]) @ basis.mT
+            fewer = halves(matrix.view(3, len(wanted), -1), reflected, tolerance=tolerance)
+        layers.append(AxisLayer(matrix, taps[k], len(wanted), fewer))
         wanted = basis
     return AxisChain(wanted, tuple(reversed(layers)))
 

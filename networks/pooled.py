@@ -15,14 +15,17 @@ from torch import Tensor, nn
 
 from networks.axes import AxisChain, axis_chain, bin_area, bin_matrix
 from networks.collapse import Kept, compose_spectra, through_window
-from networks.convolution import convolve
+from networks.convolution import Boundary, convolve
+from networks.halves import Halves, convolve_halves, convolve_taps
 from networks.pooling import Pools
 from networks.spectral import SpectralConv2d
 from optics.checks import ShapeError
 
+_MANY = 48  # input channels from which a layer is mixed by halves: fewer would not pay for the reordering
+
 
 class Field(NamedTuple):
-    """Maps in the layout that products want: `values` (channels, parts * B, ry, rx); parts 2 holds re, then im."""
+    """Maps in the layout that products want: `values` (rx, ry, parts * B, channels); parts 2 holds re, then im."""
 
     values: Tensor
     parts: int
@@ -62,11 +65,18 @@ class PooledLayers(nn.Module):
             for k in (0, 1)
         ]
         self.whole = self._is_whole(chains, pools[-1], last)
+        self.ranks: list[tuple[tuple[int, ...], tuple[int, ...]] | None] = []
+        for k, pair in enumerate(zip(*(chain.layers for chain in chains), strict=True)):
+            y, x = (layer.halves for layer in pair)
+            self.ranks.append(None if y is None or x is None else (y.ranks, x.ranks))
+            for axis, layer in zip("yx", pair, strict=True):
+                self._hold(f"{axis}{k}", layer.matrix)
+                if layer.halves is not None and self.ranks[k] is not None:
+                    self._hold(f"expand_{axis}{k}", layer.halves.expand)
+                    self._hold(f"gather_{axis}{k}", layer.halves.gather)
+        self.narrows = any(len(chain.first) < chain.first.shape[1] for chain in chains)
         for axis, chain in zip("yx", chains, strict=True):
-            matrices = [layer.matrix for layer in chain.layers]
-            matrices[0] = matrices[0] @ chain.first  # the image's own samples
-            for k, matrix in enumerate(matrices):
-                self._hold(f"{axis}{k}", matrix)
+            self._hold(f"first_{axis}", chain.first)
 
     def _is_whole(self, chains: Sequence[AxisChain], pool: object, last: object) -> bool:
         """Whether the last layer convolves whole maps: an ordinary convolution, for which there are fast routines."""
@@ -77,7 +87,7 @@ class PooledLayers(nn.Module):
         self.register_buffer(name, matrix.contiguous(), persistent=False)
 
     def _matrix(self, name: str, like: Tensor) -> Tensor:
-        return self.get_buffer(name).to(like.dtype)
+        return self.get_buffer(name).to(like.real.dtype)
 
     def forward(self, kernels: Sequence[Tensor], x: Tensor) -> Tensor:
         """Images (B, in, ny, nx) through `kernels` [(out, in, k, k), ...] to the last map (B, out, ry, rx).
@@ -86,43 +96,48 @@ class PooledLayers(nn.Module):
         """
         parts = 2 if x.is_complex() else 1
         values = torch.cat((x.real, x.imag)) if x.is_complex() else x
-        field = Field(values.transpose(0, 1), parts)
-        narrow = kernels[:-1] if self.whole else kernels
-        for k, kernel in enumerate(narrow):
-            field = self._layer(k, kernel, field)
-        out = field.values.transpose(0, 1)
-        maps = torch.complex(*out.chunk(2)) if field.parts == 2 else out
-        if self.whole:
-            maps = convolve(maps.contiguous(), kernels[-1], boundary="circular" if self.circular else "zero")
-        return maps
+        if self.narrows:
+            values = (self._matrix("first_y", x) @ values) @ self._matrix("first_x", x).mT
+        field = Field(values.permute(3, 2, 0, 1), parts)
+        for k, kernel in enumerate(kernels):
+            ranks = self.ranks[k]
+            if ranks is not None and kernel.shape[1] >= _MANY:
+                axes = [
+                    Halves(self._matrix(f"expand_{axis}{k}", x), self._matrix(f"gather_{axis}{k}", x), each)
+                    for axis, each in zip("yx", ranks, strict=True)
+                ]
+                out = convolve_halves(field.values, _as_rows(kernel), *axes)
+            elif self.whole and k == len(kernels) - 1:
+                boundary: Boundary = "circular" if self.circular else "zero"
+                return convolve(_maps(field).contiguous(), kernel, boundary=boundary)
+            else:
+                left, right = self._matrix(f"y{k}", x), self._matrix(f"x{k}", x)
+                out = convolve_taps(field.values, _as_rows(kernel), left, right)
+            field = _join(out, field.parts, split=kernel.is_complex())
+        return _maps(field)
 
-    def _layer(self, k: int, kernel: Tensor, field: Field) -> Field:
-        left, right = self._matrix(f"y{k}", field.values), self._matrix(f"x{k}", field.values)
-        taps = self.taps[k]
-        channels, batch = field.values.shape[:2]
-        rows, columns = len(left) // taps, len(right) // taps
-        shifted = left @ (field.values @ right.mT)
-        shifted = shifted.view(channels, batch, taps, rows, taps, columns).permute(0, 2, 4, 1, 3, 5)
-        shifted = shifted.reshape(channels * taps * taps, batch * rows * columns)
-        out, parts = mix(kernel.flatten(1), shifted, field.parts)
-        return Field(out.view(len(kernel), -1, rows, columns), parts)
+
+def _maps(field: Field) -> Tensor:
+    """(B, channels, ry, rx), complex where there are two parts."""
+    maps = field.values.permute(2, 3, 1, 0)
+    return torch.complex(*maps.chunk(2)) if field.parts == 2 else maps
 
 
-def mix(weight: Tensor, values: Tensor, parts: int) -> tuple[Tensor, int]:
-    """`weight` (..., out, K) times `values` (..., K, parts * N), complex numbers as two halves of the columns.
+def _as_rows(kernel: Tensor) -> Tensor:
+    """Real kernels: a complex one's real part, then its imaginary part, as twice the output channels."""
+    return torch.cat((kernel.real, kernel.imag)) if kernel.is_complex() else kernel
 
-    Returns:
-        (..., out, parts * N) and the number of parts: 1 only if the weight and the values are real.
-    """
-    if not weight.is_complex():
-        return weight @ values, parts
-    both = torch.cat((weight.real, weight.imag), dim=-2) @ values
-    by_real, by_imag = both.chunk(2, dim=-2)
+
+def _join(values: Tensor, parts: int, *, split: bool) -> Field:
+    """A field of what `_as_rows` kernels gave; `split` if they were complex. (..., parts * B, out or 2 * out)."""
+    if not split:
+        return Field(values, parts)
+    by_real, by_imag = values.chunk(2, dim=-1)
     if parts == 1:
-        return torch.cat((by_real, by_imag), dim=-1), 2
-    rr, ri = by_real.chunk(2, dim=-1)
-    ir, ii = by_imag.chunk(2, dim=-1)
-    return torch.cat((rr - ii, ri + ir), dim=-1), 2
+        return Field(torch.cat((by_real, by_imag), dim=-2), 2)
+    rr, ri = by_real.chunk(2, dim=-2)
+    ir, ii = by_imag.chunk(2, dim=-2)
+    return Field(torch.cat((rr - ii, ri + ir), dim=-2), 2)
 
 
 class PooledOptics(nn.Module):
