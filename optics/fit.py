@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import product
 
-from pydantic import ValidationError
-
 from optics import tiles
 from optics.bench import BenchSpec, Point
+from optics.checks import SpecError
 
 LENSES = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # focal lengths of stock achromats, metres
 
@@ -110,7 +109,7 @@ def focal_lengths(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> 
             changes["stop.width"] = (bench.stop.width[0] * ratio, bench.stop.width[1] * ratio)
         try:
             other = bench.replace(**changes)
-        except ValidationError:
+        except SpecError:
             continue
         if not problems(other, image_shape, taps):
             found.append((f1, f2))

@@ -7,9 +7,17 @@ its ideal value; there is no second code path.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from optics.checks import SpecError
+from optics.reading import explain
+
+if TYPE_CHECKING:  # pydantic's metaclass has no public name
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 S = TypeVar("S", bound="Spec")
 
@@ -20,8 +28,23 @@ def flaw(ideal: Any, **constraints: Any) -> Any:
     return Field(default=ideal, json_schema_extra=extra, **constraints)
 
 
-class Spec(BaseModel):
-    """Base of all hardware descriptions: immutable, unknown keys refused, no NaN or infinity."""
+class _OneLine(ModelMetaclass):
+    """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.toml`."""
+
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        try:
+            return super().__call__(*args, **fields)
+        except ValidationError as e:
+            model = cast("type[BaseModel]", cls)
+            raise SpecError(explain(e, model, source=cls.__name__, table=cls.__name__)) from None
+
+
+class Spec(BaseModel, metaclass=_OneLine):
+    """Base of all hardware descriptions: immutable, unknown keys refused, no NaN or infinity.
+
+    Raises:
+        SpecError: a value or a field's name is not allowed; in one line.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
@@ -47,7 +70,7 @@ class Spec(BaseModel):
         """A validated copy with some fields changed; a dotted path reaches into parts: `replace(**{"slm.bits": 4})`.
 
         Raises:
-            pydantic.ValidationError: a value or a field name is not allowed.
+            SpecError: a value or a field's name is not allowed.
         """
         own: dict[str, Any] = {}
         nested: dict[str, dict[str, Any]] = {}
@@ -60,4 +83,4 @@ class Spec(BaseModel):
         for head, part in nested.items():
             own[head] = getattr(self, head).replace(**part)
         data = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self).model_validate(data | own)
+        return type(self)(**(data | own))

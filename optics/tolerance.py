@@ -32,7 +32,7 @@ class ToleranceSpec(Spec):
         A tolerance that is changed leaves the draws of the others as they were.
 
         Raises:
-            pydantic.ValidationError: a draw leaves what `AlignmentSpec` allows; the tolerance is too wide.
+            SpecError: a draw leaves what `AlignmentSpec` allows; the tolerance is too wide.
         """
         normal = torch.randn(
             2 * len(_PAIRS) + len(_SINGLES), generator=generator, dtype=torch.float64

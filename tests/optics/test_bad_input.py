@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from optics import catalogue, elements, illumination, order, rotation
 from optics.bench import BenchSpec, InputSpec, StopSpec
@@ -189,9 +188,9 @@ def test_bad_input_is_one_clear_line(name):
     ],
 )
 def test_a_spec_that_is_not_physical_names_its_field(call, words):
-    with pytest.raises(ValidationError, match=words) as caught:
+    with pytest.raises(SpecError, match=words) as caught:
         call()
-    assert caught.value.error_count() == 1
+    assert "\n" not in str(caught.value)
 
 
 def test_a_typo_in_a_bench_file_is_named_with_its_line_and_the_known_keys(tmp_path):

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from optics.checks import SamplingError, ShapeError, SpecError
 from optics.conventions import axis
@@ -97,11 +96,11 @@ def test_every_field_changes_the_lens_and_ideal_undoes_the_flaws(change):
         ({"focal_length": 0.1, "diameter": 0.01, "zernike": {0: 0.1}}, "start at 1"),
         ({"focal_length": 0.1, "transmission": 1.2}, "less than or equal to 1"),
         ({"focal_length": 0.1, "defocus": -0.1}, "negative"),
-        ({"focal_length": 0.1, "focus": 1.0}, "Extra inputs"),
+        ({"focal_length": 0.1, "focus": 1.0}, "did you mean 'defocus'"),
     ],
 )
 def test_a_wrong_spec_is_refused(fields, words):
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(SpecError, match=words):
         LensSpec(**fields)
 
 
