@@ -11,7 +11,6 @@ from networks.convolution import convolve, dft_rows, mask_of_taps, mix_spectra
 from networks.spectral import SpectralConv2d
 
 Size = tuple[int, int]
-_WHOLE = 512  # frequencies up to which the inverse transform is one matrix
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
@@ -70,26 +69,28 @@ def through_window(x: Tensor, masks: Tensor, size: Size, *, real: bool) -> Tenso
     back_left[0] /= 2
     rows = torch.cat((left.real, left.imag)) @ x
     spectrum = torch.complex(*rows.chunk(2, dim=-2)) @ right.mT
-    if masks.shape[-2] * wx > _WHOLE:
-        return (back_left.mT @ (mix_spectra(spectrum, masks) @ back_right)).real
     return _mixed_real_maps(spectrum, masks, back_left, back_right)
 
 
 def _mixed_real_maps(spectrum: Tensor, masks: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Real part of `sum_fgi left[f, y] right[g, x] masks[o, i, f, g] spectrum[b, i, f, g]` for a small window.
+    """Real part of `sum_fgi left[f, y] right[g, x] masks[o, i, f, g] spectrum[b, i, f, g]`: (B, out, y, x).
 
-    Two real products: channels at every frequency, then all frequencies to all samples at once; (B, out, y, x), whose
-    samples lie outermost in memory.
+    Three real products, of channels at every frequency, along x, along y, each in the order that the one before left;
+    the result's samples lie outermost in memory.
     """
-    batch, into = spectrum.shape[:2]
+    batch, into, wy, wx = spectrum.shape
     out = len(masks)
-    x = torch.view_as_real(spectrum.flatten(2)).permute(2, 0, 3, 1).reshape(-1, 1, batch, 2 * into)
+    values = torch.view_as_real(spectrum.flatten(2)).permute(2, 0, 3, 1).reshape(-1, 1, batch, 2 * into)
     m = masks.flatten(2).permute(2, 1, 0)  # frequency, in, out
-    rows = torch.stack((torch.cat((m.real, -m.imag), dim=1), torch.cat((m.imag, m.real), dim=1)), dim=1)
-    mixed = (x @ rows).view(-1, batch * out)  # frequency and part, batch and out
-    both = torch.einsum("fy,gx->yxfg", left, right).flatten(2).flatten(0, 1)
-    back = torch.stack((both.real, -both.imag), dim=-1).flatten(1)
-    maps = back @ mixed
+    weights = torch.stack((torch.cat((m.real, -m.imag), dim=1), torch.cat((m.imag, m.real), dim=1)), dim=1)
+    mixed = (values @ weights).view(
+        wy, 2 * wx, batch * out
+    )  # the real part, then the imaginary, of each frequency
+    along_x = torch.stack((torch.view_as_real(right), torch.view_as_real(1j * right)), dim=1)
+    along_x = along_x.permute(3, 2, 0, 1).reshape(-1, 2 * wx)  # real parts at all x, then imaginary ones
+    rows = torch.bmm(along_x.expand(wy, -1, -1), mixed).view(2 * wy, -1)
+    along_y = torch.stack((left.real, -left.imag), dim=1).flatten(0, 1)
+    maps = along_y.mT @ rows
     return maps.view(left.shape[1], right.shape[1], batch, out).permute(2, 3, 0, 1)
 
 
