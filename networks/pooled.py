@@ -52,6 +52,7 @@ class PooledLayers(nn.Module):
         last: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
+        self._cast: tuple[object, dict[str, Tensor]] | None = None
         self.taps = tuple(taps)
         self.circular = circular
         chains = [
@@ -86,24 +87,32 @@ class PooledLayers(nn.Module):
     def _hold(self, name: str, matrix: Tensor) -> None:
         self.register_buffer(name, matrix.contiguous(), persistent=False)
 
-    def _matrix(self, name: str, like: Tensor) -> Tensor:
-        return self.get_buffer(name).to(like.real.dtype)
+    def _matrices(self, like: Tensor) -> dict[str, Tensor]:
+        """All buffers in the real dtype of `like`; kept, since every step asks for them."""
+        held = self.get_buffer("first_y")
+        key = (like.dtype, held.dtype, held.device)
+        if self._cast is None or self._cast[0] != key:
+            dtype = like.real.dtype
+            with torch.inference_mode(False):  # what is kept must serve training too
+                self._cast = (key, {name: matrix.to(dtype) for name, matrix in self.named_buffers()})
+        return self._cast[1]
 
     def forward(self, kernels: Sequence[Tensor], x: Tensor) -> Tensor:
         """Images (B, in, ny, nx) through `kernels` [(out, in, k, k), ...] to the last map (B, out, ry, rx).
 
         Real if the image and all kernels are, else complex.
         """
+        held = self._matrices(x)
         parts = 2 if x.is_complex() else 1
         values = torch.cat((x.real, x.imag)) if x.is_complex() else x
         if self.narrows:
-            values = (self._matrix("first_y", x) @ values) @ self._matrix("first_x", x).mT
+            values = (held["first_y"] @ values) @ held["first_x"].mT
         field = Field(values.permute(3, 2, 0, 1), parts)
         for k, kernel in enumerate(kernels):
             ranks = self.ranks[k]
             if ranks is not None and kernel.shape[1] >= _MANY:
                 axes = [
-                    Halves(self._matrix(f"expand_{axis}{k}", x), self._matrix(f"gather_{axis}{k}", x), each)
+                    Halves(held[f"expand_{axis}{k}"], held[f"gather_{axis}{k}"], each)
                     for axis, each in zip("yx", ranks, strict=True)
                 ]
                 out = convolve_halves(field.values, _as_rows(kernel), *axes)
@@ -111,8 +120,7 @@ class PooledLayers(nn.Module):
                 boundary: Boundary = "circular" if self.circular else "zero"
                 return convolve(_maps(field).contiguous(), kernel, boundary=boundary)
             else:
-                left, right = self._matrix(f"y{k}", x), self._matrix(f"x{k}", x)
-                out = convolve_taps(field.values, _as_rows(kernel), left, right)
+                out = convolve_taps(field.values, _as_rows(kernel), held[f"y{k}"], held[f"x{k}"])
             field = _join(out, field.parts, split=kernel.is_complex())
         return _maps(field)
 
