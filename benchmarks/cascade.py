@@ -60,9 +60,12 @@ def _kernels(cascade: Cascade) -> list[Tensor]:
 def _step(maps: Callable[[], Tensor], parameters: Sequence[Tensor]) -> Callable[[], None]:
     """One training step under a given gradient at the maps: forward, backward, update."""
     with torch.no_grad():
-        gradient = torch.empty_like(maps()).normal_(
-            generator=_generator(1)
-        )  # laid out as a loss would give it
+        trial = maps()
+        size, stride = trial.size(), trial.stride()  # laid out as a loss would give it
+        del (
+            trial
+        )  # a step holds the maps and their gradient, not a second set of maps or the hole that they leave
+        gradient = torch.empty_strided(size, stride).normal_(generator=_generator(1))
 
     def step() -> None:
         maps().backward(gradient)
