@@ -25,7 +25,8 @@ def prepare(threads: int | None) -> int:
     if sys.platform == "linux":
         try:
             libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+            if not libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30):
+                libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the most that glibc before 2.35 takes
             libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         except (OSError, AttributeError):  # another C library: its own defaults
             return count

@@ -41,7 +41,7 @@ def _at_pupil(system: FourF, masks: int) -> int:
     plane = system.pupil.numel()
     if system.bench.alignment.mask_rotation == 0.0:
         return masks * plane
-    # three shears, each with a transform, a product and the inverse; the first makes its ramp in double
+    # two or three shears, each a transform, a product and the inverse; the first makes its ramp in double
     return max(3 * masks * plane, (masks + 6) * plane)
 
 
