@@ -120,7 +120,10 @@ def verify(
         ),
     ] = 0.98,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Images that LightPipes works on at once; one per processor.")
+        int | None,
+        typer.Option(
+            "--processes", min=1, help="Images that LightPipes works on at once; one per processor."
+        ),
     ] = None,
     threads: Threads = None,
     json: Json = False,
