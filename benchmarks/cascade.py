@@ -60,12 +60,9 @@ def _kernels(cascade: Cascade) -> list[Tensor]:
 def _step(maps: Callable[[], Tensor], parameters: Sequence[Tensor]) -> Callable[[], None]:
     """One training step under a given gradient at the maps: forward, backward, update."""
     with torch.no_grad():
-        trial = maps()
-        size, stride = trial.size(), trial.stride()  # laid out as a loss would give it
-        del (
-            trial
-        )  # a step holds the maps and their gradient, not a second set of maps or the hole that they leave
-        gradient = torch.empty_strided(size, stride).normal_(generator=_generator(1))
+        gradient = torch.empty_like(maps()).normal_(
+            generator=_generator(1)
+        )  # laid out as a loss would give it
 
     def step() -> None:
         maps().backward(gradient)
@@ -222,9 +219,11 @@ def memory_job(job: str, images: int) -> None:
     maps = functools.partial(cascade.maps, x)
     if job == "reference":
         maps = functools.partial(paper_cascade.digits, x, _kernels(cascade), crop=False)
-    step = _step(maps, _kernels(cascade))
     for _ in range(3):
-        step()
+        field = maps()
+        field.backward(torch.ones_like(field))  # made anew in every step, as a loss does
+        del field
+        _descend(_kernels(cascade))
 
 
 def measure(*, peers: bool = False, quick: bool = False) -> dict[str, Any]:
