@@ -21,7 +21,10 @@ from networks.pooling import Pools
 from networks.spectral import SpectralConv2d
 from optics.checks import ShapeError
 
-_MANY = 48  # input channels from which a layer is mixed by halves: fewer would not pay for the reordering
+# input channels from which a layer is mixed by halves, which reorder every map; where the other way is an ordinary
+# convolution of whole maps, also this many times a map's side
+_MANY = 48
+_MANY_PER_SIDE = 12
 
 
 class Field(NamedTuple):
@@ -110,13 +113,15 @@ class PooledLayers(nn.Module):
         field = Field(values.permute(3, 2, 0, 1), parts)
         for k, kernel in enumerate(kernels):
             ranks = self.ranks[k]
-            if ranks is not None and kernel.shape[1] >= _MANY:
+            whole = self.whole and k == len(kernels) - 1
+            least = max(_MANY, _MANY_PER_SIDE * max(field.values.shape[:2])) if whole else _MANY
+            if ranks is not None and kernel.shape[1] >= least:
                 axes = [
                     Halves(held[f"expand_{axis}{k}"], held[f"gather_{axis}{k}"], each)
                     for axis, each in zip("yx", ranks, strict=True)
                 ]
                 out = convolve_halves(field.values, _as_rows(kernel), *axes)
-            elif self.whole and k == len(kernels) - 1:
+            elif whole:
                 boundary: Boundary = "circular" if self.circular else "zero"
                 return convolve(_maps(field).contiguous(), kernel, boundary=boundary)
             else:
