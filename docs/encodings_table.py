@@ -51,6 +51,7 @@ def hologram_rows() -> list[tuple[str, tuple[float, float], SLMSpec]]:
     oblique = (0.125, 12 / PANEL)
     return [
         ("ideal amplitude", FAR, amplitude),
+        ("ideal amplitude, no whole periods", (0.15, 0.04), amplitude),
         ("amplitude, 8 bit, F 0.93", FAR, real),
         ("and crosstalk 0.3", FAR, real.replace(crosstalk=(0.3, 0.3))),
         ("ideal amplitude, but 4 bit", FAR, amplitude.replace(bits=4)),
@@ -86,13 +87,19 @@ def main() -> None:
             ("error", lambda r: _small(r.error)),
             ("zero order", lambda r: f"{r.zero_order:.3f}"),
         ):
-            cells = [f"{name}: {label}", f"1/{round(1 / carrier[0])}", *(value(row) for row in found.values())]
+            cells = [
+                f"{name}: {label}",
+                f"1/{round(1 / carrier[0])}",
+                *(value(row) for row in found.values()),
+            ]
             print("| " + " | ".join(cells) + " |")
     print("\n| panel | method | carrier | gain | error | zero order |\n" + "| --- " * 6 + "|")
     for name, carrier, panel in hologram_rows():
         for method, row in _found(carrier, panel).items():
             shown = f"({carrier[0]:.4g}, {carrier[1]:.3g})"
-            print(f"| {name} | {method} | {shown} | {row.gain:.3f} | {_small(row.error)} | {row.zero_order:.3f} |")
+            print(
+                f"| {name} | {method} | {shown} | {row.gain:.3f} | {_small(row.error)} | {row.zero_order:.3f} |"
+            )
 
 
 if __name__ == "__main__":
