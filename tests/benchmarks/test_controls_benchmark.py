@@ -101,3 +101,18 @@ def test_unknown_tasks_are_one_clear_error():
     done = controls("--task", "dogs")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "no task is called 'dogs'; choose from digits, cifar10" in done.stderr
+
+
+def test_the_page_holds_the_stored_result():
+    page = (ROOT / "docs" / "controls.md").read_text(encoding="utf-8")
+    stored = json.loads((ROOT / "docs" / "controls-result.json").read_text(encoding="utf-8"))
+    assert list(stored["tasks"]) == list(TASKS)
+    for name, task in stored["tasks"].items():
+        assert task["sha256"] in page and f"### {task['title']}" in page, name
+        for row, values in task["rows"].items():
+            main = next(iter(values["mean"]))
+            assert values["mean"][main] == pytest.approx(sum(values["each"]) / len(task["seeds"]), abs=2e-4)
+            figures = (
+                f"| {ROWS[row]} | {100 * values['mean'][main]:.1f} | {100 * values['spread'][main]:.1f} |"
+            )
+            assert figures in page, (name, row)
