@@ -119,11 +119,18 @@ class _Layer(torch.autograd.Function):
     ) -> None:
         values, kernels, ctx.y, ctx.x = inputs
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(
+            False
+        )  # else zeros are made for what is not differentiable, as large as the weights
         ctx.save_for_backward(values, kernels, *output[1:])
         ctx.save_for_forward(values, kernels)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor, None, None]:
+    def backward(
+        ctx: Any, gradient: Tensor | None, *_: Any
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        if gradient is None:
+            return None, None, None, None
         values, kernels, expanded, weights = ctx.saved_tensors
         y, x = ctx.y, ctx.x
         if torch.is_grad_enabled():  # to be differentiated again
