@@ -151,11 +151,16 @@ class _Layer(torch.autograd.Function):
         return _gather(back, y.expand.mT, x.expand.mT, y.ranks), for_kernels, None, None
 
     @staticmethod
-    def jvp(ctx: Any, values_tangent: Tensor, kernels_tangent: Tensor, *_: None) -> tuple[Tensor, None, None]:
+    def jvp(
+        ctx: Any, values_tangent: Tensor | None, kernels_tangent: Tensor | None, *_: None
+    ) -> tuple[Tensor | None, None, None]:
         values, kernels = ctx.saved_tensors
-        by_values = _Layer.apply(values_tangent, kernels, ctx.y, ctx.x)[0]
-        by_kernels = _Layer.apply(values, kernels_tangent, ctx.y, ctx.x)[0]
-        return by_values + by_kernels, None, None
+        parts = []
+        if values_tangent is not None:
+            parts.append(_Layer.apply(values_tangent, kernels, ctx.y, ctx.x)[0])
+        if kernels_tangent is not None:
+            parts.append(_Layer.apply(values, kernels_tangent, ctx.y, ctx.x)[0])
+        return sum(parts[1:], parts[0]) if parts else None, None, None
 
 
 def _direct(values: Tensor, kernels: Tensor, y: Halves, x: Halves) -> Tensor:
