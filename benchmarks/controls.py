@@ -26,8 +26,9 @@ from distill.dataset import Splits
 from distill.training import fit
 from networks import readout as readouts
 from networks.cascade import Cascade
-from networks.controls import ElectronicConvolution, RawImage, Stacked
+from networks.controls import ElectronicConvolution, RawImage
 from networks.operations import multiply_accumulates
+from networks.stacked import Stacked
 from networks.student import Student
 
 ROWS = {

@@ -132,6 +132,10 @@ def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None 
     """The back end that `config()` described; its values are drawn anew, load the state to restore them."""
     options = dict(config)
     kind = options.pop("kind", "classifier")
+    if kind == "stacked":
+        from networks.stacked import Stacked  # it builds on this module
+
+        return Stacked(int(options["side"]), from_config(options["backend"], generator=generator))
     maps, by, bx = options.pop("features")
     classes = options.pop("classes")
     if "image_shape" in options:

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from networks import backend as backends
 from networks.axes import bin_area
 from networks.backend import Backend
 from networks.operations import multiply_accumulates
 from networks.random import drawn
-from optics.checks import OpticsError
+from networks.stacked import Stacked, alike, description
 
 
 def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: float) -> tuple[int, int]:
@@ -26,68 +24,6 @@ def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: flo
     factor = math.sqrt(times)
     by, bx = (max(1, min(n, round(b * factor))) for n, b in zip(image_shape, bins, strict=True))
     return by, bx
-
-
-class Stacked(nn.Module):
-    """A back end for finer bins of fewer maps: `side x side` neighbours become maps of their own, then `backend`.
-
-    A raw image of 3 channels on 16x16 bins is so seen by a back end for 12 maps on 8x8 bins, with the same number of
-    multiply-accumulates and the same 3x3 neighbourhoods.
-
-    Args:
-        side: neighbours per axis that are stacked.
-        backend: takes (B, side² maps, by, bx).
-    """
-
-    def __init__(self, side: int, backend: nn.Module) -> None:
-        super().__init__()
-        self.side = side
-        self.backend = backend
-
-    @classmethod
-    def beside(
-        cls, backend: nn.Module, channels: int, *, square_root: bool = False, generator: torch.Generator
-    ) -> Stacked:
-        """The same kind and size of back end for `channels` maps, on bins finer by what keeps its number of maps.
-
-        Args:
-            backend: one of `networks.backend`.
-            channels: maps that there are.
-            square_root: of the values first, for intensities; else they are taken as they are.
-            generator: draws the first values.
-        """
-        maps, by, bx = _config(backend)["features"]
-        side = max(1, round(math.sqrt(maps / channels)))
-        features = [channels * side**2, by, bx]
-        return cls(side, _alike(backend, features, square_root=square_root, generator=generator))
-
-    @property
-    def bins(self) -> tuple[int, int]:
-        """(by, bx) of the bins that it takes."""
-        _, by, bx = _config(self.backend)["features"]
-        return by * self.side, bx * self.side
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, maps, by side, bx side) to the back end's output."""
-        return self.backend(F.pixel_unshuffle(features, self.side))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """(B, maps, by side, bx side) to unit vectors, where the back end is an embedder."""
-        return self.backend.embed(F.pixel_unshuffle(features, self.side))  # type: ignore[operator]
-
-
-def _config(backend: nn.Module) -> dict:
-    describe = getattr(backend, "config", None)
-    if describe is None:
-        raise OpticsError(f"a {type(backend).__name__} cannot be built again; use one of networks.backend.")
-    return describe()
-
-
-def _alike(
-    backend: nn.Module, features: Sequence[int], *, square_root: bool, generator: torch.Generator
-) -> nn.Module:
-    config = _config(backend) | {"features": list(features), "square_root": square_root}
-    return backends.from_config(config, generator=generator)
 
 
 class RawImage(nn.Module):
@@ -172,7 +108,7 @@ class ElectronicConvolution(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        kernels, by, bx = _config(backend)["features"]
+        kernels, by, bx = description(backend)["features"]
         self.squared = squared
         self.bins = (by, bx)
         self.convolution = drawn(
@@ -203,7 +139,7 @@ class ElectronicConvolution(nn.Module):
         cls, backend: nn.Module, image_channels: int, kernel_size: int, *, generator: torch.Generator
     ) -> ElectronicConvolution:
         """Before a back end of the same kind and size as `backend`; the maps are squared, the root is taken after."""
-        same = _alike(backend, _config(backend)["features"], square_root=True, generator=generator)
+        same = alike(backend, description(backend)["features"], square_root=True, generator=generator)
         return cls(image_channels, kernel_size, same, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -220,5 +156,5 @@ class ElectronicConvolution(nn.Module):
 
     def operations(self, x: Tensor) -> int:
         """Multiply-accumulates per image of x's shape, the convolution included; averaging is not counted."""
-        backend = multiply_accumulates(self.backend, (1, *_config(self.backend)["features"]))
+        backend = multiply_accumulates(self.backend, (1, *description(self.backend)["features"]))
         return multiply_accumulates(self.convolution, x[:1]) + backend

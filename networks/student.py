@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from networks.cascade import Cascade
 from networks.controls import matched_bins
 from networks.operations import multiply_accumulates
 from networks.readout import Readout
+from networks.stacked import Stacked, description
 from optics.checks import OpticsError
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ class Student(nn.Module):
         parts = _sorted_options(options, readout, head)
         cascade = Cascade(channels, image_shape=image_shape, **parts["cascade"], generator=generator)
         eye = readouts.create(readout, bins, **parts["readout"])
-        backend = _backend(cascade, eye, image_shape, classes, head, parts["head"], generator)
+        features = (eye.features(cascade.out_channels), *eye.camera.shape(cascade.output_shape(image_shape)))
+        backend = _backend(features, eye, image_shape, classes, head, parts["head"], generator)
         return cls(cascade, eye, backend, image_shape=image_shape)
 
     @classmethod
@@ -107,15 +110,32 @@ class Student(nn.Module):
         """Control: a plain lens images each channel onto the camera; the back end follows the same law.
 
         The camera's bins are made finer so that the back end sees about as many features as with masks, hence has
-        about as many multiply-accumulates (up to the number of pixels). Arguments as in `build`; what describes masks,
-        or mixes their maps, has no effect here.
+        about as many multiply-accumulates (up to the number of pixels). One that mixes maps, or decodes them into a
+        mask, is the student's own: neighbouring bins stand for maps, see `networks.stacked`. Arguments as in `build`;
+        what describes masks has no effect here.
         """
         parts = _sorted_options(options, readout, head)
-        parts["head"].pop("mix", None)
         cascade = Cascade.identity(channels[0])
-        eye = readouts.create(readout, None, **parts["readout"])
-        eye.camera.bins = matched_bins(image_shape, bins or image_shape, channels[-1] / channels[0])
-        backend = _backend(cascade, eye, image_shape, classes, head, parts["head"], generator)
+        eye = readouts.create(readout, bins, **parts["readout"])
+        maps, wide = eye.features(channels[0]), eye.features(channels[-1])
+        coarse = bins or image_shape
+        make = functools.partial(
+            _backend,
+            eye=eye,
+            image_shape=image_shape,
+            classes=classes,
+            head=head,
+            options=parts["head"],
+            generator=generator,
+        )
+        if head == "segmenter" or parts["head"].get("mix") is not None:
+            whole = make((wide, *coarse))
+            root = description(whole)["square_root"]
+            stacked = Stacked.beside(whole, maps, square_root=root, finest=image_shape, generator=generator)
+            eye.camera.bins, backend = stacked.bins, cast(nn.Module, stacked)
+        else:
+            eye.camera.bins = matched_bins(image_shape, coarse, channels[-1] / channels[0])
+            backend = make((maps, *eye.camera.bins))
         return cls(cascade, eye, backend, image_shape=image_shape, kind="no_mask")
 
     def config(self) -> dict[str, Any]:
@@ -124,18 +144,12 @@ class Student(nn.Module):
         Raises:
             OpticsError: the back end is a module of the user's own, which no configuration describes.
         """
-        describe = getattr(self.backend, "config", None)
-        if describe is None:
-            raise OpticsError(
-                f"a {type(self.backend).__name__} cannot be described by a configuration; use one of "
-                "networks.backend, or keep the code that builds it."
-            )
         return {
             "kind": self.kind,
             "image_shape": None if self.image_shape is None else list(self.image_shape),
             "cascade": self.cascade.config(),
             "readout": self.readout.config(),
-            "backend": describe(),
+            "backend": description(self.backend),
         }
 
     @classmethod
@@ -222,7 +236,7 @@ def _sorted_options(options: Mapping[str, Any], readout: str, head: str) -> dict
 
 
 def _backend(
-    cascade: Cascade,
+    features: tuple[int, int, int],
     eye: Readout,
     image_shape: tuple[int, int],
     classes: int,
@@ -232,9 +246,7 @@ def _backend(
 ) -> nn.Module:
     if head == "segmenter":
         options = dict(options) | {"image_shape": image_shape}
-    maps = eye.features(cascade.out_channels)
     signed = eye.name == "homodyne" or getattr(eye, "signed", False)
-    bins = eye.camera.shape(cascade.output_shape(image_shape))
     return backends.create(
-        head, (maps, *bins), classes, **({"square_root": not signed} | dict(options)), generator=generator
+        head, features, classes, **({"square_root": not signed} | dict(options)), generator=generator
     )

@@ -11,9 +11,9 @@ from torch import nn
 from networks import ElectronicConvolution, RawImage, Student, create, multiply_accumulates, names
 from networks import backend as backends
 from networks.backend import Backend
-from networks.controls import Stacked
 from networks.heads import Embedder, Segmenter
 from networks.readout import bin_area
+from networks.stacked import Stacked
 from optics.checks import OpticsError, ShapeError
 
 

@@ -41,6 +41,32 @@ def test_controls():
     assert student.operations(x) == lens.operations(x) == raw.operations(x) == 2560
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bins": (4, 4), "mix": 6, "hidden": (9,)},
+        {"bins": (6, 8), "head": "segmenter", "width": 8},
+        {"bins": (6, 8), "head": "segmenter", "width": 8, "readout": "homodyne"},
+    ],
+)
+def test_a_plain_lens_has_the_very_back_end_of_a_student_that_mixes_or_decodes(options):
+    shared = {"image_shape": (24, 32), "classes": 3}
+    student = Student.build((1, 8, 16), generator=generator(), **shared, **options)
+    lens = Student.no_mask((1, 8, 16), generator=generator(), **shared, **options).eval()
+    x = torch.rand(2, 1, 24, 32, generator=generator(1))
+    assert lens.operations(x) == student.operations(x)
+    assert lens(x).shape == student(x).shape
+    again = Student.from_config(json.loads(json.dumps(lens.config())))
+    again.load_state_dict(lens.state_dict())
+    torch.testing.assert_close(again.eval()(x), lens(x), rtol=0, atol=0)
+
+
+def test_a_plain_lens_bins_no_finer_than_pixels():
+    lens = Student.no_mask((1, 64), image_shape=(12, 20), bins=(6, 5), mix=4, generator=generator())
+    assert lens.readout.camera.bins == (12, 10)
+    assert lens(torch.rand(2, 1, 12, 20)).shape == (2, 10)
+
+
 @pytest.mark.parametrize("kind", ["build", "random_masks", "no_mask"])
 @pytest.mark.parametrize("readout", ["intensity", "homodyne", "incoherent"])
 def test_a_student_is_built_again_from_its_configuration(kind, readout):
