@@ -154,7 +154,10 @@ def _photons(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
     """Photons per camera pixel (B, frames, cy, cx) of fields (B, masks, oy, ox): every exposure of the read-out."""
     if not isinstance(network.readout, Homodyne):
         return recorder.photons(abs2(field))
-    beam = (network.readout.reference * network.gain / network.scales)[:, None, None]
+    beam = (
+        network.reference_turns()[0]
+        * (network.readout.reference * network.gain / network.scales)[:, None, None]
+    )
     return recorder.photons(torch.cat([abs2(field + beam * 1j**k) for k in range(4)], 1))
 
 

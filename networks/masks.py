@@ -70,3 +70,13 @@ def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> t
     masks = masks / scales[:, None, None]
     # where nothing is lit, ask for what the device can do
     return masks / masks.abs().clamp(min=1.0), scales
+
+
+def order_phase(fourf: FourF, reflectance: Tensor) -> complex:
+    """Phase factor of the brightest sample that a point in the middle of the display makes behind one mask (ny, nx)."""
+    ny, nx = fourf.image_shape
+    point = torch.zeros(1, ny, nx, dtype=reflectance.real.dtype, device=reflectance.device)
+    point[0, ny // 2, nx // 2] = 1.0
+    field = fourf.convolve(point, fourf.psf(reflectance[None])).flatten()
+    brightest = complex(field[field.abs().argmax()])
+    return brightest / abs(brightest)

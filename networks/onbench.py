@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade import Cascade
-from networks.masks import design_masks, fit_to_modulator
+from networks.masks import design_masks, fit_to_modulator, order_phase
 from networks.readout import Homodyne, Intensity, Readout
 from optics.bench import BenchSpec
 from optics.camera import CameraSpec
@@ -95,6 +95,7 @@ class OnBench(nn.Module):
         self._cache: tuple[object, Tensor, Tensor] | None = None
         self._optimised: tuple[object, Tensor] | None = None
         self._fixed_levels: tuple[Tensor, Tensor] | None = None
+        self._turns: list[complex] | None = None
 
     @classmethod
     def from_levels(
@@ -173,17 +174,23 @@ class OnBench(nn.Module):
 
     def driven(self, targets: Tensor, region: tuple[slice, slice]) -> Tensor:
         """What the SLM is asked for: the masks themselves, or what encodes them on a device that is not complex."""
-        if self.bench.slm.modulation == "complex":
-            return targets
-        ny, nx = self.bench.slm.shape
-        origin = (ny // 2 - region[0].start, nx // 2 - region[1].start)
-        encoding = self.bench.encoding
-        if encoding.method != "direct" or (torch.is_grad_enabled() and targets.requires_grad):
-            return encode(targets, encoding, origin=origin)
+        optimised = self.bench.slm.modulation != "complex" and self.bench.encoding.method == "direct"
+        if not optimised or (torch.is_grad_enabled() and targets.requires_grad):
+            return self._encoded(targets, region)
         key = self._mask_key()
         if self._optimised is None or self._optimised[0] != key:
-            self._optimised = (key, self._optimise(targets, origin))
+            self._optimised = (key, self._optimise(targets, self._origin(region)))
         return self._optimised[1]
+
+    def _encoded(self, targets: Tensor, region: tuple[slice, slice]) -> Tensor:
+        if self.bench.slm.modulation == "complex":
+            return targets
+        return encode(targets, self.bench.encoding, origin=self._origin(region))
+
+    def _origin(self, region: tuple[slice, slice]) -> tuple[int, int]:
+        """Index of the panel's middle within a region."""
+        ny, nx = self.bench.slm.shape
+        return ny // 2 - region[0].start, nx // 2 - region[1].start
 
     def _optimise(self, targets: Tensor, origin: tuple[int, int]) -> Tensor:
         """The phase designed through the device model for the part of the camera plane that the network reads."""
@@ -282,8 +289,26 @@ class OnBench(nn.Module):
         if not isinstance(self.readout, Homodyne):
             return self._each_channel(fourf.intensity, x, psfs)
         fields = self._each_channel(fourf.convolve, x, psfs)
-        beam = (self.readout.reference * self.gain / scales)[:, None, None]
+        turn = self.reference_turns()[[tile for tile, _ in self.tiles()].index(fourf)]
+        beam = turn * (self.readout.reference * self.gain / scales)[:, None, None]
         return torch.cat([abs2(fields + beam * 1j**k) for k in range(4)], 1)
+
+    def reference_turns(self) -> list[complex]:
+        """Phase factor that the homodyne reference is set to, one per tile.
+
+        It is the factor of a point of light in the middle of the display behind a clear mask: an interferometer's zero
+        of phase is set with light, once the bench is aligned. A mask that stands aside turns the phase of an off-axis
+        order by `2 pi carrier shift / pitch`.
+        """
+        if self._turns is None:
+            with torch.no_grad():
+                shown = self.slm(self._encoded(self._clear(), (self.fourf.rows, self.fourf.cols)))
+                self._turns = [order_phase(tile, m) for (tile, _), m in zip(self.tiles(), shown, strict=True)]
+        return self._turns
+
+    def _clear(self) -> Tensor:
+        """Masks that send the whole display to each tile, (tiles, ny, nx), modulus 1."""
+        return torch.ones_like(self.fourf.pupil)[None]
 
     def _each_channel(self, see: Callable[[Tensor, Tensor], Tensor], x: Tensor, psfs: Tensor) -> Tensor:
         """`see(images, psfs)` of what the display shows: one canvas, or one input channel after another."""

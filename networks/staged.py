@@ -9,6 +9,7 @@ every stage's flaws, which this makes measurable. Source of the staged system: X
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade import Cascade
-from networks.masks import design_masks, fit_to_modulator
+from networks.masks import design_masks, fit_to_modulator, order_phase
 from networks.onbench import OnBench
 from networks.readout import Readout
 from networks.spectral import SpectralConv2d
@@ -141,6 +142,20 @@ class Staged(OnBench):
                 [stage.convolve(fields[:, i], bank[:, i]) for i in range(bank.shape[1])]
             ).sum(0)
         return fields
+
+    def reference_turns(self) -> list[complex]:
+        """See `OnBench`: the product of what each stage does to the phase of a point of light."""
+        if self._turns is None:
+            with torch.no_grad():
+                stages = [self._stage(i) for i in range(len(self.layers))]
+                clear = [torch.ones_like(stage.pupil)[None] for stage in stages]
+                shown = [
+                    self._device(i)(self._encoded(mask, (stage.rows, stage.cols)))[0]
+                    for i, (stage, mask) in enumerate(zip(stages, clear, strict=True))
+                ]
+                phases = [order_phase(stage, mask) for stage, mask in zip(stages, shown, strict=True)]
+                self._turns = [math.prod(phases)]
+        return self._turns
 
     def _intensities(self, fourf: FourF, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
         made = super()._intensities(fourf, x, psfs, scales)

@@ -129,6 +129,11 @@ class Tiled(OnBench):
         kernels = self._kernels()
         positions = self._channel_offsets() if kernels.shape[1] > 1 else None
         masks = design_masks(self.fourf, kernels, positions=positions, compensate=self.compensate)
+        summed = (masks.unflatten(0, (-1, self.per_frame)) * self._clear().to(masks.dtype)).sum(1)
+        return fit_to_modulator(summed, self.fourf.pupil.abs() > 0)
+
+    def _clear(self) -> Tensor:
+        """Masks that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
         carriers = []
         for shift in self.shifts:
             y, x = (
@@ -137,10 +142,8 @@ class Tiled(OnBench):
                 )[0]
                 for k, s in enumerate(shift)
             )
-            carriers.append(torch.outer(y, x).to(masks.dtype))
-        tiles = masks.unflatten(0, (-1, self.per_frame))
-        summed = (tiles * torch.stack(carriers)).sum(1)
-        return fit_to_modulator(summed, self.fourf.pupil.abs() > 0)
+            carriers.append(torch.outer(y, x).to(self.fourf.pupil.dtype))
+        return torch.stack(carriers)
 
     def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         targets, scales = self.targets()
