@@ -14,6 +14,7 @@ widths of 0.3 pixels, within 0.7 % up to 0.7 (`tests/optics/test_fringing.py`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -46,8 +47,9 @@ class Weights(NamedTuple):
     corner: tuple[float, float]
 
 
+@functools.lru_cache(maxsize=64)
 def fit_weights(share: Callable[[Tensor, float], Tensor], widths: tuple[float, float]) -> Weights:
-    """Weights of the points for kernels of these widths (y, x), pixels.
+    """Weights of the points for kernels of these widths (y, x), pixels; kept, since training makes many panels alike.
 
     Args:
         share: neighbours' shares (S, 2 reach + 1) at positions (S,) in a pixel for a width, `optics.crosstalk.shares`.
@@ -233,6 +235,7 @@ class _NarrowPhasor(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, weights: Weights) -> Tensor:
+        """Keeps the strips' products where a gradient is asked for."""
         n, ny, nx = (size - 2 * (k > 0) for k, size in enumerate(padded.shape))
         out = torch.empty((n, ny, nx), dtype=complex_dtype(padded.dtype), device=padded.device)
         rows = max(1, _BLOCK // nx)
@@ -249,6 +252,7 @@ class _NarrowPhasor(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Neighbouring strips share two rows, whose gradients add."""
         out = grad.real.new_zeros(ctx.shape)
         for i, first, strip, straight in ctx.kept:
             rows = len(straight)
