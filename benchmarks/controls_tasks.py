@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,22 @@ def _verification(model: nn.Module, splits: Splits) -> Score:
 
 _SHAKEN = AugmentSpec(shift=4.0, rotation=0.1, zoom=0.1, flip=True)
 
+_PEOPLE = Task(
+    title="ORL, which of 40 people is it",
+    about="grey, reduced from 112x92 to 56x46; validation: one of the 8 training pictures of each person",
+    file="orl_faces.h5",
+    load=_people,
+    channels=(1, 8, 16),
+    kernel_size=5,
+    bins=(4, 4),
+    head="embedder",
+    spec=TrainSpec(
+        epochs=40, batch_size=40, learning_rate=5e-3, augmentation=AugmentSpec(shift=2.0, flip=True)
+    ),
+    score=_closed_set,
+    options={"dimension": 32},
+)
+
 TASKS = {
     "digits": Task(
         title="Digits (MNIST subset of the package)",
@@ -213,34 +229,12 @@ TASKS = {
         score=_overlaps,
         options={"width": 16},
     ),
-    "people": Task(
-        title="ORL, which of 40 people is it",
-        about="grey, reduced from 112x92 to 56x46; validation: one of the 8 training pictures of each person",
-        file="orl_faces.h5",
-        load=_people,
-        channels=(1, 8, 16),
-        kernel_size=5,
-        bins=(4, 4),
-        head="embedder",
-        spec=TrainSpec(
-            epochs=40, batch_size=40, learning_rate=5e-3, augmentation=AugmentSpec(shift=2.0, flip=True)
-        ),
-        score=_closed_set,
-        options={"dimension": 32},
-    ),
-    "strangers": Task(
+    "people": _PEOPLE,
+    "strangers": replace(
+        _PEOPLE,
         title="ORL, are two pictures of people never seen in training of the same person",
         about="grey, reduced from 112x92 to 56x46; 30 people to learn from, 10 others (by seed) are the test",
-        file="orl_faces.h5",
         load=_strangers,
-        channels=(1, 8, 16),
-        kernel_size=5,
-        bins=(4, 4),
-        head="embedder",
-        spec=TrainSpec(
-            epochs=40, batch_size=40, learning_rate=5e-3, augmentation=AugmentSpec(shift=2.0, flip=True)
-        ),
         score=_verification,
-        options={"dimension": 32},
     ),
 }

@@ -64,6 +64,12 @@ def _bench(job: Job) -> Any:
     return job.bench.model_dump(mode="json")
 
 
+def _training(step: str, title: str, *, after: tuple[str, ...] = ("data", "teacher")) -> Step:
+    """A student's training; these go on side by side."""
+    work = partial(stages.run_student, step=step)
+    return Step(title, (step,), after, _student, work, resumable=True, beside=True)
+
+
 STEPS: dict[str, Step] = {
     "data": Step(
         "Loading the images",
@@ -84,42 +90,10 @@ STEPS: dict[str, Step] = {
         stages.run_teacher,
         resumable=True,
     ),
-    "linear": Step(
-        "Training linear optics on the labels",
-        ("linear",),
-        ("data",),
-        _student,
-        partial(stages.run_student, step="linear"),
-        resumable=True,
-        beside=True,
-    ),
-    "linear_kd": Step(
-        "Distilling linear optics",
-        ("linear_kd",),
-        ("data", "teacher"),
-        _student,
-        partial(stages.run_student, step="linear_kd"),
-        resumable=True,
-        beside=True,
-    ),
-    "random_masks": Step(
-        "Training the control: random masks",
-        ("random_masks",),
-        ("data", "teacher"),
-        _student,
-        partial(stages.run_student, step="random_masks"),
-        resumable=True,
-        beside=True,
-    ),
-    "no_mask": Step(
-        "Training the control: no mask",
-        ("no_mask",),
-        ("data", "teacher"),
-        _student,
-        partial(stages.run_student, step="no_mask"),
-        resumable=True,
-        beside=True,
-    ),
+    "linear": _training("linear", "Training linear optics on the labels", after=("data",)),
+    "linear_kd": _training("linear_kd", "Distilling linear optics"),
+    "random_masks": _training("random_masks", "Training the control: random masks"),
+    "no_mask": _training("no_mask", "Training the control: no mask"),
     "calibrate": Step(
         "Calibrating the camera",
         ("calibration.json",),

@@ -103,6 +103,7 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, kernels: Tensor, y: Halves, x: Halves) -> tuple[Tensor, Tensor, Tensor]:
+        """Expand both axes, mix the channels of each group, gather: (cx, cy, N, in) to (ox, oy, N, out)."""
         expanded = _expand(values, y.expand, x.expand, y.ranks)
         weights = torch.mm(_both_axes(kernels.dtype, kernels.device), kernels.reshape(-1, 9).t())
         weights = weights.view(-1, *kernels.shape[:2])
@@ -117,6 +118,7 @@ class _Layer(torch.autograd.Function):
     def setup_context(
         ctx: Any, inputs: tuple[Tensor, Tensor, Halves, Halves], output: tuple[Tensor, Tensor, Tensor]
     ) -> None:
+        """Keep what both directions need."""
         values, kernels, ctx.y, ctx.x = inputs
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(
@@ -129,6 +131,7 @@ class _Layer(torch.autograd.Function):
     def backward(
         ctx: Any, gradient: Tensor | None, *_: Any
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """The same steps transposed: gradients of the maps and of the kernels."""
         if gradient is None:
             return None, None, None, None
         values, kernels, expanded, weights = ctx.saved_tensors
@@ -154,6 +157,7 @@ class _Layer(torch.autograd.Function):
     def jvp(
         ctx: Any, values_tangent: Tensor | None, kernels_tangent: Tensor | None, *_: None
     ) -> tuple[Tensor | None, None, None]:
+        """Linear in the maps and in the kernels."""
         values, kernels = ctx.saved_tensors
         parts = []
         if values_tangent is not None:

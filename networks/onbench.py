@@ -296,15 +296,17 @@ class OnBench(nn.Module):
     def reference_turns(self) -> list[complex]:
         """Phase factor that the homodyne reference is set to, one per tile.
 
-        It is the factor of a point of light in the middle of the display behind a clear mask: an interferometer's zero
-        of phase is set with light, once the bench is aligned. A mask that stands aside turns the phase of an off-axis
-        order by `2 pi carrier shift / pitch`.
+        That of a point of light in the middle of the display behind a clear mask, as an interferometer is set once it
+        is aligned: a mask that stands aside turns the phase of an off-axis order by `2 pi carrier shift / pitch`.
         """
         if self._turns is None:
             with torch.no_grad():
-                shown = self.slm(self._encoded(self._clear(), (self.fourf.rows, self.fourf.cols)))
-                self._turns = [order_phase(tile, m) for (tile, _), m in zip(self.tiles(), shown, strict=True)]
+                self._turns = self._find_turns()
         return self._turns
+
+    def _find_turns(self) -> list[complex]:
+        shown = self.slm(self._encoded(self._clear(), (self.fourf.rows, self.fourf.cols)))
+        return [order_phase(tile, mask) for (tile, _), mask in zip(self.tiles(), shown, strict=True)]
 
     def _clear(self) -> Tensor:
         """Masks that send the whole display to each tile, (tiles, ny, nx), modulus 1."""

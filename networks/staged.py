@@ -143,19 +143,14 @@ class Staged(OnBench):
             ).sum(0)
         return fields
 
-    def reference_turns(self) -> list[complex]:
-        """See `OnBench`: the product of what each stage does to the phase of a point of light."""
-        if self._turns is None:
-            with torch.no_grad():
-                stages = [self._stage(i) for i in range(len(self.layers))]
-                clear = [torch.ones_like(stage.pupil)[None] for stage in stages]
-                shown = [
-                    self._device(i)(self._encoded(mask, (stage.rows, stage.cols)))[0]
-                    for i, (stage, mask) in enumerate(zip(stages, clear, strict=True))
-                ]
-                phases = [order_phase(stage, mask) for stage, mask in zip(stages, shown, strict=True)]
-                self._turns = [math.prod(phases)]
-        return self._turns
+    def _find_turns(self) -> list[complex]:
+        """The product of what each stage does to the phase of a point of light."""
+        phases = []
+        for i in range(len(self.layers)):
+            stage = self._stage(i)
+            clear = self._encoded(torch.ones_like(stage.pupil)[None], (stage.rows, stage.cols))
+            phases.append(order_phase(stage, self._device(i)(clear)[0]))
+        return [math.prod(phases)]
 
     def _intensities(self, fourf: FourF, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
         made = super()._intensities(fourf, x, psfs, scales)

@@ -36,6 +36,7 @@ class Chain(NamedTuple):
 class _Counts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, electrons: Tensor, chain: Chain, generator: torch.Generator | None) -> Tensor:
+        """Expected electrons (..., y, x) to counts; keeps how fast each count grows with them."""
         slope: Tensor | None = None
         out = electrons.clone()
         if generator is not None and (chain.shot or chain.read):
@@ -70,6 +71,7 @@ class _Counts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        """One product."""
         for slope in ctx.saved_tensors:
             grad = grad * slope
         return (grad / ctx.gain if ctx.gain != 1.0 else grad), None, None

@@ -66,9 +66,7 @@ class SLM(nn.Module):
     held: Tensor  # None without defects, as is the next
     defective: Tensor | None
     surface: Tensor | None
-    lit: (
-        Tensor | None
-    )  # the surface's part that the active areas and the gaps have; None where one factor will do
+    lit: Tensor | None  # the surface times the share of the active areas, and of the gaps
     unlit: Tensor | None
 
     def __init__(
