@@ -15,8 +15,8 @@ from torch import Tensor
 
 from benchmarks.fourf_peers import FOCAL, PEERS, PITCH, WAVELENGTH, N
 from optics.conventions import abs2, axis
-from optics.elements import phase_mask
-from optics.propagation import lens_transform
+from optics.wave.elements import phase_mask
+from optics.wave.propagation import lens_transform
 
 BETWEEN_SAMPLES = {"torchoptics"}
 """Packages whose axis lies between two samples."""

@@ -17,10 +17,10 @@ from rich.table import Table
 from scipy.special import j1
 
 from benchmarks.airy_peers import PEERS, Focus
-from optics.aperture import circular_aperture
 from optics.conventions import abs2
-from optics.lens import thin_lens
-from optics.propagation import (
+from optics.wave.aperture import circular_aperture
+from optics.wave.lens import thin_lens
+from optics.wave.propagation import (
     band_limited_angular_spectrum,
     fresnel_pitch,
     fresnel_transform,

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from benchmarks import paper_cascade
 from benchmarks.clock import Job, added_memory, in_turns, ratio
-from networks.axes import bin_area
-from networks.cascade import Cascade
-from networks.normalised import NormalisedMaps
+from networks.cascade.cascade import Cascade
+from networks.cascade.normalised import NormalisedMaps
+from networks.cascade.separable import bin_area
 
 DIGITS = (1, 32, 128, 256)
 PHOTOGRAPHS = (3, 32, 64, 128, 256, 256)
@@ -188,8 +188,8 @@ def _growth(rounds: int) -> float:
 
 def _bench_step(rounds: int, quick: bool) -> tuple[float, dict[str, float]]:
     """A training step on the shipped realistic bench over one on the same bench without flaws, batch 256, 32²."""
-    from networks.student import Student
-    from optics.toml import load_bench
+    from networks.students.student import Student
+    from optics.bench.files import load_bench
 
     bench = load_bench("pluto2-200mm")
     count = 16 if quick else 256

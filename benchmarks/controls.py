@@ -22,14 +22,14 @@ from rich.table import Table
 from torch import nn
 
 from benchmarks.controls_tasks import TASKS, Task, digest
-from distill.dataset import Splits
-from distill.training import fit
-from networks import readout as readouts
-from networks.cascade import Cascade
-from networks.controls import ElectronicConvolution, RawImage
+from distill.data.dataset import Splits
+from distill.training.train_loop import fit
+from networks.backends.space_to_depth import Stacked
+from networks.cascade.cascade import Cascade
 from networks.operations import multiply_accumulates
-from networks.stacked import Stacked
-from networks.student import Student
+from networks.readouts import readouts
+from networks.students.controls import ElectronicConvolution, RawImage
+from networks.students.student import Student
 
 ROWS = {
     "intensity": "optics, intensity",

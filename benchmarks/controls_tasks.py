@@ -19,12 +19,13 @@ import h5py
 import torch
 from torch import Tensor, nn
 
-from distill import data, hdf5
-from distill.augment import AugmentSpec
-from distill.dataset import Dataset, Splits
-from distill.overlap import agreement, intersection_over_union, tally
-from distill.recognition import equal_error_rate, rank_one
-from distill.training import TrainSpec, logits
+from distill.data import hdf5
+from distill.data import sources as data
+from distill.data.augmentation import AugmentSpec
+from distill.data.dataset import Dataset, Splits
+from distill.metrics.overlap import agreement, intersection_over_union, tally
+from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.training.train_loop import TrainSpec, logits
 
 Score = dict[str, float]
 

@@ -22,12 +22,12 @@ from torch import Tensor
 from benchmarks.agreement import agreement
 from benchmarks.clock import Job, in_turns, ratio
 from benchmarks.fourf_peers import PEERS
-from optics.bench import BenchSpec
+from optics.bench.files import load_bench
+from optics.bench.spec import BenchSpec
 from optics.conventions import abs2
-from optics.fourf import FourF
-from optics.matched import Matched4F
-from optics.matched_bench import MatchedBench
-from optics.toml import load_bench
+from optics.fourf.periodic import Matched4F
+from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.system import FourF
 
 SCENES = {"512": (1, 1, 512), "1024": (1, 1, 1024), "batch": (32, 8, 128)}
 GOALS = {

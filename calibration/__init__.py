@@ -2,12 +2,12 @@
 
 import optics
 
-if not hasattr(optics, "siblings"):
+if not hasattr(optics, "import_guard"):
     raise ImportError(
         f"calibration belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )
 
-from calibration.radiometry import Measured, Radiometry, measure_radiometry
-from calibration.rig import Rig, SimulatedRig, unit_to_unit
+from calibration.measurements.radiometry import Measured, Radiometry, measure_radiometry
+from calibration.rigs.rig import Rig, SimulatedRig, unit_to_unit
 
 __all__ = ["Measured", "Radiometry", "Rig", "SimulatedRig", "measure_radiometry", "unit_to_unit"]

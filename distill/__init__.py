@@ -2,7 +2,7 @@
 
 import optics
 
-if not hasattr(optics, "siblings"):
+if not hasattr(optics, "import_guard"):
     raise ImportError(
         f"distill belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optics import catalogue
+from optics.bench import catalogue
 from optics.conventions import axis
-from optics.fourier import dft_matrix
-from optics.optimise import EncodingRow, encoding_table
-from optics.slm import SLMSpec
+from optics.slm.direct_design import EncodingRow, encoding_table
+from optics.slm.panel import SLMSpec
+from optics.wave.fourier import dft_matrix
 
 PANEL, PITCH, SCALE = 416, 8e-6, 532e-9 * 0.2
 NEAR, FAR = (1 / 16, 0.0), (1 / 8, 0.0)

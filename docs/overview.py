@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from distill.exported import read_export
-from optics import plot
+from distill.export.read import read_export
+from optics.plots import plots as plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,20 +2,20 @@
 
 import optics
 
-if not hasattr(optics, "siblings"):
+if not hasattr(optics, "import_guard"):
     raise ImportError(
         f"networks belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )
 
-from networks.backend import Backend
-from networks.cascade import Cascade
-from networks.controls import ElectronicConvolution, RawImage
-from networks.heads import Embedder, Segmenter
+from networks.backends.classifier import Backend
+from networks.backends.segmenter_embedder import Embedder, Segmenter
+from networks.cascade.cascade import Cascade
+from networks.cascade.layer import SpectralConv2d
 from networks.operations import multiply_accumulates
-from networks.readout import BinnedCamera, Homodyne, Incoherent, Intensity, Readout, bin_area
-from networks.spectral import SpectralConv2d
-from networks.student import Student
-from networks.teachers import create, names
+from networks.readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout, bin_area
+from networks.students.controls import ElectronicConvolution, RawImage
+from networks.students.student import Student
+from networks.teachers.registry import create, names
 
 __all__ = [
     "Backend",

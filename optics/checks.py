@@ -43,7 +43,7 @@ def check_phase(phase: Tensor, *, name: str = "phase") -> None:
     if phase.is_complex() or not phase.is_floating_point():
         raise OpticsError(
             f"{name} has dtype {phase.dtype}, expected a real floating-point tensor of radians. "
-            "Pass mask.angle(), or encode a complex mask with optics.encoding.encode."
+            "Pass mask.angle(), or encode a complex mask with optics.slm.encoding.encode."
         )
     check_finite(phase, name=name)
 

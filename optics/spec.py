@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optics.checks import SpecError
-from optics.reading import explain
+from optics.toml_errors import explain
 
 if TYPE_CHECKING:  # pydantic's metaclass has no public name
     from pydantic._internal._model_construction import ModelMetaclass
@@ -29,7 +29,7 @@ def flaw(ideal: Any, **constraints: Any) -> Any:
 
 
 class _OneLine(ModelMetaclass):
-    """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.toml`."""
+    """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.bench.files`."""
 
     def __call__(cls, *args: Any, **fields: Any) -> Any:
         try:

@@ -39,8 +39,8 @@ def test_every_source_and_data_file_is_inside(wheel):
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert on_disk == {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert any(name.startswith("optics/devices/") and name.endswith(".toml") for name in on_disk)
-    assert any(name.startswith("optics/benches/") and name.endswith(".toml") for name in on_disk)
+    assert any(name.startswith("optics/bench/devices/") and name.endswith(".toml") for name in on_disk)
+    assert any(name.startswith("optics/bench/benches/") and name.endswith(".toml") for name in on_disk)
     assert any(name.startswith("distill/assets/") for name in on_disk)
 
 
@@ -50,7 +50,7 @@ def test_metadata_has_licence_command_and_python_range(wheel):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert b"Version 2.0, January 2004" in wheel.read(f"{info}/licenses/LICENSE")
-    assert b"sclc = distill.cli:main" in wheel.read(f"{info}/entry_points.txt")
+    assert b"sclc = distill.cli.main:main" in wheel.read(f"{info}/entry_points.txt")
 
 
 def run(statement: str, path: Path, *more: Path) -> subprocess.CompletedProcess[str]:
@@ -108,7 +108,7 @@ def test_siblings_refuse_a_foreign_optics(foreign, name):
 def test_optics_refuses_a_foreign_file_written_over_ours(tmp_path):
     for name in ("optics", "networks"):
         (tmp_path / name).mkdir()
-    for name in ("__init__.py", "siblings.py"):
+    for name in ("__init__.py", "import_guard.py"):
         (tmp_path / "optics" / name).write_text((ROOT / "optics" / name).read_text())
     (tmp_path / "networks" / "__init__.py").write_text("VERSION = 1\n")
     result = run("import optics", tmp_path)

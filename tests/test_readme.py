@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from distill.cli import app
-from distill.config import load
-from optics.toml import load_bench
+from distill.cli.main import app
+from distill.job.config import load
+from optics.bench.files import load_bench
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from distill.dataset import Dataset, Splits
-from networks.student import Student
+from distill.data.dataset import Dataset, Splits
+from networks.students.student import Student
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():

@@ -10,7 +10,8 @@ import pytest
 @pytest.fixture(scope="session")
 def fast_run(tmp_path_factory) -> Path:
     """The directory of a finished fast demo; tests leave it as it is."""
-    from distill import config, pipeline
+    from distill.job import config
+    from distill.pipeline import main_job as pipeline
 
     folder = tmp_path_factory.mktemp("fast") / "demo"
     pipeline.run(config.demo(fast=True), folder)

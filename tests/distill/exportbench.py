@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from distill.dataset import Dataset
+from distill.data.dataset import Dataset
 from networks import Student
-from networks.onbench import OnBench
-from optics.bench import AlignmentSpec, BenchSpec, InputSpec, StopSpec
-from optics.camera import ADCSpec, CameraSpec
-from optics.encoding import EncodingSpec
-from optics.lens import LensSpec
-from optics.light import LightSpec
-from optics.slm import SLMSpec
+from networks.onbench.collapsed import OnBench
+from optics.bench.light import LightSpec
+from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
+from optics.camera.camera import ADCSpec, CameraSpec
+from optics.slm.encoding import EncodingSpec
+from optics.slm.panel import SLMSpec
+from optics.wave.lens import LensSpec
 
 SHAPE = (10, 12)
 WIDTH = 532e-9 * 0.05 / 32e-6  # one band of the display's pixels: 104 SLM pixels

@@ -5,23 +5,26 @@ import math
 import pytest
 import torch
 
-from optics import catalogue, elements, illumination, order, rotation
-from optics.bench import BenchSpec, InputSpec, StopSpec
-from optics.camera import Camera, CameraSpec
+from optics.bench import catalogue
+from optics.bench.files import load_bench
+from optics.bench.light import LightSpec, photon_energy
+from optics.bench.spec import BenchSpec, InputSpec, StopSpec
+from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError
-from optics.crosstalk import Fringing, mean_phasor
-from optics.encoding import EncodingSpec, encode
-from optics.farfield import lens_transform
-from optics.fourf import FourF
-from optics.illumination import Illumination
-from optics.layout import layout
-from optics.lens import LensSpec, lens_phase
-from optics.light import LightSpec, photon_energy
-from optics.planes import PlaneByPlane
-from optics.propagation import angular_spectrum
-from optics.recorder import Recorder
-from optics.slm import SLM, SLMSpec
-from optics.toml import load_bench
+from optics.fourf import illumination
+from optics.fourf.illumination import Illumination
+from optics.fourf.plane_by_plane import PlaneByPlane
+from optics.fourf.recorder import Recorder
+from optics.fourf.system import FourF
+from optics.plots.side_view import layout
+from optics.slm import diffraction_order as order
+from optics.slm.encoding import EncodingSpec, encode
+from optics.slm.fringing_field import Fringing, mean_phasor
+from optics.slm.panel import SLM, SLMSpec
+from optics.wave import elements, rotation
+from optics.wave.farfield import lens_transform
+from optics.wave.lens import LensSpec, lens_phase
+from optics.wave.propagation import angular_spectrum
 
 SHAPE = (5, 6)
 BENCH = BenchSpec(

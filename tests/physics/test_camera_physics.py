@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from optics.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
-from optics.pixels import pixel_weights
+from optics.camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
+from optics.wave.pixel_integration import pixel_weights
 
 pytestmark = pytest.mark.physics
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from optics.checks import OpticsError
-from optics.encoding import EncodingSpec, encode, methods
-from optics.inverse import J1_MAX
-from optics.optimise import encoding_table, optimise_phase
-from optics.order import measure_order
-from optics.response import ResponseSpec
-from optics.slm import SLM, SLMSpec
+from optics.slm.diffraction_order import measure_order
+from optics.slm.direct_design import encoding_table, optimise_phase
+from optics.slm.encoding import EncodingSpec, encode, methods
+from optics.slm.panel import SLM, SLMSpec
+from optics.slm.response import ResponseSpec
+from optics.slm.special_functions import J1_MAX
 
 pytestmark = pytest.mark.physics
 SHAPE = (96, 160)

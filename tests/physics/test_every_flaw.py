@@ -16,11 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from optics.bench import BenchSpec
-from optics.encoding import encode
-from optics.fourf import FourF
-from optics.illumination import Illumination, panels
-from optics.recorder import Recorder
+from optics.bench.spec import BenchSpec
+from optics.fourf.illumination import Illumination, panels
+from optics.fourf.recorder import Recorder
+from optics.fourf.system import FourF
+from optics.slm.encoding import encode
 from optics.spec import Spec
 
 pytestmark = pytest.mark.physics

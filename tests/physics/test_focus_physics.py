@@ -6,12 +6,11 @@ import math
 
 import pytest
 import torch
-from analytic import airy_field
 
-from optics.aperture import circular_aperture
 from optics.conventions import abs2, axis, cis
-from optics.lens import thin_lens
-from optics.propagation import (
+from optics.wave.aperture import circular_aperture
+from optics.wave.lens import thin_lens
+from optics.wave.propagation import (
     band_limited_angular_spectrum,
     fresnel_pitch,
     fresnel_transfer,
@@ -19,7 +18,8 @@ from optics.propagation import (
     lens_transform,
     propagate,
 )
-from optics.zernike import zernike_phase
+from optics.wave.zernike_polynomials import zernike_phase
+from tests.physics.analytic import airy_field
 
 pytestmark = pytest.mark.physics
 

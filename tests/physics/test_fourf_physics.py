@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy.signal import convolve2d
 
-from optics.bench import AlignmentSpec, BenchSpec, InputSpec, StopSpec
-from optics.camera import CameraSpec
+from optics.bench.light import LightSpec
+from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
+from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
-from optics.fourf import FourF
-from optics.lens import LensSpec
-from optics.light import LightSpec
-from optics.slm import SLMSpec
+from optics.fourf.system import FourF
+from optics.slm.panel import SLMSpec
+from optics.wave.lens import LensSpec
 
 pytestmark = pytest.mark.physics
 PITCH, F1, F2, WAVELENGTH = 32e-6, 0.2, 0.3, 532e-9

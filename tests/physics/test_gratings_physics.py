@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from optics.conventions import abs2, cis
-from optics.elements import amplitude_mask, binary_grating, blazed_grating, phase_mask
-from optics.fourier import fft2c
-from optics.propagation import fresnel_pitch, lens_transform
+from optics.wave.elements import amplitude_mask, binary_grating, blazed_grating, phase_mask
+from optics.wave.fourier import fft2c
+from optics.wave.propagation import fresnel_pitch, lens_transform
 
 pytestmark = pytest.mark.physics
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from optics.bench import BenchSpec
-from optics.encoding import EncodingSpec, encode, methods
-from optics.fourf import FourF
-from optics.optimise import encoding_table
-from optics.order import measure_order
-from optics.slm import SLM, SLMSpec
-from optics.toml import load_bench
+from optics.bench.files import load_bench
+from optics.bench.spec import BenchSpec
+from optics.fourf.system import FourF
+from optics.slm.diffraction_order import measure_order
+from optics.slm.direct_design import encoding_table
+from optics.slm.encoding import EncodingSpec, encode, methods
+from optics.slm.panel import SLM, SLMSpec
 
 pytestmark = pytest.mark.physics
 SHAPE = (160, 224)

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from optics.conventions import axis, cis
-from optics.elements import complex_mask, field_stop
-from optics.lens import thin_lens
-from optics.propagation import lens_transform, propagate
+from optics.wave.elements import complex_mask, field_stop
+from optics.wave.lens import thin_lens
+from optics.wave.propagation import lens_transform, propagate
 
 pytestmark = pytest.mark.physics
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from optics.checks import OpticsError, SpecError
-from optics.pixelation import fine_reflectance, superpixels
-from optics.slm import SLM, SLMSpec
+from optics.slm.panel import SLM, SLMSpec
+from optics.slm.subpixel import fine_reflectance, superpixels
 
 pytestmark = pytest.mark.physics
 S = 32

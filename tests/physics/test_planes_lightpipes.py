@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from optics.bench import BenchSpec, InputSpec, StopSpec
-from optics.camera import CameraSpec
-from optics.encoding import EncodingSpec
-from optics.fourf import FourF
-from optics.lens import LensSpec
-from optics.light import LightSpec
-from optics.planes import PlaneByPlane
-from optics.slm import SLMSpec
+from optics.bench.light import LightSpec
+from optics.bench.spec import BenchSpec, InputSpec, StopSpec
+from optics.camera.camera import CameraSpec
+from optics.fourf.plane_by_plane import PlaneByPlane
+from optics.fourf.system import FourF
+from optics.slm.encoding import EncodingSpec
+from optics.slm.panel import SLMSpec
+from optics.wave.lens import LensSpec
 
 pytestmark = pytest.mark.physics
 

@@ -7,14 +7,13 @@ import math
 
 import pytest
 import torch
-from analytic import gaussian_beam, on_axis_behind_disc, rayleigh_sommerfeld
 
-from optics.aperture import circular_aperture
 from optics.conventions import abs2, axis, cis
-from optics.elements import binary_grating, complex_mask
-from optics.fourier import fft2c
-from optics.lens import thin_lens
-from optics.propagation import (
+from optics.wave.aperture import circular_aperture
+from optics.wave.elements import binary_grating, complex_mask
+from optics.wave.fourier import fft2c
+from optics.wave.lens import thin_lens
+from optics.wave.propagation import (
     angular_spectrum,
     band_limited_angular_spectrum,
     choose_propagation,
@@ -22,6 +21,7 @@ from optics.propagation import (
     fresnel_transform,
     propagate,
 )
+from tests.physics.analytic import gaussian_beam, on_axis_behind_disc, rayleigh_sommerfeld
 
 pytestmark = pytest.mark.physics
 

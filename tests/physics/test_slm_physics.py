@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from optics.response import ResponseSpec
-from optics.slm import SLM, SLMSpec
+from optics.slm.panel import SLM, SLMSpec
+from optics.slm.response import ResponseSpec
 
 pytestmark = pytest.mark.physics
 PLAIN = SLMSpec(shape=(48, 512), pitch=8e-6, modulation="phase")

@@ -1,0 +1,312 @@
+"""Radiometry of a camera by photon transfer: gain, noise, black level, dark current, efficiency, saturation.
+
+Light with Poisson statistics has a variance equal to its mean. In counts, with a gain of `g` electrons per
+count,
+
+    variance = (mean - dark mean) / g + dark variance
+
+so the slope of the temporal variance against the mean signal gives the gain without any reference; the power
+meter's photons then give the quantum efficiency. Temporal variances are taken between frames of the same
+pixels, so that neither shading nor fixed patterns enter. Sources: Janesick, Photon Transfer (SPIE Press,
+2007), chapters 5 and 7; EMVA Standard 1288, release 4.0, sections 6 to 8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from calibration.rigs.rig import Rig
+from optics.camera.camera import CameraSpec
+from optics.checks import OpticsError
+
+LINEAR_SHARE = 0.7  # of saturation: the part of the transfer curve that is fitted (EMVA 1288, section 6.6)
+ROUNDING = 1 / 12  # variance of a rounding error, counts^2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure with its standard uncertainty, in `unit`."""
+
+    value: float
+    uncertainty: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Radiometry:
+    """What flat fields tell of a camera; every figure is that of one unbinned sensor pixel.
+
+    gain: electrons per count. responsivity: counts per photon. quantum_efficiency: electrons per photon.
+    black_level: counts. read_noise: electrons rms. dark_current: electrons per second. saturation: counts,
+    mean of a saturated frame, or None where the light did not saturate the camera. full_well: the same in
+    electrons above black; a lower bound where the ADC ends first. linearity: largest relative deviation from
+    a straight line between 5 % and 95 % of saturation. dsnu: electrons rms. hot_pixels: share of pixels left
+    out as hot. gain_measured: False where the camera shows no shot noise to measure it by, so that the data
+    sheet's gain stands. photons, mean, variance: the photon-transfer curve (per level).
+    """
+
+    gain: Measured
+    responsivity: Measured
+    quantum_efficiency: Measured
+    black_level: Measured
+    read_noise: Measured
+    dark_current: Measured
+    saturation: Measured | None
+    full_well: Measured | None
+    linearity: Measured
+    dsnu: Measured
+    hot_pixels: float
+    gain_measured: bool
+    photons: tuple[float, ...]
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+    def corrected(self, spec: CameraSpec) -> CameraSpec:
+        """The data sheet's camera with the measured figures in place of its own; binning and exposure stay.
+
+        Responsivity is what was measured best: `gain / quantum_efficiency`, by which counts become photons,
+        keeps it.
+        """
+        gain = self.gain.value
+        efficiency = min(1.0, max(1e-6, self.responsivity.value * gain))
+        changes: dict[str, Any] = {
+            "quantum_efficiency": efficiency,
+            "read_noise": self.read_noise.value,
+            "dark_current": self.dark_current.value,
+            "adc.gain": efficiency / self.responsivity.value,
+            "adc.black_level": max(0.0, self.black_level.value),
+        }
+        if self.full_well is not None:
+            changes["full_well"] = self.full_well.value
+        return spec.replace(**changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and dicts, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Statistics of the frames of one level: mean and temporal variance, counts, with their errors."""
+
+    mean: float
+    mean_error: float
+    variance: float
+    variance_error: float
+
+
+def _level(frames: Tensor, good: Tensor) -> _Level:
+    """Statistics of frames (k, y, x) over the pixels in `good` (y, x)."""
+    x = frames.double()[:, good]
+    k, n = x.shape
+    variance = float(x.var(0).mean())
+    return _Level(
+        mean=float(x.mean()),
+        mean_error=math.sqrt(max(variance, ROUNDING) / (k * n)),
+        variance=variance,
+        variance_error=max(variance, ROUNDING) * math.sqrt(2 / ((k - 1) * n)),
+    )
+
+
+def _line(x: Tensor, y: Tensor, error: Tensor) -> tuple[float, float, float, float]:
+    """Weighted least squares `y = slope x + offset`: slope, its error, offset, its error."""
+    w = 1 / error.clamp(min=1e-12) ** 2
+    s, sx, sy = float(w.sum()), float((w * x).sum()), float((w * y).sum())
+    centre = sx / s
+    sxx = float((w * (x - centre) ** 2).sum())
+    slope = float((w * (x - centre) * y).sum()) / sxx
+    offset = sy / s - slope * centre
+    return slope, 1 / math.sqrt(sxx), offset, math.sqrt(1 / s + centre**2 / sxx)
+
+
+def _photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[float]:
+    """Photons per pixel of each level; a number of levels goes up to 1.5 times the nominal saturation."""
+    if not isinstance(levels, int):
+        shares = sorted(float(v) for v in levels)
+    else:
+        shares = [1.5 * (i + 1) / levels for i in range(levels)] if levels > 0 else []
+    if len(shares) < 4 or shares[0] <= 0:
+        raise OpticsError("radiometry needs at least four light levels above zero.")
+    top = nominal.replace(binning=1).saturation_photons
+    return [v * (top if math.isfinite(top) else 1e4) for v in shares]
+
+
+def measure_radiometry(
+    rig: Rig,
+    *,
+    levels: int | Sequence[float] = 24,
+    frames: int = 8,
+    dark_exposures: Sequence[float] = (1.0, 4.0),
+    generator: torch.Generator | None = None,
+) -> Radiometry:
+    """Measure a camera by photon transfer.
+
+    Args:
+        rig: the bench.
+        levels: how many light levels, evenly up to 1.5 times the nominal saturation, or the levels themselves
+        as
+            shares of the nominal saturation.
+        frames: frames per level, at least 2.
+        dark_exposures: exposures of the dark frames beside the camera's own, seconds; long ones show the dark
+        current.
+        generator: source of a simulated rig's noise.
+
+    Raises:
+        OpticsError: too few levels or frames, or a camera that does not answer to light.
+    """
+    if frames < 2:
+        raise OpticsError(f"radiometry has {frames} frames per level, needs at least 2 for a variance.")
+    nominal = rig.nominal.replace(binning=1)
+    photons = _photon_levels(nominal, levels)
+    dark_frames = rig.flat_field(0.0, frames, generator=generator)
+    good = _good_pixels(dark_frames)
+    dark = _level(dark_frames, good)
+    lit = [_level(rig.flat_field(p, frames, generator=generator), good) for p in photons]
+
+    light = torch.tensor(photons, dtype=torch.float64)
+    mean = torch.tensor([v.mean for v in lit], dtype=torch.float64)
+    mean_error = torch.tensor([v.mean_error for v in lit], dtype=torch.float64)
+    variance = torch.tensor([v.variance for v in lit], dtype=torch.float64)
+    variance_error = torch.tensor([v.variance_error for v in lit], dtype=torch.float64)
+
+    top = float(mean.max())
+    fitted = mean - dark.mean < LINEAR_SHARE * (top - dark.mean)
+    if int(fitted.sum()) < 2 or top <= dark.mean:
+        raise OpticsError(
+            f"radiometry: the camera reads {dark.mean:.4g} counts in the dark, {top:.4g} at most; "
+            f"{int(fitted.sum())} levels lie below saturation, two are needed. Use lower ones."
+        )
+    slope, slope_error, start, start_error = _line(light[fitted], mean[fitted], mean_error[fitted])
+    transfer, transfer_error, floor, floor_error = _line(
+        mean[fitted] - start, variance[fitted], variance_error[fitted]
+    )
+    has_shot = transfer > 5 * transfer_error and transfer > 0
+    gain = Measured(1 / transfer, transfer_error / transfer**2, "e-/DN") if has_shot else _given(nominal)
+    responsivity = Measured(slope, slope_error, "DN/photon")
+
+    clipped = float((dark_frames[:, good] <= 0).double().mean()) > 1e-3 and nominal.adc.bits is not None
+    rate = _dark_current(rig, nominal, dark, good, (frames, dark_exposures), gain, generator, clipped)
+    base, base_error = (
+        (start, start_error) if clipped else (dark.mean, _spatial_error(dark_frames, good, dark))
+    )
+    black = Measured(base - rate.value * nominal.exposure / gain.value, base_error, "DN")
+    noise = _Level(0, 0, floor, floor_error) if clipped else dark
+    rounding = 0.0 if nominal.adc.bits is None else ROUNDING
+
+    saturated = _is_saturated(light, mean, slope, base)
+    saturation = Measured(top, float(mean_error[mean.argmax()]), "DN") if saturated else None
+    full_well = None
+    if saturation is not None:
+        electrons = (top - base) * gain.value
+        full_well = Measured(electrons, electrons * gain.uncertainty / gain.value, "e-")
+    return Radiometry(
+        gain=gain,
+        responsivity=responsivity,
+        quantum_efficiency=_product(responsivity, gain),
+        black_level=black,
+        read_noise=_read_noise(noise, rounding, gain),
+        dark_current=rate,
+        saturation=saturation,
+        full_well=full_well,
+        linearity=_linearity(light, mean, mean_error, top, base, saturated),
+        dsnu=_dsnu(dark_frames, good, dark, gain),
+        hot_pixels=float((~good).double().mean()),
+        gain_measured=has_shot,
+        photons=tuple(photons),
+        mean=tuple(mean.tolist()),
+        variance=tuple(variance.tolist()),
+    )
+
+
+def _good_pixels(dark: Tensor) -> Tensor:
+    """Pixels (y, x), bool, that are not hot: within eight robust deviations of the dark median."""
+    level = dark.double().mean(0)
+    median = level.median()
+    spread = 1.4826 * float((level - median).abs().median())
+    noise = float(dark.double().var(0).median()) / len(dark)
+    return (level - median).abs() <= 8 * math.sqrt(spread**2 + noise + ROUNDING / len(dark))
+
+
+def _given(nominal: CameraSpec) -> Measured:
+    return Measured(nominal.gain, 0.0, "e-/DN")
+
+
+def _product(responsivity: Measured, gain: Measured) -> Measured:
+    value = responsivity.value * gain.value
+    relative = math.hypot(responsivity.uncertainty / responsivity.value, gain.uncertainty / gain.value)
+    return Measured(value, value * relative, "e-/photon")
+
+
+def _spatial_error(frames: Tensor, good: Tensor, level: _Level) -> float:
+    """Standard error of the sensor's mean dark level, fixed patterns included, counts."""
+    pixels = frames.double()[:, good].mean(0)
+    return math.hypot(float(pixels.std()) / math.sqrt(pixels.numel()), level.mean_error)
+
+
+def _dark_current(
+    rig: Rig,
+    nominal: CameraSpec,
+    dark: _Level,
+    good: Tensor,
+    plan: tuple[int, Sequence[float]],
+    gain: Measured,
+    generator: torch.Generator | None,
+    clipped: bool,
+) -> Measured:
+    """Slope of the dark level against the exposure, electrons per second; the nominal one where clipped."""
+    frames, exposures = plan
+    if clipped or not exposures:
+        return Measured(nominal.dark_current, nominal.dark_current, "e-/s")
+    seen = [_level(rig.flat_field(0.0, frames, exposure=t, generator=generator), good) for t in exposures]
+    time = torch.tensor([nominal.exposure, *exposures], dtype=torch.float64)
+    mean = torch.tensor([dark.mean, *(v.mean for v in seen)], dtype=torch.float64)
+    error = torch.tensor([dark.mean_error, *(v.mean_error for v in seen)], dtype=torch.float64)
+    slope, slope_error, _, _ = _line(time, mean, error)
+    relative = gain.uncertainty / gain.value
+    value = max(0.0, slope * gain.value)
+    return Measured(value, math.hypot(slope_error * gain.value, value * relative), "e-/s")
+
+
+def _read_noise(noise: _Level, rounding: float, gain: Measured) -> Measured:
+    counts = math.sqrt(max(0.0, noise.variance - rounding))
+    error = noise.variance_error / (2 * max(counts, math.sqrt(noise.variance_error)))
+    value = counts * gain.value
+    return Measured(value, math.hypot(error * gain.value, counts * gain.uncertainty), "e- rms")
+
+
+def _dsnu(frames: Tensor, good: Tensor, dark: _Level, gain: Measured) -> Measured:
+    """Spatial deviation of the dark level, electrons rms, with what temporal noise leaves subtracted."""
+    pixels = frames.double()[:, good].mean(0)
+    spatial = float(pixels.var()) - dark.variance / len(frames)
+    error = float(pixels.var()) * math.sqrt(2 / pixels.numel())
+    counts = math.sqrt(max(0.0, spatial))
+    return Measured(
+        counts * gain.value, error / (2 * max(counts, math.sqrt(error) + 1e-12)) * gain.value, "e- rms"
+    )
+
+
+def _is_saturated(light: Tensor, mean: Tensor, slope: float, base: float) -> bool:
+    """Whether the brightest level reads clearly less than the straight line."""
+    return bool(mean[-1] - base < 0.98 * slope * light[-1])
+
+
+def _linearity(
+    light: Tensor, mean: Tensor, error: Tensor, top: float, base: float, saturated: bool
+) -> Measured:
+    """Largest relative deviation from the best line from 5 % to 95 % of saturation (EMVA 1288, section 7)."""
+    signal = mean - base
+    limit = 0.95 if saturated else 1.01
+    use = (signal > 0.05 * (top - base)) & (signal < limit * (top - base))
+    if int(use.sum()) < 3:
+        return Measured(0.0, 1.0, "relative")
+    # relative residuals count alike at every level
+    slope, _, offset, _ = _line(light[use], signal[use], signal[use])
+    deviation = (signal[use] - slope * light[use] - offset).abs() / (slope * light[use] + offset)
+    worst = int(deviation.argmax())
+    return Measured(float(deviation[worst]), float(error[use][worst] / signal[use][worst]), "relative")

@@ -1,0 +1,1 @@
+"""calibration/rigs: say here what is in this room and in which file."""

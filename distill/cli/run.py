@@ -1,0 +1,114 @@
+"""`sclc demo` and `sclc run`: the whole job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distill.cli.options import Json, Sets, Threads
+
+if TYPE_CHECKING:
+    from distill.job.config import RunConfig
+
+Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run left there and begin anew.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("demo")(demo)
+    app.command("run")(run)
+
+
+def demo(
+    directory: Annotated[
+        Path | None,
+        typer.Option("--directory", "-d", help="Where to write; runs/demo, or runs/demo-fast with --fast."),
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="The same job with smaller counts, in well under a minute; for tests."),
+    ] = False,
+    sets: Sets = None,
+    fresh: Fresh = False,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """The main job on the digits that come with the package: at most 5 minutes on 2 cores.
+
+    Trains a nonlinear teacher, distils a linear optical network from it, puts that on an ideal and on a realistic 4f
+    bench (532 nm, f = 200 mm, HOLOEYE PLUTO-2, 12-bit camera), refits its electronics there, writes the SLM's frames,
+    and verifies these files by wave propagation and in LightPipes.
+
+    Reads nothing but the package. Writes DIRECTORY/result.json (every number), report.html (open it in a browser),
+    export/ (frames for the SLM) and the trained networks. Run again, it keeps every step whose inputs have not changed.
+
+    Example: sclc demo --set bench.slm.bits=4 --directory runs/four-bits
+    """
+    from distill.job.config import demo as shipped
+
+    folder = directory or Path("runs/demo-fast" if fast else "runs/demo")
+    _work(shipped(fast=fast, sets=sets or ()), folder, fresh=fresh, threads=threads, json=json)
+
+
+def run(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="What to do; see docs/run-config.md.")
+    ],
+    directory: Annotated[
+        Path | None, typer.Option("--directory", "-d", help="Where to write; runs/NAME by default.")
+    ] = None,
+    sets: Sets = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on in a directory that holds a run: steps with unchanged inputs are kept, an interrupted "
+            "training continues, steps whose configuration has changed are done again.",
+        ),
+    ] = False,
+    fresh: Fresh = False,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """The main job from a TOML file: your data, your network, your bench.
+
+    Reads CONFIG.toml, the bench and the data it names. Writes the same files as `sclc demo`, into DIRECTORY. A
+    directory that holds a run already is touched only with --resume or --fresh.
+
+    Example: sclc run mine.toml --set bench.camera.read_noise=5 --set 'data.source="digits.h5"' --resume
+    """
+    from distill.job.config import load
+    from distill.pipeline.main_job import ledger
+    from optics.checks import OpticsError
+
+    chosen = load(config, sets=sets or ())
+    folder = directory or Path("runs") / (chosen.name.replace("/", "-") or "run")
+    if ledger(folder).exists() and not (resume or fresh):
+        raise OpticsError(
+            f"{folder} holds a run already; add --resume to go on with it, --fresh to begin anew, or choose another "
+            "--directory."
+        )
+    _work(chosen, folder, fresh=fresh, threads=threads, json=json)
+
+
+def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, json: bool) -> None:
+    from distill.cli import show as cli_show
+    from distill.cli.process import prepare
+    from distill.job.result import Result
+    from distill.pipeline import main_job as pipeline
+
+    prepare(threads)
+    bars = cli_show.Bars()
+    try:
+        values = pipeline.run(config, folder, resume=not fresh, ui=bars)
+    finally:
+        bars.stop()
+    result = Result.model_validate(values)
+    if json:
+        cli_show.print_json(values)
+    else:
+        cli_show.show_result(result, folder, bars)
+    if not cli_show.agrees(result, config.verify.agreement):
+        raise typer.Exit(1)

@@ -1,0 +1,206 @@
+"""What the command line shows: progress on stderr, tables or JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from distill.job.result import ROWS, Result, RowResult
+
+
+class Bars:
+    """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.seconds: dict[str, float] = {}
+        self.started = time.perf_counter()
+        self._bars: Progress | None = None
+        self._titles: dict[str, str] = {}
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, step: str, title: str) -> None:
+        """Show a bar for the step."""
+        self._titles[step] = title
+        if not self.console.is_terminal:
+            return
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("{task.description:<44}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._bars.start()
+        self._tasks[step] = self._bars.add_task(title, total=None, note="")
+
+    def progress(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Move the step's bar."""
+        if self._bars is not None and step in self._tasks:
+            self._bars.update(self._tasks[step], completed=done, total=total, note=note)
+
+    def end(self, step: str, seconds: float) -> None:
+        """Replace the bar by one line."""
+        if self._bars is not None and step in self._tasks:
+            self._bars.remove_task(self._tasks.pop(step))
+        self.seconds[step] = seconds
+        self.console.print(f"{self._titles.pop(step, step):<44} {seconds:7.1f} s", markup=False)
+
+    def kept(self, step: str, title: str) -> None:
+        """One line for a step that need not be repeated."""
+        self.console.print(f"{title:<44}    kept", markup=False)
+
+    def stop(self) -> None:
+        """Take the bars away, whatever happened."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = None
+        self._tasks.clear()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first."""
+        return time.perf_counter() - self.started
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def out() -> Console:
+    """The console for results: stdout; wide where it is not a terminal, so that nothing is cut."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=132)
+
+
+def agrees(result: Result, least: float) -> bool:
+    """Whether enough answers of the exported files, by the wave path, are those of the trained network."""
+    return result.verify.wave.agreement >= least
+
+
+def show_result(result: Result, folder: Path, bars: Bars) -> None:
+    """The eight rows, the verification, the report's path, the seconds of each step done now and in all."""
+    console = out()
+    operations = result.operations.model_dump()
+    table = Table(title=f"{result.name}: test images of {result.data['source_name']}")
+    table.add_column("row", no_wrap=True)
+    for name in ("accuracy", "± draws", "draws", "images"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("read-out", no_wrap=True)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    for name in ROWS:
+        row: RowResult = getattr(result.rows, name)
+        eye = "-" if name == "teacher" else result.readout
+        macs = operations.get(name, operations["linear_kd"])
+        table.add_row(
+            name, *_cells(row.model_dump()), eye, f"{macs:,}", end_section=name in ("teacher", "no_mask")
+        )
+    console.print(table)
+    show_verification(result.verify.model_dump())
+    console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
+    console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)
+
+
+def show_bench_rows(found: Mapping[str, Any]) -> None:
+    """Rows of one network on one bench."""
+    table = Table(title=f"on the bench {found['bench']['name']!r}")
+    table.add_column("row", no_wrap=True)
+    for name in ("accuracy", "± draws", "draws", "images"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in found["rows"].items():
+        table.add_row(name, *_cells(row))
+    out().print(table)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    spread = f"{100 * row['spread']:.2f}" if row["draws"] > 1 else "-"
+    return f"{100 * row['accuracy']:.2f} %", spread, str(row["draws"]), str(row["images"])
+
+
+def show_verification(found: Mapping[str, Any]) -> None:
+    """One line for each engine."""
+    for name, title in (("wave", "Wave path"), ("lightpipes", "LightPipes")):
+        part = found[name]
+        line = "not run"
+        if part is not None:
+            line = (
+                f"{part['images']:>4} images, accuracy {100 * part['accuracy']:.1f} %, "
+                f"{100 * part['agreement']:.1f} % agree with the trained network, camera frames differ by "
+                f"{100 * part['frame_error']:.2g} %"
+            )
+        out().print(f"{title:<11}{line}", markup=False, soft_wrap=True)
+
+
+def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:
+    """The catalogue as a table."""
+    table = Table(title="Devices: `sclc devices NAME` tells every figure and its source", box=SIMPLE)
+    cells = []
+    for row in rows:
+        figures = row["figures"]
+        shape = figures.get("shape")
+        bits = figures.get("bits", figures.get("adc", {}).get("bits"))
+        cells.append(
+            (
+                row["name"],
+                row["kind"],
+                f"{shape[0]} x {shape[1]}" if shape else "-",
+                f"{1e6 * figures['pitch']:.3g} µm" if "pitch" in figures else "-",
+                str(bits) if bits is not None else "-",
+                row["title"],
+            )
+        )
+    for k, name in enumerate(("name", "kind", "pixels y, x", "pitch", "bits")):
+        table.add_column(name, no_wrap=True, min_width=max(len(c[k]) for c in [*cells, [name] * 5]))
+    console = out()
+    if roomy := console.width >= 120:
+        table.add_column("title", no_wrap=True, overflow="ellipsis")
+    for line in cells:
+        table.add_row(*(line if roomy else line[:-1]))
+    console.print(table)
+    if benches:
+        console.print(f"Benches: {', '.join(benches)}", markup=False)
+
+
+def show_encodings(title: str, rows: list[dict[str, Any]]) -> None:
+    """Efficiency and error of each encoding."""
+    table = Table(title=title)
+    table.add_column("encoding", no_wrap=True)
+    for name in ("efficiency %", "relative %", "error %", "zero order %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shares = (row[k] for k in ("efficiency", "relative", "error", "zero_order"))
+        table.add_row(row["method"], *(f"{100 * v:.2f}" for v in shares))
+    out().print(table)
+
+
+def show_device(found: Mapping[str, Any]) -> None:
+    """One device: every figure and where it comes from."""
+    table = Table(title=found["title"])
+    for name in ("figure", "value", "source"):
+        table.add_column(name, no_wrap=name != "source")
+    for key, value in _flat(found["figures"]):
+        table.add_row(key, str(value), found["source"].get(key, ""))
+    console = out()
+    console.print(table)
+    if found["note"]:
+        console.print(found["note"], markup=False)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    out: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        out += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return out

@@ -1,0 +1,1 @@
+"""distill/export: say here what is in this room and in which file."""

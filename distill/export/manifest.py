@@ -1,0 +1,206 @@
+"""What `manifest.json` of an exported directory holds, as a validated schema; `docs/export.md` explains it to users.
+
+An exported directory describes itself: the bench, the SLM, the read-out, and the size and sha256 of every file. A file
+that is not as the manifest says is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from optics.bench.files import bench_from_dict
+from optics.bench.spec import BenchSpec
+from optics.checks import OpticsError
+
+NAME = "manifest.json"
+SCHEMA_VERSION = 1
+
+#: what the numbers are in, written into every manifest for whoever reads it without this package
+UNITS = {
+    "bench": "SI: metres, radians, photons, electrons, seconds; sizes and points are (y, x)",
+    "wavelength": "metres",
+    "device.pitch": "metres",
+    "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by scales^2",
+    "levels": "grey levels of the SLM, 0 .. 2^bits - 1, whole panel, row 0 first, unscaled also in 16-bit files",
+    "targets": "complex field transmission of the lit SLM pixels, modulus at most 1",
+    "psfs": "complex field per unit amplitude of one input pixel",
+    "inputs": "field amplitude on the display: value / 255 for uint8, value itself for float32; full scale is 1",
+    "frames": "camera counts (DN) without noise; photons per binned pixel where the camera has no converter",
+    "logits": "dimensionless",
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(_Part):
+    """One file: its sha256 (hexadecimal) and its size in bytes."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class DeviceEntry(_Part):
+    """The SLM that the frames are for.
+
+    catalogue: name of the device in this package's catalogue whose figures these are, if there is one. shape: rows and
+    columns of the panel. pitch: metres. bits: levels are 0 .. 2**bits - 1.
+    """
+
+    catalogue: str | None = None
+    shape: tuple[int, int]
+    pitch: float = Field(gt=0)
+    bits: int = Field(ge=1, le=16)
+    modulation: str
+
+
+class Manifest(_Part):
+    """The contents of `manifest.json`.
+
+    Attributes:
+        format: tells this from other JSON files.
+        schema_version: of this layout.
+        package_version: of the package that wrote it.
+        bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
+        believed_camera: the camera that the electronics assumes when it turns counts into photons, where a calibration
+            gave another one than the bench's.
+        device: the SLM.
+        wavelength: metres.
+        image_shape: (H, W) of the images, which are grey, pixels.
+        readout: name, bins and options of the read-out.
+        backend: configuration of the electronic back end.
+        scales: one number per frame.
+        frames: image files in the order in which the SLM shows them.
+        frame_bits: bits per pixel of those files.
+        class_names: label `i` is `class_names[i]`.
+        source: where the reference images come from.
+        images: how many there are.
+        files: every file but the manifest itself, by its path relative to it.
+        units: what the numbers are in.
+    """
+
+    format: Literal["spectral-cascade export"] = "spectral-cascade export"
+    schema_version: Literal[1] = 1
+    package_version: str
+    bench: dict[str, Any]
+    believed_camera: dict[str, Any] | None = None
+    device: DeviceEntry
+    wavelength: float = Field(gt=0)
+    image_shape: tuple[int, int]
+    readout: dict[str, Any]
+    backend: dict[str, Any]
+    scales: tuple[float, ...] = Field(min_length=1)
+    frames: tuple[str, ...] = Field(min_length=1)
+    frame_bits: Literal[8, 16]
+    class_names: tuple[str, ...]
+    source: str
+    images: int = Field(ge=1)
+    files: dict[str, FileEntry]
+    units: dict[str, str]
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in value:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+                raise ValueError(f"{name!r} does not lie inside the exported directory")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        missing = [name for name in self.frames if name not in self.files]
+        if missing:
+            raise ValueError(f"frame {missing[0]!r} is not among the files")
+        if len(self.scales) != len(self.frames):
+            raise ValueError(f"there are {len(self.scales)} scales for {len(self.frames)} frames")
+        if self.frame_bits < self.device.bits:
+            raise ValueError(f"frame_bits is {self.frame_bits} and the device has {self.device.bits} bits")
+        return self
+
+    def to_json(self) -> str:
+        """The text of `manifest.json`."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def bench_spec(self, path: Path) -> BenchSpec:
+        """The bench; `path` names the manifest in errors.
+
+        Raises:
+            SpecError: it is not a bench.
+        """
+        bench = bench_from_dict(self.bench, source=f"{path}: bench")
+        for name, told, real in (
+            ("wavelength", self.wavelength, bench.light.wavelength),
+            ("device.shape", self.device.shape, bench.slm.shape),
+            ("device.pitch", self.device.pitch, bench.slm.pitch),
+            ("device.bits", self.device.bits, bench.slm.bits),
+        ):
+            if told != real:
+                raise OpticsError(f"{path}: {name} is {told} and its bench says {real}.")
+        return bench
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of an exported directory.
+
+    Raises:
+        OpticsError: there is none, it is not JSON, of an unknown version, or a key is missing or wrong; one line
+            naming file and key.
+    """
+    path = directory / NAME
+    if not path.is_file():
+        raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
+    try:
+        data = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise OpticsError(f"{path} is not JSON ({error}); export again.") from None
+    if not isinstance(data, dict) or data.get("format") != "spectral-cascade export":
+        raise OpticsError(
+            f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
+        )
+    version = data.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise OpticsError(
+            f"{path}: schema_version is {version!r}, this package reads {SCHEMA_VERSION}; use the version of "
+            f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
+        )
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "its contents"
+        raise OpticsError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def entry(data: bytes) -> FileEntry:
+    """The manifest's entry for a file with these contents."""
+    return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+
+def checked_bytes(directory: Path, name: str, manifest: Manifest) -> bytes:
+    """The contents of one file of an exported directory, after its size and hash were compared.
+
+    Raises:
+        OpticsError: the file is not in the manifest, is missing, or has changed.
+    """
+    told = manifest.files.get(name)
+    path = directory / name
+    if told is None:
+        raise OpticsError(f"{directory / NAME}: files has no {name!r}; export again.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OpticsError(f"{path} cannot be read ({error.strerror}); the manifest lists it.") from None
+    if len(data) != told.bytes:
+        raise OpticsError(
+            f"{path} has {len(data)} bytes, the manifest says {told.bytes}: truncated or altered; export again."
+        )
+    if hashlib.sha256(data).hexdigest() != told.sha256:
+        raise OpticsError(f"{path} has another sha256 than the manifest says: it was altered; export again.")
+    return data

@@ -1,0 +1,222 @@
+"""An exported directory read back: every file checked against its hash, every array against the manifest.
+
+Nothing that is read is executed: PNG, HDF5, safetensors and JSON. The levels come from the image files, as an SLM would
+get them; the copy in `masks.h5` must be the same.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from torch import Tensor
+
+from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
+from networks.backends import classifier as backends
+from networks.backends.classifier import Backend
+from networks.readouts import readouts
+from networks.readouts.readouts import Readout
+from optics.bench.spec import BenchSpec
+from optics.camera.camera import CameraSpec
+from optics.checks import OpticsError
+
+_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}  # what Pillow calls greyscale of that depth
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an exported directory holds.
+
+    Attributes:
+        manifest: the manifest.
+        bench: the bench.
+        believed_camera: the camera that the electronics assumes, None: the bench's own.
+        levels: (F, NY, NX) int32, from the image files.
+        targets: (F, ny, nx) complex64, the masks that were asked for on the lit SLM pixels.
+        psfs: (F, ly, lx) complex64.
+        scales: (F,) float32.
+        readout: the read-out.
+        backend: the electronic back end, in `eval` mode.
+        inputs: (N, 1, H, W) float32, reference images, amplitudes in [0, 1].
+        labels: (N,) int64.
+        frames: (N, frames, cy, cx) float32, expected camera counts without noise.
+        logits: (N, classes) float32, of the network on that bench without noise.
+        predictions: (N,) int64.
+    """
+
+    manifest: Manifest
+    bench: BenchSpec
+    believed_camera: CameraSpec | None
+    levels: Tensor
+    targets: Tensor
+    psfs: Tensor
+    scales: Tensor
+    readout: Readout
+    backend: Backend
+    inputs: Tensor
+    labels: Tensor
+    frames: Tensor
+    logits: Tensor
+    predictions: Tensor
+
+
+def read_export(directory: str | Path) -> Exported:
+    """Read and check an exported directory.
+
+    Raises:
+        OpticsError: a file is missing, truncated, altered, of the wrong size or kind, or lacks a key; the message names
+            the file and the key.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise OpticsError(f"there is no exported directory {folder}.")
+    manifest = read_manifest(folder)
+    bench = manifest.bench_spec(folder / NAME)
+    levels = torch.stack([_frame(folder, name, manifest) for name in manifest.frames])
+    masks = _arrays(folder, "masks.h5", manifest, ("levels", "targets", "psfs", "scales"))
+    reference = _arrays(
+        folder, "reference.h5", manifest, ("inputs", "labels", "frames", "logits", "predictions")
+    )
+    path = folder / "masks.h5"
+    if not np.array_equal(masks["levels"], levels.numpy()):
+        raise OpticsError(f"{path}: key levels differs from the image files in slm/; export again.")
+    scales = torch.tensor(manifest.scales, dtype=torch.float32)
+    if not np.array_equal(masks["scales"].astype(np.float32), scales.numpy()):
+        raise OpticsError(f"{path}: key scales differs from the scales in {NAME}; export again.")
+    inputs = torch.from_numpy(reference["inputs"])
+    if inputs.dtype == torch.uint8:
+        inputs = inputs.to(torch.float32) / 255
+    _check_reference(folder / "reference.h5", manifest, reference)
+    return Exported(
+        manifest=manifest,
+        bench=bench,
+        believed_camera=_camera(folder / NAME, manifest),
+        levels=levels,
+        targets=torch.from_numpy(masks["targets"]),
+        psfs=torch.from_numpy(masks["psfs"]),
+        scales=scales,
+        readout=_built(folder / NAME, "readout", lambda: readouts.from_config(manifest.readout)),
+        backend=_backend(folder, manifest),
+        inputs=inputs,
+        labels=torch.from_numpy(reference["labels"].astype(np.int64)),
+        frames=torch.from_numpy(reference["frames"].astype(np.float32)),
+        logits=torch.from_numpy(reference["logits"].astype(np.float32)),
+        predictions=torch.from_numpy(reference["predictions"].astype(np.int64)),
+    )
+
+
+# ---------------------------------------------------------------------- images
+
+
+def decode_frame(data: bytes, *, bits: int, shape: tuple[int, int], name: str) -> Tensor:
+    """Levels (NY, NX) int32 from the bytes of an image file.
+
+    Args:
+        data: a greyscale PNG or BMP.
+        bits: of the file, 8 or 16.
+        shape: (NY, NX) that it must have.
+        name: what errors call it.
+
+    Raises:
+        OpticsError: it is not a whole image of that size and depth.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "BMP")) as image:
+            image.load()
+            size, mode, values = image.size, image.mode, np.array(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise OpticsError(f"{name} is not a whole PNG image ({error}); export again.") from None
+    if (size[1], size[0]) != tuple(shape):
+        raise OpticsError(
+            f"{name} has {size[1]} x {size[0]} pixels (rows x columns), the SLM {shape[0]} x {shape[1]}."
+        )
+    if mode not in _MODES[bits]:
+        raise OpticsError(
+            f"{name} has pixels of mode {mode!r}, expected {bits}-bit greyscale ({_MODES[bits][0]!r})."
+        )
+    return torch.from_numpy(values.astype(np.int32))
+
+
+def _frame(folder: Path, name: str, manifest: Manifest) -> Tensor:
+    data = checked_bytes(folder, name, manifest)
+    device, path = manifest.device, str(folder / name)
+    levels = decode_frame(data, bits=manifest.frame_bits, shape=device.shape, name=path)
+    highest = int(levels.max())
+    if highest >= 2**device.bits:
+        raise OpticsError(f"{path} holds level {highest}, the SLM has levels 0 to {2**device.bits - 1}.")
+    return levels
+
+
+# ---------------------------------------------------------------------- arrays
+
+
+def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    data, path = checked_bytes(folder, name, manifest), folder / name
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            missing = [key for key in keys if not isinstance(file.get(key), h5py.Dataset)]
+            if missing:
+                raise OpticsError(f"{path} has no key {missing[0]!r}; export again.")
+            return {key: file[key][()] for key in keys}
+    except OSError as error:
+        raise OpticsError(
+            f"{path} is not a whole HDF5 file ({str(error).splitlines()[0]}); export again."
+        ) from None
+
+
+def _check_reference(path: Path, manifest: Manifest, found: dict[str, NDArray[Any]]) -> None:
+    n, shape = manifest.images, manifest.image_shape
+    wanted: dict[str, tuple[int | None, ...]] = {
+        "inputs": (n, 1, *shape),
+        "labels": (n,),
+        "frames": (n, None, None, None),
+        "logits": (n, None),
+        "predictions": (n,),
+    }
+    for key, want in wanted.items():
+        got = found[key].shape
+        if len(got) != len(want) or any(w not in (None, g) for g, w in zip(got, want, strict=True)):
+            shown = ", ".join("any" if w is None else str(w) for w in want)
+            raise OpticsError(f"{path}: key {key} has shape {got}, expected ({shown}).")
+
+
+# ---------------------------------------------------------------------- electronics
+
+
+def _built(path: Path, key: str, build: Any) -> Any:
+    try:
+        return build()
+    except (OpticsError, KeyError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise OpticsError(f"{path}: {key} cannot be built ({text[:200]}).") from None
+
+
+def _camera(path: Path, manifest: Manifest) -> CameraSpec | None:
+    told = manifest.believed_camera
+    if told is None:
+        return None
+    camera: CameraSpec = _built(path, "believed_camera", lambda: CameraSpec.model_validate(told))
+    return camera
+
+
+def _backend(folder: Path, manifest: Manifest) -> Backend:
+    name = "backend.safetensors"
+    data, path = checked_bytes(folder, name, manifest), folder / name
+    backend: Backend = _built(folder / NAME, "backend", lambda: backends.from_config(manifest.backend))
+    try:
+        backend.load_state_dict(from_bytes(data))
+    except SafetensorError as error:
+        raise OpticsError(f"{path} is not a whole safetensors file ({error}); export again.") from None
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise OpticsError(f"{path} does not fit key backend of {NAME} ({text[:200]}).") from None
+    return backend.eval()

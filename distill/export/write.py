@@ -1,0 +1,335 @@
+"""A network on a bench as files: frames that its SLM can show, and all that is needed to check them without it.
+
+    manifest.json         what everything is, with the hash of every file (`distill.export.manifest`)
+    slm/frame-000.png     one image per exposure at the panel's native resolution, grey value = level
+    masks.h5              levels, complex targets and point-spread functions
+    backend.safetensors   the electronic back end
+    reference.h5          reference images, labels, expected camera frames, logits and predictions
+
+The directory is written under a temporary name and moved into place when it is whole. `read_export` reads it back,
+losslessly (`distill.export.read`); `distill.verify.verification` proves it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from distill.data.dataset import Dataset
+from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
+from distill.export.read import Exported, read_export
+from networks.backends.classifier import Backend
+from networks.onbench.collapsed import OnBench
+from optics.bench import catalogue
+from optics.checks import OpticsError, check_shape
+from optics.slm.panel import SLMSpec
+
+__all__ = ["Exported", "encode_frame", "export", "read_export"]
+
+_BATCH = 64
+
+
+def export(
+    on_bench: OnBench,
+    directory: str | Path,
+    *,
+    inputs: Dataset,
+    count: int = 200,
+    overwrite: bool = False,
+    bmp: bool = False,
+) -> Manifest:
+    """Write everything that shows and proves a network on its bench.
+
+    Args:
+        on_bench: a classifier on a bench whose SLM has levels; its back end is a `networks.Backend`.
+        directory: where to; made, with its parents.
+        inputs: images that the references are taken from, evenly through the set.
+        count: how many.
+        overwrite: replace an exported directory that is there already.
+        bmp: write each frame also as an 8-bit BMP, which some SLM drivers prefer.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        OpticsError: the directory exists (and `overwrite` is not set, or it is not an exported directory), there are
+            fewer than `count` images, or the network or its SLM cannot be exported.
+    """
+    target = Path(directory)
+    _check_target(target, overwrite)
+    _check_network(on_bench, inputs, count, bmp)
+    index = torch.arange(count) * len(inputs) // count
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+    try:
+        manifest = _write(on_bench, temporary, inputs.take(index), bmp)
+        os.chmod(temporary, 0o777 & ~_umask())
+        _move(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return manifest
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise OpticsError(f"{target} is a file; give a directory for the export.")
+    if not any(target.iterdir()):
+        return
+    if not (target / NAME).is_file():
+        raise OpticsError(
+            f"{target} is not empty and holds no export, so it is not replaced; choose another directory."
+        )
+    if not overwrite:
+        raise OpticsError(
+            f"{target} holds an export already; choose another directory, or pass overwrite=True."
+        )
+
+
+def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) -> None:
+    slm, name = on_bench.bench.slm, on_bench.bench.name
+    if type(on_bench) is not OnBench:
+        raise OpticsError(
+            f"the network is on its bench as {type(on_bench).__name__}; the export is for coherent light and one "
+            'exposure per mask: student.on(bench, realisation="collapsed").'
+        )
+    if slm.bits is None or slm.modulation == "complex":
+        raise OpticsError(
+            f"bench {name!r}: an SLM with slm.bits {slm.bits} and slm.modulation {slm.modulation!r} has no levels to "
+            'export; set slm.bits and slm.modulation = "phase".'
+        )
+    if bmp and slm.bits > 8:
+        raise OpticsError(
+            f"bench {name!r}: BMP frames hold 8 bits and slm.bits is {slm.bits}; use the PNG frames."
+        )
+    if not isinstance(on_bench.backend, Backend):
+        raise OpticsError(
+            f"the back end is a {type(on_bench.backend).__name__}; the export can describe a networks.Backend."
+        )
+    if on_bench.in_channels != 1:
+        raise OpticsError(
+            f"the network takes {on_bench.in_channels} channels; the export is for one (grey images)."
+        )
+    if inputs.segmentation:
+        raise OpticsError(
+            "the reference images have one class per pixel; the export takes one label per image."
+        )
+    if not 1 <= count <= len(inputs):
+        raise OpticsError(f"count is {count} and there are {len(inputs)} images; choose between 1 and that.")
+    check_shape(
+        inputs.images,
+        (None, on_bench.in_channels, *on_bench.image_shape),
+        name="inputs.images",
+        fix="Give images like those that the network was built for.",
+    )
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def _move(temporary: Path, target: Path) -> None:
+    """Put the finished directory in place; an older one is set aside first and removed after, or put back."""
+    if not target.exists():
+        os.replace(temporary, target)
+        return
+    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+    os.replace(target, aside)
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------- what is written
+
+
+def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manifest:
+    bench = on_bench.bench
+    was_training = on_bench.training
+    on_bench.eval()
+    try:
+        with torch.no_grad():
+            levels = on_bench.levels()
+            targets, scales = on_bench.targets()
+            psfs = on_bench.psfs()[0]
+            reference = _reference(on_bench, inputs)
+    finally:
+        on_bench.train(was_training)
+    files: dict[str, FileEntry] = {}
+
+    def put(name: str, data: bytes) -> None:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        files[name] = entry(data)
+
+    bits = bench.slm.bits or 8
+    frames = []
+    for i, frame in enumerate(levels):
+        frames.append(f"slm/frame-{i:03d}.png")
+        put(frames[-1], encode_frame(frame, bits))
+        if bmp:
+            put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP"))
+    put("masks.h5", _masks(on_bench, levels, targets, psfs, scales))
+    put(
+        "backend.safetensors", to_bytes({k: v.contiguous() for k, v in on_bench.backend.state_dict().items()})
+    )
+    put("reference.h5", _hdf5(reference))
+    believed = on_bench.recorder.reader.spec
+    manifest = Manifest(
+        package_version=_version(),
+        bench=bench.model_dump(mode="json"),
+        believed_camera=None if believed == bench.camera else believed.model_dump(mode="json"),
+        device=_device(bench.slm),
+        wavelength=bench.light.wavelength,
+        image_shape=on_bench.image_shape,
+        readout=on_bench.readout.config(),
+        backend=on_bench.backend.config(),  # type: ignore[operator]  # a Backend: checked
+        scales=tuple(scales.tolist()),
+        frames=tuple(frames),
+        frame_bits=8 if bits <= 8 else 16,
+        class_names=inputs.class_names,
+        source=inputs.source,
+        images=len(inputs),
+        files=files,
+        units=UNITS,
+    )
+    (folder / NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> bytes:
+    """One frame of levels (NY, NX), integers 0 .. 2**bits - 1, as an image file whose grey values are the levels.
+
+    Up to 8 bits: 8-bit greyscale (PNG or BMP); more: 16-bit greyscale PNG. Levels are never scaled: level 300 of a
+    10-bit device is grey value 300 of a 16-bit file.
+    """
+    image = Image.fromarray(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16))
+    out = io.BytesIO()
+    image.save(out, file_format)
+    return out.getvalue()
+
+
+def _masks(on_bench: OnBench, levels: Tensor, targets: Tensor, psfs: Tensor, scales: Tensor) -> bytes:
+    deep = (on_bench.bench.slm.bits or 8) > 8
+    rows, cols = on_bench.fourf.rows, on_bench.fourf.cols
+    step_y, step_x = (on_bench.bench.input.pitch / s for s in on_bench.fourf.oversampling)
+    return _hdf5(
+        {
+            "levels": (
+                levels.numpy().astype(np.uint16 if deep else np.uint8),
+                {"axes": "frame, y, x", "units": "grey level", "panel": "whole panel; unlit pixels are 0"},
+            ),
+            "targets": (
+                targets.numpy(),
+                {
+                    "axes": "frame, y, x",
+                    "units": "field transmission, modulus at most 1",
+                    "first_row": rows.start,
+                    "first_column": cols.start,
+                    "pitch": on_bench.bench.slm.pitch,
+                    "pitch_units": "m",
+                },
+            ),
+            "psfs": (
+                psfs.numpy(),
+                {
+                    "axes": "frame, y, x",
+                    "units": "field per unit amplitude of one input pixel",
+                    "pitch": np.array([step_y, step_x]),
+                    "pitch_units": "m, in the plane of the display",
+                },
+            ),
+            "scales": (scales.double().numpy(), {"axes": "frame", "units": UNITS["scales"]}),
+        }
+    )
+
+
+def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
+    """Reference images and what the network on the bench makes of them when nothing is drawn by chance."""
+    frames, logits = [], []
+    for x in inputs.images.split(_BATCH):
+        frames.append(on_bench.frames(x))
+        logits.append(on_bench.backend(on_bench.features_of(frames[-1])))
+    counts, answers = torch.cat(frames), torch.cat(logits)
+    whole = on_bench.bench.camera.adc.bits is not None
+    grey = (inputs.images * 255).round().to(torch.uint8)
+    exact = bool((grey.to(torch.float32) / 255 == inputs.images).all())
+    return {
+        "inputs": (
+            (grey if exact else inputs.images).numpy(),
+            {
+                "axes": "image, channel, y, x",
+                "units": "amplitude / 255" if exact else "amplitude, full scale 1",
+            },
+        ),
+        "labels": (inputs.labels.numpy(), {"axes": "image", "units": "class"}),
+        "frames": (
+            counts.numpy().astype(_smallest(counts)) if whole else counts.numpy(),
+            {"axes": "image, frame, y, x", "units": "DN" if whole else "photons per binned pixel"},
+        ),
+        "logits": (answers.numpy(), {"axes": "image, class", "units": "dimensionless"}),
+        "predictions": (answers.argmax(1).numpy(), {"axes": "image", "units": "class"}),
+    }
+
+
+def _smallest(counts: Tensor) -> type[np.unsignedinteger[Any]]:
+    return np.uint16 if float(counts.max()) < 2**16 else np.uint32
+
+
+def _hdf5(contents: Mapping[str, tuple[NDArray[Any], dict[str, Any]]]) -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        for name, (values, attributes) in contents.items():
+            packed = (
+                {"compression": "gzip", "compression_opts": 4, "shuffle": True} if values.ndim > 1 else {}
+            )
+            file.create_dataset(name, data=values, **packed).attrs.update(attributes)
+    return out.getvalue()
+
+
+def _device(slm: SLMSpec) -> DeviceEntry:
+    return DeviceEntry(
+        catalogue=_catalogue_name(slm),
+        shape=slm.shape,
+        pitch=slm.pitch,
+        bits=slm.bits or 8,
+        modulation=slm.modulation,
+    )
+
+
+def _catalogue_name(slm: SLMSpec) -> str | None:
+    """The device of the catalogue with this panel: resolution, pitch, bits, modulation and fill factor."""
+    keys = ("shape", "pitch", "bits", "modulation", "fill_factor")
+    for name in catalogue.names("slm"):
+        figures = catalogue.load(name, kind="slm").spec()
+        if all(getattr(figures, key) == getattr(slm, key) for key in keys):
+            return name
+    return None
+
+
+def _version() -> str:
+    try:
+        return metadata.version("spectral-cascade")
+    except metadata.PackageNotFoundError:
+        return "0+checkout"

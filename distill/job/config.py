@@ -1,0 +1,217 @@
+"""What a run is to do: one TOML file, validated, with `--set key=value` on top. `docs/run-config.md` lists every key.
+
+    name = "digits on my bench"
+    [student]
+    channels = [1, 8, 16, 16]
+    [bench]
+    source = "pluto2-200mm"          # a shipped bench, or the path of a bench file
+    [bench.slm]                      # keys here replace those of the bench
+    crosstalk = 0.5
+
+Every key has a default, so that a file holds what differs. Unknown keys are refused with file, line and known keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from distill.job import toml as settings
+from distill.training.train_loop import TrainSpec
+from networks.readouts import readouts as readout
+from networks.teachers import registry as teachers
+from optics.bench.files import BENCHES, bench_from_dict, load_bench, merged
+from optics.bench.spec import BenchSpec
+from optics.spec import Spec
+from optics.toml_errors import parse
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+class DataConfig(Spec):
+    """The images. source: a name or a path (`distill.data.sources`). validation: share cut from the training part.
+
+    limit: at most so many training and so many test images. size: (H, W) to resize to. grey: colour to grey. target:
+    HDF5 key of the labels.
+    """
+
+    source: str = "digits"
+    validation: float = Field(default=0.1, gt=0.0, lt=1.0)
+    limit: int | None = Field(default=None, ge=20)
+    size: tuple[int, int] | None = None
+    grey: bool = False
+    target: str | None = None
+
+
+class TeacherConfig(Spec):
+    """The nonlinear teacher: its name (`networks.teachers.registry`) and its training."""
+
+    name: str = "lenet5"
+    training: TrainSpec = TrainSpec()
+
+    @model_validator(mode="after")
+    def _known(self) -> TeacherConfig:
+        if self.name not in teachers.names():
+            raise ValueError(f"no teacher is called {self.name!r}; known: {', '.join(teachers.names())}")
+        return self
+
+
+class StudentConfig(Spec):
+    """The linear optical network, and the controls that share its sizes.
+
+    channels: before, between and after the spectral convolutions; the last is the number of masks. kernel_size: taps
+    per side of each. readout: what the camera records. bins: (y, x) bins of the camera's frame. hidden: widths of
+    the back end's hidden layers. mix: see `networks.Backend`. training: of `linear` and, with the teacher, of
+    `linear_kd`. distilled_controls: train the controls with the teacher too, so that only the optics differ.
+    repeats: independent trainings (first values, order of the images) behind each row that needs no bench; the first
+    goes on the bench.
+    """
+
+    channels: tuple[int, ...] = (1, 8, 16, 16)
+    kernel_size: int = Field(default=3, ge=1)
+    parameterisation: Literal["complex", "real"] = "complex"
+    boundary: Literal["zero", "circular"] = "zero"
+    readout: str = "intensity"
+    bins: tuple[int, int] = (4, 4)
+    hidden: tuple[int, ...] = ()
+    mix: int | None = Field(default=None, ge=1)
+    training: TrainSpec = TrainSpec()
+    distilled_controls: bool = True
+    repeats: int = Field(default=1, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _sizes(self) -> StudentConfig:
+        if len(self.channels) < 2 or min(self.channels) < 1:
+            raise ValueError(f"channels is {self.channels}; give at least input and output, as [1, 16]")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {self.kernel_size}; an odd number has a centre")
+        if self.readout not in readout.names():
+            raise ValueError(f"no read-out is called {self.readout!r}; known: {', '.join(readout.names())}")
+        return self
+
+
+class BenchConfig(Spec):
+    """The realistic bench. source: a shipped bench's name or a file; the tables replace single keys of it."""
+
+    source: str = "pluto2-200mm"
+    light: dict[str, Any] = Field(default_factory=dict)
+    input: dict[str, Any] = Field(default_factory=dict)
+    lens1: dict[str, Any] = Field(default_factory=dict)
+    stop: dict[str, Any] = Field(default_factory=dict)
+    slm: dict[str, Any] = Field(default_factory=dict)
+    encoding: dict[str, Any] = Field(default_factory=dict)
+    lens2: dict[str, Any] = Field(default_factory=dict)
+    camera: dict[str, Any] = Field(default_factory=dict)
+    alignment: dict[str, Any] = Field(default_factory=dict)
+
+    def resolve(self) -> BenchSpec:
+        """The bench as it will be used.
+
+        Raises:
+            SpecError: no such bench, or a key or value that it does not take.
+        """
+        bench = load_bench(self.source)
+        changes = {k: v for k, v in self.model_dump(exclude={"source"}).items() if v}
+        if not changes:
+            return bench
+        shipped = BENCHES / f"{self.source}.toml"
+        path = shipped if shipped.is_file() else Path(self.source)
+        data, _ = parse(path)
+        return bench_from_dict(
+            merged(data, changes), source=f"[bench] on {self.source!r}", search=path.parent
+        )
+
+
+class CalibrationConfig(Spec):
+    """Radiometry of the camera: light levels of flat fields, frames at each."""
+
+    levels: int = Field(default=24, ge=4)
+    frames: int = Field(default=8, ge=2)
+
+
+class EvaluationConfig(Spec):
+    """draws: independent noise draws of each bench row."""
+
+    draws: int = Field(default=10, ge=2)
+
+
+class ExportConfig(Spec):
+    """count: reference images written beside the masks, with the frames the camera should give."""
+
+    count: int = Field(default=200, ge=1)
+
+
+class VerifyConfig(Spec):
+    """How many reference images each engine runs (LightPipes: 0 leaves it out).
+
+    agreement: least share of the wave path's answers that must be the trained network's. processes: images that
+    LightPipes works on at once; all processors when absent.
+    """
+
+    wave_images: int = Field(default=200, ge=1)
+    lightpipes_images: int = Field(default=50, ge=0)
+    agreement: float = Field(default=0.98, ge=0.0, le=1.0)
+    processes: int | None = Field(default=None, ge=1)
+
+
+class RunConfig(Spec):
+    """A whole run. seed: every random number follows from it."""
+
+    name: str = "run"
+    seed: int = Field(default=0, ge=0)
+    data: DataConfig = DataConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = StudentConfig()
+    bench: BenchConfig = BenchConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    refit: TrainSpec = TrainSpec()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    export: ExportConfig = ExportConfig()
+    verify: VerifyConfig = VerifyConfig()
+
+    @model_validator(mode="after")
+    def _enough(self) -> RunConfig:
+        most = max(self.verify.wave_images, self.verify.lightpipes_images)
+        if most > self.export.count:
+            raise ValueError(
+                f"verify asks for {most} images and export.count is {self.export.count}; export as many"
+            )
+        return self
+
+    def to_toml(self) -> str:
+        """The whole configuration as TOML, defaults included."""
+        return settings.dump(self.model_dump(mode="json"))
+
+
+def load(path: Path, *, sets: Sequence[str] = ()) -> RunConfig:
+    """The configuration in a TOML file with `key=value` assignments on top.
+
+    Bench and data files are looked for beside the file first. Without `name` the run is named after the file.
+
+    Raises:
+        SpecError: one line with file, line, key and what would be right.
+    """
+    table, lines = parse(path)
+    config = settings.build(RunConfig, {"name": path.stem} | table, sets=sets, source=str(path), lines=lines)
+    return _located(config, path.parent)
+
+
+def _located(config: RunConfig, folder: Path) -> RunConfig:
+    """The same with the files it names as absolute paths: beside the configuration, or else in the current folder."""
+    changes: dict[str, str] = {}
+    for key, name in (("bench.source", config.bench.source), ("data.source", config.data.source)):
+        if Path(name).suffix or "/" in name:
+            found = [f / name for f in (folder, Path()) if (f / name).exists()]
+            changes |= {key: str(found[0].resolve())} if found else {}
+    return config.replace(**changes)
+
+
+def demo(*, fast: bool = False, sets: Sequence[str] = ()) -> RunConfig:
+    """The shipped demo's configuration; `fast` is the same job with smaller counts."""
+    table, lines = parse(ASSETS / "demo.toml")
+    if fast:
+        table = merged(table, parse(ASSETS / "demo-fast.toml")[0])
+    return _located(settings.build(RunConfig, table, sets=sets, source="demo.toml", lines=lines), Path())

@@ -1,0 +1,178 @@
+"""One job in its directory: the configuration, the bench and the images it means, and the models it has made so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill.data import sources as data
+from distill.data.dataset import Splits
+from distill.job.config import RunConfig
+from distill.job.ledger import read_json
+from distill.progress import Silent, Watcher
+from distill.training.checkpoint import load_student, load_teacher
+from distill.training.train_loop import logits
+from networks import Student
+from networks.onbench.collapsed import OnBench
+from optics.bench.spec import BenchSpec
+from optics.camera.camera import CameraSpec
+from optics.checks import OpticsError
+
+MODEL = "model.safetensors"
+
+
+class Stopped(RuntimeError):
+    """This step was given up because another one failed or the user interrupted."""
+
+
+@dataclass
+class Job:
+    """Everything that the steps of one run share.
+
+    Attributes:
+        config: what to do.
+        bench: the realistic bench, resolved from the configuration.
+        splits: training, validation and test images.
+        directory: where results go.
+        watcher: who is told of the progress.
+        step: the step that is being done.
+        stopped: set when another step has failed, so that the ones beside it end too.
+        seconds: how long the steps before this one took.
+        calibration: what the calibrate step found; read from the directory when absent.
+    """
+
+    config: RunConfig
+    bench: BenchSpec
+    splits: Splits
+    directory: Path
+    watcher: Watcher
+    step: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    seconds: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
+
+    @classmethod
+    def prepare(cls, config: RunConfig, directory: Path, watcher: Watcher | None = None) -> Job:
+        """Resolve the bench and load the images; nothing is written.
+
+        Raises:
+            OpticsError: the bench or the images cannot be had, or do not fit the network.
+        """
+        bench = config.bench.resolve()
+        d = config.data
+        splits = data.load(
+            d.source,
+            validation=d.validation,
+            seed=config.seed,
+            limit=d.limit,
+            size=d.size,
+            grey=d.grey,
+            target=d.target,
+        )
+        job = cls(config, bench, splits, directory, watcher or Silent())
+        job.check()
+        return job
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        """Tell the watcher; raises Stopped where the job has been given up."""
+        if self.stopped.is_set():
+            raise Stopped
+        self.watcher.progress(self.step, done, total, note)
+
+    def check(self) -> None:
+        """Raise OpticsError unless images, network and bench fit each other."""
+        channels, train = self.config.student.channels, self.splits.train
+        if train.segmentation:
+            raise OpticsError(
+                f"{self.config.data.source} has one class per pixel; this job classifies whole images. "
+                "Give a data set with one label per image (data.target chooses the HDF5 key)."
+            )
+        if channels[0] != train.channels:
+            raise OpticsError(
+                f"student.channels begins with {channels[0]} and the images have {train.channels} channels; "
+                f"{'begin with 1.' if train.channels == 1 else 'set data.grey = true and begin with 1.'}"
+            )
+
+    def check_exportable(self) -> None:
+        """Raise OpticsError unless the network can be put on the bench and exported, before anything is trained."""
+        if self.splits.train.channels != 1:
+            raise OpticsError(
+                f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
+                "data.grey = true, and begin student.channels with 1."
+            )
+        if self.bench.slm.bits is None or self.bench.slm.modulation == "complex":
+            raise OpticsError(
+                f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
+                f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits."
+            )
+        self.build("build", torch.Generator()).on(self.bench)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(H, W) of the images."""
+        return self.splits.train.image_shape
+
+    def path(self, step: str) -> Path:
+        """The folder of a training step."""
+        return self.directory / step
+
+    @staticmethod
+    def repeat(step: str, index: int) -> str:
+        """The step's folder of its `index`-th training; the first is the step's own."""
+        return f"{step}/repeat-{index}" if index else step
+
+    # ------------------------------------------------------------------ models
+
+    def student_options(self) -> dict[str, Any]:
+        """Arguments of `Student.build` and of its controls, as JSON values."""
+        s = self.config.student
+        return {
+            "channels": list(s.channels),
+            "image_shape": list(self.image_shape),
+            "classes": self.splits.train.classes,
+            "kernel_size": s.kernel_size,
+            "parameterisation": s.parameterisation,
+            "boundary": s.boundary,
+            "readout": s.readout,
+            "bins": list(s.bins),
+            "hidden": list(s.hidden),
+            "mix": s.mix,
+        }
+
+    def build(self, builder: str, generator: torch.Generator) -> Student:
+        """An untrained network: "build", or one of the controls "random_masks" and "no_mask"."""
+        construct: Callable[..., Student] = getattr(Student, builder)
+        options = {k: tuple(v) if isinstance(v, list) else v for k, v in self.student_options().items()}
+        return construct(generator=generator, **options)
+
+    def teacher(self) -> nn.Module:
+        """The trained teacher."""
+        return load_teacher(self.path("teacher") / MODEL)
+
+    @cached_property
+    def taught(self) -> Tensor:
+        """The teacher's logits for the training images, (N, classes)."""
+        return logits(self.teacher(), self.splits.train.images)
+
+    def student(self, step: str) -> Student:
+        """The trained network of a step: linear, linear_kd, random_masks, no_mask or refit."""
+        return load_student(self.path(step) / MODEL)
+
+    def on_bench(self, student: Student, bench: BenchSpec, *, calibrated: bool = True) -> OnBench:
+        """A network on a bench, in `eval` mode; counts become photons by the calibrated camera, or the data sheet's."""
+        believed = self.believed_camera() if calibrated else None
+        return student.on(bench, image_shape=self.image_shape, believed_camera=believed).eval()
+
+    # ------------------------------------------------------------------ camera
+
+    def believed_camera(self) -> CameraSpec | None:
+        """The camera by which counts become photons, as calibrated; None is the data sheet's."""
+        found = self.calibration or read_json(self.directory / "calibration.json")
+        return None if found["believed"] is None else CameraSpec.model_validate(found["believed"])

@@ -1,0 +1,47 @@
+"""The last step: every number into `result.json`, and with the pictures into `report.html`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from distill.job.job import Job
+from distill.job.ledger import read_json
+from distill.job.result import Result
+from distill.report.page import write_report
+
+
+def result_of(job: Job) -> Result:
+    """Everything that the steps wrote, as one validated result."""
+    evaluation = read_json(job.directory / "evaluation.json")
+    calibration = read_json(job.directory / "calibration.json")
+    found = calibration["radiometry"]
+    measured = {} if found is None else {k: v["value"] for k, v in found.items() if isinstance(v, dict)}
+    values = {
+        "name": job.config.name,
+        "finished": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "rows": evaluation["rows"],
+        "verify": read_json(job.directory / "verify.json"),
+        "operations": evaluation["operations"],
+        "light": evaluation["light"],
+        "radiometry": measured,
+        "data": read_json(job.directory / "data.json"),
+        "readout": job.config.student.readout,
+        "config": job.config.model_dump(mode="json"),
+        "environment": evaluation["environment"],
+        "seconds": {k: v for k, v in job.seconds.items() if v},
+    }
+    return Result.model_validate(values)
+
+
+def run_report(job: Job) -> None:
+    """Write `report.html`, then `result.json`: where the result is, the run is complete."""
+    result = result_of(job)
+    write_report(job, result, job.directory / "report.html")
+    result.write(job.directory / "result.json")
+
+
+def read_result(directory: Path) -> dict[str, Any]:
+    """What `result.json` holds, validated."""
+    return Result.read(directory / "result.json").model_dump(mode="json")

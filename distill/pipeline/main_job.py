@@ -1,0 +1,258 @@
+"""The main job, step by step: data, teacher, students and controls, bench, files for the SLM, proof, report.
+
+Each step reads what earlier ones wrote, writes its own files whole or not at all, and is kept when the job runs again
+with the same inputs (`distill.job.ledger`). A job that is killed goes on where it was, in the middle of a training too.
+
+| step | writes | what it does |
+|---|---|---|
+| data | data.json | loads the images, cuts the validation part |
+| teacher | teacher/ | trains the nonlinear network |
+| linear, linear_kd, random_masks, no_mask | a folder each | train the linear networks and their controls |
+| calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
+| refit | refit/ | fits the distilled network's back end to frames of the realistic bench |
+| evaluate | evaluation.json | every row of the table; the only step that looks at the test part |
+| export | export/ | SLM frames, masks, reference images |
+| verify | verify.json | runs the exported files through the wave path and through LightPipes |
+| report | result.json, report.html | gathers the numbers and the pictures |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.environment import version
+from distill.job.config import RunConfig, load
+from distill.job.job import Job
+from distill.job.ledger import Ledger, key_of, write_text
+from distill.pipeline import gather
+from distill.pipeline import steps as stages
+from distill.progress import Watcher
+from optics.checks import OpticsError
+
+CONFIG = "config.toml"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the job.
+
+    title: what it does, for people. outputs: what it writes. after: the steps whose files it reads. heeds: the part
+    of the configuration that its result depends on. resumable: it goes on from what an interrupted run left.
+    """
+
+    title: str
+    outputs: tuple[str, ...]
+    after: tuple[str, ...]
+    heeds: Callable[[Job], Any]
+    work: Callable[[Job], None]
+    resumable: bool = False
+    beside: bool = False
+
+
+def _student(job: Job) -> Any:
+    return job.config.student.model_dump(mode="json")
+
+
+def _bench(job: Job) -> Any:
+    return job.bench.model_dump(mode="json")
+
+
+def _training(step: str, title: str, *, after: tuple[str, ...] = ("data", "teacher")) -> Step:
+    """A student's training; these go on side by side."""
+    work = partial(stages.run_student, step=step)
+    return Step(title, (step,), after, _student, work, resumable=True, beside=True)
+
+
+STEPS: dict[str, Step] = {
+    "data": Step(
+        "Loading the images",
+        ("data.json",),
+        (),
+        lambda j: [
+            version(),
+            j.config.data.model_dump(mode="json"),
+            *(p.digest() for p in vars(j.splits).values()),
+        ],
+        stages.run_data,
+    ),
+    "teacher": Step(
+        "Training the teacher",
+        ("teacher",),
+        ("data",),
+        lambda j: j.config.teacher.model_dump(mode="json"),
+        stages.run_teacher,
+        resumable=True,
+    ),
+    "linear": _training("linear", "Training linear optics on the labels", after=("data",)),
+    "linear_kd": _training("linear_kd", "Distilling linear optics"),
+    "random_masks": _training("random_masks", "Training the control: random masks"),
+    "no_mask": _training("no_mask", "Training the control: no mask"),
+    "calibrate": Step(
+        "Calibrating the camera",
+        ("calibration.json",),
+        (),
+        lambda j: [_bench(j)["camera"], j.config.calibration.model_dump(mode="json")],
+        stages.run_calibrate,
+    ),
+    "refit": Step(
+        "Refitting the back end on the bench",
+        ("refit",),
+        ("data", "linear_kd", "calibrate"),
+        lambda j: [_bench(j), j.config.refit.model_dump(mode="json")],
+        stages.run_refit,
+        resumable=True,
+    ),
+    "evaluate": Step(
+        "Evaluating every row",
+        ("evaluation.json",),
+        ("teacher", "linear", "linear_kd", "random_masks", "no_mask", "refit"),
+        lambda j: j.config.evaluation.model_dump(mode="json"),
+        stages.run_evaluate,
+    ),
+    "export": Step(
+        "Writing the files for the SLM",
+        ("export",),
+        ("refit",),
+        lambda j: j.config.export.model_dump(mode="json"),
+        stages.run_export,
+    ),
+    "verify": Step(
+        "Verifying the files, also in LightPipes",
+        ("verify.json",),
+        ("export",),
+        lambda j: j.config.verify.model_dump(mode="json", exclude={"processes", "agreement"}),
+        stages.run_verify,
+    ),
+    "report": Step(
+        "Writing the report",
+        ("result.json", "report.html"),
+        ("evaluate", "verify"),
+        lambda j: j.config.model_dump(mode="json"),
+        gather.run_report,
+    ),
+}
+
+
+def keys(job: Job) -> dict[str, str]:
+    """The key of every step: the hash of what it heeds and of the keys of the steps that it reads."""
+    found: dict[str, str] = {}
+    for name, step in STEPS.items():
+        found[name] = key_of(name, job.config.seed, step.heeds(job), [found[a] for a in step.after])
+    return found
+
+
+def ledger(directory: Path) -> Ledger:
+    """The ledger of a run's directory."""
+    return Ledger(directory, {name: step.outputs for name, step in STEPS.items()})
+
+
+def run(
+    config: RunConfig,
+    directory: Path,
+    *,
+    resume: bool = True,
+    ui: Watcher | None = None,
+    last: str = "report",
+) -> dict[str, Any]:
+    """Do the main job in `directory`, or what is left of it.
+
+    Args:
+        config: what to do.
+        directory: where; made if needed.
+        resume: keep the steps that were done for the same inputs, and go on within a training that was interrupted;
+            False removes what an earlier run left in the directory.
+        ui: told of the progress.
+        last: the last step to do, with those that it needs.
+
+    Returns:
+        What `result.json` holds; empty if `last` comes before the report.
+
+    Raises:
+        OpticsError: bad input, found before anything is written; or a directory that holds other things.
+    """
+    book = ledger(directory)
+    job = Job.prepare(config, directory, ui)
+    job.check_exportable()
+    todo = needed(last)
+    wanted = keys(job)
+    with book.locked():
+        if not resume:
+            book.clear()
+        book.drop_stale(wanted)
+        write_text(directory / CONFIG, config.to_toml())
+        for apart, names in groupby(todo, key=lambda name: STEPS[name].beside):
+            if apart:
+                _side_by_side(job, book, list(names), wanted)
+            else:
+                for name in names:
+                    _do(job, book, name, wanted[name])
+        return gather.read_result(directory) if last == "report" else {}
+
+
+def _do(job: Job, book: Ledger, name: str, key: str) -> None:
+    step = STEPS[name]
+    if book.done(name, key):
+        job.watcher.kept(name, step.title)
+        return
+    job.watcher.begin(name, step.title)
+    with book.working(name, key, keep=step.resumable):
+        seconds = {n: book.seconds(n) for n in STEPS if n != name}
+        step.work(replace(job, step=name, seconds=seconds))
+    job.watcher.end(name, book.seconds(name))
+
+
+def _side_by_side(job: Job, book: Ledger, names: list[str], keys: dict[str, str]) -> None:
+    """Do the students' trainings, each on one thread, as many at once as torch has threads.
+
+    Networks this small gain little from several threads; on one thread each they take half the time on two processors.
+    """
+    threads = torch.get_num_threads()
+
+    def work(name: str) -> None:
+        torch.set_num_threads(1)
+        _do(job, book, name, keys[name])
+
+    try:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            running = [pool.submit(work, name) for name in names]
+            try:
+                for future in as_completed(running):
+                    future.result()
+            finally:
+                if not all(future.done() for future in running):
+                    job.stopped.set()  # one has failed: the others end at their next sign of progress
+                    pool.shutdown(wait=False, cancel_futures=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def needed(last: str) -> list[str]:
+    """The steps that `last` needs, itself included, in order."""
+    if last not in STEPS:
+        raise OpticsError(f"no step is called {last!r}; steps are {', '.join(STEPS)}.")
+    found = {last}
+    for name in reversed(STEPS):
+        if name in found:
+            found.update(STEPS[name].after)
+    return [name for name in STEPS if name in found]
+
+
+def load_config(directory: Path) -> RunConfig:
+    """The configuration of the run in `directory`.
+
+    Raises:
+        OpticsError: no run is there.
+    """
+    if not (directory / CONFIG).is_file():
+        raise OpticsError(
+            f"{directory} holds no run: {CONFIG} is missing. Begin one with `sclc run` or `sclc demo`."
+        )
+    return load(directory / CONFIG)

@@ -1,0 +1,280 @@
+"""What each step of the main job does, given a `Job`; `main_job` says in which order and when to skip one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from calibration import SimulatedRig, measure_radiometry
+from distill.environment import environment
+from distill.export.write import export
+from distill.job.job import MODEL, Job
+from distill.job.ledger import write_json
+from distill.training import evaluation
+from distill.training.checkpoint import save_model
+from distill.training.evaluation import Row
+from distill.training.train_loop import Progress, TrainSpec, logits, train
+from distill.verify.verification import Verification, verify
+from networks import Student, multiply_accumulates
+from networks.onbench.collapsed import OnBench
+from networks.teachers import registry as teachers
+
+# Every random number follows from the run's seed; each use has its own stream.
+STREAMS = {"teacher": 1, "student": 2, "calibrate": 3, "refit": 4, "evaluate": 5, "light": 6}
+LIGHT_IMAGES = 100
+
+
+def stream(job: Job, use: str) -> torch.Generator:
+    """The generator of one use."""
+    return torch.Generator().manual_seed(1000 * job.config.seed + STREAMS[use])
+
+
+def seeded(job: Job, spec: TrainSpec) -> TrainSpec:
+    """The training's own seed counted on from the run's."""
+    return spec.replace(seed=job.config.seed + spec.seed)
+
+
+def run_data(job: Job) -> None:
+    """Write what the images are."""
+    s = job.splits
+    write_json(
+        job.directory / "data.json",
+        {
+            "source_name": job.config.data.source,
+            "source": s.train.source,
+            "licence": s.train.licence,
+            "train": len(s.train),
+            "validation": len(s.validation),
+            "test": len(s.test),
+            "image_shape": list(s.train.image_shape),
+            "class_names": list(s.train.class_names),
+            "digest": s.train.digest(),
+        },
+    )
+
+
+def run_teacher(job: Job) -> None:
+    """Train the teacher."""
+    t = job.splits.train
+    config = {
+        "kind": "teacher",
+        "name": job.config.teacher.name,
+        "in_channels": t.channels,
+        "classes": t.classes,
+        "image_size": list(t.image_shape),
+    }
+    model = teachers.create(
+        job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
+    )
+    spec = job.config.teacher.training
+    _train(job, "teacher", model, config, spec, distilled=False, progress=job.progress)
+
+
+def run_student(job: Job, step: str) -> None:
+    """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images, in every repeat."""
+    builder = step if step in ("random_masks", "no_mask") else "build"
+    distilled = job.config.student.distilled_controls if builder != "build" else step == "linear_kd"
+    config = {"kind": "student", "builder": builder, **job.student_options()}
+    repeats = job.config.student.repeats
+    for repeat in range(repeats):
+
+        def progress(done: int, total: int, note: str, before: int = repeat) -> None:
+            job.progress(before * total + done, repeats * total, note)
+
+        first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
+        model = job.build(builder, first)
+        spec = job.config.student.training
+        spec = spec.replace(seed=spec.seed + 1000 * repeat)
+        _train(job, job.repeat(step, repeat), model, config, spec, distilled=distilled, progress=progress)
+
+
+def _train(
+    job: Job,
+    step: str,
+    model: nn.Module,
+    config: dict[str, Any],
+    spec: TrainSpec,
+    *,
+    distilled: bool,
+    progress: Progress,
+) -> None:
+    teacher: Any = None
+    if distilled:
+        teacher = job.teacher() if spec.augmentation.active else job.taught
+    train(
+        model,
+        job.splits.train,
+        job.splits.validation,
+        seeded(job, spec),
+        directory=job.path(step),
+        teacher=teacher,
+        progress=progress,
+    )
+    save_model(job.path(step) / MODEL, model, config)
+
+
+def calibration(job: Job) -> dict[str, Any]:
+    """Photon transfer of the bench's camera from simulated flat fields; without shot noise there is nothing to see."""
+    camera, c = job.bench.camera, job.config.calibration
+    found: dict[str, Any] = {"radiometry": None, "believed": None, "levels": c.levels, "frames": c.frames}
+    if camera.shot_noise:
+        radiometry = measure_radiometry(
+            SimulatedRig(camera), levels=c.levels, frames=c.frames, generator=stream(job, "calibrate")
+        )
+        found["radiometry"] = radiometry.to_dict()
+        found["believed"] = radiometry.corrected(camera).model_dump(mode="json")
+    return found
+
+
+def run_calibrate(job: Job) -> None:
+    """Calibrate the camera by which counts become photons."""
+    write_json(job.directory / "calibration.json", calibration(job))
+
+
+def run_refit(job: Job) -> None:
+    """Fit the distilled network's back end anew, to frames of the training images captured on the realistic bench."""
+    job.path("refit").mkdir(parents=True, exist_ok=True)
+    student = job.student("linear_kd")
+    fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"))
+    student.backend = fitted.backend
+    config = {"kind": "student", "builder": "build", **job.student_options()}
+    save_model(job.path("refit") / MODEL, student, config)
+
+
+def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench:
+    """The same network on the same bench with a back end fitted there."""
+    return evaluation.refit_backend(
+        bench,
+        job.splits.train,
+        job.splits.validation,
+        seeded(job, job.config.refit),
+        teacher=job.teacher(),
+        seed=1000 * job.config.seed + STREAMS["refit"],
+        directory=directory,
+        progress=job.progress,
+    )
+
+
+def run_evaluate(job: Job) -> None:
+    """Every row of the table, on the test part."""
+    test = job.splits.test
+    networks: dict[str, nn.Module] = {"teacher": job.teacher()}
+    rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
+    for step in ("linear", "linear_kd", "random_masks", "no_mask"):
+        networks[step] = job.student(step)
+        repeats = [
+            logits(job.student(job.repeat(step, r)), test.images).argmax(1)
+            for r in range(job.config.student.repeats)
+        ]
+        rows[step] = evaluation.score(torch.stack(repeats), test.labels)
+    kd = job.student("linear_kd")
+    refitted = job.on_bench(job.student("refit"), job.bench)
+    found, last = bench_rows(
+        job, job.on_bench(kd, job.bench.ideal(), calibrated=False), job.on_bench(kd, job.bench), refitted
+    )
+    write_json(
+        job.directory / "evaluation.json",
+        {
+            "rows": {name: row_of(row) for name, row in (rows | found).items()},
+            "confusion": evaluation.tally(last, test.labels, test.classes).tolist(),
+            "operations": _operations(job, networks),
+            "light": light(job, refitted),
+            "environment": environment(job.config.seed),
+        },
+    )
+
+
+def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> tuple[dict[str, Row], Tensor]:
+    """The three rows of a bench, and the answers (draws, N) of the last.
+
+    The network as it is and the refitted one share their masks, hence their light and their exposures; only the
+    electronics differs.
+    """
+    features = exposures(job, as_is)
+    answers = {
+        "ideal_bench": answers_to(ideal, exposures(job, ideal)),
+        "bench_as_is": answers_to(as_is, features),
+        "bench_refit": answers_to(refitted, features),
+    }
+    rows = {name: evaluation.score(found, job.splits.test.labels) for name, found in answers.items()}
+    return rows, answers["bench_refit"]
+
+
+def exposures(job: Job, bench: OnBench) -> Tensor:
+    """Features (draws, N, maps, by, bx) of the test images, the same noise for every bench."""
+    return evaluation.record_features(
+        bench,
+        job.splits.test.images,
+        draws=job.config.evaluation.draws,
+        seed=1000 * job.config.seed + STREAMS["evaluate"],
+        progress=job.progress,
+    )
+
+
+def answers_to(bench: OnBench, features: Tensor) -> Tensor:
+    """What the bench's electronics answers, (draws, N)."""
+    return logits(bench.backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
+
+
+def row_of(row: Row) -> dict[str, Any]:
+    """A row as JSON."""
+    return {"accuracy": row.accuracy, "spread": row.spread, "draws": row.draws, "images": row.images}
+
+
+def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
+    x = job.splits.validation.images[:1]
+    counts = {}
+    for name, model in networks.items():
+        counts[name] = model.operations(x) if isinstance(model, Student) else multiply_accumulates(model, x)
+    cascade = job.student("linear_kd").cascade
+    # what the collapsed convolution would cost: a complex kernel on a real image is two products a tap
+    taps = 2 * cascade.kernel_size**2 * cascade.in_channels * cascade.out_channels
+    counts["optics_replaced"] = taps * x.shape[-2] * x.shape[-1]
+    return counts
+
+
+def light(job: Job, bench: OnBench) -> dict[str, Any]:
+    """Photons and saturation on the bench, over validation images, one exposure of each frame."""
+    images = job.splits.validation.images[:LIGHT_IMAGES]
+    with torch.no_grad():
+        photons = bench.expected(images)
+        counts = bench.record(photons, generator=stream(job, "light"))
+    budget, camera = job.bench.light.photons, job.bench.camera
+    area = photons.shape[-2] * photons.shape[-1] * camera.binning**2
+    per_frame = float(photons.double().sum((-2, -1)).mean())
+    return {
+        "photons_full_scale": budget,
+        "photons_per_pixel": None if budget is None else per_frame / area,
+        "photons_per_frame": None if budget is None else per_frame,
+        "saturated": bench.recorder.camera.saturation(counts),
+        "frames": photons.shape[1],
+    }
+
+
+def run_export(job: Job) -> None:
+    """Write the distilled network on the realistic bench, back end refitted, as files for the SLM."""
+    bench = job.on_bench(job.student("refit"), job.bench)
+    export(bench, job.directory / "export", inputs=job.splits.test, count=job.config.export.count)
+
+
+def run_verify(job: Job) -> None:
+    """Read the exported directory alone and run it through both engines."""
+    v = job.config.verify
+    found = verify(
+        job.directory / "export",
+        wave_images=v.wave_images,
+        lightpipes_images=v.lightpipes_images,
+        processes=v.processes,
+        progress=job.progress,
+    )
+    write_json(job.directory / "verify.json", verification(found))
+
+
+def verification(found: Verification) -> dict[str, Any]:
+    """A verification as JSON."""
+    engines = {"wave": found.wave, "lightpipes": found.lightpipes}
+    return {name: None if engine is None else asdict(engine) for name, engine in engines.items()}

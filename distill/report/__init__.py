@@ -1,0 +1,1 @@
+"""distill/report: say here what is in this room and in which file."""

@@ -1,0 +1,114 @@
+"""The pictures of the report: masks, point-spread functions, SLM frames, camera frames, training curves."""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.job.job import Job
+from distill.report import data_addresses as pictures
+from networks.onbench.collapsed import OnBench
+
+NAMES = {
+    "teacher": "teacher",
+    "linear": "linear, labels alone",
+    "linear_kd": "linear, distilled",
+    "random_masks": "random masks",
+    "no_mask": "no mask",
+}
+
+
+def _array(x: Tensor) -> Any:
+    return x.detach().cpu().numpy()
+
+
+def _reduced(plane: Tensor, size: int) -> Tensor:
+    """A complex plane averaged to at most about `size` samples a side."""
+    step = max(1, math.ceil(max(plane.shape) / size))
+    ny, nx = (n // step * step for n in plane.shape)
+    return plane[:ny, :nx].reshape(ny // step, step, nx // step, step).mean((1, 3))
+
+
+def masks(bench: OnBench) -> dict[str, Any]:
+    """The collapsed masks and their point-spread functions on the bench, as complex fields."""
+    with torch.no_grad():
+        targets, _ = bench.targets()
+        psfs, scales = bench.psfs()
+    shown = psfs / bench.gain * scales[:, None, None]
+    middle = [n // 2 for n in shown.shape[-2:]]
+    return {
+        "masks": [pictures.picture(pictures.complex_rgb(_array(_reduced(t, 160)))) for t in targets],
+        "psfs": [pictures.picture(pictures.complex_rgb(_array(_central(p, bench, middle)))) for p in shown],
+        "lit": f"{targets.shape[-2]} x {targets.shape[-1]} pixels",
+        "psf_caption": "Point-spread functions on the realistic bench, each relative to its largest modulus.",
+    }
+
+
+def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
+    """The part of a point-spread function around the wanted order that the kernel fills, and two pixels beyond."""
+    taps = bench.cascade.kernel_size if bench.cascade is not None else 7
+    sy, sx = bench.fourf.oversampling
+    hy, hx = (taps // 2 + 3) * sy, (taps // 2 + 3) * sx
+    cy, cx = middle
+    return psf[max(0, cy - hy) : cy + hy + 1, max(0, cx - hx) : cx + hx + 1]
+
+
+def slm(job: Job, bench: OnBench) -> dict[str, Any]:
+    """Two frames of the SLM: the whole panel, and its middle pixel by pixel."""
+    levels = _array(bench.levels())
+    ny, nx = levels.shape[-2:]
+    cy, cx = ny // 2, nx // 2
+    top = 2 ** (job.bench.slm.bits or 8) - 1
+    grey = np.round(levels[:2] * (255 / top)).astype(np.uint8)
+    shown = []
+    for i, frame in enumerate(grey):
+        shown.append({"src": pictures.thumbnail(frame, 360), "name": f"frame {i}, whole panel"})
+        detail = frame[cy - 32 : cy + 32, cx - 32 : cx + 32]
+        shown.append({"src": pictures.picture(detail), "name": f"frame {i}, central 64 x 64 pixels"})
+    caption = (
+        f"Two of {len(levels)} frames, {ny} x {nx} pixels, {job.bench.slm.bits} bit. The stripes are the carrier that "
+        "sends the wanted light aside; their contrast carries the modulus. Only the lit part of the panel is used."
+    )
+    return {"slm": shown, "slm_caption": caption}
+
+
+def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
+    """One validation image and its camera frames on both benches, on one scale."""
+    images, labels = job.splits.validation.images, job.splits.validation.labels
+    x = images[:1]
+    generator = torch.Generator().manual_seed(job.config.seed)
+    with torch.no_grad():
+        clean = ideal.recorder.relative(ideal.frames(x))[0] / ideal.gain**2
+        seen = realistic.recorder.relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
+    full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), 0.999))
+    name = job.splits.validation.class_names[int(labels[0])]
+
+    def frames(stack: Tensor) -> list[str]:
+        return [pictures.picture(pictures.intensity_rgb(_array(f), full=full)) for f in stack]
+
+    return {
+        "input": pictures.picture(pictures.intensity_rgb(_array(x[0].mean(0)), full=1.0)),
+        "caption": f"A validation image of class {name!r}, field amplitudes as the display shows them.",
+        "full": f"{full:.3g} of full-scale intensity, corrected for the bench's throughput",
+        "ideal": frames(clean),
+        "realistic": frames(seen),
+    }
+
+
+def training(job: Job) -> dict[str, Any]:
+    """Validation accuracy by epoch of every network."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for step, name in NAMES.items():
+        with (job.path(step) / "history.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        series[name] = [(float(r["epoch"]), float(r["validation_accuracy"])) for r in rows]
+    drawn = pictures.curves(series, title="validation accuracy by epoch", x="epoch", y="validation accuracy")
+    return {
+        "curves": drawn,
+        "curves_caption": "Validation accuracy after each epoch of the first trainings; it chooses the epoch kept.",
+    }

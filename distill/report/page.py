@@ -1,0 +1,230 @@
+"""`report.html`: one page that needs nothing beside itself, for a screen, a phone or paper."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from distill.job import toml as settings
+from distill.job.config import ASSETS
+from distill.job.job import Job
+from distill.job.ledger import read_json, write_text
+from distill.job.result import ROWS, Result
+from distill.report import data_addresses as pictures
+from distill.report import figures as shown
+
+MEANINGS = {
+    "teacher": "The nonlinear network that teaches, computed on the clean images; all electronic.",
+    "linear": "Linear optics and a small electronic back end, trained on the labels alone; computed without a bench.",
+    "linear_kd": "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
+    "random_masks": "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
+    "no_mask": "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
+    "ideal_bench": "The first training of linear_kd on the 4f bench with every flaw switched off.",
+    "bench_as_is": "The same network on the realistic bench as it comes, with every flaw that the bench names.",
+    "bench_refit": "The same masks on the same bench; the back end refitted to frames of training images taken there.",
+}
+_CAMERA = {
+    "gain": ("gain, electrons per count", "gain"),
+    "quantum_efficiency": ("quantum efficiency, electrons per photon", "quantum_efficiency"),
+    "black_level": ("black level, counts", "adc.black_level"),
+    "read_noise": ("read noise, electrons rms", "read_noise"),
+    "dark_current": ("dark current, electrons per second", "dark_current"),
+    "full_well": ("full well, electrons", "full_well"),
+}
+
+
+def write_report(job: Job, result: Result, path: Path) -> None:
+    """Write the page whole or not at all."""
+    write_text(path, render(context(job, result)))
+
+
+def render(values: dict[str, Any]) -> str:
+    """The template with `values`; what is text is escaped."""
+    source = (ASSETS / "report.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(**values)
+
+
+def context(job: Job, result: Result) -> dict[str, Any]:
+    """Every value that the template shows."""
+    student = job.student("refit")
+    realistic = job.on_bench(student, job.bench)
+    ideal = job.on_bench(job.student("linear_kd"), job.bench.ideal(), calibrated=False)
+    found = job.directory / "evaluation.json"
+    return {
+        "result": result,
+        **_words(job, result),
+        "rows": _rows(result),
+        "wheel": pictures.phase_wheel(),
+        "ramp": pictures.ramp_bar(),
+        **shown.masks(realistic),
+        **shown.slm(job, realistic),
+        "example": shown.example(job, ideal, realistic),
+        "classes": result.data["class_names"],
+        "confusion": _confusion(read_json(found)["confusion"]),
+        **shown.training(job),
+        "operations": _operations(result),
+        "light": _light(job, result),
+        **_radiometry(job, result),
+        "bench_toml": settings.dump(job.bench.model_dump(mode="json")),
+        "config_toml": job.config.to_toml(),
+        "versions": [*result.environment.versions.items(), *result.environment.machine.items()],
+        "seconds": ", ".join(f"{k} {v:.1f} s" for k, v in result.seconds.items()),
+    }
+
+
+# ---------------------------------------------------------------------- words and tables
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def _words(job: Job, result: Result) -> dict[str, Any]:
+    rows, verify = result.rows, result.verify
+    images = rows.bench_refit.images
+    p = rows.bench_refit.accuracy
+    half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / images)
+    passed = verify.wave.agreement >= job.config.verify.agreement
+    masks = job.config.student.channels[-1]
+    summary = (
+        f"A linear optical network of {masks} masks, distilled from a nonlinear teacher "
+        f"({_percent(rows.teacher.accuracy)}), answers {_percent(rows.linear_kd.accuracy)} of {images} test images "
+        "correctly when computed, "
+        f"{_percent(rows.bench_as_is.accuracy)} on the bench {job.bench.name!r} as it comes, and "
+        f"{_percent(rows.bench_refit.accuracy)} there after refitting its back end. Random masks reach "
+        f"{_percent(rows.random_masks.accuracy)}, a plain lens {_percent(rows.no_mask.accuracy)}."
+    )
+    note = (
+        "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
+        "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
+        "the camera frames is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
+        "paraxial lenses; differences come from its sampling "
+        "of the stop and the lenses, and show where two classes are nearly even."
+    )
+    return {
+        "headline": (
+            f"{_percent(p)} on the realistic bench: {masks} masks, {result.operations.linear_kd:,} electronic MACs"
+        ),
+        "summary": summary,
+        "sampling": f"{100 * half:.1f}",
+        "verdict": (
+            f"{'Passed' if passed else 'Failed'}: {_percent(verify.wave.agreement)} of the answers agree by the "
+            f"wave path (at least {_percent(job.config.verify.agreement)} must)."
+        ),
+        "verify_note": note,
+        "verification": [
+            {
+                "name": name,
+                "meaning": meaning,
+                "images": part.images,
+                "accuracy": _percent(part.accuracy),
+                "agreement": _percent(part.agreement),
+                "frames": f"{100 * part.frame_error:.2g} %",
+                "borrowed": ", ".join(part.borrowed),
+            }
+            for name, meaning, part in (
+                ("wave path", "this project's own propagation, every plane", verify.wave),
+                ("LightPipes", "a physics engine that this project did not write", verify.lightpipes),
+            )
+            if part is not None
+        ],
+    }
+
+
+def _rows(result: Result) -> list[dict[str, Any]]:
+    operations = result.operations.model_dump()
+    out = []
+    for name in ROWS:
+        row = getattr(result.rows, name)
+        out.append(
+            {
+                "name": name,
+                "meaning": MEANINGS[name],
+                "accuracy": _percent(row.accuracy, 2),
+                "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
+                "draws": row.draws,
+                "images": row.images,
+                "macs": f"{operations.get(name, operations['linear_kd']):,}",
+                "bench": name.endswith("bench") or name.startswith("bench"),
+            }
+        )
+    return out
+
+
+def _operations(result: Result) -> list[dict[str, str]]:
+    counts = result.operations.model_dump()
+    names = {**shown.NAMES, "optics_replaced": "the convolutions that the optics does, if computed"}
+    return [
+        {"name": names[k], "macs": f"{v:,}", "ratio": _ratio(counts["teacher"] / v) if v else "-"}
+        for k, v in counts.items()
+    ]
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _light(job: Job, result: Result) -> list[dict[str, str]]:
+    light = result.light
+    out = [{"name": "camera frames for one image", "value": f"{light.frames}"}]
+    if light.photons_full_scale is not None and light.photons_per_pixel is not None:
+        per_frame = light.photons_per_frame or 0.0
+        out += [
+            {
+                "name": "photons on a sensor pixel at full scale, clear mask",
+                "value": f"{light.photons_full_scale:,.0f}",
+            },
+            {
+                "name": "photons on a sensor pixel, mean of all frames",
+                "value": f"{light.photons_per_pixel:,.1f}",
+            },
+            {"name": "photons in one frame's image", "value": f"{per_frame:.3g}"},
+        ]
+    out.append({"name": "saturated pixels", "value": _percent(light.saturated, 3)})
+    out.append({"name": "sensor pixels in one camera pixel", "value": f"{job.bench.camera.binning**2}"})
+    return out
+
+
+def _radiometry(job: Job, result: Result) -> dict[str, Any]:
+    camera = job.bench.camera
+    calibration = read_json(job.directory / "calibration.json")
+    rows = []
+    for key, (name, field) in _CAMERA.items():
+        found = (calibration["radiometry"] or {}).get(key)
+        if found is None:
+            continue
+        nominal: Any = camera
+        for part in field.split("."):
+            nominal = getattr(nominal, part)
+        measured = f"{found['value']:.4g} ± {found['uncertainty']:.1g}"
+        rows.append(
+            {"name": name, "measured": measured, "nominal": "-" if nominal is None else f"{nominal:.4g}"}
+        )
+    frames = f"{calibration['frames']} flat fields at each of {calibration['levels']} light levels"
+    return {"radiometry": rows, "radiometry_frames": frames}
+
+
+def _confusion(counts: list[list[int]]) -> list[list[dict[str, str]]]:
+    out = []
+    for i, line in enumerate(counts):
+        total = sum(line) or 1
+        cells = []
+        for j, count in enumerate(line):
+            share = count / total
+            hue = "31,111,180" if i == j else "200,80,30"
+            strength = share if i == j else min(1.0, 6 * share)
+            cells.append(
+                {
+                    "text": f"{100 * share:.1f}" if count else "",
+                    "colour": f"rgba({hue},{0.05 + 0.9 * strength:.2f})" if count else "#f4f6f8",
+                    "ink": "#fff" if strength > 0.5 and count else "#1c1e21",
+                }
+            )
+        out.append(cells)
+    return out

@@ -1,0 +1,1 @@
+"""distill/training: say here what is in this room and in which file."""

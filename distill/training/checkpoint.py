@@ -1,0 +1,186 @@
+"""Files of weights that never execute anything when read, and are whole or absent.
+
+Models are `safetensors` files whose metadata holds the configuration that rebuilds them. The state of a
+training run is a `torch.save` file of tensors, numbers and strings, read with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from networks import Student
+from networks.teachers import registry as teachers
+from optics.checks import OpticsError
+
+_FORMAT = "spectral-cascade model 1"
+_BUILDERS = {"build": Student.build, "random_masks": Student.random_masks, "no_mask": Student.no_mask}
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, flush it to disk, and move it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="." + path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows with the same keys as a CSV file with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+# ---------------------------------------------------------------------- models
+
+
+def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
+    """Weights and configuration of a model in one file.
+
+    Args:
+        path: `*.safetensors`.
+        module: the model.
+        config: JSON values that rebuild it. A student: `{"kind": "student", "builder": "build" |
+            "random_masks" |
+            "no_mask", ...}` with the arguments of that constructor of `Student` except `generator`. A
+            teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ..., "image_size": [H,
+                W]}`.
+    """
+    tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
+    metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
+    write_bytes(path, to_bytes(tensors, metadata))
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """The configuration in a model file."""
+    return _read(path)[1]
+
+
+def load_student(path: Path) -> Student:
+    """The student saved at `path`, in `eval` mode.
+
+    Raises:
+        OpticsError: no such file, damaged, or not a student's.
+    """
+    tensors, config = _read(path)
+    options = {k: v for k, v in config.items() if k not in ("kind", "builder")}
+    builder = _BUILDERS.get(str(config.get("builder")))
+    if config.get("kind") != "student" or builder is None:
+        raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a student.")
+    for key in ("channels", "image_shape", "bins", "hidden"):
+        if isinstance(options.get(key), list):
+            options[key] = tuple(options[key])
+    return _filled(path, lambda: builder(generator=torch.Generator(), **options), tensors)
+
+
+def load_teacher(path: Path) -> nn.Module:
+    """The teacher saved at `path`, in `eval` mode.
+
+    Raises:
+        OpticsError: no such file, damaged, or not a teacher's.
+    """
+    tensors, config = _read(path)
+    if config.get("kind") != "teacher":
+        raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a teacher.")
+
+    def build() -> nn.Module:
+        size = config["image_size"]
+        return teachers.create(
+            config["name"],
+            config["in_channels"],
+            config["classes"],
+            (size[0], size[1]),
+            generator=torch.Generator(),
+        )
+
+    return _filled(path, build, tensors)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise OpticsError(f"there is no model file {path}; train first, or check the path.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise OpticsError(
+            f"{path} cannot be read ({error}); it is truncated or not a safetensors file."
+        ) from error
+    if _FORMAT not in metadata:
+        raise OpticsError(
+            f"{path} is a safetensors file without this project's metadata; expected {_FORMAT!r}."
+        )
+    config: dict[str, Any] = json.loads(metadata[_FORMAT])
+    return tensors, config
+
+
+def _filled(path: Path, build: Callable[[], Any], tensors: dict[str, Tensor]) -> Any:
+    try:
+        model = build()
+        model.load_state_dict(tensors)
+    except (RuntimeError, TypeError, KeyError) as error:
+        text = " ".join(str(error).split())
+        raise OpticsError(f"{path}: its weights and its configuration do not fit ({text[:200]}).") from error
+    return model.eval()
+
+
+# ---------------------------------------------------------------------- training state
+
+
+def digest_of(facts: dict[str, Any], model: nn.Module) -> str:
+    """sha256 of JSON-like facts and of a model's weights, hexadecimal."""
+    total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        total.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
+    """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
+    buffer = io.BytesIO()
+    torch.save({"key": key, "state": state}, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_state(path: Path, key: str) -> dict[str, Any]:
+    """Read what `save_state` wrote under the same key.
+
+    Raises:
+        OpticsError: damaged, or of a run with other settings, data or first weights.
+    """
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        found, state = content["key"], content["state"]
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, OSError, TypeError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise OpticsError(f"{path} cannot be read ({text}); delete it to begin anew.") from error
+    if found != key:
+        raise OpticsError(
+            f"{path} belongs to a run with other settings, data or first weights; use another directory, or "
+            "begin anew with resume=False."
+        )
+    return dict(state)

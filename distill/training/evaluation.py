@@ -1,0 +1,236 @@
+"""How well a network does: off the bench, on it over many noise draws, and on it with its back end fitted anew.
+
+A *draw* is one pass of all images through the bench with its own random stream: one exposure of every image. The
+spread is the standard deviation between draws; it is the noise's, not the uncertainty of having few test images.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill.data.dataset import Dataset
+from distill.metrics.overlap import tally
+from distill.training.train_loop import Progress, TrainSpec, fit, logits
+from networks.onbench.collapsed import OnBench
+from optics.checks import OpticsError
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table. accuracy: 0 to 1, mean over draws. spread: between draws. images: in each draw."""
+
+    accuracy: float
+    spread: float
+    draws: int
+    images: int
+
+    @property
+    def uncertainty(self) -> float:
+        """Standard error of the accuracy from having only so many images, `sqrt(p (1 - p) / n)`."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
+
+
+def evaluate(model: nn.Module, data: Dataset, *, batch_size: int = _BATCH) -> Row:
+    """Accuracy without noise: one draw, no spread. For pixels, the share of all pixels."""
+    _some(data)
+    return score(logits(model, data.images, batch_size).argmax(1)[None], data.labels)
+
+
+def evaluate_draws(
+    on_bench: OnBench,
+    data: Dataset,
+    *,
+    draws: int = 10,
+    seed: int = 0,
+    batch_size: int = _BATCH,
+    progress: Progress | None = None,
+) -> Row:
+    """Accuracy on a bench, mean and spread over independent noise draws.
+
+    Args:
+        on_bench: `student.on(bench, image_shape=...)`.
+        data: images with their labels.
+        draws: how many.
+        seed: of the first draw; draw `k` has the same noise whichever bench or network it meets.
+        batch_size: images at a time; part of what the seed means.
+        progress: called as `progress(draws done, draws, note)`.
+
+    Raises:
+        OpticsError: no draws, or no images.
+    """
+    _some(data)
+    answers = answers_of_draws(
+        on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
+    )
+    return score(answers, data.labels)
+
+
+def answers_of_draws(
+    on_bench: OnBench,
+    images: Tensor,
+    *,
+    draws: int,
+    seed: int = 0,
+    batch_size: int = _BATCH,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Predicted classes in every draw, (draws, N) int64, see `evaluate_draws`."""
+    features = record_features(
+        on_bench, images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
+    )
+    flat = features.flatten(0, 1)
+    return logits(on_bench.backend, flat).argmax(1).unflatten(0, (draws, len(images)))
+
+
+def score(answers: Tensor, labels: Tensor) -> Row:
+    """The row of answers (draws, N), as `answers_of_draws` gives them, and labels (N,); pixels alike."""
+    shares = (answers == labels).flatten(1).double().mean(1)
+    same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
+    spread = 0.0 if same else float(shares.std())
+    return Row(float(shares[0] if same else shares.mean()), spread, len(shares), len(labels))
+
+
+def record_features(
+    on_bench: OnBench,
+    images: Tensor,
+    *,
+    draws: int,
+    seed: int = 0,
+    batch_size: int = _BATCH,
+    progress: Progress | None = None,
+) -> Tensor:
+    """What the electronics gets from the bench, (draws, N, maps, by, bx), one exposure a draw.
+
+    The light that every pixel expects is computed once where nothing in it is drawn (an SLM without flicker); only
+    the camera then differs between draws.
+    """
+    if draws < 1:
+        raise OpticsError(f"draws is {draws}; use at least 1, and 10 for a spread.")
+    generators = [torch.Generator().manual_seed(seed + k) for k in range(draws)]
+    steady = on_bench.bench.slm.flicker == 0.0
+    parts = images.split(batch_size)
+    mode = on_bench.training
+    on_bench.eval()
+    try:
+        with torch.no_grad():
+            per_draw: list[list[Tensor]] = [[] for _ in range(draws)]
+            done = 0
+            for part in parts:
+                light = on_bench.expected(part) if steady else None
+                for k, generator in enumerate(generators):
+                    per_draw[k].append(_one_exposure(on_bench, part, light, generator))
+                    done += 1
+                    if progress is not None:
+                        progress(done, draws * len(parts), f"{draws} exposures of every image")
+            return torch.stack([torch.cat(p) for p in per_draw])
+    finally:
+        on_bench.train(mode)
+
+
+def _one_exposure(
+    on_bench: OnBench, images: Tensor, light: Tensor | None, generator: torch.Generator
+) -> Tensor:
+    if light is None:
+        return on_bench.features(images, generator=generator)
+    return on_bench.features_of(on_bench.record(light, generator=generator))
+
+
+def confusion(
+    model: nn.Module, data: Dataset, *, draws: int = 1, seed: int | None = None, batch_size: int = _BATCH
+) -> Tensor:
+    """Counts (classes, classes) int64: row is the true class, column the answer, all draws together.
+
+    Args:
+        model: any model, or one on a bench.
+        data: images (or pixels) with their labels.
+        draws: noise draws; more than one only on a bench.
+        seed: of the noise, as in `evaluate_draws`; None is without noise, once.
+        batch_size: images at a time.
+    """
+    _some(data)
+    if seed is not None and isinstance(model, OnBench):
+        answers = answers_of_draws(model, data.images, draws=draws, seed=seed, batch_size=batch_size)
+    else:
+        answers = logits(model, data.images, batch_size).argmax(1)[None]
+    return tally(answers, data.labels, data.classes)
+
+
+def refit_backend(
+    on_bench: OnBench,
+    train: Dataset,
+    validation: Dataset,
+    spec: TrainSpec,
+    *,
+    teacher: nn.Module | None = None,
+    seed: int = 0,
+    draws: int = 1,
+    directory: Path | None = None,
+    progress: Progress | None = None,
+) -> OnBench:
+    """The same network on the same bench with its back end trained on what the bench's camera really gives.
+
+    Every training image is exposed `draws` times; after that the optics are not asked again. The back end starts from
+    its present weights.
+
+    Args:
+        on_bench: stays as it is.
+        train: images that are shown on the bench.
+        validation: images that choose the epoch, one exposure each.
+        spec: how the back end is trained; images are not moved, so its augmentation must be off.
+        teacher: teaches as in `distill.training.train_loop`.
+        seed: of the noise.
+        draws: exposures of every training image.
+        directory: receives the checkpoint and the metrics.
+        progress: see `distill.training.train_loop`.
+
+    Returns:
+        A new network on the bench; `.backend` is what changed.
+
+    Raises:
+        OpticsError: the augmentation is on.
+    """
+    if spec.augmentation.active:
+        raise OpticsError("frames from a bench are not moved; set the refit's augmentation to zero.")
+    taught = None if teacher is None else logits(teacher, train.images, _BATCH).repeat(draws, 1)
+    exposures = record_features(on_bench, train.images, draws=draws, seed=seed)
+    held_out = record_features(on_bench, validation.images, draws=1, seed=seed + draws)
+    backend = copy.deepcopy(on_bench.backend)
+    for parameter in backend.parameters():
+        parameter.requires_grad_(True)
+    fit(
+        backend,
+        (exposures.flatten(0, 1), train.labels.repeat(draws, *[1] * (train.labels.ndim - 1))),
+        (held_out[0], validation.labels),
+        spec,
+        directory=directory,
+        teacher=taught,
+        identity={
+            "train": train.digest(),
+            "validation": validation.digest(),
+            "bench": on_bench.bench.model_dump_json(),
+            "noise": f"{seed} {draws}",
+        },
+        progress=progress,
+    )
+    return _with_backend(on_bench, backend)
+
+
+def _with_backend(on_bench: OnBench, backend: nn.Module) -> OnBench:
+    """A shallow copy with another back end: constants, cascade and cached point-spread functions are shared."""
+    other = copy.copy(on_bench)
+    other._modules = dict(on_bench._modules)
+    other.backend = backend
+    return other.eval()
+
+
+def _some(data: Dataset) -> None:
+    if len(data) == 0:
+        raise OpticsError("there are no images to evaluate.")

@@ -1,0 +1,54 @@
+"""The record of a training run: one line per epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch. loss, accuracy (0 to 1): of the training part while training; seconds: wall time.
+
+    validation_accuracy: share of right answers; where every pixel has a class, the classes' mean overlap
+    (`distill.metrics.overlap.agreement`).
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class History:
+    """All epochs of a run, in order. images: size of the validation part, which says how sure its accuracies are."""
+
+    epochs: tuple[Epoch, ...]
+    images: int
+
+    @property
+    def best(self) -> Epoch:
+        """The latest epoch that the validation part cannot tell from the most accurate one.
+
+        That is, within one standard error `sqrt(p (1 - p) / images)` of the highest accuracy `p`. With a few
+        hundred validation images the very highest is often an early epoch's luck, while the learning rate was
+        still high. Source: the one-standard-error rule of Breiman et al., Classification and Regression Trees
+        (1984), section 3.4.3.
+        """
+        p = max(e.validation_accuracy for e in self.epochs)
+        least = p - math.sqrt(p * (1 - p) / self.images)
+        return [e for e in self.epochs if e.validation_accuracy >= least][-1]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all epochs."""
+        return sum(e.seconds for e in self.epochs)

@@ -1,0 +1,1 @@
+"""distill/verify: say here what is in this room and in which file."""

@@ -1,0 +1,197 @@
+"""Does what was exported work? The directory alone is read, and its frames go through two physics engines.
+
+    levels out of the image files -> SLM reflectance -> every plane of the bench -> camera without noise -> features
+    -> back end -> prediction
+
+once along this project's wave path (`optics.fourf.system.FourF.wave`; the network on the bench was computed along the
+other one, by point-spread functions), and once plane by plane in LightPipes, with a panel that is worked out
+independently (`distill.verify.lightpipes`, `distill.verify.reference_panel`). Each is compared with the labels
+(accuracy), with the predictions of the network on that bench without noise (agreement), and with the expected camera
+frames, so that a difference in predictions can be traced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from distill.export.read import Exported, read_export
+from distill.verify.lightpipes import LightPipesBench
+from distill.verify.reference_panel import reflectance
+from networks.onbench.collapsed import OnBench
+from networks.readouts.readouts import Homodyne
+from optics.checks import OpticsError
+from optics.conventions import abs2
+from optics.fourf.recorder import Recorder
+
+Progress = Callable[[int, int, str], None]
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What one physics engine made of the exported frames.
+
+    Attributes:
+        accuracy: share of predictions equal to the label.
+        agreement: share of predictions equal to those of the network on the same bench without noise.
+        images: how many images.
+        frame_error: relative L2 difference of the camera frames (above black level) from the expected ones.
+        worst_frame_error: the largest such difference of a single image's frames.
+        seconds: wall-clock time.
+        borrowed: what this engine took from the models that it is meant to check; empty for independence.
+        unmodelled: what the bench has and this engine leaves out. Both refuse what they do not model, so nothing yet.
+    """
+
+    accuracy: float
+    agreement: float
+    images: int
+    frame_error: float
+    worst_frame_error: float
+    seconds: float
+    borrowed: tuple[str, ...] = ()
+    unmodelled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The two engines; None for one that was given no images."""
+
+    wave: Engine | None
+    lightpipes: Engine | None
+
+
+def verify(
+    directory: str | Path,
+    *,
+    wave_images: int = 200,
+    lightpipes_images: int = 50,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Prove an exported directory.
+
+    Args:
+        directory: what `distill.export.write.export` wrote.
+        wave_images: reference images through the wave path, spread evenly over those that there are; at most all.
+        lightpipes_images: likewise through LightPipes.
+        processes: images that LightPipes works on at once; absent: one per core.
+        progress: called with (images done, images in all, which engine).
+
+    Raises:
+        OpticsError: the directory is not whole, or the bench has what an engine refuses to simulate.
+    """
+    if wave_images < 0 or lightpipes_images < 0:
+        raise OpticsError(f"asked for {min(wave_images, lightpipes_images)} images; give 0 or more.")
+    exported = read_export(directory)
+    bench_network = _rebuilt(exported)
+    wanted = [min(n, len(exported.inputs)) for n in (wave_images, lightpipes_images)]
+    tell = progress or (lambda done, total, note: None)
+    total = sum(wanted)
+    wave = lightpipes = None
+    with torch.no_grad():
+        if wanted[0]:
+            wave = _by_wave(exported, bench_network, wanted[0], lambda n: tell(n, total, "wave path"))
+        if wanted[1]:
+            lightpipes = _by_lightpipes(
+                exported,
+                bench_network,
+                wanted[1],
+                processes,
+                lambda n: tell(wanted[0] + n, total, "LightPipes"),
+            )
+    return Verification(wave, lightpipes)
+
+
+def _rebuilt(exported: Exported) -> OnBench:
+    manifest = exported.manifest
+    return OnBench.from_levels(
+        exported.levels,
+        exported.scales,
+        bench=exported.bench,
+        image_shape=manifest.image_shape,
+        readout=exported.readout,
+        backend=exported.backend,
+        believed_camera=exported.believed_camera,
+    )
+
+
+# ---------------------------------------------------------------------- the two engines
+
+
+def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[int], None]) -> Engine:
+    fourf = network.fourf
+    shown = network.slm.of_levels(exported.levels[:, fourf.rows, fourf.cols])
+
+    def frames(x: Tensor, done: int) -> Tensor:
+        counts = network.record(_photons(network, network.recorder, fourf.wave(x[:, 0], shown)))
+        tell(done + len(x))
+        return counts
+
+    return _judged(exported, network, count, frames)
+
+
+def _by_lightpipes(
+    exported: Exported, network: OnBench, count: int, processes: int | None, tell: Callable[[int], None]
+) -> Engine:
+    engine = LightPipesBench(exported.bench, exported.manifest.image_shape)
+    shown, borrowed = reflectance(exported.levels, exported.bench, (engine.rows, engine.cols))
+    recorder = Recorder(exported.bench, exported.manifest.image_shape, engine.y_axis, engine.x_axis)
+
+    def frames(x: Tensor, done: int) -> Tensor:
+        field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
+        return network.record(_photons(network, recorder, field))
+
+    return _judged(exported, network, count, frames, borrowed=borrowed)
+
+
+def _photons(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
+    """Photons per camera pixel (B, frames, cy, cx) of fields (B, masks, oy, ox): every exposure of the read-out."""
+    if not isinstance(network.readout, Homodyne):
+        return recorder.photons(abs2(field))
+    beam = (
+        network.reference_turns()[0]
+        * (network.readout.reference * network.gain / network.scales)[:, None, None]
+    )
+    return recorder.photons(torch.cat([abs2(field + beam * 1j**k) for k in range(4)], 1))
+
+
+def _judged(
+    exported: Exported,
+    network: OnBench,
+    count: int,
+    frames: Callable[[Tensor, int], Tensor],
+    *,
+    borrowed: tuple[str, ...] = (),
+) -> Engine:
+    """Camera frames of `count` images, spread evenly over the references, through the electronics; compared."""
+    start = time.perf_counter()
+    chosen = torch.arange(count) * len(exported.inputs) // count
+    parts, done = [], 0
+    for x in exported.inputs[chosen].split(_BATCH):
+        parts.append(frames(x, done))
+        done += len(x)
+    counts, expected = torch.cat(parts), exported.frames[chosen]
+    if counts.shape != expected.shape:
+        raise OpticsError(
+            f"reference.h5: key frames has frames of {tuple(expected.shape[1:])}, this bench gives "
+            f"{tuple(counts.shape[1:])} (frames, y, x)."
+        )
+    predicted = network.backend(network.features_of(counts)).argmax(1)
+    black = exported.bench.camera.adc.black_level * exported.bench.camera.binning**2
+    difference = (counts - expected).double().flatten(1).norm(dim=1)
+    size = (expected - black).double().flatten(1).norm(dim=1).clamp(min=1e-12)
+    return Engine(
+        accuracy=float((predicted == exported.labels[chosen]).double().mean()),
+        agreement=float((predicted == exported.predictions[chosen]).double().mean()),
+        images=count,
+        frame_error=float(difference.norm() / size.norm()),
+        worst_frame_error=float((difference / size).max()),
+        seconds=time.perf_counter() - start,
+        borrowed=borrowed,
+    )

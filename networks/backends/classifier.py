@@ -1,0 +1,143 @@
+"""The electronic back end: camera features in, logits out, with its multiply-accumulates counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from networks.operations import multiply_accumulates
+from networks.seeded import drawn
+from optics.checks import OpticsError, check_shape
+
+
+class SquareRoot(nn.Module):
+    """`sqrt(counts + epsilon)`: makes shot noise equally large at every level; negative counts read as zero.
+
+    Args:
+        epsilon: in the units of the counts; keeps the slope at zero finite.
+    """
+
+    def __init__(self, epsilon: float = 1e-4) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def extra_repr(self) -> str:
+        """One line for `print(module)`."""
+        return f"epsilon={self.epsilon:g}"
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """Same shape, real."""
+        return (counts.clamp(min=0) + self.epsilon).sqrt()
+
+
+class Backend(nn.Module):
+    """Square root, optional 1x1 mix of the maps, normalisation, then a linear map or a small MLP to logits.
+
+    Args:
+        features: (maps, by, bx) that the read-out gives.
+        classes: number of logits.
+        hidden: widths of hidden layers (ReLU between them); empty is a purely linear classifier.
+        square_root: take the square root of the counts first; leave it out for signed features.
+        epsilon: see `SquareRoot`.
+        mix: mix the maps to this many by a 1x1 product at every bin before the classifier (saves operations).
+        generator: draws the first values.
+    """
+
+    def __init__(
+        self,
+        features: tuple[int, int, int],
+        classes: int,
+        *,
+        hidden: Sequence[int] = (),
+        square_root: bool = True,
+        epsilon: float = 1e-4,
+        mix: int | None = None,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        maps, by, bx = features
+        self.features = (maps, by, bx)
+        self.classes = classes
+        self.hidden = tuple(hidden)
+        self.root = SquareRoot(epsilon) if square_root else nn.Identity()
+        self.norm = nn.BatchNorm1d(maps * by * bx)
+        self.mix = drawn(lambda: nn.Conv2d(maps, mix, 1), generator) if mix is not None else None
+        widths = [(mix or maps) * by * bx, *hidden, classes]
+        steps: list[nn.Module] = []
+        for a, b in pairwise(widths):
+            steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
+        self.classifier = nn.Sequential(*steps[:-1])
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build it again (its values aside), as JSON can hold it."""
+        return {
+            "kind": "classifier",
+            "features": list(self.features),
+            "classes": self.classes,
+            "hidden": list(self.hidden),
+            "square_root": isinstance(self.root, SquareRoot),
+            "epsilon": self.root.epsilon if isinstance(self.root, SquareRoot) else 1e-4,
+            "mix": None if self.mix is None else self.mix.out_channels,
+        }
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, maps, by, bx) to logits (B, classes)."""
+        check_shape(
+            features,
+            (None, *self.features),
+            name="the back end's features",
+            fix="Build the back end for the read-out's maps and bins.",
+        )
+        flat = self.norm(self.root(features).flatten(1))
+        if self.mix is not None:
+            flat = self.mix(flat.unflatten(1, self.features)).flatten(1)
+        return self.classifier(flat)
+
+    def operations(self) -> int:
+        """Multiply-accumulates per image."""
+        return multiply_accumulates(self, (1, *self.features))
+
+
+def kinds() -> dict[str, type[nn.Module]]:
+    """The back ends by the name their configuration carries."""
+    from networks.backends.segmenter_embedder import Embedder, Segmenter  # they build on this module
+
+    return {"classifier": Backend, "segmenter": Segmenter, "embedder": Embedder}
+
+
+def create(
+    kind: str,
+    features: tuple[int, int, int],
+    classes: int,
+    *,
+    generator: torch.Generator,
+    **options: Any,
+) -> nn.Module:
+    """The back end called `kind` for features (maps, by, bx); see its class for the options.
+
+    Raises:
+        OpticsError: no such kind of back end.
+    """
+    known = kinds()
+    if kind not in known:
+        raise OpticsError(f"no back end is of kind {kind!r}; choose one of {', '.join(known)}.")
+    return known[kind](features, classes, **options, generator=generator)
+
+
+def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> nn.Module:
+    """The back end that `config()` described; its values are drawn anew, load the state to restore them."""
+    options = dict(config)
+    kind = options.pop("kind", "classifier")
+    if kind == "stacked":
+        from networks.backends.space_to_depth import Stacked  # it builds on this module
+
+        return Stacked(int(options["side"]), from_config(options["backend"], generator=generator))
+    maps, by, bx = options.pop("features")
+    classes = options.pop("classes")
+    if "image_shape" in options:
+        options["image_shape"] = tuple(options["image_shape"])
+    return create(kind, (maps, by, bx), classes, **options, generator=generator or torch.Generator())

@@ -1,0 +1,98 @@
+"""The very back end of a student for what has fewer maps: a plain lens, the raw image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from networks.backends import classifier as backends
+from optics.checks import OpticsError
+
+
+class Stacked(nn.Module):
+    """A back end for finer bins of fewer maps: `side x side` neighbours become maps of their own, then `backend`.
+
+    A raw image of 3 channels on 16x16 bins is so seen by a back end for 12 maps on 8x8 bins, with the same number of
+    multiply-accumulates and the same 3x3 neighbourhoods.
+
+    Args:
+        side: neighbours per axis that are stacked.
+        backend: takes (B, side² maps, by, bx).
+    """
+
+    def __init__(self, side: int, backend: nn.Module) -> None:
+        super().__init__()
+        self.side = side
+        self.backend = backend
+
+    @classmethod
+    def beside(
+        cls,
+        backend: nn.Module,
+        channels: int,
+        *,
+        square_root: bool = False,
+        finest: tuple[int, int] | None = None,
+        generator: torch.Generator,
+    ) -> Stacked:
+        """The same kind and size of back end for `channels` maps, on bins finer by what keeps its number of maps.
+
+        Args:
+            backend: one of `networks.backends.classifier`.
+            channels: maps that there are.
+            square_root: of the values first, for intensities; else they are taken as they are.
+            finest: (ny, nx) pixels that there are, beyond which bins cannot be finer; None is no limit.
+            generator: draws the first values.
+        """
+        maps, by, bx = description(backend)["features"]
+        side = round(math.sqrt(maps / channels))
+        if finest is not None:
+            side = min(side, finest[0] // by, finest[1] // bx)
+        side = max(1, side)
+        features = [channels * side**2, by, bx]
+        return cls(side, alike(backend, features, square_root=square_root, generator=generator))
+
+    def config(self) -> dict[str, Any]:
+        """What `classifier.from_config` needs to build it again (its values aside), as JSON can hold it."""
+        return {"kind": "stacked", "side": self.side, "backend": description(self.backend)}
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """(by, bx) of the bins that it takes."""
+        _, by, bx = description(self.backend)["features"]
+        return by * self.side, bx * self.side
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, maps, by side, bx side) to the back end's output."""
+        return self.backend(F.pixel_unshuffle(features, self.side))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(B, maps, by side, bx side) to unit vectors, where the back end is an embedder."""
+        return self.backend.embed(F.pixel_unshuffle(features, self.side))  # type: ignore[operator]
+
+
+def description(backend: nn.Module) -> dict[str, Any]:
+    """A back end's configuration.
+
+    Raises:
+        OpticsError: a module of the user's own, which no configuration describes.
+    """
+    describe = getattr(backend, "config", None)
+    if describe is None:
+        raise OpticsError(
+            f"a {type(backend).__name__} cannot be built again; use one of networks.backends.classifier."
+        )
+    return describe()
+
+
+def alike(
+    backend: nn.Module, features: Sequence[int], *, square_root: bool, generator: torch.Generator
+) -> nn.Module:
+    """A back end like `backend` for features (maps, by, bx), its values drawn anew."""
+    config = description(backend) | {"features": list(features), "square_root": square_root}
+    return backends.from_config(config, generator=generator)

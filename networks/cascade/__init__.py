@@ -1,0 +1,1 @@
+"""networks/cascade: say here what is in this room and in which file."""

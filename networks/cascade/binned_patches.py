@@ -1,0 +1,99 @@
+"""Binning before mixing: with a linear read-out the camera's bins act on the shifted images, not on the maps.
+
+A bin of a map is `sum_t kernel[t] * (bin of the image shifted by t)`. The binned shifts of an image are few numbers
+that no parameter touches; the kernels then mix them in one small product, and the maps are never formed.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from networks.cascade.convolution import Boundary, convolve, wrap
+from networks.cascade.separable import bin_area, bin_matrix, tap_matrix
+
+
+def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: bool) -> Tensor:
+    """The image's `taps` x `taps` shifts, each binned: (B, in * taps * taps, by * bx), for kernels.flatten(1).
+
+    Args:
+        x: images (B, in, ny, nx), real or complex.
+        taps: taps per side of the kernels to come, odd.
+        bins: (by, bx) equal areas that the camera averages over.
+        circular: the image repeats; else it lies in darkness.
+    """
+    ny, nx = x.shape[-2:]
+    by, bx = bins
+    left = _binned_shifts(ny, taps, by, circular).to(x.device, x.dtype)
+    right = _binned_shifts(nx, taps, bx, circular).to(x.device, x.dtype)
+    both = left @ (x @ right.mT)
+    both = both.unflatten(3, (taps, bx)).unflatten(2, (taps, by)).transpose(3, 4)
+    return both.reshape(len(x), -1, by * bx)
+
+
+@functools.lru_cache(maxsize=64)
+def _binned_shifts(n: int, taps: int, bins: int, circular: bool) -> Tensor:
+    """(taps * bins, n) float64, one axis of `binned_patches`; kept, since every step asks for it."""
+    with torch.inference_mode(False):  # what is kept must serve training too
+        return tap_matrix(n, taps, circular=circular, after=bin_matrix(n, bins, dtype=torch.float64))
+
+
+def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Boundary) -> Tensor:
+    """`bin_area(convolve(x, kernels), bins)`, (B, out, by, bx), by the cheaper way; exact."""
+    taps = kernels.shape[-1]
+    if kernels.shape[-2] != taps or taps % 2 == 0 or not patches_are_cheaper(x, taps, bins):
+        return bin_area(convolve(x, kernels, boundary=boundary), bins)
+    shifts = binned_patches(x, taps, bins, circular=boundary == "circular")
+    dtype = torch.promote_types(kernels.dtype, shifts.dtype)
+    return (kernels.flatten(1).to(dtype) @ shifts.to(dtype)).unflatten(2, bins)
+
+
+def patches_are_cheaper(x: Tensor, taps: int, bins: tuple[int, int]) -> bool:
+    """Whether binning the shifts first saves work against forming the maps."""
+    by, bx = bins
+    ny, nx = x.shape[-2:]
+    return 2 * by * bx <= ny * nx and taps * by <= 4 * ny and taps * bx <= 4 * nx
+
+
+def patch_moments(x: Tensor, taps: int, *, circular: bool) -> tuple[Tensor, Tensor]:
+    """Mean (K,) and covariance (K, K) over batch and positions of the shifts of real images; K = in * taps * taps.
+
+    The mean of a map is `kernel @ mean`, its variance `kernel @ covariance @ kernel`: what a batch normalisation of
+    the full-resolution maps needs, without the maps and without the shifts. Products are summed along rows, for every
+    pair of rows at most `taps - 1` apart; what any two shifts have in common is then a sum over a window of rows.
+
+    Args:
+        x: images (B, in, ny, nx), real.
+        taps: taps per side of the kernels to come, odd; at most the image's size when circular.
+        circular: the image repeats; else it lies in darkness.
+    """
+    batch, channels, ny, nx = x.shape
+    reach = taps // 2
+    margin = (reach, reach)
+    padded = wrap(x, margin, margin) if circular else F.pad(x, (reach, reach, reach, reach))
+    width, wide = channels * taps, padded.shape[-2]
+    # rows of the image, each shifted along x by every tap: row r of `rows` belongs to padded row r // width
+    shifted = torch.stack([padded[..., taps - 1 - t : taps - 1 - t + nx] for t in range(taps)])
+    rows = shifted.permute(3, 2, 0, 1, 4).reshape(wide * width, batch * nx)
+    beyond = torch.cat((rows, rows.new_zeros((taps - 1) * width, batch * nx)))
+    step = width * batch * nx
+    below = beyond.as_strided((wide, taps * width, batch * nx), (step, batch * nx, 1))
+    products = (rows.view(wide, width, -1) @ below.mT).view(wide, width, taps, width)
+    # the window of padded rows that tap t sees; later taps look further back
+    windows = torch.stack([F.pad(rows.new_ones(ny), (taps - 1 - t, t)) for t in range(taps)])
+    sums = (windows @ products.flatten(1)).view(taps, width, taps, width)
+    second = rows.new_zeros(taps, width, taps, width)
+    for late in range(taps):
+        for early in range(late + 1):
+            block = sums[late, :, late - early]  # (width of late, width of early)
+            second[late, :, early] = block
+            second[early, :, late] = block.mT
+    count = batch * ny * nx
+    mean = (windows @ rows.view(wide, width, -1).sum(-1)) / count
+    order = torch.arange(taps * width, device=x.device).view(taps, channels, taps).transpose(0, 1).flatten()
+    mean = mean.flatten()[order]
+    second = second.flatten(2).flatten(0, 1)[order][:, order] / count
+    return mean, second - torch.outer(mean, mean)

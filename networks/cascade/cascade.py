@@ -1,0 +1,349 @@
+"""A Spectral CNN Linear Counterpart (SCLC): spectral convolutions one after another, strictly linear.
+
+Because nothing between the layers is nonlinear, the cascade *is* one convolution per (output, input) channel. It is
+composed on the kernels' taps, or on the frequencies that survive to the detector, before a batch is touched: hidden
+channels cost nothing per image, and gradients still reach every layer. `layer_by_layer` is the slow form, kept to
+prove the fast one.
+
+Which model a cascade is depends on its boundary and its pools; `Cascade.model` names it:
+
+"darkness"  zero boundary, no pools: the scene lies in darkness, light that spills over an inner border is kept. One
+            convolution, at every position the same.
+"periodic"  circular boundary: the discrete 4f system, one mask per (output, input) channel; a pool is a stop.
+"cropping"  zero boundary with pools: every layer sees darkness around its own map and keeps the map's size, as the
+            published 224 x 224 network does. Linear, but not the same at every position: no mask does this, and
+            `kernels` and `collapse` refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from networks.cascade.binned_patches import convolve_binned
+from networks.cascade.collapse import Kept, compose, compose_spectra
+from networks.cascade.convolution import Boundary, convolve, convolve_parts, mask_of_taps, taps_of_mask
+from networks.cascade.layer import FREE, SpectralConv2d, check_kind, on_grid
+from networks.cascade.pooled import PooledOptics
+from networks.cascade.pooling import plan_pools, spectral_pool
+from networks.cascade.separable import bin_area
+from optics.checks import OpticsError, ShapeError, check_shape
+from optics.conventions import complex_dtype
+
+T = TypeVar("T")
+
+
+def per_layer(value: T | Sequence[T], layers: int, name: str) -> list[T]:
+    """`value` for each of `layers` layers: repeated if it is one, checked if it is a list."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value] * layers
+    if len(value) != layers:
+        raise ShapeError(f"{name} has {len(value)} values for {layers} layers; give one, or one per layer.")
+    return list(value)
+
+
+class Cascade(nn.Module):
+    """Spectral convolutions in a row with nothing nonlinear between them, applied as one.
+
+    Args:
+        channels: channels before, between and after the layers: `(1, 16, 32, 16)` is three layers, 16 masks.
+        kernel_size: taps per side, odd: one number, or one per layer; a collapsed kernel has
+            `1 + sum(kernel_size - 1)` taps per side.
+        parameterisation: "complex" or "real" small kernels, "mask" (free complex masks) or "phase" (phase-only
+            masks); one name, or one per layer.
+        boundary: "zero" or "circular", see the module's text.
+        image_shape: (ny, nx) of the images; needed only with pools and free masks, which belong to one size.
+        pool: what the Fourier-plane stop behind each layer leaves: None, or `m` for m x m samples, one per layer.
+        mask_shape: (gy, gx) of the free masks' grid. The image's with "circular"; with "zero" twice the image by
+            default, so that no light that returns to the image has wrapped around the grid's edge.
+        generator: draws the first kernels.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (1, 16, 32, 16),
+        kernel_size: int | Sequence[int] = 3,
+        *,
+        parameterisation: str | Sequence[str] = "complex",
+        boundary: Boundary = "zero",
+        image_shape: tuple[int, int] | None = None,
+        pool: Sequence[int | None] | None = None,
+        mask_shape: tuple[int, int] | None = None,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        if len(channels) < 2 or min(channels) < 1:
+            raise ShapeError(
+                f"channels is {tuple(channels)}; give at least the input's and the output's, as (1, 16)."
+            )
+        self.channels = tuple(int(c) for c in channels)
+        count = len(channels) - 1
+        sizes = per_layer(kernel_size, count, "kernel_size")
+        kinds: list[str] = per_layer(parameterisation, count, "parameterisation")
+        for kind in kinds:
+            check_kind(kind, boundary)
+        self.boundary: Boundary = boundary
+        pools = plan_pools(pool, count, image_shape) if pool is not None else None
+        free = any(kind in FREE for kind in kinds)
+        self.grid = self._mask_grid(image_shape, mask_shape, pooled=pools is not None) if free else None
+        self.image_shape = image_shape if free or pools is not None else None
+        grids = [self.grid] * count if pools is None else pools.grids[:-1]
+        self.layers = nn.ModuleList(
+            SpectralConv2d(
+                before,
+                after,
+                size,
+                parameterisation=kind,
+                boundary=boundary,
+                mask_shape=grid,
+                generator=generator,
+            )
+            for before, after, size, kind, grid in zip(
+                channels[:-1], channels[1:], sizes, kinds, grids, strict=True
+            )
+        )
+        self.pooled: PooledOptics | None = None
+        if pools is not None:
+            self.pooled = PooledOptics(pools, None if free else sizes, circular=boundary == "circular")
+        self._kept = Kept()
+
+    def _mask_grid(
+        self, image: tuple[int, int] | None, grid: tuple[int, int] | None, *, pooled: bool
+    ) -> tuple[int, int]:
+        if image is None:
+            raise ShapeError("free masks belong to one image size; give image_shape=(ny, nx).")
+        if self.boundary == "circular":
+            if grid not in (None, image):
+                raise ShapeError(
+                    f"mask_shape is {grid}; with the circular boundary it is the image's, {image}."
+                )
+            return image
+        if pooled:
+            raise OpticsError("free masks behind pools need boundary='circular', the model of a 4f system.")
+        grid = (2 * image[0], 2 * image[1]) if grid is None else grid
+        if grid[0] < image[0] or grid[1] < image[1]:
+            raise ShapeError(f"mask_shape is {grid}, smaller than the image, {image}; use twice the image.")
+        return grid
+
+    @classmethod
+    def identity(cls, channels: int = 1) -> Cascade:
+        """A plain lens: each channel is imaged onto itself, nothing to train."""
+        cascade = cls((channels, channels), 1, parameterisation="real", generator=torch.Generator())
+        with torch.no_grad():
+            cascade._layer(0).weight.copy_(torch.eye(channels)[:, :, None, None])
+        return cascade.requires_grad_(False)
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build this cascade again (its values aside), as JSON can hold it."""
+        layers = self._all_layers()
+        pools = (
+            None if self.pooled is None else [None if p is None else p[0] for p in self.pooled.pools.sizes]
+        )
+        return {
+            "channels": list(self.channels),
+            "kernel_size": [layer.kernel_size for layer in layers],
+            "parameterisation": [layer.parameterisation for layer in layers],
+            "boundary": self.boundary,
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
+            "pool": pools,
+            "mask_shape": None if self.grid is None else list(self.grid),
+            "trainable": any(p.requires_grad for p in self.parameters()),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> Cascade:
+        """A cascade like the one `config()` described; its values are drawn anew, load the state to restore them."""
+        options = dict(config)
+        trainable = options.pop("trainable", True)
+        for name in ("image_shape", "mask_shape"):
+            if options.get(name) is not None:
+                options[name] = (int(options[name][0]), int(options[name][1]))
+        cascade = cls(**options, generator=generator or torch.Generator())
+        return cascade.requires_grad_(trainable)
+
+    def _layer(self, index: int) -> SpectralConv2d:
+        layer = self.layers[index]
+        if not isinstance(layer, SpectralConv2d):  # nn.ModuleList forgets the type
+            raise TypeError(f"layer {index} is {type(layer).__name__}, expected SpectralConv2d.")
+        return layer
+
+    def _all_layers(self) -> list[SpectralConv2d]:
+        return [self._layer(i) for i in range(len(self.layers))]
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input image."""
+        return self.channels[0]
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output field."""
+        return self.channels[-1]
+
+    @property
+    def kernel_size(self) -> int:
+        """Taps per side of the collapsed kernels; the grid's larger side where they fill it."""
+        if self.grid is not None:
+            return max(self.grid)
+        if self.pooled is not None:
+            return max(self.pooled.pools.grids[0])
+        return 1 + sum(layer.kernel_size - 1 for layer in self._all_layers())
+
+    @property
+    def model(self) -> str:
+        """Which of darkness, periodic and cropping it is; see the module's text."""
+        if self.boundary == "circular":
+            return "periodic"
+        return "darkness" if self.pooled is None else "cropping"
+
+    def output_shape(self, image_shape: tuple[int, int]) -> tuple[int, int]:
+        """(ny, nx) of the field that images of `image_shape` give."""
+        return image_shape if self.pooled is None else self.pooled.pools.grids[-1]
+
+    # ------------------------------------------------------------------ one convolution
+
+    def kernels(self) -> Tensor:
+        """The collapsed cascade: centred convolution kernels (out, in, K, K), complex, differentiable.
+
+        Raises:
+            OpticsError: the model is "cropping", which no kernel describes.
+        """
+        kernels = self._kernels()
+        return kernels.to(complex_dtype(kernels.dtype))
+
+    def kernels_or_none(self) -> Tensor | None:
+        """The collapsed kernels (out, in, K, K), real where all layers are; None where they fill a grid."""
+        return self._kernels() if self.pooled is None and self.grid is None else None
+
+    def _kernels(self) -> Tensor:
+        """As `kernels`, real where all layers are; kept between calls while no gradient is needed."""
+        return self._kept.of(self, "kernels", self._make_kernels)
+
+    def _make_kernels(self) -> Tensor:
+        if self.pooled is not None:
+            return taps_of_mask(self.collapse(self.pooled.pools.grids[0]))
+        if self.grid is not None:
+            return taps_of_mask(self.collapse(self.grid))
+        taps = self._layer(0).taps()
+        for layer in self._all_layers()[1:]:
+            taps = compose(taps, layer.taps())
+        return taps
+
+    def collapse(self, shape: tuple[int, int]) -> Tensor:
+        """The masks that are exported: (out, in, ny, nx) complex, centred; `ifft` of one is its kernel.
+
+        The mask at the origin of the Fourier plane is the sum of its kernel's taps. A periodic 4f system of `shape`
+        with these masks does exactly `forward` with the circular boundary; with the zero boundary, pad the image by
+        `kernel_size // 2` on each side first. Behind pools the masks are zero outside the smallest stop.
+
+        Raises:
+            OpticsError: the model is "cropping", which no mask describes.
+        """
+        if self.model == "cropping":
+            raise OpticsError(
+                "a cascade that pools zero-padded maps crops each of them, so it is not one mask; "
+                "use boundary='circular', the model of a 4f system."
+            )
+        if self.pooled is None:
+            return self._spectrum(shape) if shape == self.grid else mask_of_taps(self.kernels(), shape)
+        if shape != self.pooled.pools.grids[0]:
+            raise ShapeError(
+                f"this pooled cascade has masks for {self.pooled.pools.grids[0]}, not for {shape}."
+            )
+        window = self.pooled.spectrum(self._all_layers())
+        full = window.new_zeros(*window.shape[:2], *shape)
+        top, left = (n // 2 - w // 2 for n, w in zip(shape, window.shape[-2:], strict=True))
+        full[..., top : top + window.shape[-2], left : left + window.shape[-1]] = window
+        return full
+
+    def _spectrum(self, grid: tuple[int, int]) -> Tensor:
+        layers = self._all_layers()
+        return self._kept.of(self, "spectrum", lambda: compose_spectra(layers, [grid] * len(layers), grid))
+
+    # ------------------------------------------------------------------ applied to images
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images or fields (B, in, y, x), real or complex, to the complex field (B, out, y, x), collapsed."""
+        maps = self.maps(x)
+        return maps.to(complex_dtype(maps.dtype))
+
+    def maps(self, x: Tensor) -> Tensor:
+        """As `forward`, but real where the image and all layers are: half the memory."""
+        self._check(x)
+        if self.pooled is not None:
+            return self.pooled.maps(self._all_layers(), x)
+        if self.grid is not None:
+            return on_grid(x, self._spectrum(self.grid))
+        return convolve(x, self._kernels(), boundary=self.boundary)
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero."""
+        if self.pooled is None and self.grid is None:
+            self._check(x)
+            return convolve_parts(x, self._kernels(), boundary=self.boundary)
+        maps = self.maps(x)
+        return (maps.real, maps.imag) if maps.is_complex() else (maps, None)
+
+    def binned(self, x: Tensor, bins: tuple[int, int]) -> Tensor:
+        """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
+
+        Binning is linear, so it is applied to the shifted images, before the kernels mix them.
+        """
+        self._check(x)
+        if self.pooled is not None:
+            return self.pooled.binned(self._all_layers(), x, bins)
+        if self.grid is not None:
+            return bin_area(self.maps(x), bins)
+        return convolve_binned(x, self._kernels(), bins, boundary=self.boundary)
+
+    def alone(self, x: Tensor, channel: int) -> tuple[Tensor, Tensor | None]:
+        """`parts` of the field that input channel `channel` makes by itself."""
+        if self.pooled is None and self.grid is None:
+            self._check(x)
+            kernels = self._kernels()[:, channel : channel + 1]
+            return convolve_parts(x[:, channel : channel + 1], kernels, boundary=self.boundary)
+        only = torch.zeros_like(x)
+        only[:, channel] = x[:, channel]
+        return self.parts(only)
+
+    def separate(self, x: Tensor) -> Tensor:
+        """The field each input channel makes by itself: (B, out, in, y, x) complex; their sum is `forward`."""
+        fields = []
+        for channel in range(self.in_channels):
+            real, imag = self.alone(x, channel)
+            fields.append(torch.complex(real, torch.zeros_like(real) if imag is None else imag))
+        return torch.stack(fields, dim=2)
+
+    def layer_by_layer(self, x: Tensor) -> Tensor:
+        """The same field computed one layer after another, every hidden channel for every image: slow, for proof.
+
+        In the "darkness" model the light that spills over an inner border is kept until the last layer.
+        """
+        self._check(x)
+        ny, nx = x.shape[-2:]
+        grid = self.grid if self.pooled is None else None
+        grow = self.model == "darkness" and grid is None
+        field = x if grid is None else nn.functional.pad(x, (0, grid[1] - nx, 0, grid[0] - ny))
+        for k, layer in enumerate(self._all_layers()):
+            field = layer(field, grow=grow) if grid is None else on_grid(field, layer.mask(grid))
+            pool = None if self.pooled is None else self.pooled.pools.sizes[k]
+            field = field if pool is None else spectral_pool(field, pool)
+        if self.pooled is None:
+            margin = self.kernel_size // 2 if grow else 0
+            field = field[..., margin : margin + ny, margin : margin + nx]
+        return field.to(complex_dtype(field.dtype))
+
+    def _check(self, x: Tensor) -> None:
+        check_shape(
+            x,
+            (None, self.in_channels, None, None),
+            name="the cascade's input",
+            fix="Images are (batch, channel, y, x); add the missing axis with unsqueeze.",
+        )
+        if self.grid is not None and self.boundary == "circular" and tuple(x.shape[-2:]) != self.image_shape:
+            raise ShapeError(f"images are {tuple(x.shape[-2:])}; these masks are for {self.image_shape}.")

@@ -1,0 +1,188 @@
+"""Convolving maps with a bank of kernels: directly, or by transforms where that is cheaper."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from optics.conventions import complex_dtype, to_correlation
+from optics.wave.fourier import fast_length
+
+Boundary = Literal["zero", "circular"]
+_FEW = (
+    4  # input channels up to which products of spectra are faster one after another than as matrix products
+)
+
+
+def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, window: tuple[int, int] | None = None) -> Tensor:
+    """Centred Fourier-plane masks (..., ny, nx) complex of centred kernels (..., ky, kx).
+
+    `mask(f) = sum_r taps(r) exp(-2 pi i f r / n)`, origins at index `n // 2` and `k // 2`; a kernel larger than
+    `shape` wraps, as it does in a periodic 4f model. Two small matrix products, no transform of the whole grid.
+
+    Args:
+        taps: the kernels.
+        shape: (ny, nx) of the grid.
+        window: only the (wy, wx) frequencies around the origin; None for all.
+    """
+    wy, wx = window or shape
+    ky, kx = taps.shape[-2:]
+    left = dft_rows(shape[0], ky, wy, like=taps)
+    right = dft_rows(shape[1], kx, wx, like=taps)
+    return left @ taps.to(complex_dtype(taps.dtype)) @ right.mT
+
+
+def taps_of_mask(mask: Tensor) -> Tensor:
+    """Centred point-spread functions (..., ny, nx) complex of centred masks; inverse of `mask_of_taps`."""
+    shifted = torch.fft.ifftshift(mask, dim=(-2, -1))
+    return torch.fft.fftshift(torch.fft.ifft2(shifted), dim=(-2, -1))
+
+
+def dft_rows(n: int, k: int, window: int, *, like: Tensor) -> Tensor:
+    """(window, k) `exp(-2 pi i f r / n)`, both centred, in the complex dtype of `like`; phases in float64."""
+    frequency = torch.arange(window, dtype=torch.float64, device=like.device) - window // 2
+    position = torch.arange(k, dtype=torch.float64, device=like.device) - k // 2
+    phase = -2 * math.pi / n * torch.remainder(torch.outer(frequency, position), n)
+    return torch.complex(torch.cos(phase), torch.sin(phase)).to(complex_dtype(like.dtype))
+
+
+def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False) -> Tensor:
+    """Convolve `x` (B, in, y, x) with centred kernels (out, in, ky, kx); real or complex, each.
+
+    Args:
+        x: the fields.
+        taps: convolution kernels (not correlations), origin at index `k // 2`.
+        boundary: "zero": darkness around the image; "circular": the image repeats, as in a discrete 4f model.
+        grow: with "zero", keep the borders that light spills into: (..., y + ky - 1, x + kx - 1).
+
+    Returns:
+        (B, out, y, x), or larger with `grow`; complex when either input is, else real.
+    """
+    real, imag = convolve_parts(x, taps, boundary=boundary, grow=grow)
+    return real if imag is None else torch.complex(real, imag)
+
+
+def convolve_parts(
+    x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """`convolve` as its real part and its imaginary part; None for the latter when both inputs are real."""
+    if _transform_is_cheaper(x, taps):
+        field = _by_transforms(x, taps, boundary=boundary, grow=grow)
+        return (field.real, field.imag) if field.is_complex() else (field, None)
+    return _directly(x, taps, boundary=boundary, grow=grow)
+
+
+def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
+    """Whether transforms win, by multiplications per output sample as one core of a recent CPU spends them.
+
+    A transform of one map costs about as much as 110 products of a direct convolution, a complex product between
+    spectra about 8; both grow with the padding. A single-channel kernel is faster direct up to 11 x 11 taps.
+    """
+    out, into, ky, kx = taps.shape
+    ny, nx = x.shape[-2:]
+    padded = (1 + (ky - 1) / (2 * ny)) * (1 + (kx - 1) / (2 * nx))
+    return into * ky * kx > padded * (110 * (1 + into / out) + 8 * into)
+
+
+def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tuple[Tensor, Tensor | None]:
+    """By torch's correlation: of the image with turned taps, or, where the taps are more, of the turned image."""
+    ky, kx = taps.shape[-2:]
+    # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
+    before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
+    turned = taps.numel() > x.numel()
+    if turned:
+        x, before, behind = x.flip((-2, -1)), behind, before
+    weight = taps if turned else to_correlation(taps)
+    padding = (0, 0)
+    if boundary == "circular":
+        x = wrap(x, before, behind)
+    elif grow:
+        padding = (ky - 1, kx - 1)
+    elif before == behind:
+        padding = before
+    else:
+        x = F.pad(x, (before[1], behind[1], before[0], behind[0]))
+    real, imag = _correlate(x, weight, padding)
+    if turned:
+        real, imag = real.flip((-2, -1)), None if imag is None else imag.flip((-2, -1))
+    return real, imag
+
+
+def _correlate(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+    if not x.is_complex():
+        both = torch.cat((weight.real, weight.imag)) if weight.is_complex() else weight
+        if both.numel() < x.numel():
+            x, both = _channels_last(x), _channels_last(both)
+        both = F.conv2d(x, both, padding=padding)
+        if not weight.is_complex():
+            return both, None
+    elif not weight.is_complex():
+        rows = torch.cat((x.real, x.imag))
+        both = torch.cat(F.conv2d(rows, weight, padding=padding).chunk(2), dim=1)
+    else:
+        re, im = weight.real, weight.imag
+        block = torch.cat((torch.cat((re, -im), dim=1), torch.cat((im, re), dim=1)))
+        both = F.conv2d(torch.cat((x.real, x.imag), dim=1), block, padding=padding)
+    real, imag = both.chunk(2, dim=1)
+    return real, imag
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same values with the channels innermost, also where a single channel would leave that open.
+
+    The CPU's convolutions then read and write maps as they are; else they reorder every map twice.
+    """
+    batch, channels, ny, nx = x.shape
+    if channels > 1:
+        return x.contiguous(memory_format=torch.channels_last)
+    return x.contiguous().as_strided((batch, 1, ny, nx), (ny * nx, 1, nx, 1))
+
+
+def wrap(x: Tensor, before: tuple[int, int], behind: tuple[int, int]) -> Tensor:
+    """Repeat the image around itself: `before` and `behind` (y, x) samples, which may exceed the image."""
+    ny, nx = x.shape[-2:]
+    if max(before[0], behind[0]) <= ny and max(before[1], behind[1]) <= nx and not x.is_complex():
+        return F.pad(x, (before[1], behind[1], before[0], behind[0]), mode="circular")
+    rows = torch.arange(-before[0], ny + behind[0], device=x.device) % ny
+    columns = torch.arange(-before[1], nx + behind[1], device=x.device) % nx
+    return x[..., rows, :][..., columns]
+
+
+def _by_transforms(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> Tensor:
+    ny, nx = x.shape[-2:]
+    ky, kx = taps.shape[-2:]
+    if boundary == "circular":
+        mask = torch.fft.ifftshift(mask_of_taps(taps, (ny, nx)), dim=(-2, -1))
+        if not taps.is_complex() and not x.is_complex():
+            spectrum = mix_spectra(torch.fft.rfft2(x), mask[..., : nx // 2 + 1])
+            return torch.fft.irfft2(spectrum, s=(ny, nx))
+        return torch.fft.ifft2(mix_spectra(torch.fft.fft2(x.to(mask.dtype)), mask))
+    first = (0, 0) if grow else (ky // 2, kx // 2)
+    kept = (ny + ky - 1, nx + kx - 1) if grow else (ny, nx)
+    # what wraps around must land outside the part that is kept
+    size = tuple(
+        fast_length(max(f + m, n + k - 1 - f))
+        for f, m, n, k in zip(first, kept, (ny, nx), (ky, kx), strict=True)
+    )
+    if not taps.is_complex() and not x.is_complex():
+        spectrum = mix_spectra(torch.fft.rfft2(x, s=size), torch.fft.rfft2(taps, s=size))
+        field = torch.fft.irfft2(spectrum, s=size)
+    else:
+        dtype = complex_dtype(x.dtype)
+        spectrum = mix_spectra(torch.fft.fft2(x.to(dtype), s=size), torch.fft.fft2(taps.to(dtype), s=size))
+        field = torch.fft.ifft2(spectrum)
+    return field[..., first[0] : first[0] + kept[0], first[1] : first[1] + kept[1]]
+
+
+def mix_spectra(x: Tensor, masks: Tensor) -> Tensor:
+    """`sum_i masks[o, i] x[b, i]` at every frequency: (B, in, ...) and (out, in, ...) to (B, out, ...)."""
+    if x.shape[1] <= _FEW:
+        total = x[:, None, 0] * masks[None, :, 0]
+        for i in range(1, x.shape[1]):
+            total = total + x[:, None, i] * masks[None, :, i]
+        return total
+    return torch.einsum("biyx,oiyx->boyx", x, masks)

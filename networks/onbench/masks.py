@@ -1,0 +1,82 @@
+"""From collapsed kernels to the complex masks that an SLM is asked for, at the SLM's own pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optics.conventions import abs2, complex_dtype
+from optics.fourf.pupil import pixel_transform
+from optics.fourf.system import FourF
+from optics.wave.fourier import dft_matrix
+
+
+def design_masks(
+    fourf: FourF,
+    kernels: Tensor,
+    *,
+    positions: Tensor | None = None,
+    compensate: bool = True,
+) -> Tensor:
+    """Masks whose point-spread functions are `kernels`, on the lit SLM pixels where they nominally are.
+
+        M_m(xi) = sum_i exp(2 pi i d_i xi_x / s) sum_r k_mi(r) exp(-2 pi i r pitch xi / s) / pixel(xi),  s = lambda f1
+
+    Args:
+        fourf: gives the geometry.
+        kernels: (M, in, ky, kx) centred convolution kernels on the input's grid; real or complex.
+        positions: (in,) float64, where the origin of each input channel stands on the display along x, input pixels;
+            its mask brings it to the axis. None: all on the axis.
+        compensate: divide by the display pixel's transform (within the band), so that the field at the pixel centres
+            is the digital convolution's.
+
+    Returns:
+        (M, ny, nx) complex, not yet limited to what a modulator can do; differentiable in the kernels.
+    """
+    bench = fourf.bench
+    scale, pitch = bench.scale, bench.input.pitch
+    dtype = complex_dtype(kernels.dtype)
+    xi = [fourf.slm_axis(0), fourf.slm_axis(1)]
+    sides = []
+    for k, n in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
+        place = (torch.arange(n, dtype=torch.float64) - n // 2) * pitch
+        side = dft_matrix(xi[k], place, scale=scale)
+        if compensate and fourf.pixelated:
+            edge = torch.full_like(xi[k], bench.band / 2)
+            side = side / pixel_transform(bench, torch.minimum(xi[k].abs(), edge))[:, None]
+        sides.append(side.to(dtype))
+    left, right = sides
+    taps = kernels.to(dtype)
+    if positions is None:
+        return left @ taps.sum(1) @ right.mT
+    tilts = dft_matrix(positions * pitch, xi[1], scale=scale, sign=+1).to(dtype)
+    return torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
+
+
+def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> tuple[Tensor, Tensor]:
+    """Divide masks by their largest lit modulus, since a modulator cannot amplify.
+
+    Args:
+        masks: (M, ny, nx) complex.
+        lit: (ny, nx) bool, where light arrives.
+        together: one divisor for all masks, which keeps their ratios.
+
+    Returns:
+        Masks of modulus at most 1 everywhere (M, ny, nx), and the divisors (M,).
+    """
+    power = abs2(masks) * lit
+    largest = power.amax() if together else power.amax((-2, -1))
+    scales = largest.clamp(min=1e-24).sqrt().expand(len(masks))
+    masks = masks / scales[:, None, None]
+    # where nothing is lit, ask for what the device can do
+    return masks / masks.abs().clamp(min=1.0), scales
+
+
+def order_phase(fourf: FourF, reflectance: Tensor) -> complex:
+    """Phase factor of the brightest sample that a point in the middle of the display makes behind one mask (ny, nx)."""
+    ny, nx = fourf.image_shape
+    point = torch.zeros(1, ny, nx, dtype=reflectance.real.dtype, device=reflectance.device)
+    point[0, ny // 2, nx // 2] = 1.0
+    field = fourf.convolve(point, fourf.psf(reflectance[None])).flatten()
+    brightest = complex(field[field.abs().argmax()])
+    return brightest / abs(brightest)

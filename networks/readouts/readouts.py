@@ -1,0 +1,265 @@
+"""What a camera sees of a field, which decides what "linear" means for the network.
+
+`Intensity`   one exposure: `|field|^2`. Not linear in the image: the only nonlinearity that light gives for nothing.
+`Homodyne`    four exposures with a reference beam a quarter wave apart: the field itself, linear in the image.
+`Incoherent`  incoherent light: non-negative point-spread functions; a signed kernel is the difference of two frames.
+
+Each has `frames` (what the camera records, binned), `combine` (what the electronics makes of the frames) and
+`forward`, which is `combine(frames)` by the shortest way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from networks.cascade.binned_patches import convolve_binned
+from networks.cascade.cascade import Cascade
+from networks.cascade.convolution import convolve
+from networks.cascade.separable import bin_area
+from optics.checks import OpticsError
+from optics.conventions import abs2
+
+ChannelSum = Literal["coherent", "incoherent"]
+
+
+class BinnedCamera(nn.Module):
+    """Camera pixels binned to a grid of `bins` = (by, bx) averages; None keeps every pixel."""
+
+    def __init__(self, bins: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def extra_repr(self) -> str:
+        """One line for `print(module)`."""
+        return f"bins={self.bins}"
+
+    def shape(self, image_shape: tuple[int, int]) -> tuple[int, int]:
+        """(by, bx) that images of `image_shape` give."""
+        return self.bins or image_shape
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(..., y, x) to (..., by, bx), real."""
+        return frames if self.bins is None else bin_area(frames, self.bins)
+
+
+class Readout(nn.Module, ABC):
+    """Base of the read-outs. `name` is reported with every result; `linear` tells whether features are linear in x."""
+
+    name: str
+    linear: bool
+
+    def __init__(self, bins: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.camera = BinnedCamera(bins)
+
+    @abstractmethod
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """What the camera records, non-negative, binned: (B, frames, by, bx)."""
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """Features (B, features, by, bx) from camera frames (B, frames, by, bx)."""
+        return frames
+
+    def features(self, out_channels: int) -> int:
+        """Feature maps that `out_channels` output channels give."""
+        return out_channels
+
+    def frame_count(self, out_channels: int) -> int:
+        """Camera frames that `out_channels` output channels need."""
+        return out_channels
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {}
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to build it again, as JSON can hold it."""
+        bins = None if self.camera.bins is None else list(self.camera.bins)
+        return {"name": self.name, "bins": bins, **self.options()}
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) through the cascade to features (B, features, by, bx)."""
+        return self.combine(self.frames(cascade, x))
+
+
+def power(real: Tensor, imag: Tensor | None) -> Tensor:
+    """`real^2 + imag^2`, same shape."""
+    return real * real if imag is None else real * real + imag * imag
+
+
+class Intensity(Readout):
+    """`|field|^2`, one exposure per output channel.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        channel_sum: "coherent": the input channels' fields add, then the square; "incoherent": each input channel
+            (a colour, or one exposure after another) makes its own intensity and those add.
+    """
+
+    name = "intensity"
+    linear = False
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, channel_sum: ChannelSum = "coherent") -> None:
+        super().__init__(bins)
+        if channel_sum not in ("coherent", "incoherent"):
+            raise OpticsError(f"channel_sum is {channel_sum!r}; choose coherent or incoherent.")
+        self.channel_sum: ChannelSum = channel_sum
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"channel_sum": self.channel_sum}
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, out, by, bx) intensities."""
+        if self.channel_sum == "coherent" or cascade.in_channels == 1:
+            return self.camera(power(*cascade.parts(x)))
+        each = [self.camera(power(*cascade.alone(x, i))) for i in range(cascade.in_channels)]
+        return torch.stack(each).sum(0)
+
+
+class Homodyne(Readout):
+    """The field by four-step phase shifting: features are its real and its imaginary parts, linear in the image.
+
+    Frame `k` is `|field + reference * exp(i k pi / 2)|^2`; the real part is `(I0 - I2) / (4 reference)`, the imaginary
+    part `(I1 - I3) / (4 reference)`. Source: Creath, Prog. Opt. 26 (1988), four-step formula.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        reference: amplitude of the reference beam, in the units of the field.
+    """
+
+    name = "homodyne"
+    linear = True
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, reference: float = 1.0) -> None:
+        super().__init__(bins)
+        if not reference > 0:
+            raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
+        self.reference = float(reference)
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"reference": self.reference}
+
+    def features(self, out_channels: int) -> int:
+        """Real and imaginary part of each output channel."""
+        return 2 * out_channels
+
+    def frame_count(self, out_channels: int) -> int:
+        """Four exposures per output channel."""
+        return 4 * out_channels
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, 4 out, by, bx): all channels at reference phase 0, then all at pi / 2, pi and 3 pi / 2."""
+        field = cascade(x)
+        beams = [self.reference * 1j**k for k in range(4)]
+        return self.camera(torch.cat([abs2(field + beam) for beam in beams], dim=1))
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """(B, 2 out, by, bx): real parts, then imaginary parts."""
+        zero, quarter, half, three = frames.chunk(4, dim=1)
+        return torch.cat((zero - half, quarter - three), dim=1) / (4 * self.reference)
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """The field's parts directly: what `combine(frames)` is without noise."""
+        bins = self.camera.bins
+        field = cascade.maps(x) if bins is None else cascade.binned(x, bins)
+        parts = (field.real, field.imag) if field.is_complex() else (field, torch.zeros_like(field))
+        return torch.cat(parts, dim=1)
+
+
+class Incoherent(Readout):
+    """Incoherent light: intensities add, so a frame is the image convolved with a non-negative point-spread function.
+
+    The image is an intensity (non-negative). With `signed` the real part of each collapsed kernel is split into its
+    positive and its negative part, shown one after the other (two masks), and the frames are subtracted: features are
+    linear in the image with signed kernels. Without, the point-spread function is `|h|^2`.
+
+    Args:
+        bins: (by, bx) of the camera's binning; None keeps every pixel.
+        signed: difference of two frames, or one frame with `|h|^2`.
+    """
+
+    name = "incoherent"
+    linear = True
+
+    def __init__(self, bins: tuple[int, int] | None = None, *, signed: bool = True) -> None:
+        super().__init__(bins)
+        self.signed = signed
+
+    def options(self) -> dict[str, Any]:
+        """Arguments beside `bins` that build this read-out again."""
+        return {"signed": self.signed}
+
+    def frame_count(self, out_channels: int) -> int:
+        """Two exposures per output channel when signed."""
+        return 2 * out_channels if self.signed else out_channels
+
+    def psfs(self, kernels: Tensor) -> Tensor:
+        """Non-negative point-spread functions (frames, in, K, K) of collapsed kernels (out, in, K, K).
+
+        A mask's coherent amplitude for one of them is its square root, with any phase.
+        """
+        if not self.signed:
+            return abs2(kernels)
+        real = kernels.real if kernels.is_complex() else kernels
+        return torch.cat((real.clamp(min=0), (-real).clamp(min=0)))
+
+    def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, 2 out, by, bx): positive parts, then negative parts; (B, out, by, bx) without `signed`."""
+        return self._seen(cascade, x, self.psfs(cascade.kernels()))
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """(B, out, by, bx): the difference."""
+        if not self.signed:
+            return frames
+        positive, negative = frames.chunk(2, dim=1)
+        return positive - negative
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """The signed kernels directly: what `combine(frames)` is without noise."""
+        kernels = cascade.kernels().real if self.signed else self.psfs(cascade.kernels())
+        return self._seen(cascade, x, kernels)
+
+    def _seen(self, cascade: Cascade, x: Tensor, psfs: Tensor) -> Tensor:
+        bins = self.camera.bins
+        if bins is not None:
+            return convolve_binned(x, psfs, bins, boundary=cascade.boundary)
+        if cascade.output_shape(self._shape(x)) != self._shape(x):
+            raise OpticsError(
+                "with incoherent light a pooled cascade needs the camera's bins; give bins=(by, bx)."
+            )
+        return convolve(x, psfs, boundary=cascade.boundary)
+
+    @staticmethod
+    def _shape(x: Tensor) -> tuple[int, int]:
+        return x.shape[-2], x.shape[-1]
+
+
+def names() -> tuple[str, ...]:
+    """The read-outs by name."""
+    return ("homodyne", "incoherent", "intensity")
+
+
+def create(name: str, bins: tuple[int, int] | None = None, **options: object) -> Readout:
+    """The read-out called `name`.
+
+    Raises:
+        OpticsError: no such read-out; the message lists those there are.
+    """
+    kinds: dict[str, type[Readout]] = {k.name: k for k in (Intensity, Homodyne, Incoherent)}
+    if name not in kinds:
+        raise OpticsError(f"no read-out is called {name!r}; choose one of {', '.join(names())}.")
+    return kinds[name](bins, **options)
+
+
+def from_config(config: Mapping[str, Any]) -> Readout:
+    """The read-out that `Readout.config()` described."""
+    options = dict(config)
+    bins = options.pop("bins", None)
+    return create(options.pop("name"), None if bins is None else (int(bins[0]), int(bins[1])), **options)

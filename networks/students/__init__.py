@@ -1,0 +1,1 @@
+"""networks/students: say here what is in this room and in which file."""

@@ -1,0 +1,1 @@
+"""networks/teachers: say here what is in this room and in which file."""

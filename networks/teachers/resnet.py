@@ -1,0 +1,88 @@
+"""Residual networks: a small one for small images, and ResNet-18."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from networks.seeded import initialise
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with normalisation, beside the identity or a 1x1 convolution where the size changes."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(after)
+        self.beside: nn.Module = nn.Identity()
+        if stride != 1 or before != after:
+            self.beside = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, y, x) to (B, after, ceil(y / stride), ceil(x / stride))."""
+        inner = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.second_norm(self.second(inner)) + self.beside(x))
+
+
+class ResNet(nn.Module):
+    """Residual blocks in groups, each group at half the resolution and its own width. Source: He et al., CVPR 2016.
+
+    Args:
+        in_channels: channels of the image.
+        classes: number of logits.
+        widths: channels of each group.
+        blocks: blocks per group.
+        large_images: begin with a 7x7 convolution and a pool, both of stride 2, as for 224 x 224.
+        generator: draws the first values.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        widths: Sequence[int],
+        blocks: int,
+        large_images: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        first = widths[0]
+        size, stride = (7, 2) if large_images else (3, 1)
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # constructors of torch.nn draw values that are replaced below
+            stem: list[nn.Module] = [
+                nn.Conv2d(in_channels, first, size, stride, padding=size // 2, bias=False),
+                nn.BatchNorm2d(first),
+                nn.ReLU(),
+            ]
+            if large_images:
+                stem.append(nn.MaxPool2d(3, 2, padding=1))
+            self.stem = nn.Sequential(*stem)
+            groups: list[nn.Module] = []
+            before = first
+            for k, width in enumerate(widths):
+                for b in range(blocks):
+                    groups.append(Residual(before, width, 2 if b == 0 and k > 0 else 1))
+                    before = width
+            self.groups = nn.Sequential(*groups)
+            self.head = nn.Linear(before, classes)
+        initialise(self, generator)
+        for part in self.modules():
+            if isinstance(
+                part, Residual
+            ):  # every block begins as the identity: deep ones train without warm-up
+                nn.init.zeros_(part.second_norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, y, x) to logits (B, classes)."""
+        return self.head(self.groups(self.stem(x)).mean((-2, -1)))

@@ -1,0 +1,1 @@
+"""optics/bench: say here what is in this room and in which file."""

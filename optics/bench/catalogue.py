@@ -1,0 +1,133 @@
+"""The catalogue of real devices: published figures, each with its source, in TOML files that anyone can add to.
+
+A device file has the device's `kind` ("slm", "camera" or "display"), its `title`, the table `[figures]` with the keys
+of the spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[source]` with one string for every figure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from optics.bench.spec import InputSpec
+from optics.camera.camera import CameraSpec
+from optics.checks import SpecError
+from optics.slm.panel import SLMSpec
+from optics.spec import Spec
+from optics.toml_errors import explain, parse, unknown
+
+DEVICES = Path(__file__).parent / "devices"
+KINDS: dict[str, type[Spec]] = {"slm": SLMSpec, "camera": CameraSpec, "display": InputSpec}
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as its file describes it.
+
+    name: the file's name without suffix. kind: "slm", "camera" or "display". title: maker and model. figures: keys of
+    the kind's spec, SI units. source: where each figure comes from. note: what else to know.
+    """
+
+    name: str
+    kind: str
+    title: str
+    figures: dict[str, Any]
+    source: dict[str, str]
+    note: str
+    path: Path
+
+    def spec(self) -> Spec:
+        """The validated spec: SLMSpec, CameraSpec or InputSpec."""
+        return KINDS[self.kind].model_validate(self.figures)
+
+
+def names(kind: str | None = None) -> tuple[str, ...]:
+    """Names of the devices in the catalogue, of one kind ("slm", "camera", "display") or of all.
+
+    Raises:
+        SpecError: an unknown kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise SpecError(unknown("kind of device", kind, tuple(KINDS)))
+    found = sorted(p.stem for p in DEVICES.glob("*.toml"))
+    return tuple(n for n in found if kind is None or load(n).kind == kind)
+
+
+def load(name: str, *, kind: str | None = None, search: Path | None = None) -> Device:
+    """A device by its name, or by the path of a TOML file of the same form.
+
+    Args:
+        name: a name of the catalogue, or of a file `name.toml` in `search`, or a path that ends in ".toml".
+        kind: what it must be; None takes any.
+        search: a folder that is looked in first; paths are relative to it.
+
+    Raises:
+        SpecError: unknown name (with the nearest), wrong kind, or a file that is not a device.
+    """
+    if not isinstance(name, str):
+        raise SpecError(f"device is {name!r}, expected the name of a device in quotes.")
+    path = _find(name, search)
+    if path is None:
+        own = tuple(sorted(p.stem for p in search.glob("*.toml"))) if search is not None else ()
+        choice = names(kind) if kind is None or kind in KINDS else names()
+        near_own = tuple(n for n in own if difflib.SequenceMatcher(None, n, name).ratio() > 0.7)
+        raise SpecError(unknown(kind or "device", name, choice + near_own))
+    device = _read(path)
+    if kind is not None and device.kind != kind:
+        raise SpecError(f"device {name!r} is a {device.kind}, expected a {kind}: {', '.join(names(kind))}.")
+    return device
+
+
+def _find(name: str, search: Path | None) -> Path | None:
+    plain = name.removesuffix(".toml")
+    if name.endswith(".toml"):
+        direct = (search or Path()) / name
+        return direct if direct.is_file() else None
+    if plain != Path(plain).name:
+        return None
+    folders = [DEVICES] if search is None else [search, search / "devices", DEVICES]
+    return next((f / f"{plain}.toml" for f in folders if (f / f"{plain}.toml").is_file()), None)
+
+
+def _read(path: Path) -> Device:
+    data, lines = parse(path)
+    allowed = {"kind", "title", "note", "figures", "source"}
+    for key in data:
+        if key not in allowed:
+            raise SpecError(
+                f"{path}:{lines.of((key,))}: unknown key {key!r}. Known keys: {', '.join(sorted(allowed))}."
+            )
+    kind = data.get("kind")
+    if kind not in KINDS:
+        raise SpecError(
+            f"{path}:{lines.of(('kind',)) or 1}: kind is {kind!r}, expected one of {', '.join(KINDS)}."
+        )
+    figures, source = data.get("figures"), data.get("source", {})
+    if not isinstance(figures, dict) or not isinstance(source, dict):
+        raise SpecError(f"{path}: a device needs the tables [figures] and [source].")
+    try:
+        KINDS[kind].model_validate(figures)
+    except ValidationError as e:
+        message = explain(e, KINDS[kind], source=str(path), lines=lines.inside("figures"), table="figures")
+        raise SpecError(message) from e
+    return Device(
+        name=path.stem,
+        kind=kind,
+        title=str(data.get("title", path.stem)),
+        figures=figures,
+        source={key: str(value) for key, value in _flat(source)},
+        note=str(data.get("note", "")),
+        path=path,
+    )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys and values of nested tables."""
+    out: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        out += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return out

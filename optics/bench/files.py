@@ -1,0 +1,89 @@
+"""Benches from TOML files, with errors that name the file, the line, the key and the keys that are known.
+
+A bench file has one table for each part (`docs/benches.md` lists every key); `device = "..."` in `[slm]`, `[camera]` or
+`[input]` takes that device's figures from the catalogue or from the user's own file of the same form, and the keys
+beside it override them. The same tables as a plain dictionary, for instance out of a manifest, go through
+`bench_from_dict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from optics.bench import catalogue
+from optics.bench.spec import BenchSpec
+from optics.checks import SpecError
+from optics.toml_errors import DEVICE_TABLES, Lines, explain, parse, unknown, where
+
+BENCHES = Path(__file__).parent / "benches"
+
+
+def bench_names() -> tuple[str, ...]:
+    """Names of the benches that come with the package."""
+    return tuple(sorted(p.stem for p in BENCHES.glob("*.toml")))
+
+
+def load_bench(source: str | Path) -> BenchSpec:
+    """A bench from a TOML file, or one of the shipped benches by its name ("pluto2-200mm").
+
+    Devices are looked up in the folder of the file first, then in the catalogue.
+
+    Raises:
+        SpecError: no such file or name, not TOML, an unknown key or device, a missing or impossible value.
+    """
+    path = Path(source)
+    if isinstance(source, str) and "/" not in source and "\\" not in source and not path.exists():
+        shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
+        if shipped.is_file():
+            path = shipped
+        elif path.suffix != ".toml":
+            raise SpecError(unknown("bench", source, bench_names()) + " Or pass the path of a TOML file.")
+    data, lines = parse(path)
+    return bench_from_dict(data, source=str(path), lines=lines, search=path.parent)
+
+
+def bench_from_dict(
+    data: Mapping[str, Any], *, source: str, lines: Lines | None = None, search: Path | None = None
+) -> BenchSpec:
+    """A bench from the tables of a bench file.
+
+    Args:
+        data: one mapping per table; keys as in `docs/benches.md`.
+        source: what errors call it, for instance the file's path.
+        lines: where the keys stand, if `data` came from a text.
+        search: a folder with the user's own device files.
+
+    Raises:
+        SpecError: an unknown key or device, a missing or impossible value.
+    """
+    tables = dict(data)
+    used: dict[str, str] = {}
+    for table, kind in DEVICE_TABLES.items():
+        part = tables.get(table)
+        if isinstance(part, Mapping) and "device" in part:
+            rest = {k: v for k, v in part.items() if k != "device"}
+            try:
+                device = catalogue.load(part["device"], kind=kind, search=search)
+            except SpecError as e:
+                raise SpecError(f"{where(source, lines, (table, 'device'))}: {e}") from e
+            used[table] = device.name
+            tables[table] = merged(device.figures, rest)
+    try:
+        return BenchSpec.model_validate(tables)
+    except ValidationError as e:
+        raise SpecError(explain(e, BenchSpec, source=source, lines=lines, used=used)) from e
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `over` in place; tables inside are merged likewise. A LUT gives way to range or gamma."""
+    out = dict(base)
+    if ("range" in over or "gamma" in over) and "lut" not in over:
+        out.pop("lut", None)
+    for key, value in over.items():
+        old = out.get(key)
+        out[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out

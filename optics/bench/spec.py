@@ -1,0 +1,136 @@
+"""A bench as its owner writes it: light, display, lens 1, Fourier-plane stop, SLM, lens 2, camera, alignment.
+
+One frozen description for ideal and realistic optics: every key that is absent is ideal.
+`optics.bench.files.load_bench` reads it from a TOML file; `bench.ideal()` is the same geometry with every flaw
+switched off.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from optics.bench.light import LightSpec
+from optics.camera.camera import CameraSpec
+from optics.slm.encoding import EncodingSpec
+from optics.slm.panel import SLMSpec
+from optics.spec import Spec, flaw
+from optics.wave.lens import LensSpec
+
+Point = tuple[float, float]
+
+
+class InputSpec(Spec):
+    """The display that shows the images.
+
+    pitch: one image pixel on the display, metres. fill_factor: share of that square's area that is bright.
+    """
+
+    pitch: float = Field(gt=1e-7, lt=1e-2)
+    fill_factor: float = Field(default=1.0, gt=0.0, le=1.0)
+
+
+class StopSpec(Spec):
+    """A field stop in the Fourier plane: it blocks the replica orders of the display's pixels.
+
+    shape: "rectangle" or "circle". width: (y, x) full widths (diameters), metres.
+    """
+
+    shape: Literal["rectangle", "circle"] = "rectangle"
+    width: Point
+
+    @model_validator(mode="after")
+    def _positive(self) -> StopSpec:
+        if min(self.width) <= 0:
+            raise ValueError(f"width is {self.width}, expected two positive lengths in metres (y, x)")
+        return self
+
+
+class AlignmentSpec(Spec):
+    """Where the elements really are, relative to where they should be. Lengths in metres, angles in radians.
+
+    mask_shift: (y, x) displacement of the SLM in its plane. mask_rotation: about the optical axis, positive
+        from
+    +x towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial,
+    camera_axial: displacement of the display and the camera from their focal planes, along the direction of
+    the light. camera_shift: (y, x) displacement of the camera on the reported (upright) axes. magnification:
+    of the camera image relative to `f2 / f1`.
+    """
+
+    mask_shift: Point = flaw((0.0, 0.0))
+    mask_rotation: float = flaw(0.0, ge=-0.5, le=0.5)
+    mask_axial: float = flaw(0.0)
+    input_axial: float = flaw(0.0)
+    camera_axial: float = flaw(0.0)
+    camera_shift: Point = flaw((0.0, 0.0))
+    magnification: float = flaw(1.0, gt=0.5, lt=2.0)
+
+
+class BenchSpec(Spec):
+    """A whole 4f bench. See `docs/benches.md` for every key; lengths in metres, angles in radians."""
+
+    name: str
+    light: LightSpec
+    input: InputSpec
+    lens1: LensSpec
+    stop: StopSpec | None = None
+    slm: SLMSpec
+    encoding: EncodingSpec = EncodingSpec()
+    lens2: LensSpec
+    camera: CameraSpec
+    alignment: AlignmentSpec = AlignmentSpec()
+
+    @model_validator(mode="after")
+    def _encoded(self) -> BenchSpec:
+        self.encoding.check_modulation(self.slm.modulation)
+        return self
+
+    @property
+    def scale(self) -> float:
+        """`lambda f1`, square metres: the Fourier-plane position of spatial frequency f is `lambda f1 f`."""
+        return self.light.wavelength * self.lens1.focal_length
+
+    @property
+    def true_scale(self) -> float:
+        """`lambda f1` with the focal length that lens 1 really has, square metres."""
+        return self.light.wavelength * (self.lens1.focal_length + self.lens1.defocus)
+
+    @property
+    def magnification(self) -> float:
+        """`f2 / f1`: size of the camera image relative to the input, on the reported upright axes."""
+        return self.lens2.focal_length / self.lens1.focal_length
+
+    @property
+    def distortion(self) -> float:
+        """True size of the camera image over its nominal size: focal-length errors and the alignment's own."""
+        f1, f2 = self.lens1, self.lens2
+        longer = (1 + f2.defocus / f2.focal_length) / (1 + f1.defocus / f1.focal_length)
+        return self.alignment.magnification * longer
+
+    @property
+    def band(self) -> float:
+        """Width of the input pixels' band in the Fourier plane, `lambda f1 / pitch`, metres."""
+        return self.scale / self.input.pitch
+
+    @property
+    def image_offset(self) -> Point:
+        """Where the wanted order lands, (y, x) metres in input units on the reported, upright axes.
+
+        `-carrier lambda f1 / pitch`: a phase that rises along +y deflects the light to +y, and the reported axes are
+        flipped. Only a complex modulator needs no carrier: it puts the image on the axis.
+        """
+        if self.slm.modulation == "complex":
+            return (0.0, 0.0)
+        cy, cx = self.encoding.offset
+        return (-cy * self.scale / self.slm.pitch, -cx * self.scale / self.slm.pitch)
+
+    def seen_at(self, k: int, nominal: Tensor | float) -> Any:
+        """Image coordinate along axis k that a camera point really sees, where `nominal` is the one it should see.
+
+        Input units on the reported axes, metres: moved with the camera and with a decentred lens (lens 1 carries the
+        spectrum and the image with it, lens 2 the image; the reported axes are flipped), scaled by `distortion`.
+        """
+        moved = (self.alignment.camera_shift[k] + self.lens2.decentre[k]) / self.magnification
+        return (nominal + moved + self.lens1.decentre[k]) / self.distortion

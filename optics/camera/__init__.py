@@ -1,0 +1,1 @@
+"""optics/camera: say here what is in this room and in which file."""

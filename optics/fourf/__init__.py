@@ -1,0 +1,1 @@
+"""optics/fourf: say here what is in this room and in which file."""

@@ -1,0 +1,231 @@
+"""A bench under its own light: coherent, partially coherent, incoherent; one wavelength or several. Intensities add.
+
+    coherent     I = |h * u|^2
+    partial      I = sum over source points s of w_s |h_s * (u exp(2 pi i s x / lambda))|^2        (Abbe's method)
+    incoherent   I = |h|^2 * |u|^2
+    wavelengths  I = sum over lines of w_lambda I_lambda
+
+`h_s` is the point-spread function with the display pixel's diffraction lobe turned by the source point's angle.
+In "incoherent" light each display pixel is coherent in itself and unrelated to all others. Sources: Goodman,
+Introduction to Fourier Optics, 3rd ed., section 6.1.3; Statistical Optics, 2nd ed., sections 5.7 and 7.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from optics.bench.spec import BenchSpec, Point
+from optics.checks import OpticsError, SpecError, check_range, check_shape
+from optics.conventions import abs2, axis, cis
+from optics.fourf.convolved_intensity import polyphase
+from optics.fourf.pupil import pixel_transform
+from optics.fourf.system import FourF
+from optics.slm.panel import SLM, SLMSpec
+from optics.slm.response import ResponseSpec
+from optics.wave.fourier import fast_length
+
+DARKEST_LOBE = (
+    0.05  # relative amplitude of a display pixel's diffraction lobe below which it cannot be turned
+)
+
+
+def incoherent(fourf: FourF, images: Tensor, psf: Tensor) -> Tensor:
+    """Intensity (B, M, oy, ox) where the display's pixels do not interfere: `|images|^2` convolved with `|psf|^2`.
+
+    Args:
+        fourf: the bench.
+        images: amplitudes on the display, (B, H, W), real or complex.
+        psf: `fourf.psf(reflectance)`, (M, ly, lx) complex.
+    """
+    check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+    fourf.check_psf(psf)
+    (sy, sx), (h, w) = fourf.oversampling, fourf.image_shape
+    ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
+    size = (fast_length(ly), fast_length(lx))
+    spectrum = torch.fft.rfft2(abs2(images), s=size)[:, None, None, None]
+    kernels = polyphase(abs2(psf), fourf.oversampling)
+    full = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernels, s=size), s=size)[..., h - 1 : ly, w - 1 : lx]
+    return full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *fourf.window)
+
+
+def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
+    """PSFs (M, ly, lx) for a source point at `angle` (y, x), radians, seen from the display.
+
+    The plane wave's phase itself goes with the image (see `tilt`); here each pixel's own diffraction lobe follows it.
+
+    Raises:
+        SpecError: the stop reaches the zeros of the pixel's lobe, where it cannot be turned; an impossible angle.
+    """
+    _check_angle(angle)
+    masks = fourf.at_pupil(reflectance)
+    if fourf.pixelated and angle != (0.0, 0.0):
+        bench, factors = fourf.bench, []
+        for k in (0, 1):
+            xi = fourf.slm_axis(k) + bench.alignment.mask_shift[k] - bench.lens1.decentre[k]
+            if bench.stop is not None:
+                half = bench.stop.width[k] / 2
+                xi = xi.clamp(-half, half)
+            straight = pixel_transform(bench, xi)
+            if float(straight.abs().min() / straight.abs().max()) < DARKEST_LOBE:
+                raise SpecError(
+                    f"bench {bench.name!r}: along {'yx'[k]} the stop passes the display pixels' first zero, "
+                    f"{bench.band:.3g} m from the axis. Use a stop of at most {1.9 * bench.band:.3g} m."
+                )
+            turned = pixel_transform(bench, xi - angle[k] * bench.lens1.focal_length)
+            factors.append(turned / straight)
+        masks = masks * torch.outer(*factors).to(masks)
+    return fourf.get_buffer("to_psf_y") @ (masks @ fourf.get_buffer("to_psf_x").mT)
+
+
+def tilt(fourf: FourF, images: Tensor, angle: Point) -> Tensor:
+    """Images (B, H, W) lit by the plane wave of a source point at `angle` (y, x), radians; complex."""
+    _check_angle(angle)
+    check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+    bench, pitch = fourf.bench, fourf.bench.input.pitch
+    y, x = (
+        cis(2 * math.pi / bench.light.wavelength * angle[k] * axis(fourf.image_shape[k], pitch))
+        for k in (0, 1)
+    )
+    return images * torch.outer(y, x).to(fourf.pupil)
+
+
+def _check_angle(angle: Point) -> None:
+    for name, value in zip("yx", angle, strict=True):
+        check_range(f"angle along {name}", value, -0.5, 0.5, fix="Pass radians, seen from the display.")
+
+
+def partially_coherent(
+    fourf: FourF, images: Tensor, reflectance: Tensor, angles: Tensor, weights: Tensor
+) -> Tensor:
+    """Intensity (B, M, oy, ox) summed over source points, each coherent in itself.
+
+    Args:
+        fourf: the bench.
+        images: amplitudes on the display, (B, H, W).
+        reflectance: (M, ny, nx) complex, of the lit SLM pixels.
+        angles: (n, 2) radians (y, x), as `LightSpec.source` gives them.
+        weights: (n,) shares of the light.
+    """
+    check_shape(angles, (None, 2), name="angles", fix="One (y, x) pair of radians per source point.")
+    check_shape(weights, (len(angles),), name="weights", fix="One share per source point.")
+    total: Tensor | None = None
+    for (y, x), weight in zip(angles.tolist(), weights.tolist(), strict=True):
+        psf = tilted_psf(fourf, reflectance, (y, x))
+        light = fourf.intensity(tilt(fourf, images, (y, x)), psf) * weight
+        total = light if total is None else total + light
+    if total is None:
+        raise OpticsError("partially coherent light has no source points; give at least one.")
+    return total
+
+
+class Illumination(nn.Module):
+    """A 4f bench as `bench.light` lights it: images in, camera-plane intensity out.
+
+    Args:
+        bench: what the bench is.
+        image_shape: (H, W) of the images on the display, pixels.
+        window_shape: see `FourF`.
+        margin: see `FourF`.
+        oversampling: see `FourF`; the same for every wavelength.
+        dtype: float32 or float64.
+
+    Attributes:
+        lines: one `FourF` per wavelength, on the same camera window, the main one first.
+        weights: share of the light of each.
+    """
+
+    def __init__(
+        self,
+        bench: BenchSpec,
+        image_shape: tuple[int, int],
+        *,
+        window_shape: tuple[int, int] | None = None,
+        margin: int = 2,
+        oversampling: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.bench = bench
+        if oversampling is None and bench.light.spectrum:
+            oversampling = max(FourF(bench, image_shape, margin=margin).oversampling)
+        self.weights = [weight for _, weight in bench.light.lines]
+        lines = [
+            FourF(
+                at_wavelength(bench, wavelength),
+                image_shape,
+                window_shape=window_shape,
+                margin=margin,
+                oversampling=oversampling,
+                offset=bench.image_offset,
+                dtype=dtype,
+            )
+            for wavelength, _ in bench.light.lines
+        ]
+        self.lines = nn.ModuleList(lines)
+
+    def forward(self, images: Tensor, reflectance: Tensor | Sequence[Tensor]) -> Tensor:
+        """Intensity (B, M, oy, ox) in units of full scale.
+
+        Args:
+            images: amplitudes on the display, (B, H, W).
+            reflectance: (M, ny, nx) complex of the lit SLM pixels, for all wavelengths or one per wavelength (see
+                `panels`: a phase panel retards shorter waves by more).
+
+        Raises:
+            OpticsError: not one reflectance per wavelength.
+        """
+        each = [reflectance] * len(self.lines) if isinstance(reflectance, Tensor) else list(reflectance)
+        if len(each) != len(self.lines):
+            raise OpticsError(
+                f"{len(each)} reflectances for {len(self.lines)} wavelengths; give one for each."
+            )
+        total: Tensor | None = None
+        for line, mask, weight in zip(self.lines, each, self.weights, strict=True):
+            light = self._one(line, images, mask) * weight
+            total = light if total is None else total + light
+        if total is None:
+            raise OpticsError("the light has no wavelength.")
+        return total
+
+    def _one(self, fourf: nn.Module, images: Tensor, reflectance: Tensor) -> Tensor:
+        if not isinstance(fourf, FourF):
+            raise OpticsError(f"a line of the light is {type(fourf).__name__}, expected FourF.")
+        light = self.bench.light
+        if light.coherence == "coherent":
+            return fourf(images, reflectance)
+        if light.coherence == "incoherent":
+            return incoherent(fourf, images, fourf.psf(reflectance))
+        angles, weights = light.source()
+        return partially_coherent(fourf, images, reflectance, angles, weights)
+
+
+def at_wavelength(bench: BenchSpec, wavelength: float) -> BenchSpec:
+    """The same bench in light of one other wavelength (metres)."""
+    return bench.replace(**{"light.wavelength": wavelength, "light.spectrum": ()})
+
+
+def dispersed(spec: SLMSpec, ratio: float) -> SLMSpec:
+    """A phase panel as light of another wavelength meets it: every phase times `ratio`, design over new wavelength.
+
+    The optical path that a level gives is taken to be the same for both (no dispersion of the liquid crystal).
+    """
+    response = spec.response
+    lut = None if response.lut is None else tuple(v * ratio for v in response.lut)
+    changed = ResponseSpec.model_validate(
+        response.model_dump() | ({"lut": lut} if lut is not None else {"range": response.range * ratio})
+    )
+    return spec.replace(response=changed)
+
+
+def panels(bench: BenchSpec, region: tuple[slice, slice], *, dtype: torch.dtype = torch.float32) -> list[SLM]:
+    """The bench's SLM once per wavelength of its light, the main one first; drive all with the same levels."""
+    main = bench.light.wavelength
+    phase = bench.slm.modulation == "phase"
+    return [
+        SLM(dispersed(bench.slm, main / wavelength) if phase else bench.slm, region=region, dtype=dtype)
+        for wavelength, _ in bench.light.lines
+    ]

@@ -1,0 +1,112 @@
+"""The Fourier plane of a 4f bench: which SLM pixels are lit, where they are, and what stop and lenses add there."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from optics.bench.geometry import lens_needed
+from optics.bench.spec import BenchSpec, Point
+from optics.checks import SpecError
+from optics.conventions import axis, cis
+from optics.wave.aperture import circular_aperture, rectangular_aperture
+from optics.wave.fourier import fast_length
+from optics.wave.zernike_polynomials import zernike_phase
+
+
+def lit_pixels(bench: BenchSpec, k: int) -> tuple[slice, Tensor]:
+    """The SLM pixels that light reaches along axis k (0: y, 1: x), and where they stand.
+
+    A rotated mask gets a few more, so that what turns into the stop is known, and a count without large prime
+    factors.
+
+    Returns:
+        The slice of the panel, and where its pixels really are, from the optical axis: (n,) float64, metres.
+
+    Raises:
+        SpecError: the stop lies beside the panel.
+    """
+    n, pitch = bench.slm.shape[k], bench.slm.pitch
+    xi = axis(n, pitch) + bench.alignment.mask_shift[k]
+    if bench.stop is None:
+        return slice(0, n), xi
+    inside = (xi.abs() < (bench.stop.width[k] + pitch) / 2).nonzero()[:, 0]
+    if len(inside) < 2:
+        raise SpecError(
+            f"bench {bench.name!r}: the stop passes no light to the SLM along {'yx'[k]}. stop.width is "
+            f"{bench.stop.width[k]:.3g} m and alignment.mask_shift is {bench.alignment.mask_shift[k]:.3g} m; "
+            f"the panel reaches {n * pitch / 2:.3g} m from its centre."
+        )
+    start, stop = int(inside[0]), int(inside[-1]) + 1
+    if bench.alignment.mask_rotation != 0.0:
+        reach = math.ceil(abs(bench.alignment.mask_rotation) * max(bench.stop.width) / (2 * pitch)) + 1
+        length = fast_length(stop - start + 2 * reach)
+        start = max(0, start - (length - (stop - start)) // 2)
+        stop = min(n, start + length)
+    return slice(start, stop), xi[start:stop]
+
+
+def pixel_transform(bench: BenchSpec, xi: Tensor) -> Tensor:
+    """Transform of one square display pixel along an axis, 1 at the origin for fill factor 1; (n,) float64."""
+    side = math.sqrt(bench.input.fill_factor)
+    return side * torch.sinc(side * bench.input.pitch * xi / bench.scale)
+
+
+def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor:
+    """Anti-aliased stop times transmission and the phases that lenses and axial errors add; complex128.
+
+    Args:
+        bench: the bench.
+        xi_y: where the lit pixels' rows are, from the middle of the spectrum, which lens 1 carries along, metres.
+        xi_x: where the lit pixels' columns are, likewise.
+        offset: where the wanted order lands, (y, x) metres in input units: its beam meets lens 2 displaced by
+            that.
+
+    A lens's Zernike phase is taken where the beam of the field's centre crosses it: exact for a field much
+    smaller than the lens; `optics.fourf.plane_by_plane` places it at the lens itself.
+    """
+    shape = (len(xi_y), len(xi_x))
+    middle = (float(xi_y[shape[0] // 2]), float(xi_x[shape[1] // 2]))
+    stop = torch.ones(shape, dtype=torch.float64)
+    if bench.stop is not None:
+        centre = (-middle[0] - bench.lens1.decentre[0], -middle[1] - bench.lens1.decentre[1])
+        if bench.stop.shape == "rectangle":
+            stop = rectangular_aperture(shape, bench.slm.pitch, bench.stop.width, centre=centre)
+        else:
+            stop = circular_aperture(shape, bench.slm.pitch, bench.stop.width[0], centre=centre)
+    radius2 = xi_y[:, None] ** 2 + xi_x[None, :] ** 2
+    f1, f2 = bench.lens1.focal_length, bench.lens2.focal_length
+    # a display dz nearer to its lens misses exp(-i k dz sin^2 / 2), a camera dz farther gains it; a focal
+    # length that is longer than it should be acts like a display or camera that is nearer
+    near1 = bench.alignment.input_axial + bench.lens1.defocus
+    near2 = bench.lens2.defocus - bench.alignment.camera_axial
+    phase = math.pi * radius2 / bench.light.wavelength * (near1 / f1**2 + near2 / f2**2)
+    # the wanted order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
+    d1, m = bench.lens1.decentre, bench.magnification
+    beam = (offset[0] * m - d1[0] * (1 + m), offset[1] * m - d1[1] * (1 + m))
+    for lens, shift in ((bench.lens1, (0.0, 0.0)), (bench.lens2, beam)):
+        if not lens.zernike:
+            continue
+        if lens.diameter is None:
+            raise SpecError(
+                f"bench {bench.name!r}: a lens has zernike coefficients but no diameter; they are defined on its disc. "
+                "Give diameter in metres."
+            )
+        centre = (lens.decentre[0] + shift[0] - middle[0], lens.decentre[1] + shift[1] - middle[1])
+        phase = phase + zernike_phase(lens.zernike, shape, bench.slm.pitch, lens.diameter, centre=centre)
+    transmission = math.sqrt(bench.lens1.transmission * bench.lens2.transmission)
+    return transmission * stop * cis(phase)
+
+
+def check_lenses(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> None:
+    """Raise SpecError when the beam does not pass a lens whole: then the system is not shift-invariant."""
+    needed = lens_needed(bench, image_shape, offset)
+    for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
+        if lens.diameter is not None and diameter > lens.diameter:
+            raise SpecError(
+                f"bench {bench.name!r}: {name} vignettes, so the system is not shift-invariant: the beam needs "
+                f"{diameter * 1e3:.3g} mm and {name}.diameter is {lens.diameter * 1e3:.3g} mm. Use a larger lens, a "
+                "smaller stop, a smaller image or a smaller carrier; optics.fourf.plane_by_plane simulates it as it is."
+            )

@@ -1,0 +1,167 @@
+"""From the intensity in the camera plane to camera counts, and back to the intensities that the electronics uses.
+
+A recorder knows where the image of one 4f window lies on the sensor: which (binned) pixels see it, at which positions,
+and how their readings are averaged into the bins of a read-out. Positions are where the pixels *really* are;
+the bins are computed from where they *should* be, as an experimenter would who does not know the
+misalignment.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from optics.bench.spec import BenchSpec, Point
+from optics.camera.camera import Camera, CameraSpec
+from optics.checks import OpticsError, ShapeError, SpecError, check_shape
+from optics.conventions import axis
+from optics.wave.pixel_integration import pixel_weights
+
+
+class Recorder(nn.Module):
+    """The camera of a bench, looking at the image of one window.
+
+    Args:
+        bench: the bench.
+        image_shape: (H, W) of the window in input pixels.
+        y_axis: rows of the intensity samples, input units on the reported axes, metres, (oy,) float64,
+            uniform.
+        x_axis: columns of the intensity samples, likewise.
+        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        believed: the camera that the electronics believes in when it turns counts into photons, as a
+            calibration gave it; the bench's own when absent.
+
+    Attributes:
+        shape: (cy, cx) binned camera pixels that see the window.
+        region: their slices on the binned sensor.
+
+    Raises:
+        SpecError: the window's image does not lie on the sensor.
+    """
+
+    rows: Tensor
+    cols: Tensor
+
+    def __init__(
+        self,
+        bench: BenchSpec,
+        image_shape: tuple[int, int],
+        y_axis: Tensor,
+        x_axis: Tensor,
+        *,
+        offset: Point | None = None,
+        believed: CameraSpec | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.bench = bench
+        self.image_shape = image_shape
+        self.offset: Point = bench.image_offset if offset is None else offset
+        slices, centres = zip(*(self._pixels(k) for k in (0, 1)), strict=True)
+        self.region: tuple[slice, slice] = (slices[0], slices[1])
+        self.shape = (len(centres[0]), len(centres[1]))
+        self.camera = Camera(bench.camera, region=self.region)
+        self.reader = Camera(believed or bench.camera, region=self.region)
+        self.nominal = centres
+        for name, samples, k in (("rows", y_axis, 0), ("cols", x_axis, 1)):
+            # where in the image the pixels really look
+            true = bench.seen_at(k, centres[k])
+            weights = pixel_weights(samples, true, self.pixel / bench.distortion)
+            self.register_buffer(name, weights.to(dtype), persistent=False)
+
+    @property
+    def pixel(self) -> float:
+        """Side of a binned camera pixel in input units, metres."""
+        return self.bench.camera.pitch * self.bench.camera.binning / self.bench.magnification
+
+    @property
+    def full_scale(self) -> float:
+        """Photons that a binned pixel receives at intensity 1; 1 when the bench has no light budget."""
+        photons = self.bench.light.photons
+        return 1.0 if photons is None else photons * self.bench.camera.binning**2
+
+    def _pixels(self, k: int) -> tuple[slice, Tensor]:
+        """Binned pixels along axis k whose nominal area meets the image, and their nominal centres, input units."""
+        bench = self.bench
+        n = bench.camera.shape[k] // bench.camera.binning
+        centres = axis(n, self.pixel)
+        low, high = self._edges(k)
+        seen = ((centres + self.pixel / 2 > low) & (centres - self.pixel / 2 < high)).nonzero()[:, 0]
+        first, last = float(centres[0]) - self.pixel / 2, float(centres[-1]) + self.pixel / 2
+        if len(seen) == 0 or low < first or high > last:
+            m = bench.magnification
+            raise SpecError(
+                f"bench {bench.name!r}: along {'yx'[k]} the image lies at {low * m * 1e3:.3g} to "
+                f"{high * m * 1e3:.3g} mm from the axis, the camera at {first * m * 1e3:.3g} to "
+                f"{last * m * 1e3:.3g} mm. Use a smaller carrier, a larger sensor, or a shorter lens 2."
+            )
+        part = slice(int(seen[0]), int(seen[-1]) + 1)
+        return part, centres[part]
+
+    def _edges(self, k: int) -> tuple[float, float]:
+        n, pitch = self.image_shape[k], self.bench.input.pitch
+        low = self.offset[k] - (n // 2 + 0.5) * pitch
+        return low, low + n * pitch
+
+    def photons(self, intensity: Tensor) -> Tensor:
+        """Expected photons per binned pixel (..., cy, cx) of intensity samples (..., oy, ox), full scale 1."""
+        window = (self.rows.shape[1], self.cols.shape[1])
+        check_shape(
+            intensity,
+            (*intensity.shape[:-2], *window),
+            name="intensity",
+            fix="One value per camera-plane sample of y_axis and x_axis.",
+        )
+        if not intensity.is_floating_point():
+            raise OpticsError(
+                f"intensity has dtype {intensity.dtype}, expected real floating point: pass abs2(field)."
+            )
+        rows, cols = self.rows.to(intensity.dtype), self.cols.to(intensity.dtype)
+        return (rows @ intensity @ cols.mT) * self.full_scale
+
+    def expose(
+        self, intensity: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False
+    ) -> Tensor:
+        """Camera counts (..., cy, cx) of intensity samples (..., oy, ox); without a generator nothing is drawn."""
+        # the sinc interpolation of a sampled intensity can undershoot zero by rounding
+        photons = self.photons(intensity).clamp(min=0)
+        return self.camera.expose(photons, generator=generator, differentiable=differentiable)
+
+    def relative(self, counts: Tensor) -> Tensor:
+        """Intensities in units of full scale, estimated from counts (..., cy, cx); noise can make them negative."""
+        self._check_frames(counts, "counts")
+        return self.reader.photons_of(counts) / self.full_scale
+
+    def _check_frames(self, frames: Tensor, name: str) -> None:
+        fix = "One value per binned camera pixel of the region of interest."
+        check_shape(frames, (*frames.shape[:-2], *self.shape), name=name, fix=fix)
+
+    def bins(self, relative: Tensor, bins: tuple[int, int] | None) -> Tensor:
+        """Average readings (..., cy, cx) over `bins` = (by, bx) parts of the image; None: one an input pixel.
+
+        A camera pixel that lies in two bins counts in each by the area it covers there.
+
+        Raises:
+            ShapeError: the bins are finer than the camera's pixels.
+        """
+        self._check_frames(relative, "relative")
+        wanted = self.image_shape if bins is None else bins
+        left, right = (self._bin_matrix(k, wanted[k]).to(relative) for k in (0, 1))
+        return left @ relative @ right.mT
+
+    def _bin_matrix(self, k: int, bins: int) -> Tensor:
+        low, high = self._edges(k)
+        if bins < 1 or ((high - low) / bins < self.pixel * (1 - 1e-9) and bins != self.image_shape[k]):
+            raise ShapeError(
+                f"{bins} bins along {'yx'[k]} are finer than the camera's pixels; choose between 1 and "
+                f"{math.floor((high - low) / self.pixel)}."
+            )
+        edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
+        centre = self.nominal[k]
+        cover = torch.minimum(edges[1:, None], centre + self.pixel / 2) - torch.maximum(
+            edges[:-1, None], centre - self.pixel / 2
+        )
+        cover = cover.clamp(min=0)
+        return cover / cover.sum(1, keepdim=True)

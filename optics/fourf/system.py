@@ -1,0 +1,304 @@
+"""The 4f system: display, lens 1, Fourier-plane stop, SLM, lens 2, camera. Wave path and PSF path, which agree.
+
+Both paths are the same double sum, taken in a different order. With the SLM's pixel centres `xi` (where they really
+are), the display's pixel centres `x_n`, and a point `X` of the camera plane in input units on the reported, upright
+axes, `s = lambda f1`:
+
+    U(xi) = sum_n u_n pixel(xi) exp(-2 pi i x_n xi / s)                      lens 1: one matrix Fourier transform
+    o(X)  = mean over nodes d of sum_xi  w M(xi) P(xi) U(xi + d) exp(+2 pi i X (xi + d) / s)     SLM, stop, lens 2
+
+`pixel` is the transform of one square display pixel, `P` the stop with the aberrations, `w = pitch d_xi / s` per axis,
+so that an empty system of unlimited aperture returns the image itself. The nodes `d` are the two points an axis of the
+Gauss-Legendre rule over an SLM pixel's active area: a pixel sends light from x to X in proportion to
+`sinc(side (X - x) / s)`, here `cos(pi side (X - x) / (sqrt(3) s))`, 2e-4 off where that argument of sinc is 0.15.
+
+The *wave* path evaluates the two lines for every image; the *PSF* path evaluates the point-spread function `h(X - x)`
+once for every mask and convolves. The SLM is sampled at its own pixels: nothing is resampled but for a rotated mask.
+
+Sources: Goodman, Introduction to Fourier Optics, 3rd ed., sections 5.2 and 8.1; matrix Fourier transform: Soummer et
+al., Optics Express 15, 15935 (2007).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from optics.bench.spec import BenchSpec, Point
+from optics.checks import OpticsError, check_shape
+from optics.conventions import axis, cis, complex_dtype, real_dtype
+from optics.fourf.convolved_intensity import intensity, polyphase
+from optics.fourf.pupil import check_lenses, lit_pixels, pixel_transform, pupil
+from optics.wave.fourier import dft_matrix, fast_length
+from optics.wave.rotation import rotate
+
+
+class FourF(nn.Module):
+    """A 4f bench for images of one size; coherent light of one wavelength.
+
+    Args:
+        bench: what the bench is.
+        image_shape: (H, W) of the images on the display, pixels.
+        window_shape: (H', W') of the camera-plane window, input pixels; the images' shape when absent.
+        margin: how far beyond that the window reaches on each side, input pixels.
+        oversampling: field samples per input pixel in the camera plane; absent: what the *intensity* needs. 1
+            is enough for a field, and for intensities that are binned over several pixels; it costs a
+            quarter.
+        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        pixelated: the input is a display of square pixels; False: samples of a field of light, as another 4f stage
+            makes it.
+        dtype: float32 or float64.
+
+    Attributes:
+        rows, cols: slices of the panel that light reaches; masks and reflectances are given for these pixels.
+        axis_index: where the optical axis meets them, (y, x) in pixels, fractional.
+        oversampling: (sy, sx) samples per input pixel.
+        window: (oy, ox) samples of the camera-plane window.
+
+    Raises:
+        SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
+        OpticsError: sizes or an oversampling that are not positive, or another dtype.
+    """
+
+    to_slm_y: Tensor
+    to_slm_x: Tensor
+    to_camera_y: Tensor
+    to_camera_x: Tensor
+    to_psf_y: Tensor
+    to_psf_x: Tensor
+    nodes_in_y: Tensor
+    nodes_in_x: Tensor
+    nodes_out_y: Tensor
+    nodes_out_x: Tensor
+    pupil: Tensor
+    chirp_in: Tensor
+    chirp_out: Tensor
+
+    def __init__(
+        self,
+        bench: BenchSpec,
+        image_shape: tuple[int, int],
+        *,
+        window_shape: tuple[int, int] | None = None,
+        margin: int = 2,
+        oversampling: int | None = None,
+        offset: Point | None = None,
+        pixelated: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        check_window(image_shape, window_shape or image_shape, margin)
+        if dtype not in (torch.float32, torch.float64):
+            raise OpticsError(f"dtype is {dtype}, expected torch.float32 or torch.float64.")
+        self.bench = bench
+        self.image_shape = image_shape
+        self.window_shape = window_shape or image_shape
+        self.margin = margin
+        self.pixelated = pixelated
+        self.offset: Point = bench.image_offset if offset is None else offset
+        self.rows, xi_y = lit_pixels(bench, 0)
+        self.cols, xi_x = lit_pixels(bench, 1)
+        check_lenses(bench, image_shape, self.offset)
+        pitch = bench.slm.pitch
+        self.axis_index = (-float(xi_y[0]) / pitch, -float(xi_x[0]) / pitch)
+        xi_y, xi_x = xi_y - bench.lens1.decentre[0], xi_x - bench.lens1.decentre[1]
+        self.oversampling = self._sampling(oversampling)
+        oy, ox = ((n + 2 * margin) * s for n, s in zip(self.window_shape, self.oversampling, strict=True))
+        self.window = (oy, ox)
+        self._transforms(xi_y, xi_x, complex_dtype(dtype))
+
+    def _constant(self, name: str, value: Tensor, dtype: torch.dtype) -> None:
+        self.register_buffer(name, value.to(dtype).contiguous(), persistent=False)
+
+    def _sampling(self, asked: int | None) -> tuple[int, int]:
+        bench = self.bench
+        if asked is not None:
+            if asked < 1:
+                raise OpticsError(f"oversampling is {asked}; use 1 or more samples per input pixel.")
+            return (asked, asked)
+        panel = [n * bench.slm.pitch for n in bench.slm.shape]
+        width = (
+            panel if bench.stop is None else [min(w, p) for w, p in zip(bench.stop.width, panel, strict=True)]
+        )
+        # an intensity has twice the bandwidth of its field
+        sy, sx = (max(1, math.ceil(2 * w / bench.band - 1e-6)) for w in width)
+        return (sy, sx)
+
+    def _transforms(self, xi_y: Tensor, xi_x: Tensor, cdtype: torch.dtype) -> None:
+        bench, scale = self.bench, self.bench.true_scale
+        weight = bench.input.pitch * bench.slm.pitch / scale
+        side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
+        node = (
+            math.pi * side / (math.sqrt(3) * scale)
+        )  # phase per metre of a Gauss node over the SLM's pixels
+        rdtype = real_dtype(cdtype)
+        for name, xi, k in (("y", xi_y, 0), ("x", xi_x, 1)):
+            image = axis(self.image_shape[k], bench.input.pitch)
+            pixel = pixel_transform(bench, xi) if self.pixelated else torch.ones_like(xi)
+            out, lags = self.camera_axis(k), self._lags(k)
+            to_slm = pixel[:, None] * dft_matrix(xi, image, scale=scale)
+            to_camera = weight * dft_matrix(out, xi, scale=scale, sign=+1)
+            to_psf = weight * pixel * dft_matrix(lags, xi, scale=scale, sign=+1)
+            to_psf = to_psf * torch.cos(node * lags)[:, None]
+            self._constant(f"to_slm_{name}", to_slm, cdtype)
+            self._constant(f"to_camera_{name}", to_camera, cdtype)
+            self._constant(f"to_psf_{name}", to_psf, cdtype)
+            for side_name, x in (("in", image), ("out", out)):
+                self._constant(
+                    f"nodes_{side_name}_{name}",
+                    torch.stack((torch.cos(node * x), torch.sin(node * x))),
+                    rdtype,
+                )
+        self._constant("pupil", pupil(bench, xi_y, xi_x, self.offset), cdtype)
+        chirps = self._chirps()
+        self.chirped = chirps is not None
+        if chirps is not None:
+            self._constant("chirp_in", chirps[0], cdtype)
+            self._constant("chirp_out", chirps[1], cdtype)
+
+    def slm_axis(self, k: int) -> Tensor:
+        """Nominal Fourier-plane coordinates of the lit SLM pixels along axis k, metres; where masks are designed."""
+        region = (self.rows, self.cols)[k]
+        return axis(self.bench.slm.shape[k], self.bench.slm.pitch)[region]
+
+    def camera_axis(self, k: int) -> Tensor:
+        """Image coordinates of the samples along axis k that the camera's window really sees: input units, metres."""
+        step = self.bench.input.pitch / self.oversampling[k]
+        return axis(self.window[k], step) + self.bench.seen_at(k, self.offset[k])
+
+    def _lags(self, k: int) -> Tensor:
+        """All distances between a camera sample and a display pixel along axis k, ascending by one sample."""
+        s, n = self.oversampling[k], self.image_shape[k]
+        step = self.bench.input.pitch / s
+        out = torch.arange(self.window[k] + (n - 1) * s, dtype=torch.float64) - self.window[k] // 2
+        return (out - (n - 1 - n // 2) * s) * step + self.bench.seen_at(k, self.offset[k])
+
+    def _chirps(self) -> tuple[Tensor, Tensor] | None:
+        """Quadratic phases of input and output: an SLM out of the focal planes, or lenses of another focal length.
+
+        They are the diagonal terms of the ray matrices of `f, lens, f + dz`; Goodman, section 5.3 (Fourier
+        transform with the object at another distance).
+        """
+        bench, dz = self.bench, self.bench.alignment.mask_axial
+        rate = math.pi / (bench.light.wavelength * bench.lens1.focal_length**2)
+        into = rate * (bench.lens1.defocus - dz)
+        out_of = rate * (bench.lens2.defocus / bench.magnification**2 + dz)
+        if into == 0.0 and out_of == 0.0:
+            return None
+        y, x = (axis(n, bench.input.pitch) for n in self.image_shape)
+        oy, ox = self.camera_axis(0), self.camera_axis(1)
+        return (
+            cis(into * (y[:, None] ** 2 + x[None, :] ** 2)),
+            cis(out_of * (oy[:, None] ** 2 + ox[None, :] ** 2)),
+        )
+
+    # ------------------------------------------------------------------ what is refused
+
+    def _check_images(self, images: Tensor) -> None:
+        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+
+    def check_psf(self, psf: Tensor) -> None:
+        """Raise unless `psf` is what `psf(reflectance)` returns for this system: (M, ly, lx) complex."""
+        lags = (len(self.to_psf_y), len(self.to_psf_x))
+        check_shape(psf, (None, *lags), name="psf", fix="Make it with psf(reflectance) of this system.")
+        if psf.dtype != self.pupil.dtype:
+            raise OpticsError(
+                f"psf has dtype {psf.dtype}, expected {self.pupil.dtype}, as psf(...) makes it."
+            )
+
+    # ------------------------------------------------------------------ the two paths
+
+    def at_pupil(self, reflectance: Tensor) -> Tensor:
+        """Mask as the light meets it: `reflectance` (..., ny, nx) of the lit pixels, turned, with stop and phases."""
+        check_shape(
+            reflectance,
+            (None, *self.pupil.shape),
+            name="reflectance",
+            fix="It is that of the lit SLM pixels, panel[:, fourf.rows, fourf.cols].",
+        )
+        if reflectance.dtype != self.pupil.dtype:
+            raise OpticsError(
+                f"reflectance has dtype {reflectance.dtype}, expected {self.pupil.dtype}. A phase is no reflectance: "
+                "pass slm(phase)."
+            )
+        return rotate(reflectance, self.bench.alignment.mask_rotation, centre=self.axis_index) * self.pupil
+
+    def at_slm(self, images: Tensor) -> Tensor:
+        """Field arriving at the lit part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
+        self._check_images(images)
+        return self.to_slm_y @ self._lit_images(images) @ self.to_slm_x.mT
+
+    def wave(self, images: Tensor, reflectance: Tensor) -> Tensor:
+        """Every image through every mask, plane by plane.
+
+        Args:
+            images: field amplitudes on the display, (B, H, W), real or complex.
+            reflectance: (M, ny, nx) complex, one value per lit SLM pixel.
+
+        Returns:
+            Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
+        """
+        self._check_images(images)
+        masks = self.at_pupil(reflectance)
+        total: list[Tensor] = [torch.zeros((), dtype=masks.dtype)] * len(masks)
+        for j in (0, 1):
+            for i in (0, 1):
+                # cos(X - x) and its like for the two axes, as products of a factor of x and one of X
+                lit = images * torch.outer(self.nodes_in_y[j], self.nodes_in_x[i])
+                spectrum = self.at_slm(lit)
+                left = self.nodes_out_y[j][:, None] * self.to_camera_y
+                right = (self.nodes_out_x[i][:, None] * self.to_camera_x).mT
+                total = [t + left @ (spectrum * m @ right) for t, m in zip(total, masks, strict=True)]
+        return self._leave(torch.stack(total, 1))
+
+    def psf(self, reflectance: Tensor) -> Tensor:
+        """Point-spread functions (M, ly, lx) of masks (M, ny, nx): one per mask, on all lags the window needs."""
+        return self.to_psf_y @ (self.at_pupil(reflectance) @ self.to_psf_x.mT)
+
+    def convolve(self, images: Tensor, psf: Tensor) -> Tensor:
+        """Field in the camera plane (B, M, oy, ox) of images (B, H, W) and `psf(...)`; `wave` to rounding.
+
+        Each of the `sy sx` positions of a camera sample within an input pixel is a convolution on the input's
+        grid.
+        """
+        self._check_images(images)
+        self.check_psf(psf)
+        (sy, sx), (h, w) = self.oversampling, self.image_shape
+        ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
+        size = (fast_length(ly), fast_length(lx))
+        spectrum = torch.fft.fft2(self._lit_images(images), s=size)[:, None, None, None]
+        product = spectrum * torch.fft.fft2(polyphase(psf, self.oversampling), s=size)
+        full = torch.fft.ifft2(product)[..., h - 1 : ly, w - 1 : lx]
+        field = full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *self.window)
+        return self._leave(field)
+
+    def intensity(self, images: Tensor, psf: Tensor) -> Tensor:
+        """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
+        self._check_images(images)
+        self.check_psf(psf)
+        lit = self._lit_images(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
+        return intensity(lit, psf, self.window, self.oversampling)
+
+    def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
+        """Intensity in the camera plane (B, M, oy, ox) by the PSF path."""
+        return self.intensity(images, self.psf(reflectance))
+
+    def _lit_images(self, images: Tensor) -> Tensor:
+        u = images.to(self.pupil.dtype)
+        return u * self.chirp_in if self.chirped else u
+
+    def _leave(self, field: Tensor) -> Tensor:
+        return field * self.chirp_out if self.chirped else field
+
+
+def check_window(image_shape: tuple[int, int], window_shape: tuple[int, int], margin: int) -> None:
+    """Raise OpticsError unless images and camera window have pixels."""
+    for name, shape in (("image_shape", image_shape), ("window_shape", window_shape)):
+        if min(shape) < 1:
+            raise OpticsError(f"{name} is {tuple(shape)}, expected (H, W) in input pixels, at least 1 each.")
+    if min(window_shape) + 2 * margin < 1:
+        raise OpticsError(
+            f"margin is {margin}: nothing remains of a window of {tuple(window_shape)} pixels. Use 0 or more."
+        )

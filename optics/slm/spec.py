@@ -1,0 +1,89 @@
+"""What a spatial light modulator is: its data sheet and its flaws, validated."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from optics.slm.response import TWO_PI, ResponseSpec
+from optics.spec import Spec, flaw
+
+Point = tuple[float, float]
+NOMINAL = ResponseSpec()
+
+
+class SLMSpec(Spec):
+    """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
+
+    shape: pixels of the panel. pitch: pixel pitch. modulation: what a pixel can do. bits: levels are 0 .. 2**bits - 1;
+    None is continuous. fill_factor: active share of the area. reflectivity: of power. response: see ResponseSpec.
+    crosstalk: full widths at half maximum of the fringing field, SLM pixels; one number for both axes is accepted.
+    flicker: rms ripple of the phase difference between full drive (2 pi) and none, common to the panel, radians.
+    curvature: Noll index to radians rms over the panel's circumscribed circle. stuck, dead: shares of pixels that hold
+    a random level, or none. seed: which pixels those are. frame_rate: frames per second.
+    """
+
+    shape: tuple[int, int]
+    pitch: float = Field(gt=1e-7, lt=1e-3)
+    modulation: Literal["complex", "phase", "amplitude", "dmd"] = flaw("complex")
+    bits: int | None = flaw(None, ge=1, le=16)
+    fill_factor: float = flaw(1.0, gt=0.0, le=1.0)
+    reflectivity: float = flaw(1.0, gt=0.0, le=1.0)
+    response: ResponseSpec = ResponseSpec()
+    crosstalk: Point = flaw((0.0, 0.0))
+    flicker: float = flaw(0.0, ge=0.0, le=math.pi)
+    curvature: dict[int, float] = flaw({})
+    stuck: float = flaw(0.0, ge=0.0, le=1.0)
+    dead: float = flaw(0.0, ge=0.0, le=1.0)
+    seed: int = Field(default=0, ge=0)
+    frame_rate: float = Field(default=60.0, gt=0.0)
+
+    @field_validator("crosstalk", mode="before")
+    @classmethod
+    def _both_axes(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SLMSpec:
+        if min(self.shape) < 1:
+            raise ValueError(f"shape is {self.shape}, expected two positive numbers of pixels (y, x)")
+        if not all(0.0 <= w <= 4.0 for w in self.crosstalk):
+            raise ValueError(
+                f"crosstalk is {self.crosstalk}, expected widths (y, x) between 0 and 4 SLM pixels"
+            )
+        if self.stuck + self.dead > 1.0:
+            raise ValueError(
+                f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1"
+            )
+        lut = self.response.lut
+        if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
+            raise ValueError(
+                f"response.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}"
+            )
+        if self.modulation in ("amplitude", "dmd"):
+            self._check_without_phase()
+        return self
+
+    def _check_without_phase(self) -> None:
+        """Refuse numbers that would change nothing on a device without phase."""
+        phase_only = {
+            "flicker": self.flicker != 0.0,
+            "response.range": self.response.range != TWO_PI,
+            "response.sections": self.response.sections is not None,
+        }
+        if self.modulation == "dmd":
+            phase_only |= {
+                "bits (other than 1)": self.bits not in (None, 1),
+                "response": self.response != NOMINAL,
+                "crosstalk": self.crosstalk != (0.0, 0.0),
+            }
+        wrong = [name for name, is_set in phase_only.items() if is_set]
+        if wrong:
+            raise ValueError(
+                f'{" and ".join(wrong)} has no meaning for modulation "{self.modulation}"; remove it'
+            )
+        lut = self.response.lut
+        if lut is not None and (lut[0] < 0.0 or lut[-1] > 1.0):
+            raise ValueError("response.lut of an amplitude device holds amplitudes, expected between 0 and 1")

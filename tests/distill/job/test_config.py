@@ -1,0 +1,194 @@
+"""The run's configuration: defaults, files, `--set`, and errors that name file, line, key and known keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distill.job import config
+from distill.job import toml as settings
+from distill.job.config import RunConfig
+from optics.checks import SpecError
+
+
+def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_demo_distils_three_convolutions_into_16_masks_on_the_pluto_bench():
+    demo = config.demo()
+    assert demo.student.training.alpha > 0
+    assert len(demo.student.channels) >= 4  # three spectral convolutions or more
+    assert demo.student.channels[-1] <= 16
+    assert demo.evaluation.draws >= 10
+    assert (demo.verify.wave_images, demo.verify.lightpipes_images) >= (200, 50)
+    bench = demo.bench.resolve()
+    assert bench.slm.shape == (1080, 1920)
+    assert bench.slm.pitch == 8e-6
+    assert (bench.slm.bits, bench.slm.fill_factor) == (8, 0.93)
+    assert bench.light.wavelength == 532e-9
+    assert (bench.lens1.focal_length, bench.camera.adc.bits) == (0.2, 12)
+
+
+def test_the_fast_setting_changes_counts_and_sizes_only():
+    full, fast = config.demo(), config.demo(fast=True)
+    assert fast.bench == full.bench
+    assert fast.student.readout == full.student.readout
+    assert fast.student.training.epochs < full.student.training.epochs
+    assert fast.data.limit is not None
+    assert fast.evaluation.draws >= 10
+
+
+def test_a_file_holds_only_what_differs(tmp_path):
+    got = config.load(write(tmp_path, "seed = 3\n[student.training]\nepochs = 2\n"))
+    assert got.name == "mine"
+    assert got.seed == 3
+    assert got.student.training.epochs == 2
+    assert got.student.bins == RunConfig().student.bins
+
+
+def test_written_toml_reads_back_as_the_same_configuration(tmp_path):
+    one = config.demo(
+        sets=["bench.slm.bits=4", "bench.lens1.zernike={4=0.1}", "student.hidden=[32]", 'name="a \\"b\\" µ"']
+    )
+    assert config.load(write(tmp_path, one.to_toml())) == one
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("student.training.epochs=5", 5),
+        ("student.training.epochs = 1_000", 1000),
+    ],
+)
+def test_set_takes_integers(text, wanted):
+    assert config.demo(sets=[text]).student.training.epochs == wanted
+
+
+def test_set_is_typed_by_toml_and_bare_words_are_strings():
+    got = config.demo(
+        sets=[
+            "data.source=some/where.h5",
+            "student.bins=[2, 8]",
+            "data.grey=true",
+            "refit.learning_rate=1e-4",
+        ]
+    )
+    assert got.data.source == "some/where.h5"
+    assert got.student.bins == (2, 8)
+    assert got.data.grey is True
+    assert got.refit.learning_rate == 1e-4
+
+
+def test_the_last_set_wins_and_tables_merge():
+    got = config.demo(sets=["bench.slm.bits=4", "bench.slm.fill_factor=0.9", "bench.slm.bits=6"])
+    bench = got.bench.resolve()
+    assert (bench.slm.bits, bench.slm.fill_factor) == (6, 0.9)
+    assert bench.slm.shape == (1080, 1920)
+
+
+def test_a_device_in_the_bench_table_replaces_the_bench_s_own():
+    bench = config.demo(sets=["bench.slm.device=meadowlark-1920x1152"]).bench.resolve()
+    assert bench.slm.shape == (1152, 1920)
+    assert bench.slm.pitch == 9.2e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "[student.training]\nepoch = 3\n",
+            ["mine.toml:2", "'student.training.epoch'", "'epochs'", "batch_size"],
+        ),
+        ("seed = 1\n\n[student]\nchanels = [1]\n", ["mine.toml:4", "'student.chanels'", "'channels'"]),
+        ("[studnet]\nbins = [4, 4]\n", ["mine.toml:1", "'studnet'", "'student'"]),
+        ("seed = -1\n", ["mine.toml:1", "seed", "-1"]),
+        ("[student]\nreadout = 'eye'\n", ["mine.toml:1", "eye", "intensity"]),
+        ("[teacher]\nname = 'lenet6'\n", ["mine.toml:1", "lenet6", "lenet5"]),
+        ("[student]\nkernel_size = 4\n", ["mine.toml:1", "kernel_size", "odd"]),
+        ("[student]\nchannels = [1]\n", ["mine.toml:1", "channels"]),
+        ("[export]\ncount = 10\n", ["export.count", "10"]),
+        ("seed = \n", ["mine.toml:1", "TOML"]),
+    ],
+)
+def test_a_bad_file_is_one_line_with_file_line_key_and_what_is_known(tmp_path, text, parts):
+    with pytest.raises(SpecError) as error:
+        config.load(write(tmp_path, text))
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("student.chanels=[1, 2]", ["--set student.chanels=[1, 2]", "'channels'"]),
+        ("student.training.epochs=many", ["--set student.training.epochs=many", "integer"]),
+        ("student.training.epochs", ["expected key=value"]),
+        ("student.training.epochs=", ["expected key=value"]),
+        ("student.bins=[1,", ["--set"]),
+        ("bench.slm=8", ["--set bench.slm=8"]),
+    ],
+)
+def test_a_bad_set_names_itself(text, parts):
+    with pytest.raises(SpecError) as error:
+        config.demo(sets=[text])
+    assert "\n" not in str(error.value)
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("bench.source=pluto", ["unknown bench 'pluto'", "pluto2-200mm"]),
+        ("bench.slm.bitz=4", ["'slm.bitz'", "'bits'"]),
+        ("bench.slm.device=holoeye-plutto-2", ["holoeye-plutto-2", "holoeye-pluto-2"]),
+        ("bench.slm.pitch=-8e-6", ["slm.pitch"]),
+        ("bench.camera.adc.bitz=4", ["'camera.adc.bitz'", "'bits'"]),
+        ("bench.source=no/such/bench.toml", ["no/such/bench.toml"]),
+    ],
+)
+def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
+    with pytest.raises(SpecError) as error:
+        config.demo(sets=[text]).bench.resolve()
+    assert "\n" not in str(error.value)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_bench_file_beside_the_configuration_is_found(tmp_path):
+    from optics.bench.files import BENCHES
+
+    (tmp_path / "own.toml").write_text((BENCHES / "pluto2-200mm.toml").read_text())
+    got = config.load(write(tmp_path, "[bench]\nsource = 'own.toml'\n[bench.slm]\nbits = 5\n"))
+    assert got.bench.resolve().slm.bits == 5
+    assert Path(got.bench.source).is_absolute()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"nothing\.toml"):
+        config.load(tmp_path / "nothing.toml")
+
+
+def test_dump_writes_every_kind_of_value():
+    table = {
+        "a": 1,
+        "b": 1.5e-7,
+        "c": "q\"'\\\n",
+        "d": [True, [1, 2]],
+        "t": {"4": 0.5, "u": {"v": None, "w": "x"}},
+        "e": {},
+    }
+    back = settings.tomllib.loads(settings.dump(table))
+    assert back == {
+        "a": 1,
+        "b": 1.5e-7,
+        "c": "q\"'\\\n",
+        "d": [True, [1, 2]],
+        "t": {"4": 0.5, "u": {"w": "x"}},
+    }

@@ -1,0 +1,67 @@
+"""Counting of pairs, overlap of areas, and telling people apart: against figures worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from distill.metrics.overlap import agreement, intersection_over_union, tally
+from distill.metrics.recognition import equal_error_rate, rank_one
+from optics.checks import OpticsError, ShapeError
+
+
+def test_overlap_of_areas_by_hand():
+    labels = torch.zeros(1, 3, 4, dtype=torch.int64)
+    answers = labels.clone()
+    labels[0, :, :2] = 1  # 6 pixels
+    answers[0, 1:, 1:3] = 1  # 4 pixels, 2 of them right
+    counts = tally(answers, labels, 3)
+    assert counts.tolist() == [[4, 2, 0], [4, 2, 0], [0, 0, 0]]
+    each = intersection_over_union(counts)
+    assert each[:2].tolist() == [4 / 10, 2 / 8]
+    assert math.isnan(each[2])  # neither there nor answered
+    assert agreement(answers, labels, 3) == pytest.approx((0.4 + 0.25) / 2)
+    assert agreement(torch.tensor([1, 0, 2]), torch.tensor([1, 1, 2]), 3) == pytest.approx(2 / 3)
+    with pytest.raises(ShapeError, match=r"\(2, 3\)"):
+        intersection_over_union(torch.zeros(2, 3))
+
+
+def test_nothing_anywhere_has_no_overlap_however_many_pixels_are_right():
+    labels = torch.zeros(2, 10, 10, dtype=torch.int64)
+    labels[0, 0, :2] = 1
+    assert agreement(torch.zeros_like(labels), labels, 2) == pytest.approx(0.99 / 2)
+
+
+def test_rank_one_asks_the_nearest_picture():
+    gallery = torch.eye(3)
+    probes = F.normalize(torch.tensor([[3.0, 1, 0], [0, 1, 2], [1, 2, 0]]))
+    assert rank_one(gallery, torch.tensor([7, 8, 9]), probes, torch.tensor([7, 9, 9])) == pytest.approx(2 / 3)
+    with pytest.raises(ShapeError):
+        rank_one(gallery, torch.tensor([1, 2]), probes, torch.tensor([0, 0, 0]))
+
+
+def _angles(*degrees: float) -> torch.Tensor:
+    a = torch.tensor(degrees) * math.pi / 180
+    return torch.stack((a.cos(), a.sin()), dim=1)
+
+
+def test_equal_error_rate_by_hand():
+    # separable: every same pair is 10 degrees apart, every other pair at least 60
+    assert equal_error_rate(_angles(0, 10, 70, 80), torch.tensor([0, 0, 1, 1])) == 0
+    # same pairs 10, 25, 55, 65 degrees apart, others 45, 70, 100, 110, 125, 135: between 55 and 65 one of four is
+    # missed and one of six accepted, nowhere are the two nearer
+    vectors, labels = _angles(0, 10, 65, 110, 135), torch.tensor([0, 0, 0, 1, 1])
+    assert equal_error_rate(vectors, labels) == pytest.approx((1 / 4 + 1 / 6) / 2)
+    # one vector for all: no threshold tells anything
+    assert equal_error_rate(_angles(5, 5, 5, 5, 5), labels) == pytest.approx(0.5)
+    with pytest.raises(OpticsError, match="pairs"):
+        equal_error_rate(vectors, torch.tensor([0, 1, 2, 3, 4]))
+
+
+def test_equal_error_rate_of_guessing_is_a_half():
+    g = torch.Generator().manual_seed(0)
+    vectors = F.normalize(torch.randn(200, 8, generator=g))
+    assert equal_error_rate(vectors, torch.arange(200) % 10) == pytest.approx(0.5, abs=0.03)

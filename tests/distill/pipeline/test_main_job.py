@@ -1,0 +1,254 @@
+"""The main job end to end in its fast setting: rows, schema, proof, page, resuming, and what each flaw does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from distill.job import config
+from distill.job.job import Job
+from distill.job.result import ROWS, Result, json_schema
+from distill.pipeline import main_job as pipeline
+from distill.pipeline import single_steps as standalone
+from distill.pipeline import steps as stages
+from distill.progress import Silent
+from distill.training import evaluation
+
+
+class Record(Silent):
+    """A watcher that remembers which steps were done and which were kept."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.same: list[str] = []
+
+    def end(self, step, seconds):
+        self.done.append(step)
+
+    def kept(self, step, title):
+        self.same.append(step)
+
+
+@pytest.fixture(scope="module")
+def result(fast_run) -> Result:
+    return Result.read(fast_run / "result.json")
+
+
+@pytest.fixture
+def copied(fast_run, tmp_path) -> Path:
+    shutil.copytree(fast_run, tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def test_every_row_is_there_with_its_draws_and_images(fast_run, result):
+    rows = json.loads((fast_run / "result.json").read_text())["rows"]
+    assert tuple(rows) == ROWS
+    settings = config.demo(fast=True)
+    for name, row in rows.items():
+        assert set(row) == {"accuracy", "spread", "draws", "images"}
+        assert 0.1 < row["accuracy"] <= 1
+        assert row["images"] == settings.data.limit
+        trainings = 1 if name == "teacher" else settings.student.repeats
+        assert row["draws"] == (settings.evaluation.draws if "bench" in name else trainings)
+    assert settings.evaluation.draws >= 10
+    assert rows["ideal_bench"]["spread"] == 0
+    assert rows["bench_refit"]["spread"] < 0.05
+
+
+def test_the_ideal_bench_computes_what_the_network_does(result):
+    # the camera sees the field through the stop: a little less than the digital convolution
+    assert result.rows.ideal_bench.accuracy == pytest.approx(result.rows.linear_kd.accuracy, abs=0.03)
+
+
+def test_refitting_the_back_end_helps(result):
+    assert result.rows.bench_refit.accuracy > result.rows.bench_as_is.accuracy
+
+
+def test_the_exported_files_give_the_network_s_answers(result):
+    settings = config.demo(fast=True)
+    assert result.verify.wave.agreement >= 0.98
+    assert result.verify.wave.images == settings.verify.wave_images
+    assert result.verify.lightpipes is not None
+    assert result.verify.lightpipes.images == settings.verify.lightpipes_images
+    assert result.verify.lightpipes.frame_error < 0.02
+
+
+def test_the_frames_are_native_8_bit_images(fast_run):
+    frames = sorted((fast_run / "export" / "slm").glob("*.png"))
+    assert len(frames) == config.demo(fast=True).student.channels[-1]
+    for path in frames:
+        with Image.open(path) as image:
+            assert (image.size, image.mode) == ((1920, 1080), "L")
+
+
+def test_the_calibration_finds_the_camera_s_figures(result):
+    camera = config.demo(fast=True).bench.resolve().camera
+    assert result.radiometry["gain"] == pytest.approx(camera.gain, rel=0.05)
+    assert result.radiometry["quantum_efficiency"] == pytest.approx(camera.quantum_efficiency, rel=0.05)
+    assert result.radiometry["read_noise"] == pytest.approx(camera.read_noise, rel=0.1)
+
+
+def test_electronic_operations_are_those_of_the_back_end(result):
+    student = config.demo(fast=True).student
+    features = student.channels[-1] * student.bins[0] * student.bins[1]
+    assert result.operations.linear_kd == result.operations.random_masks == features * 10
+    assert result.operations.teacher > 100 * result.operations.linear_kd
+    taps = 1 + (len(student.channels) - 1) * (student.kernel_size - 1)
+    assert result.operations.optics_replaced == 2 * taps**2 * student.channels[-1] * 28 * 28
+
+
+def test_every_key_of_the_result_is_documented(result):
+    text = (Path(pipeline.__file__).parents[2] / "docs" / "result-schema.md").read_text()
+    for key in result.model_dump():
+        assert f"`{key}" in text, key
+    assert json_schema()["title"] == "Result"
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "data", "action") and v]
+
+
+def test_the_page_needs_nothing_beside_itself(fast_run):
+    text = (fast_run / "report.html").read_text(encoding="utf-8")
+    page = Links()
+    page.feed(text)
+    assert page.addresses
+    assert all(a.startswith("data:image/png;base64,") for a in page.addresses)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    styles = re.findall(r"<style>.*?</style>", text, flags=re.S)
+    assert not any(word in style for style in styles for word in ("url(", "@import"))
+    for name in ROWS:
+        assert f"<b>{name}</b>" in text
+    for word in ("LightPipes", "Confusion", "viewport", "@media print", "mask_shift", "torch"):
+        assert word in text
+    assert text.count('alt="mask ') == config.demo(fast=True).student.channels[-1]
+
+
+def test_what_the_user_wrote_is_escaped_in_the_page(copied):
+    evil = "<script>alert(1)</script>"
+    job = Job.prepare(config.demo(fast=True, sets=[f'name="{evil}"']), copied)
+    from distill.pipeline import gather
+
+    gather.run_report(job)
+    assert evil not in (copied / "report.html").read_text()
+
+
+# ------------------------------------------------------------------ running again
+
+
+def test_a_second_run_keeps_everything_and_takes_seconds(fast_run):
+    before = (fast_run / "result.json").read_text()
+    watcher, start = Record(), time.perf_counter()
+    pipeline.run(config.demo(fast=True), fast_run, ui=watcher)
+    assert time.perf_counter() - start < 5
+    assert watcher.done == []
+    assert watcher.same == list(pipeline.STEPS)
+    assert (fast_run / "result.json").read_text() == before
+
+
+def test_a_changed_setting_repeats_the_steps_that_depend_on_it_and_no_others(copied):
+    watcher = Record()
+    changed = config.demo(fast=True, sets=["verify.wave_images=5", "verify.lightpipes_images=0"])
+    values = pipeline.run(changed, copied, ui=watcher)
+    assert watcher.done == ["verify", "report"]
+    assert values["verify"]["wave"]["images"] == 5
+    assert values["verify"]["lightpipes"] is None
+
+
+def test_results_of_another_configuration_are_gone_before_a_step_runs(copied, monkeypatch):
+    def stop(job):
+        raise KeyboardInterrupt
+
+    step = pipeline.STEPS["refit"]
+    monkeypatch.setitem(pipeline.STEPS, "refit", pipeline.Step(**(vars(step) | {"work": stop})))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(config.demo(fast=True, sets=["bench.slm.bits=4"]), copied)
+    left = {p.name for p in copied.iterdir()}
+    assert not left & {"refit", "evaluation.json", "export", "verify.json", "result.json", "report.html"}
+    assert {"teacher", "linear_kd", "calibration.json"} <= left
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(fast_run, copied):
+    shutil.rmtree(copied / "linear_kd")
+    (copied / "steps.json").write_text((fast_run / "steps.json").read_text())
+    ticks = []
+
+    class Stops(Record):
+        def progress(self, step, done, total, note=""):
+            ticks.append(done)
+            if len(ticks) == 30:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(config.demo(fast=True), copied, ui=Stops())
+    assert (copied / "linear_kd" / "checkpoint.pt").is_file()
+    assert not (copied / "linear_kd" / "model.safetensors").exists()
+    watcher = Record()
+    pipeline.run(config.demo(fast=True), copied, ui=watcher, last="linear_kd")
+    assert watcher.done == ["linear_kd"]
+    one, two = (f / "linear_kd" / "model.safetensors" for f in (fast_run, copied))
+    assert one.read_bytes() == two.read_bytes()
+
+
+# ------------------------------------------------------------------ what each flaw does
+
+
+ALIGNED = [
+    "bench.alignment.mask_shift=[0.0, 0.0]",
+    "bench.alignment.camera_shift=[0.0, 0.0]",
+    "bench.alignment.mask_rotation=0.0",
+]
+
+
+def as_is(folder: Path, *sets: str) -> float:
+    """Accuracy of `bench_as_is` on 200 test images of the fast run, on its bench aligned, with some figures changed."""
+    job = Job.prepare(config.demo(fast=True, sets=[*ALIGNED, *sets, "evaluation.draws=2"]), folder)
+    part = job.splits.test.take(torch.arange(200))
+    job.splits = type(job.splits)(job.splits.train, job.splits.validation, part)
+    job.calibration = stages.calibration(job)
+    bench = job.on_bench(job.student("linear_kd"), job.bench)
+    return evaluation.score(stages.answers_to(bench, stages.exposures(job, bench)), part.labels).accuracy
+
+
+@pytest.fixture(scope="module")
+def unchanged(fast_run) -> float:
+    return as_is(fast_run)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "bench.slm.bits=1",
+        "bench.slm.crosstalk=[3.0, 3.0]",
+        "bench.alignment.mask_shift=[4e-4, -2e-4]",
+        "bench.alignment.mask_rotation=0.3",
+        "bench.alignment.camera_shift=[2e-4, -1e-4]",
+        "bench.light.photons=1.0",
+        "bench.camera.read_noise=3000.0",
+        "bench.lens2.defocus=0.02",
+    ],
+)
+def test_turning_one_flaw_up_makes_the_row_worse(fast_run, unchanged, more):
+    assert as_is(fast_run, more) < unchanged - 0.02
+
+
+def test_all_flaws_off_is_the_ideal_row_exactly(fast_run, result):
+    found = standalone.bench_rows(fast_run, bench="ideal-200mm", sets=["refit.epochs=1"])
+    assert (
+        found["rows"]["bench_as_is"] == found["rows"]["ideal_bench"] == result.rows.ideal_bench.model_dump()
+    )

@@ -1,0 +1,73 @@
+"""Tiles in one frame and a stage per layer: the features of one collapsed mask a frame, each paying its own way."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from optics.checks import OpticsError, SpecError
+from tests.networks.onbench.test_collapsed import REAL, SHAPE, error, generator, images, on, student
+
+WIDE = REAL.replace(
+    **{
+        "encoding.carrier": (0.25, 0.0),
+        "lens1.diameter": None,
+        "lens2.diameter": None,
+        "lens1.zernike": {},
+        "camera.shape": (2048, 2048),
+    }
+)
+
+
+@pytest.mark.parametrize("readout", ["intensity", "homodyne"])
+@pytest.mark.parametrize("channels", [(1, 3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("realisation", ["tiled", "staged"])
+def test_on_an_ideal_bench_all_realisations_agree(readout, channels, realisation):
+    model, x = student(channels, readout=readout), images(channels[0])
+    with torch.no_grad():
+        want = on(model, WIDE.ideal()).features(x)
+        got = on(model, WIDE.ideal(), realisation=realisation).features(x)
+    assert got.shape == want.shape
+    assert error(got, want) < 0.06
+
+
+def test_tiles_on_a_phase_only_panel_see_their_own_kernels():
+    model, x = student((1, 3, 4)), images()
+    with torch.no_grad():
+        want = on(model, WIDE).features(x)
+        tiled = on(model, WIDE, realisation="tiled", tiles=(1, 4))
+        got = tiled.features(x)
+        assert len(tiled.levels()) == 1
+        assert error(got, want) < 0.25  # four masks share the light and the panel's phase steps
+        assert error(got.roll(1, 1), want) > 0.3
+        assert tiled.frames(x, generator=generator()).shape[:2] == (3, 4)
+
+
+def test_stages_lose_light_and_add_their_flaws():
+    model, x = student((1, 3, 4)), images()
+    with torch.no_grad():
+        collapsed, staged = on(model, WIDE), on(model, WIDE, realisation="staged")
+        assert staged.expected(x).mean() < 0.5 * collapsed.expected(x).mean()
+        assert error(staged.features(x), model.features(x)) > error(collapsed.features(x), model.features(x))
+        assert staged.stage_levels(1).shape[0] == 12
+        with pytest.raises(OpticsError, match="stage_levels"):
+            staged.levels()
+
+
+def test_gradients_reach_every_layer_through_stages_and_tiles():
+    for realisation in ("tiled", "staged"):
+        model = student((1, 3, 4)).train()
+        bench_model = model.on(WIDE, realisation=realisation).train()
+        bench_model(images(), generator=generator()).square().sum().backward()
+        assert all(float(p.grad.abs().max()) > 0 for p in model.cascade.parameters())
+
+
+def test_what_does_not_fit_is_refused():
+    model = student((1, 3, 4))
+    with pytest.raises(SpecError, match="zero order"):
+        model.on(WIDE.replace(**{"encoding.carrier": (0.02, 0.0)}), realisation="tiled")
+    with pytest.raises(SpecError, match="divides"):
+        model.on(WIDE, realisation="tiled", tiles=(3, 1))
+    with pytest.raises(OpticsError, match="collapsed, tiled, staged"):
+        model.on(WIDE, realisation="folded")
+    assert model.image_shape == SHAPE
