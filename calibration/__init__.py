@@ -1,4 +1,12 @@
-"""Calibration: a bench, real or simulated, in; a hardware description corrected by measurement out."""
+"""Calibration (spectral-cascade): a bench, real or simulated, in; a hardware description corrected by measurement out.
+
+rigs/          benches to measure, behind one face
+measurements/  one measurement a file, each figure with its uncertainty
+
+The names below load their room when they are first used; `calibration/__init__.pyi` lists them.
+"""
+
+import lazy_loader
 
 import optics
 
@@ -7,7 +15,4 @@ if not hasattr(optics, "import_guard"):
         f"calibration belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )
 
-from calibration.measurements.radiometry import Measured, Radiometry, measure_radiometry
-from calibration.rigs.rig import Rig, SimulatedRig, unit_to_unit
-
-__all__ = ["Measured", "Radiometry", "Rig", "SimulatedRig", "measure_radiometry", "unit_to_unit"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,22 @@
-"""Knowledge distillation of linear optical networks: data, training, evaluation, export, proof, CLI."""
+"""Knowledge distillation of linear optical networks (spectral-cascade): from a data set to proved SLM files.
+
+data/           images with their answers, whatever they are stored in
+training/       losses, the loop that a `kill -9` cannot spoil, evaluation on and off the bench
+metrics/        how well answers agree with labels
+export/         a network on a bench as files for the lab, and those files read back
+verify/         the exported directory alone, through two physics engines
+job/            one job: what it is to do, what it has done, what came out
+pipeline/       the main job, step by step
+report/         one page per run
+cli/            the command `sclc`
+assets/         what ships with the package: digits, configurations, the page's template
+environment.py  where and with what a result was made
+progress.py     what a long job tells whoever watches it
+
+The names below load their room when they are first used; `distill/__init__.pyi` lists them.
+"""
+
+import lazy_loader
 
 import optics
 
@@ -6,3 +24,5 @@ if not hasattr(optics, "import_guard"):
     raise ImportError(
         f"distill belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

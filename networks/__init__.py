@@ -1,4 +1,20 @@
-"""Linear optical networks: the cascade, its read-outs and electronic back ends; nonlinear teachers."""
+"""Linear optical networks of spectral-cascade: the cascade, its read-outs, electronic back ends, teachers.
+
+Rooms, in the order of the light; each folder's own face says what is in which of its files.
+
+cascade/       the strictly linear network (SCLC) and its exact collapse
+readouts/      what a camera sees of a field
+backends/      the small electronics behind the camera: classes, pixels, faces
+students/      cascade, read-out and back end as one network; its controls; kernels of other programs
+teachers/      nonlinear teachers, by name or from a file
+onbench/       a trained network on a bench
+operations.py  electronic multiply-accumulates, counted
+seeded.py      first values and dropout from a generator that the caller passes in
+
+The names below load their room when they are first used; `networks/__init__.pyi` lists them.
+"""
+
+import lazy_loader
 
 import optics
 
@@ -7,32 +23,4 @@ if not hasattr(optics, "import_guard"):
         f"networks belongs to spectral-cascade and needs its optics, but Python found {optics} first."
     )
 
-from networks.backends.classifier import Backend
-from networks.backends.segmenter_embedder import Embedder, Segmenter
-from networks.cascade.cascade import Cascade
-from networks.cascade.layer import SpectralConv2d
-from networks.operations import multiply_accumulates
-from networks.readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout, bin_area
-from networks.students.controls import ElectronicConvolution, RawImage
-from networks.students.student import Student
-from networks.teachers.registry import create, names
-
-__all__ = [
-    "Backend",
-    "BinnedCamera",
-    "Cascade",
-    "ElectronicConvolution",
-    "Embedder",
-    "Homodyne",
-    "Incoherent",
-    "Intensity",
-    "RawImage",
-    "Readout",
-    "Segmenter",
-    "SpectralConv2d",
-    "Student",
-    "bin_area",
-    "create",
-    "multiply_accumulates",
-    "names",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

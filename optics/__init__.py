@@ -1,3 +1,23 @@
-"""Differentiable models of a 4f system's optics and hardware: functions, thin modules, validated specs."""
+"""Differentiable models of a 4f system's optics and hardware: functions, thin modules, validated specs.
+
+Rooms, in the order of the light; each folder's own face says what is in which of its files.
+
+conventions.py  which sign, which order, which unit: read it first
+checks.py       errors that say what was wrong, where, and what would be right
+spec.py         what every hardware description shares: frozen, validated, flaws that can be switched off
+wave/           transforms, free space, lenses, stops and what they need of the sampling
+slm/            the spatial light modulator, its flaws, and how it shows a complex mask
+camera/         from expected photons to counts
+bench/          a bench as its owner writes it, its files, the catalogue of devices
+fourf/          the 4f system by several paths that agree, its light, its camera plane
+plan/           before anything is built: does it fit, how fast, how bright
+plots/          pictures; matplotlib is imported when something is drawn
+
+The names below load their room when they are first used; `optics/__init__.pyi` lists them.
+"""
+
+import lazy_loader
 
 import optics.import_guard  # noqa: F401 - first: refuses foreign packages that bear our names
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

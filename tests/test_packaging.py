@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import os
 import subprocess
 import sys
 import zipfile
@@ -117,3 +118,29 @@ def test_optics_refuses_a_foreign_file_written_over_ours(tmp_path):
 
 def test_a_folder_without_init_is_no_package(foreign):
     assert run("import optics, networks", foreign("networks", "notes.txt"), ROOT).returncode == 0
+
+
+def test_a_type_checker_sees_the_types_of_an_installed_wheel(wheel, tmp_path):
+    pytest.importorskip("mypy", reason="comes with `make lint`")
+    site = tmp_path / "site"
+    wheel.extractall(site)
+    (tmp_path / "user.py").write_text(
+        "from optics import SLM, load_bench\n"
+        "from networks import Student\n"
+        "reveal_type(load_bench('ideal-200mm').slm.shape)\n"
+        "reveal_type(Student.build)\n"
+        "load_bench(3)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--ignore-missing-imports", "user.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": "", "PYTHONPATH": str(site)},
+        timeout=300,
+        check=False,
+    )
+    shown = result.stdout
+    assert "tuple[int, int]" in shown, shown + result.stderr
+    assert "networks.students.student.Student" in shown
+    assert 'incompatible type "int"' in shown

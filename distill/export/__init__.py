@@ -1,1 +1,15 @@
-"""distill/export: say here what is in this room and in which file."""
+"""A network on a bench as files for the lab, and those files read back.
+
+manifest.py  What `manifest.json` of an exported directory holds, as a validated schema; `docs/export.md` explains
+             it to users
+read.py      An exported directory read back: every file checked against its hash, every array against the
+             manifest
+write.py     A network on a bench as files: frames that its SLM can show, and all that is needed to check them
+             without it
+"""
+
+from distill.export.manifest import Manifest, read_manifest
+from distill.export.read import Exported, read_export
+from distill.export.write import export
+
+__all__ = ["Exported", "Manifest", "export", "read_export", "read_manifest"]

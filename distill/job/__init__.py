@@ -1,1 +1,19 @@
-"""distill/job: say here what is in this room and in which file."""
+"""One job: what it is to do, what it has done, what came out.
+
+config.py  What a run is to do: one TOML file, validated, with `--set key=value` on top. `docs/run-config.md`
+           lists every key
+job.py     One job in its directory: the configuration, the bench and the images it means, and the models it has
+           made so far
+ledger.py  The ledger of a run's directory: which steps are done, for which inputs, so that a killed run can go on
+result.py  `result.json`: every number of a run, validated when it is written. `docs/result-schema.md` explains
+           each key
+toml.py    Settings of a run: `--set key=value` on top of a TOML file, validated with one-line errors, and TOML
+           written back
+"""
+
+from distill.job.config import RunConfig
+from distill.job.job import Job
+from distill.job.ledger import Ledger
+from distill.job.result import Result
+
+__all__ = ["Job", "Ledger", "Result", "RunConfig"]

@@ -54,8 +54,10 @@ class TeacherConfig(Spec):
 
     @model_validator(mode="after")
     def _known(self) -> TeacherConfig:
-        if self.name not in teachers.names():
-            raise ValueError(f"no teacher is called {self.name!r}; known: {', '.join(teachers.names())}")
+        if self.name not in teachers.teacher_names():
+            raise ValueError(
+                f"no teacher is called {self.name!r}; known: {', '.join(teachers.teacher_names())}"
+            )
         return self
 
 

@@ -1,1 +1,14 @@
-"""distill/pipeline: say here what is in this room and in which file."""
+"""The main job, step by step, whole or one step on a finished run.
+
+gather.py        The last step: every number into `result.json`, and with the pictures into `report.html`
+main_job.py      The main job, step by step: data, teacher, students and controls, bench, files for the SLM,
+                 proof, report
+single_steps.py  The job's steps one by one, on a run that was trained before
+steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
+                 skip one
+"""
+
+from distill.pipeline.main_job import run
+from distill.pipeline.single_steps import bench_rows, export_run, open_run, report_run, verify_directory
+
+__all__ = ["bench_rows", "export_run", "open_run", "report_run", "run", "verify_directory"]

@@ -67,7 +67,7 @@ def run_teacher(job: Job) -> None:
         "classes": t.classes,
         "image_size": list(t.image_shape),
     }
-    model = teachers.create(
+    model = teachers.create_teacher(
         job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
     )
     spec = job.config.teacher.training

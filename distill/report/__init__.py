@@ -1,1 +1,11 @@
-"""distill/report: say here what is in this room and in which file."""
+"""`report.html`: one page that needs nothing beside itself.
+
+data_addresses.py  Pictures for the report: arrays to PNG data addresses, curves to SVG
+figures.py         The pictures of the report: masks, point-spread functions, SLM frames, camera frames, training
+                   curves
+page.py            `report.html`: one page that needs nothing beside itself, for a screen, a phone or paper
+"""
+
+from distill.report.page import write_report
+
+__all__ = ["write_report"]

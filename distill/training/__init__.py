@@ -1,1 +1,32 @@
-"""distill/training: say here what is in this room and in which file."""
+"""Training and evaluation: losses, the loop that a `kill -9` cannot spoil, rows of the table.
+
+checkpoint.py  Files of weights that never execute anything when read, and are whole or absent
+evaluation.py  How well a network does: off the bench, on it over many noise draws, and on it with its back end
+               fitted anew
+history.py     The record of a training run: one line per epoch
+losses.py      What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel
+               forms
+train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
+"""
+
+from distill.training.checkpoint import load_student, load_teacher, save_model
+from distill.training.evaluation import Row, evaluate, refit_backend
+from distill.training.history import History
+from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
+from distill.training.train_loop import TrainSpec, train
+
+__all__ = [
+    "Hint",
+    "History",
+    "Row",
+    "TrainSpec",
+    "cross_entropy",
+    "dice_loss",
+    "distillation_loss",
+    "evaluate",
+    "load_student",
+    "load_teacher",
+    "refit_backend",
+    "save_model",
+    "train",
+]

@@ -107,7 +107,7 @@ def load_teacher(path: Path) -> nn.Module:
 
     def build() -> nn.Module:
         size = config["image_size"]
-        return teachers.create(
+        return teachers.create_teacher(
             config["name"],
             config["in_channels"],
             config["classes"],

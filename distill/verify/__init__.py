@@ -1,1 +1,15 @@
-"""distill/verify: say here what is in this room and in which file."""
+"""The exported directory alone, through the wave path and through LightPipes.
+
+lightpipes.py       A 4f bench plane by plane in LightPipes, a physics engine that this project did not write
+lightpipes_grid.py  Where the elements of a 4f bench lie on the periodic square grid of LightPipes: one sample per
+                    SLM pixel
+reference_panel.py  What an SLM shows for the levels it is sent, computed a second time by other means than
+                    `optics.slm.panel`
+verification.py     Does what was exported work? The directory alone is read, and its frames go through two
+                    physics engines
+"""
+
+from distill.verify.lightpipes import LightPipesBench
+from distill.verify.verification import Verification, verify
+
+__all__ = ["LightPipesBench", "Verification", "verify"]

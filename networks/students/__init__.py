@@ -1,1 +1,17 @@
-"""networks/students: say here what is in this room and in which file."""
+"""The student, its controls, its training with the bench in the loop, and kernels of other programs.
+
+controls.py     Controls without optics: what the same back end reaches on the image itself, or behind electronic
+                kernels
+interchange.py  Masks and kernels from and to files of other programs: `.npy`, `.npz`, `.pt`, `.h5`,
+                `.safetensors`, `.mat`
+noise_aware.py  Training with the bench in the loop: every step meets another draw of the misalignment and of the
+                noise
+student.py      The student: linear optics, what a camera sees of it, and a small electronic back end; and its
+                controls
+"""
+
+from networks.students.controls import ElectronicConvolution, RawImage
+from networks.students.noise_aware import NoiseAware
+from networks.students.student import Student
+
+__all__ = ["ElectronicConvolution", "NoiseAware", "RawImage", "Student"]

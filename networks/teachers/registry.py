@@ -31,12 +31,12 @@ def register(name: str) -> Callable[[Factory], Factory]:
     return add
 
 
-def names() -> tuple[str, ...]:
-    """Names that `create` knows, sorted."""
+def teacher_names() -> tuple[str, ...]:
+    """Names that `create_teacher` knows, sorted."""
     return tuple(sorted(_TEACHERS))
 
 
-def create(
+def create_teacher(
     name: str,
     in_channels: int,
     classes: int,
@@ -50,7 +50,7 @@ def create(
         OpticsError: no such teacher; the message gives the nearest names.
     """
     if name not in _TEACHERS:
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.3) or list(names())
+        near = difflib.get_close_matches(name, teacher_names(), n=3, cutoff=0.3) or list(teacher_names())
         raise OpticsError(f"no teacher is called {name!r}; did you mean {' or '.join(near)}?")
     return _TEACHERS[name](in_channels, classes, image_size, generator)
 

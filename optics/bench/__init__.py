@@ -1,1 +1,37 @@
-"""optics/bench: say here what is in this room and in which file."""
+"""A bench as its owner writes it, the files it comes from, and the catalogue of devices.
+
+catalogue.py  The catalogue of real devices: published figures, each with its source, in TOML files that anyone
+              can add to
+files.py      Benches from TOML files, with errors that name the file, the line, the key and the keys that are
+              known
+geometry.py   Kernels side by side in one camera frame: where their images can stand, and what that costs in light
+light.py      The light: wavelength, coherence, spectrum, and how many photons reach a camera pixel
+spec.py       A bench as its owner writes it: light, display, lens 1, Fourier-plane stop, SLM, lens 2, camera,
+              alignment
+tolerance.py  Tolerances: how far each element of a bench may stand from where its description says, and draws of
+              them
+
+`benches/` and `devices/` hold the TOML files that come with the package.
+"""
+
+from optics.bench.catalogue import Device
+from optics.bench.files import bench_from_dict, bench_names, load_bench
+from optics.bench.light import LightSpec, photon_energy, photons_per_pixel, power_for
+from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
+from optics.bench.tolerance import ToleranceSpec
+
+__all__ = [
+    "AlignmentSpec",
+    "BenchSpec",
+    "Device",
+    "InputSpec",
+    "LightSpec",
+    "StopSpec",
+    "ToleranceSpec",
+    "bench_from_dict",
+    "bench_names",
+    "load_bench",
+    "photon_energy",
+    "photons_per_pixel",
+    "power_for",
+]

@@ -1,1 +1,27 @@
-"""optics/fourf: say here what is in this room and in which file."""
+"""The 4f system: the same bench by several paths that agree, and the light and the camera around it.
+
+convolved_intensity.py  Intensity of a batch of images convolved with complex point-spread functions, and its
+                        gradient
+illumination.py         A bench under its own light: coherent, partially coherent, incoherent; one wavelength or
+                        several. Intensities add
+periodic.py             The ideal coherent 4f system on its matched grid, as fast as its transforms allow
+periodic_bench.py       A bench on its matched grid: the fast periodic 4f with what SLM, lenses, alignment and
+                        camera do to it
+plane_by_plane.py       The 4f bench plane by plane in free space: display, lens 1, stop and SLM, lens 2, camera,
+                        each where it stands
+pupil.py                The Fourier plane of a 4f bench: which SLM pixels are lit, where they are, and what stop
+                        and lenses add there
+recorder.py             From the intensity in the camera plane to camera counts, and back to the intensities that
+                        the electronics uses
+system.py               The 4f system: display, lens 1, Fourier-plane stop, SLM, lens 2, camera. Wave path and PSF
+                        path, which agree
+"""
+
+from optics.fourf.illumination import Illumination
+from optics.fourf.periodic import Matched4F
+from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.plane_by_plane import PlaneByPlane
+from optics.fourf.recorder import Recorder
+from optics.fourf.system import FourF
+
+__all__ = ["FourF", "Illumination", "Matched4F", "MatchedBench", "PlaneByPlane", "Recorder"]

@@ -19,7 +19,7 @@ from distill.data.dataset import Dataset
 from distill.training.checkpoint import load_config, load_student, load_teacher, save_model
 from distill.training.history import Epoch, History
 from distill.training.train_loop import CHECKPOINT, METRICS, TrainSpec, fit, logits, train
-from networks import Student, create
+from networks import Student, create_teacher
 from optics.checks import OpticsError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -119,7 +119,7 @@ def test_frozen_optics_stay_as_they_are(tmp_path):
 
 
 def test_teacher_module_and_its_logits_teach_the_same(tmp_path):
-    teacher = create("lenet5", 1, 3, (12, 12), generator=generator(5))
+    teacher = create_teacher("lenet5", 1, 3, (12, 12), generator=generator(5))
     pad = nn.ZeroPad2d(1)
     data, held = (d.with_images(pad(d.images)) for d in (blobs(), blobs(30, 1)))
     teacher.train()  # training must not depend on the mode that the teacher came in
@@ -238,15 +238,15 @@ SCRIPT = """
 import sys, torch
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
-from test_train_loop import blobs, create, generator, nn, train, TrainSpec
+from test_train_loop import blobs, create_teacher, generator, nn, train, TrainSpec
 torch.set_num_threads(1)
 spec = TrainSpec(epochs=6, batch_size=8, learning_rate=5e-3, seed=3,
                  augmentation={{"shift": 1.0, "rotation": 0.2}})
 pad = nn.ZeroPad2d(1)
 data, held = (d.with_images(pad(d.images)) for d in (blobs(200), blobs(30, 1)))
-teacher = create("lenet5", 1, 3, (12, 12), generator=generator(9))
+teacher = create_teacher("lenet5", 1, 3, (12, 12), generator=generator(9))
 for directory in map(Path, sys.argv[1:]):
-    model = create("lenet5", 1, 3, (12, 12), generator=generator())  # has dropout: its draws must resume too
+    model = create_teacher("lenet5", 1, 3, (12, 12), generator=generator())  # has dropout: its draws must resume too
     train(model, data, held, spec, directory=directory, teacher=teacher)
     torch.save(model.state_dict(), directory / "final.pt")
 """
@@ -374,7 +374,7 @@ def test_students_come_back_from_their_files(tmp_path, builder):
 
 
 def test_teachers_come_back_and_damage_is_told(tmp_path):
-    teacher = create("lenet5", 1, 3, (12, 12), generator=generator()).eval()
+    teacher = create_teacher("lenet5", 1, 3, (12, 12), generator=generator()).eval()
     config = {"kind": "teacher", "name": "lenet5", "in_channels": 1, "classes": 3, "image_size": [12, 12]}
     path = tmp_path / "teacher.safetensors"
     save_model(path, teacher, config)

@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from networks import ElectronicConvolution, RawImage, Student, create, multiply_accumulates, names
+from networks import (
+    ElectronicConvolution,
+    RawImage,
+    Student,
+    create_teacher,
+    multiply_accumulates,
+    teacher_names,
+)
 from networks.backends import classifier as backends
 from networks.backends.classifier import Backend
 from networks.backends.segmenter_embedder import Embedder, Segmenter
@@ -189,9 +196,9 @@ def test_stacked_neighbours_are_where_they_were():
         RawImage.beside(nn.Identity(), 1, generator=generator())
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", teacher_names())
 def test_teachers_have_the_right_output_and_a_gradient_everywhere(name):
-    teacher = create(name, 3, 4, (32, 40), generator=generator())
+    teacher = create_teacher(name, 3, 4, (32, 40), generator=generator())
     logits = teacher(torch.rand(2, 3, 32, 40, generator=generator(1)))
     assert logits.shape == ((2, 4, 32, 40) if name == "unet" else (2, 4))
     logits.square().sum().backward()

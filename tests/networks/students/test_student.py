@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from networks import RawImage, Student, create, names
+from networks import RawImage, Student, create_teacher, teacher_names
 from networks.readouts.readouts import bin_area
 from optics.checks import OpticsError
 
@@ -92,14 +92,14 @@ def test_square_root_makes_shot_noise_uniform():
 
 def test_teachers_by_name():
     before = torch.get_rng_state()
-    for name in names():
-        teacher = create(name, 1, 10, (28, 28), generator=generator())
-        again = create(name, 1, 10, (28, 28), generator=generator())
+    for name in teacher_names():
+        teacher = create_teacher(name, 1, 10, (28, 28), generator=generator())
+        again = create_teacher(name, 1, 10, (28, 28), generator=generator())
         x = torch.rand(2, 1, 28, 28, generator=generator(1))
         torch.testing.assert_close(teacher(x), again(x), rtol=0, atol=0)
     assert torch.equal(before, torch.get_rng_state())
     with pytest.raises(OpticsError, match="lenet5"):
-        create("lenet", 1, 10, (28, 28), generator=generator())
+        create_teacher("lenet", 1, 10, (28, 28), generator=generator())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,29 @@
+from . import cli, data, environment, export, job, metrics, pipeline, progress, report, training, verify
+from .data.dataset import Dataset, Splits
+from .export.read import Exported, read_export
+from .job.config import RunConfig
+from .training.evaluation import evaluate, refit_backend
+from .training.train_loop import TrainSpec, train
+
+__all__ = [
+    "Dataset",
+    "Exported",
+    "RunConfig",
+    "Splits",
+    "TrainSpec",
+    "cli",
+    "data",
+    "environment",
+    "evaluate",
+    "export",
+    "job",
+    "metrics",
+    "pipeline",
+    "progress",
+    "read_export",
+    "refit_backend",
+    "report",
+    "train",
+    "training",
+    "verify",
+]

@@ -1,0 +1,38 @@
+from . import backends, cascade, onbench, operations, readouts, students, teachers
+from .backends.classifier import Backend
+from .backends.segmenter_embedder import Embedder, Segmenter
+from .cascade.cascade import Cascade
+from .cascade.layer import SpectralConv2d
+from .operations import multiply_accumulates
+from .readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout
+from .students.controls import ElectronicConvolution, RawImage
+from .students.noise_aware import NoiseAware
+from .students.student import Student
+from .teachers.registry import create_teacher, teacher_names
+
+__all__ = [
+    "Backend",
+    "BinnedCamera",
+    "Cascade",
+    "ElectronicConvolution",
+    "Embedder",
+    "Homodyne",
+    "Incoherent",
+    "Intensity",
+    "NoiseAware",
+    "RawImage",
+    "Readout",
+    "Segmenter",
+    "SpectralConv2d",
+    "Student",
+    "backends",
+    "cascade",
+    "create_teacher",
+    "multiply_accumulates",
+    "onbench",
+    "operations",
+    "readouts",
+    "students",
+    "teacher_names",
+    "teachers",
+]
