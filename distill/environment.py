@@ -1,4 +1,4 @@
-"""Where and with what a result was made: versions, machine, threads."""
+"""Where and with what a result was made: versions, machine, threads. Loads nothing, so that `--version` is quick."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import platform
 from importlib import metadata
 from typing import Any
-
-import torch
 
 LIBRARIES = (
     "torch",
@@ -40,6 +38,8 @@ def _version(name: str) -> str | None:
 
 def environment(seed: int) -> dict[str, Any]:
     """Versions, machine, threads and seed."""
+    import torch
+
     versions = {"spectral-cascade": version(), "python": platform.python_version()}
     versions |= {name: _version(name) or "unknown" for name in LIBRARIES}
     return {

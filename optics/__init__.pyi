@@ -1,11 +1,11 @@
-from . import bench, camera, checks, conventions, fourf, plan, plots, slm, spec, wave
+from . import bench, camera, checks, conventions, errors, fourf, plan, plots, slm, spec, wave
 from .bench.files import bench_names, load_bench
 from .bench.light import LightSpec
 from .bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from .bench.tolerance import ToleranceSpec
 from .camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
-from .checks import OpticsError, SamplingError, ShapeError, SpecError
 from .conventions import mm, nm, um
+from .errors import OpticsError, SamplingError, ShapeError, SpecError
 from .fourf.illumination import Illumination
 from .fourf.plane_by_plane import PlaneByPlane
 from .fourf.recorder import Recorder
@@ -54,6 +54,7 @@ __all__ = [
     "checks",
     "conventions",
     "encode",
+    "errors",
     "fourf",
     "load_bench",
     "mm",

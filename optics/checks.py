@@ -7,21 +7,18 @@ import math
 import torch
 from torch import Tensor
 
+from optics.errors import OpticsError, SamplingError, ShapeError, SpecError
 
-class OpticsError(ValueError):
-    """Base of every error this project raises for bad input; the command line prints it as one line, exit code 2."""
-
-
-class ShapeError(OpticsError):
-    """A tensor's shape does not fit the optics it meets."""
-
-
-class SpecError(OpticsError):
-    """A hardware description is not physical, not known, or does not fit the others."""
-
-
-class SamplingError(OpticsError):
-    """A field is sampled too coarsely or on too small a window for the operation asked for."""
+__all__ = [
+    "OpticsError",
+    "SamplingError",
+    "ShapeError",
+    "SpecError",
+    "check_finite",
+    "check_phase",
+    "check_range",
+    "check_shape",
+]
 
 
 def check_shape(x: Tensor, want: tuple[int | None, ...], *, name: str, fix: str) -> None:

@@ -1,4 +1,4 @@
-"""`sclc`: the command line. Each command's room is a `cli_*.py` beside this file.
+"""`sclc`: the command line. The other files of this folder hold its commands.
 
 Exit codes: 0 done; 1 a check failed (the exported files do not give the network's answers, a geometry does not fit);
 2 bad input, told in one line on stderr; 130 interrupted. Results go to stdout, progress to stderr; with `--json` stdout
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -36,6 +37,26 @@ app = typer.Typer(
         "Exit codes: 0 done, 1 a check failed, 2 bad input (one line on stderr)."
     ),
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from distill.environment import version
+
+        sys.stdout.write(f"{version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _sclc(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options of `sclc` itself; `app` above holds its help."""
+
+
 cli_run.register(app)
 cli_steps.register(app)
 cli_bench.register(app)
@@ -47,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # torch's threads wait asleep, not spinning: beside other work, spinning made training eight times slower. The
     # OpenMP library reads this once, when torch is loaded, hence before the import that follows.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from optics.checks import OpticsError
+    from optics.errors import OpticsError
 
     command = typer.main.get_command(app)
     try:

@@ -17,7 +17,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from distill.data.dataset import Dataset
+from distill.environment import version
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
 from networks.backends.classifier import Backend
@@ -197,7 +197,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     put("reference.h5", _hdf5(reference))
     believed = on_bench.recorder.reader.spec
     manifest = Manifest(
-        package_version=_version(),
+        package_version=version(),
         bench=bench.model_dump(mode="json"),
         believed_camera=None if believed == bench.camera else believed.model_dump(mode="json"),
         device=_device(bench.slm),
@@ -326,10 +326,3 @@ def _catalogue_name(slm: SLMSpec) -> str | None:
         if all(getattr(figures, key) == getattr(slm, key) for key in keys):
             return name
     return None
-
-
-def _version() -> str:
-    try:
-        return metadata.version("spectral-cascade")
-    except metadata.PackageNotFoundError:
-        return "0+checkout"
