@@ -2,7 +2,7 @@
 
 The independent simulation must not inherit a mistake of the model that made the files. So the phase-only panel is
 worked out again here, in numpy, from the data sheet's numbers alone: the response of the liquid
-crystal, the fringing field on a fine grid of points inside each pixel, the mean ripple, the unmodulated gaps.
+crystal, the fringing field at points of each pixel's active square, the mean ripple, the unmodulated gaps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from optics.slm.panel import SLM, SLMSpec
 
 Region = tuple[slice, slice]
 _POINTS = 3  # on either side of a pixel's middle, per axis, at which the fringing phase is evaluated
-_FINE = 4000  # samples of half a pixel from which their positions are found
+_FINE = 4000  # samples of half an active square from which their positions are found
 
 
 def reflectance(
@@ -61,7 +61,8 @@ def _borrowed(spec: SLMSpec) -> tuple[str, ...]:
 
 def _phase_panel(frame: NDArray[np.integer], spec: SLMSpec, region: Region) -> NDArray[np.complex64]:
     """One frame (NY, NX) of levels to the reflectance of `region`."""
-    table, down, across = _table(spec), _Fringe(spec.crosstalk[0]), _Fringe(spec.crosstalk[1])
+    side = math.sqrt(spec.fill_factor)
+    table, down, across = _table(spec), _Fringe(spec.crosstalk[0], side), _Fringe(spec.crosstalk[1], side)
     rows, cols = (
         np.clip(np.arange(part.start - fringe.reach, part.stop + fringe.reach), 0, n - 1)
         for part, fringe, n in zip(region, (down, across), frame.shape, strict=True)
@@ -88,22 +89,27 @@ class _Fringe:
 
     The phase is the piecewise constant map convolved with a Gaussian of full width at half maximum `width` (pixels). It
     depends on the position `s` through the neighbour's share `z = ndtr((s - 1/2) / sigma)`, on which `exp(i phase)`
-    depends smoothly: the points are those of the Gauss rule for the distribution of z over half a pixel.
+    depends smoothly: the points are those of the Gauss rule for the distribution of z over half of the active
+    square, whose side is `side` pixels.
 
     Attributes:
         reach: neighbours on each side that matter.
         points: list of (weight, shares of the 2 reach + 1 pixels); the weights sum to 1.
     """
 
-    def __init__(self, width: float) -> None:
+    def __init__(self, width: float, side: float) -> None:
         self.reach = 0
         self.points: list[tuple[float, NDArray[np.float32]]] = [(1.0, np.ones(1, np.float32))]
         if width == 0.0:
             return
         sigma = width / (2 * math.sqrt(2 * math.log(2)))
+        inside = (np.arange(_FINE) + 0.5) / _FINE * side / 2
+        beside = ndtr((inside - 0.5) / sigma)
+        if beside[-1] < 1e-9:  # nothing reaches over the gap
+            return
+        z, weight = _gauss_rule(beside / beside[-1], _POINTS)
+        half = 0.5 + sigma * ndtri(z * beside[-1])
         self.reach = max(1, math.ceil(4 * sigma - 0.5))
-        z, weight = _gauss_rule(ndtr(-((np.arange(_FINE) + 0.5) / _FINE / 2) / sigma), _POINTS)
-        half = 0.5 + sigma * ndtri(z)
         near, share = np.concatenate([-half, half]), np.tile(weight / 2, 2)
         edges = np.arange(-self.reach, self.reach + 2) - 0.5
         filled = ndtr((edges[None, :] - near[:, None]) / sigma)

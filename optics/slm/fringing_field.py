@@ -7,7 +7,8 @@ away, along one axis
 
     phase(s) = sum_k a_k(s) phi_k,      a_k(s) = Phi((k + 1/2 - s) / sigma) - Phi((k - 1/2 - s) / sigma)
 
-What leaves the pixel is the mean of `exp(i phase(s))` over its area. Up to widths of 0.7 pixels, where only the nearest
+What leaves the pixel is the mean of `exp(i phase(s))` over its *active* square, `|s| <= sqrt(F) / 2`: where the phase
+is steepest lies the gap, which the fill factor counts as un-modulated. Up to widths of 0.7 pixels, where only the nearest
 neighbours count, `optics.slm.fringing_narrow` takes it by products of phasors. Beyond, it is a Gauss quadrature of
 four nodes an axis, built in the variable `z(s) = Phi((|s| - 1/2) / sigma)`, the share of the neighbour: the integrand
 is entire in `z`, so 16 samples a pixel are within about 1 % of what the crosstalk does. Width 0 is the ideal pixel.
@@ -29,6 +30,7 @@ from optics.checks import OpticsError, SpecError
 from optics.slm.fringing_narrow import REACH, SPAN, Weights, fit_weights, narrow_phasor
 
 _FWHM = 2 * math.sqrt(2 * math.log(2))
+_UNSEEN = 1e-7  # share of a neighbour at the active square's edge below which it is no neighbour
 _REACH = 3.7  # standard deviations beyond which a neighbour's share is below 1e-4
 
 
@@ -54,20 +56,21 @@ def shares(positions: Tensor, width: float) -> Tensor:
     return a / a.sum(1, keepdim=True)
 
 
-def nodes(width: float) -> tuple[Tensor, Tensor]:
+def nodes(width: float, side: float = 1.0) -> tuple[Tensor, Tensor]:
     """Where to sample a pixel along one axis and with which weight: positions and weights, (S,) float64 each.
 
-    Width 0 is one sample at the centre. Otherwise the two-point Gauss rule of `z(s)` on each half of the pixel.
+    Width 0 is one sample at the centre. Otherwise the two-point Gauss rule of `z(s)` on each half of the active
+    square, whose side is `side` pixels.
     """
-    if width == 0.0:
-        return torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     sigma = width / _FWHM
-    # fine near the pixel's edge, where z changes: s = 1/2 - (exp-like spacing) by a power map of uniform points
+    if width == 0.0 or (top := float(_normal(torch.tensor((side - 1) / 2 / sigma).double()))) < _UNSEEN:
+        return torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    # fine near the square's edge, where z changes: s = side/2 - (exp-like spacing) by a power map of uniform points
     t = (torch.arange(20000, dtype=torch.float64) + 0.5) / 20000
-    s, ds = 0.5 - 0.5 * t**3, 1.5 * t**2
+    s, ds = side / 2 * (1 - t**3), t**2
     ds = ds / ds.sum()
-    z = _normal((s - 0.5) / sigma)
-    # scaled to 0..1/2 by its own largest value; moments of the measure give the orthogonal quadratic
+    z = _normal((s - 0.5) / sigma) / top
+    # moments of the measure give the orthogonal quadratic
     m1, m2, m3 = (float((ds * z**p).sum()) for p in (1, 2, 3))
     det = m2 - m1 * m1
     c1 = (m1 * m2 - m3) / det
@@ -77,10 +80,10 @@ def nodes(width: float) -> tuple[Tensor, Tensor]:
     weight = (m1 - roots[0]) / (roots[1] - roots[0])
     lowest = float(_normal(torch.tensor(-0.5 / sigma, dtype=torch.float64)))
     place = [
-        0.5 + sigma * float(torch.special.ndtri(torch.tensor(max(r, lowest), dtype=torch.float64)))
+        0.5 + sigma * float(torch.special.ndtri(torch.tensor(max(r * top, lowest), dtype=torch.float64)))
         for r in roots
     ]
-    inner, outer = (min(max(p, 0.0), 0.5) for p in place)
+    inner, outer = (min(max(p, 0.0), side / 2) for p in place)
     positions = torch.tensor([-outer, -inner, inner, outer], dtype=torch.float64)
     weights = torch.tensor([weight, 1 - weight, 1 - weight, weight], dtype=torch.float64) / 2
     return positions, weights
@@ -92,6 +95,7 @@ class Fringing:
     Args:
         widths: full widths at half maximum (y, x), pixels; 0 means none along that axis.
         span: largest phase that the panel holds, radians.
+        fill_factor: active share of a pixel's area, a square in its middle; the means are over that.
 
     Attributes:
         axes: for y and x a list of `(weight, shares)`; `reach`: neighbours on each side, (y, x).
@@ -101,19 +105,22 @@ class Fringing:
         SpecError: a width is negative or above 4 pixels.
     """
 
-    def __init__(self, widths: tuple[float, float], *, span: float = 2 * math.pi) -> None:
+    def __init__(
+        self, widths: tuple[float, float], *, span: float = 2 * math.pi, fill_factor: float = 1.0
+    ) -> None:
+        side = math.sqrt(fill_factor)
         self.axes: list[list[tuple[float, list[float]]]] = []
         self.reach: list[int] = []
         for name, width in zip("yx", widths, strict=True):
             if not 0.0 <= width <= 4.0:
                 raise SpecError(f"crosstalk along {name} is {width:g} SLM pixels, expected between 0 and 4.")
-            positions, weights = nodes(width)
+            positions, weights = nodes(width, side)
             table = shares(positions, width) if width > 0.0 else torch.ones(1, 1, dtype=torch.float64)
             self.axes.append(list(zip(weights.tolist(), table.tolist(), strict=True)))
             self.reach.append(table.shape[1] // 2)
         self.narrow: Weights | None = None
         if 0.0 < max(widths) <= REACH and span <= SPAN:
-            self.narrow = fit_weights(shares, widths)
+            self.narrow = fit_weights(shares, widths, side)
 
     def pad(self, frame: Tensor) -> Tensor:
         """(ny, nx) with the edge pixels repeated outwards: what lies beyond the simulated region is unknown."""
@@ -196,7 +203,7 @@ class _MeanPhasor(torch.autograd.Function):
 
 
 def mean_phasor(phase: Tensor, fringing: Fringing) -> Tensor:
-    """Mean over each pixel of `exp(i phase)` where the phase fringes into the neighbours.
+    """Mean over each pixel's active square of `exp(i phase)` where the phase fringes into the neighbours.
 
     Args:
         phase: radians as the panel holds them, not reduced further, (..., ny, nx) real.
@@ -218,7 +225,7 @@ def mean_phasor(phase: Tensor, fringing: Fringing) -> Tensor:
 
 
 def mean_value(value: Tensor, fringing: Fringing) -> Tensor:
-    """Mean over each pixel of a real or complex map (..., ny, nx) that bleeds likewise: for amplitude devices."""
+    """Mean over each active square of a real or complex map (..., ny, nx) that bleeds likewise: amplitude devices."""
     for dim, r, rule in zip((-2, -1), fringing.reach, fringing.axes, strict=True):
         if r == 0:
             continue

@@ -4,12 +4,13 @@ Inside such a pixel the phase is a blend of at most four pixels, with shares `u`
 
     (1 - u)(1 - v) phi + u (1 - v) phi_x + (1 - u) v phi_y + u v phi_xy
 
-and what leaves the pixel is the mean of `exp(i phase)` over its area. That mean is taken over 21 points whose shares
-are simple fractions, so that each of their phasors is a product of powers of `exp(i phi / 48)`: the centre; `u` or `v`
-of 1/6, 1/3, 1/2 towards each edge; `u = v` of 1/4 and of 1/2 in each corner. A product costs a tenth of a sine and a
-cosine. The weights are the least-squares fit to the true mean for pixels of independent phases in [0, 2 pi), exact in
-the sum of the weights and in the mean share of each neighbour. The result is within 0.2 % of the true mean up to
-widths of 0.3 pixels, within 0.7 % up to 0.7 (`tests/optics/test_fringing.py`).
+and what leaves the pixel is the mean of `exp(i phase)` over its active square. That mean is taken over 21 points
+whose shares are simple fractions, so that each of their phasors is a product of powers of `exp(i phi / 48)`: the
+centre; `u` or `v` of 1/6, 1/3, 1/2 towards each edge; `u = v` of 1/4 and of 1/2 in each corner. A product costs a
+tenth of a sine and a cosine. The weights are the least-squares fit to the true mean for pixels of independent phases
+in [0, 2 pi), exact in the sum of the weights and in the mean share of each neighbour. The result is within 0.2 % of
+the true mean up to widths of 0.3 pixels, within 0.8 % up to 0.7 (`tests/optics/slm/test_fringing_narrow.py`; fill
+factors from 0.85 up).
 """
 
 from __future__ import annotations
@@ -48,15 +49,18 @@ class Weights(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def fit_weights(share: Callable[[Tensor, float], Tensor], widths: tuple[float, float]) -> Weights:
+def fit_weights(
+    share: Callable[[Tensor, float], Tensor], widths: tuple[float, float], side: float = 1.0
+) -> Weights:
     """Weights of the points for kernels of these widths (y, x), pixels; kept, since training makes many panels alike.
 
     Args:
         share: neighbours' shares (S, 2 reach + 1) at positions (S,) in a pixel for a width,
             `optics.slm.fringing_field.shares`.
         widths: full widths at half maximum, at most `REACH`; along an axis of width 0 the weights are 0.
+        side: of the active square over which the mean is taken, pixels.
     """
-    position, part = _graded(24)
+    position, part = _graded(24, side)
     tables = [share(position, w) if w else position.new_tensor([[0.0, 1.0, 0.0]]) for w in widths]
     parts = [part if w else part.new_ones(1) for w in widths]
     reach = max(t.shape[1] for t in tables) // 2
@@ -86,11 +90,11 @@ def fit_weights(share: Callable[[Tensor, float], Tensor], widths: tuple[float, f
     return Weights(c, (y1, y2, y3), (x1, x2, x3), (k1, k2))
 
 
-def _graded(samples: int) -> tuple[Tensor, Tensor]:
-    """Positions in the pixel's right half, dense towards its edge, and the part of the half each stands for."""
+def _graded(samples: int, side: float) -> tuple[Tensor, Tensor]:
+    """Positions in the active square's right half, dense towards its edge, and the part that each stands for."""
     t = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
     part = 3 * t**2
-    return 0.5 - 0.5 * t**3, part / part.sum()
+    return side / 2 * (1 - t**3), part / part.sum()
 
 
 def _orbits(reach: int) -> list[tuple[tuple[int, ...], Tensor]]:

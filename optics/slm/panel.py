@@ -103,7 +103,7 @@ class SLM(nn.Module):
             return None
         top = spec.response.range if spec.response.lut is None else spec.response.lut[-1]
         factors = [factor for row in spec.response.sections or ((1.0,),) for factor in row]
-        return Fringing(spec.crosstalk, span=top * max(factors))
+        return Fringing(spec.crosstalk, span=top * max(factors), fill_factor=spec.fill_factor)
 
     def _keep(self, name: str, value: Tensor | None, dtype: torch.dtype) -> None:
         self.register_buffer(name, None if value is None else value.to(dtype).contiguous(), persistent=False)

@@ -49,12 +49,15 @@ def test_gap_reflects_into_the_zero_order_and_narrows_the_envelope():
     assert float(amplitude(field, 0.25, -1).abs()) == pytest.approx(expected, rel=5e-3)
 
 
-def test_mean_over_a_pixel_is_what_the_slm_gives():
+@pytest.mark.parametrize("fill_factor", [1.0, 0.765625])
+def test_mean_over_a_pixel_is_what_the_slm_gives(fill_factor):
+    """0.765625: the active side is 28 of the 32 cells."""
     spec = SLMSpec(
         shape=(9, 14),
         pitch=8e-6,
         modulation="phase",
         bits=8,
+        fill_factor=fill_factor,
         crosstalk=(0.3, 0.7),
         reflectivity=0.8,
         curvature={4: 0.3},

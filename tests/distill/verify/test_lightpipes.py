@@ -193,6 +193,8 @@ def test_more_points_in_a_pixel_change_little():
         {"slm.crosstalk": (0.0, 0.0)},
         {"slm.crosstalk": (0.6, 0.2)},
         {"slm.crosstalk": (1.5, 0.2)},
+        {"slm.crosstalk": (0.5, 0.25), "slm.fill_factor": 0.8},
+        {"slm.crosstalk": (1.2, 0.3), "slm.fill_factor": 0.8},
         {"slm.flicker": 0.5},
         {"slm.response": {"range": 5.0, "gamma": 1.4}},
         {"slm.response": {"lut": tuple(float(v) for v in np.linspace(0, 2.2, 256) ** 2)}},
