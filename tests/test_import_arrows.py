@@ -140,7 +140,6 @@ def test_the_check_itself_sees_wrong_arrows(source, package, count):
     assert len(wrong(source, package)) == count
 
 
-@pytest.mark.xfail(strict=True, reason="classifier, segmenter_embedder, space_to_depth: a registry is due")
 def test_no_module_imports_itself_by_way_of_others():
     assert circle(arrows()) == []
 

@@ -21,7 +21,7 @@ from safetensors.torch import load as from_bytes
 from torch import Tensor
 
 from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
-from networks.backends import classifier as backends
+from networks.backends import registry as backends
 from networks.backends.classifier import Backend
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout

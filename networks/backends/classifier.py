@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
-from optics.checks import OpticsError, check_shape
+from optics.checks import check_shape
 
 
 class SquareRoot(nn.Module):
@@ -34,6 +35,7 @@ class SquareRoot(nn.Module):
         return (counts.clamp(min=0) + self.epsilon).sqrt()
 
 
+@registered("classifier")
 class Backend(nn.Module):
     """Square root, optional 1x1 mix of the maps, normalisation, then a linear map or a small MLP to logits.
 
@@ -73,7 +75,7 @@ class Backend(nn.Module):
         self.classifier = nn.Sequential(*steps[:-1])
 
     def config(self) -> dict[str, Any]:
-        """What `from_config` needs to build it again (its values aside), as JSON can hold it."""
+        """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
         return {
             "kind": "classifier",
             "features": list(self.features),
@@ -100,44 +102,3 @@ class Backend(nn.Module):
     def operations(self) -> int:
         """Multiply-accumulates per image."""
         return multiply_accumulates(self, (1, *self.features))
-
-
-def kinds() -> dict[str, type[nn.Module]]:
-    """The back ends by the name their configuration carries."""
-    from networks.backends.segmenter_embedder import Embedder, Segmenter  # they build on this module
-
-    return {"classifier": Backend, "segmenter": Segmenter, "embedder": Embedder}
-
-
-def create(
-    kind: str,
-    features: tuple[int, int, int],
-    classes: int,
-    *,
-    generator: torch.Generator,
-    **options: Any,
-) -> nn.Module:
-    """The back end called `kind` for features (maps, by, bx); see its class for the options.
-
-    Raises:
-        OpticsError: no such kind of back end.
-    """
-    known = kinds()
-    if kind not in known:
-        raise OpticsError(f"no back end is of kind {kind!r}; choose one of {', '.join(known)}.")
-    return known[kind](features, classes, **options, generator=generator)
-
-
-def from_config(config: Mapping[str, Any], *, generator: torch.Generator | None = None) -> nn.Module:
-    """The back end that `config()` described; its values are drawn anew, load the state to restore them."""
-    options = dict(config)
-    kind = options.pop("kind", "classifier")
-    if kind == "stacked":
-        from networks.backends.space_to_depth import Stacked  # it builds on this module
-
-        return Stacked(int(options["side"]), from_config(options["backend"], generator=generator))
-    maps, by, bx = options.pop("features")
-    classes = options.pop("classes")
-    if "image_shape" in options:
-        options["image_shape"] = tuple(options["image_shape"])
-    return create(kind, (maps, by, bx), classes, **options, generator=generator or torch.Generator())

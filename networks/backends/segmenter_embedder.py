@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from networks.backends.classifier import SquareRoot
+from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
 from optics.checks import check_range, check_shape
 
 
+@registered("segmenter")
 class Segmenter(nn.Module):
     """Few-channel, low-resolution camera maps to full-resolution masks: a light decoder.
 
@@ -57,7 +59,7 @@ class Segmenter(nn.Module):
         self.logits = drawn(lambda: nn.Conv2d(width, classes, 1), generator)
 
     def config(self) -> dict[str, Any]:
-        """What `classifier.from_config` needs to build it again (its values aside), as JSON can hold it."""
+        """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
         return {
             "kind": "segmenter",
             "features": list(self.features),
@@ -94,6 +96,7 @@ def _refine(width: int, generator: torch.Generator) -> nn.Sequential:
     )
 
 
+@registered("embedder")
 class Embedder(nn.Module):
     """Camera features to a unit vector: images of one person lie close together, also of people never seen.
 
@@ -140,7 +143,7 @@ class Embedder(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(classes, dimension, generator=generator))
 
     def config(self) -> dict[str, Any]:
-        """What `classifier.from_config` needs to build it again (its values aside), as JSON can hold it."""
+        """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
         return {
             "kind": "embedder",
             "features": list(self.features),

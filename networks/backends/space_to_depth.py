@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from networks.backends import classifier as backends
-from optics.checks import OpticsError
+from networks.backends.registry import alike, description, registered
 
 
+@registered("stacked", draws=False)
 class Stacked(nn.Module):
     """A back end for finer bins of fewer maps: `side x side` neighbours become maps of their own, then `backend`.
 
@@ -43,7 +42,7 @@ class Stacked(nn.Module):
         """The same kind and size of back end for `channels` maps, on bins finer by what keeps its number of maps.
 
         Args:
-            backend: one of `networks.backends.classifier`.
+            backend: one that has a `config()`, see `networks.backends.registry`.
             channels: maps that there are.
             square_root: of the values first, for intensities; else they are taken as they are.
             finest: (ny, nx) pixels that there are, beyond which bins cannot be finer; None is no limit.
@@ -58,7 +57,7 @@ class Stacked(nn.Module):
         return cls(side, alike(backend, features, square_root=square_root, generator=generator))
 
     def config(self) -> dict[str, Any]:
-        """What `classifier.from_config` needs to build it again (its values aside), as JSON can hold it."""
+        """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
         return {"kind": "stacked", "side": self.side, "backend": description(self.backend)}
 
     @property
@@ -74,25 +73,3 @@ class Stacked(nn.Module):
     def embed(self, features: Tensor) -> Tensor:
         """(B, maps, by side, bx side) to unit vectors, where the back end is an embedder."""
         return self.backend.embed(F.pixel_unshuffle(features, self.side))  # type: ignore[operator]
-
-
-def description(backend: nn.Module) -> dict[str, Any]:
-    """A back end's configuration.
-
-    Raises:
-        OpticsError: a module of the user's own, which no configuration describes.
-    """
-    describe = getattr(backend, "config", None)
-    if describe is None:
-        raise OpticsError(
-            f"a {type(backend).__name__} cannot be built again; use one of networks.backends.classifier."
-        )
-    return describe()
-
-
-def alike(
-    backend: nn.Module, features: Sequence[int], *, square_root: bool, generator: torch.Generator
-) -> nn.Module:
-    """A back end like `backend` for features (maps, by, bx), its values drawn anew."""
-    config = description(backend) | {"features": list(features), "square_root": square_root}
-    return backends.from_config(config, generator=generator)

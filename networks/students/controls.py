@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from networks.backends.classifier import Backend
-from networks.backends.space_to_depth import Stacked, alike, description
+from networks.backends.registry import alike, description
+from networks.backends.space_to_depth import Stacked
 from networks.cascade.separable import bin_area
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
@@ -93,7 +94,7 @@ class ElectronicConvolution(nn.Module):
     Args:
         image_channels: channels of the image.
         kernel_size: taps per side of the collapsed kernels, odd.
-        backend: one of `networks.backends.classifier`; as many kernels as it takes maps, averaged over its bins.
+        backend: one of `networks.backends`; as many kernels as it takes maps, averaged over its bins.
         squared: square the maps, as a camera does; else they stay signed and linear.
         generator: draws the first kernels.
     """

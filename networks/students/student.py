@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from networks.backends import classifier as backends
-from networks.backends.space_to_depth import Stacked, description
+from networks.backends import registry as backends
+from networks.backends.space_to_depth import Stacked
 from networks.cascade.cascade import Cascade
 from networks.operations import multiply_accumulates
 from networks.readouts import readouts
@@ -130,7 +130,7 @@ class Student(nn.Module):
         )
         if head == "segmenter" or parts["head"].get("mix") is not None:
             whole = make((wide, *coarse))
-            root = description(whole)["square_root"]
+            root = backends.description(whole)["square_root"]
             stacked = Stacked.beside(whole, maps, square_root=root, finest=image_shape, generator=generator)
             eye.camera.bins, backend = stacked.bins, cast(nn.Module, stacked)
         else:
@@ -149,7 +149,7 @@ class Student(nn.Module):
             "image_shape": None if self.image_shape is None else list(self.image_shape),
             "cascade": self.cascade.config(),
             "readout": self.readout.config(),
-            "backend": description(self.backend),
+            "backend": backends.description(self.backend),
         }
 
     @classmethod

@@ -16,7 +16,7 @@ from networks import (
     multiply_accumulates,
     teacher_names,
 )
-from networks.backends import classifier as backends
+from networks.backends import registry as backends
 from networks.backends.classifier import Backend
 from networks.backends.segmenter_embedder import Embedder, Segmenter
 from networks.backends.space_to_depth import Stacked
