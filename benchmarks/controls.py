@@ -9,7 +9,6 @@ neighbours are stacked as maps.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import time
@@ -30,6 +29,7 @@ from networks.operations import multiply_accumulates
 from networks.readouts import readouts
 from networks.students.controls import ElectronicConvolution, RawImage
 from networks.students.student import Student
+from optics.files import write_text
 
 ROWS = {
     "intensity": "optics, intensity",
@@ -209,10 +209,7 @@ def _put(save: Path, name: str, result: dict[str, Any]) -> None:
     kept |= {"torch": torch.__version__, "threads": result["threads"]}
     tasks = kept["tasks"] | {name: result["tasks"][name]}
     kept["tasks"] = {k: tasks[k] for k in TASKS if k in tasks}
-    text = json.dumps(_rounded(kept), indent=1) + "\n"
-    temporary = save.with_suffix(".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, save)
+    write_text(save, json.dumps(_rounded(kept), indent=1) + "\n")
 
 
 def _rounded(value: Any) -> Any:

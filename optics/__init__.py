@@ -5,6 +5,7 @@ Rooms, in the order of the light; each folder's own face says what is in which o
 conventions.py  which sign, which order, which unit: read it first
 errors.py       the errors raised for bad input
 checks.py       checks that say what was wrong, where, and what would be right
+files.py        files that are whole or absent, written the same way everywhere
 spec.py         what every hardware description shares: frozen, validated, flaws that can be switched off
 wave/           transforms, free space, lenses, stops and what they need of the sampling
 slm/            the spatial light modulator, its flaws, and how it shows a complex mask

@@ -1,11 +1,11 @@
-from . import bench, camera, checks, conventions, errors, fourf, plan, plots, slm, spec, wave
+from . import bench, camera, checks, conventions, errors, files, fourf, plan, plots, slm, spec, wave
 from .bench.files import bench_names, load_bench
 from .bench.light import LightSpec
 from .bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from .bench.tolerance import ToleranceSpec
 from .camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from .conventions import mm, nm, um
-from .errors import OpticsError, SamplingError, ShapeError, SpecError
+from .errors import FileError, OpticsError, SamplingError, ShapeError, SpecError
 from .fourf.illumination import Illumination
 from .fourf.plane_by_plane import PlaneByPlane
 from .fourf.recorder import Recorder
@@ -28,6 +28,7 @@ __all__ = [
     "Camera",
     "CameraSpec",
     "EncodingSpec",
+    "FileError",
     "FourF",
     "FreeSpace",
     "Illumination",
@@ -55,6 +56,7 @@ __all__ = [
     "conventions",
     "encode",
     "errors",
+    "files",
     "fourf",
     "load_bench",
     "mm",

@@ -15,3 +15,7 @@ class SpecError(OpticsError):
 
 class SamplingError(OpticsError):
     """A field is sampled too coarsely or on too small a window for the operation asked for."""
+
+
+class FileError(OpticsError):
+    """A file cannot be read or written; the message names it, the reason, and what would help."""

@@ -43,8 +43,8 @@ def evaluate(
     """
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
-    from distill.job.ledger import write_json
     from distill.pipeline.single_steps import bench_rows
+    from optics.files import write_json
 
     prepare(threads)
     bars = cli_show.Bars()

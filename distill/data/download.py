@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.files import writing
 
 Progress = Callable[[int, int | None], None]
 
@@ -73,48 +71,43 @@ def fetch(
         progress: called with (bytes so far, bytes in all or None).
 
     Raises:
-        OpticsError: the address cannot be reached, or what it sends has another sha256; nothing is kept then.
+        OpticsError: the address cannot be reached, or what it sends has another sha256, or `directory` cannot be
+            written to; nothing is kept then.
     """
     path = directory / remote.name
     if path.is_file() and sha256_of(path) == remote.sha256:
         return path
     directory.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=directory, prefix=remote.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            digest = _stream(remote, out.write, timeout, progress)
-        if digest != remote.sha256:
+    total, done = hashlib.sha256(), 0
+    with writing(path) as out:
+        for block, size in _stream(remote, path, timeout):
+            out.write(block)
+            total.update(block)
+            done += len(block)
+            if progress is not None:
+                progress(done, size)
+        if total.hexdigest() != remote.sha256:
             raise OpticsError(
-                f"{remote.url} sent a file with sha256 {digest}, expected {remote.sha256}; it was not kept. "
-                f"Try again, or put the right file at {path}."
+                f"{remote.url} sent a file with sha256 {total.hexdigest()}, expected {remote.sha256}; it was not "
+                f"kept. Try again, or put the right file at {path}."
             )
-        os.replace(temporary, path)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, OSError) as error:
+    return path
+
+
+def _stream(remote: Remote, path: Path, timeout: float) -> Iterator[tuple[bytes, int | None]]:
+    """The blocks that the address sends, each with the size of the whole where it is told."""
+    try:
+        with urllib.request.urlopen(remote.url, timeout=timeout) as answer:
+            length = answer.headers.get("Content-Length")
+            size = int(length) if length is not None and length.isdigit() else None
+            while block := answer.read(1 << 16):
+                yield block, size
+    except OSError as error:  # URLError, TimeoutError and ConnectionError are such
         reason = getattr(error, "reason", None) or error
         raise OpticsError(
             f"{remote.url} cannot be downloaded ({reason}). Connect to the network, or put the file at "
             f"{path}; the shipped digits need no download: use the name 'digits'."
         ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path
-
-
-def _stream(
-    remote: Remote, write: Callable[[bytes], object], timeout: float, progress: Progress | None
-) -> str:
-    total = hashlib.sha256()
-    with urllib.request.urlopen(remote.url, timeout=timeout) as answer:
-        length = answer.headers.get("Content-Length")
-        size = int(length) if length is not None and length.isdigit() else None
-        done = 0
-        while block := answer.read(1 << 16):
-            write(block)
-            total.update(block)
-            done += len(block)
-            if progress is not None:
-                progress(done, size)
-    return total.hexdigest()
 
 
 def fetch_set(name: str, directory: Path, *, progress: Progress | None = None) -> Path:

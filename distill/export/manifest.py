@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.files import json_text
 
 NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -126,7 +127,7 @@ class Manifest(_Part):
 
     def to_json(self) -> str:
         """The text of `manifest.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return json_text(self.model_dump(mode="json"))
 
     def bench_spec(self, path: Path) -> BenchSpec:
         """The bench; `path` names the manifest in errors.

@@ -12,20 +12,12 @@ losslessly (`distill.export.read`); `distill.verify.verification` proves it.
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from distill.data.dataset import Dataset
@@ -36,6 +28,7 @@ from networks.backends.classifier import Backend
 from networks.onbench.collapsed import OnBench
 from optics.bench import catalogue
 from optics.checks import OpticsError, check_shape
+from optics.files import hdf5_bytes, image_bytes, weights_bytes, writing_folder
 from optics.slm.panel import SLMSpec
 
 __all__ = ["Exported", "encode_frame", "export", "read_export"]
@@ -73,15 +66,8 @@ def export(
     _check_target(target, overwrite)
     _check_network(on_bench, inputs, count, bmp)
     index = torch.arange(count) * len(inputs) // count
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
-    try:
-        manifest = _write(on_bench, temporary, inputs.take(index), bmp)
-        os.chmod(temporary, 0o777 & ~_umask())
-        _move(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return manifest
+    with writing_folder(target) as folder:
+        return _write(on_bench, folder, inputs.take(index), bmp)
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -139,27 +125,6 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
     )
 
 
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
-
-
-def _move(temporary: Path, target: Path) -> None:
-    """Put the finished directory in place; an older one is set aside first and removed after, or put back."""
-    if not target.exists():
-        os.replace(temporary, target)
-        return
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
-    os.replace(target, aside)
-    try:
-        os.replace(temporary, target)
-    except OSError:
-        os.replace(aside, target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 # ---------------------------------------------------------------------- what is written
 
 
@@ -191,10 +156,8 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         if bmp:
             put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP"))
     put("masks.h5", _masks(on_bench, levels, targets, psfs, scales))
-    put(
-        "backend.safetensors", to_bytes({k: v.contiguous() for k, v in on_bench.backend.state_dict().items()})
-    )
-    put("reference.h5", _hdf5(reference))
+    put("backend.safetensors", weights_bytes(on_bench.backend.state_dict()))
+    put("reference.h5", hdf5_bytes(reference))
     believed = on_bench.recorder.reader.spec
     manifest = Manifest(
         package_version=version(),
@@ -224,17 +187,14 @@ def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> byte
     Up to 8 bits: 8-bit greyscale (PNG or BMP); more: 16-bit greyscale PNG. Levels are never scaled: level 300 of a
     10-bit device is grey value 300 of a 16-bit file.
     """
-    image = Image.fromarray(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16))
-    out = io.BytesIO()
-    image.save(out, file_format)
-    return out.getvalue()
+    return image_bytes(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16), file_format)
 
 
 def _masks(on_bench: OnBench, levels: Tensor, targets: Tensor, psfs: Tensor, scales: Tensor) -> bytes:
     deep = (on_bench.bench.slm.bits or 8) > 8
     rows, cols = on_bench.fourf.rows, on_bench.fourf.cols
     step_y, step_x = (on_bench.bench.input.pitch / s for s in on_bench.fourf.oversampling)
-    return _hdf5(
+    return hdf5_bytes(
         {
             "levels": (
                 levels.numpy().astype(np.uint16 if deep else np.uint8),
@@ -295,17 +255,6 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
 
 def _smallest(counts: Tensor) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if float(counts.max()) < 2**16 else np.uint32
-
-
-def _hdf5(contents: Mapping[str, tuple[NDArray[Any], dict[str, Any]]]) -> bytes:
-    out = io.BytesIO()
-    with h5py.File(out, "w") as file:
-        for name, (values, attributes) in contents.items():
-            packed = (
-                {"compression": "gzip", "compression_opts": 4, "shuffle": True} if values.ndim > 1 else {}
-            )
-            file.create_dataset(name, data=values, **packed).attrs.update(attributes)
-    return out.getvalue()
 
 
 def _device(slm: SLMSpec) -> DeviceEntry:

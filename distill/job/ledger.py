@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import threading
 import time
@@ -18,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.files import is_temporary, remove_leftovers, write_json
 
 LEDGER = "steps.json"
 _VERSION = 1
@@ -28,21 +28,6 @@ def key_of(*parts: Any) -> str:
     """Hash of JSON-like values, 16 hexadecimal digits; equal for equal values whatever the order of their keys."""
     text = json.dumps(parts, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then moved into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all; NaN and infinity are refused (ValueError)."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -84,7 +69,9 @@ class Ledger:
             if not isinstance(data, dict) or data.get("version") != _VERSION:
                 raise OpticsError(f"{directory / LEDGER} is of another version; choose another directory.")
             self._steps = data["steps"]
-        elif directory.exists() and any(p.name != ".lock" for p in directory.iterdir()):
+        elif directory.exists() and any(
+            p.name != ".lock" and not is_temporary(p) for p in directory.iterdir()
+        ):
             raise OpticsError(f"{directory} is not empty and holds no run; choose another directory.")
 
     def exists(self) -> bool:
@@ -137,6 +124,8 @@ class Ledger:
     def locked(self) -> Iterator[None]:
         """Create the directory and keep other processes out of it; the lock dies with the process.
 
+        What a process that was killed left half written is removed.
+
         Raises:
             OpticsError: another process works there.
         """
@@ -153,6 +142,7 @@ class Ledger:
                 raise OpticsError(
                     f"another process works in {self.directory}; wait for it or choose another directory."
                 ) from None
+            remove_leftovers(self.directory)
             yield
 
     def _forget(self, step: str) -> None:

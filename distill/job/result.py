@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from distill.job.ledger import read_json, write_json
-from optics.checks import OpticsError
+from distill.job.ledger import read_json
+from optics.errors import OpticsError
+from optics.files import write_json
 
 SCHEMA_VERSION = 1
 ROWS = (

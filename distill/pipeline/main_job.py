@@ -31,11 +31,12 @@ import torch
 from distill.environment import version
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
-from distill.job.ledger import Ledger, key_of, write_text
+from distill.job.ledger import Ledger, key_of
 from distill.pipeline import gather
 from distill.pipeline import steps as stages
 from distill.progress import Watcher
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.files import write_text
 
 CONFIG = "config.toml"
 

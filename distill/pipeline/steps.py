@@ -13,7 +13,6 @@ from calibration import SimulatedRig, measure_radiometry
 from distill.environment import environment
 from distill.export.write import export
 from distill.job.job import MODEL, Job
-from distill.job.ledger import write_json
 from distill.training import evaluation
 from distill.training.checkpoint import save_model
 from distill.training.evaluation import Row
@@ -22,6 +21,7 @@ from distill.verify.verification import Verification, verify
 from networks import Student, multiply_accumulates
 from networks.onbench.collapsed import OnBench
 from networks.teachers import registry as teachers
+from optics.files import write_json
 
 # Every random number follows from the run's seed; each use has its own stream.
 STREAMS = {"teacher": 1, "student": 2, "calibrate": 3, "refit": 4, "evaluate": 5, "light": 6}

@@ -8,7 +8,6 @@ scale that the caller gives, so that pictures placed side by side can share it.
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +15,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 from PIL import Image
+
+from optics.files import image_bytes
 
 Bytes = NDArray[np.uint8]
 
@@ -58,9 +59,7 @@ def phase_wheel(size: int = 96) -> str:
 
 def picture(pixels: Bytes) -> str:
     """8-bit grey (y, x), RGB or RGBA (y, x, c) as a PNG data address."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(image_bytes(pixels, smallest=True)).decode("ascii")
 
 
 def thumbnail(pixels: Bytes, width: int) -> str:

@@ -11,10 +11,11 @@ import jinja2
 from distill.job import toml as settings
 from distill.job.config import ASSETS
 from distill.job.job import Job
-from distill.job.ledger import read_json, write_text
+from distill.job.ledger import read_json
 from distill.job.result import ROWS, Result
 from distill.report import data_addresses as pictures
 from distill.report import figures as shown
+from optics.files import write_text
 
 MEANINGS = {
     "teacher": "The nonlinear network that teaches, computed on the clean images; all electronic.",

@@ -6,51 +6,25 @@ training run is a `torch.save` file of tensors, numbers and strings, read with `
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from networks import Student
 from networks.teachers import registry as teachers
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.files import write_bytes, write_weights
 
 _FORMAT = "spectral-cascade model 1"
 _BUILDERS = {"build": Student.build, "random_masks": Student.random_masks, "no_mask": Student.no_mask}
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, flush it to disk, and move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="." + path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows with the same keys as a CSV file with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
 
 
 # ---------------------------------------------------------------------- models
@@ -68,9 +42,9 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
             teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ..., "image_size": [H,
                 W]}`.
     """
-    tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
-    write_bytes(path, to_bytes(tensors, metadata))
+    write_weights(path, module.state_dict(), metadata)
 
 
 def load_config(path: Path) -> dict[str, Any]:
@@ -161,6 +135,7 @@ def digest_of(facts: dict[str, Any], model: nn.Module) -> str:
 
 def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save({"key": key, "state": state}, buffer)
     write_bytes(path, buffer.getvalue())

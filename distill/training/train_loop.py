@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from distill.data.augmentation import AugmentSpec, augment
 from distill.data.dataset import Dataset
 from distill.metrics.overlap import agreement
-from distill.training.checkpoint import digest_of, load_state, save_state, write_csv
+from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import Epoch, History
 from distill.training.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
-from optics.checks import OpticsError, ShapeError
+from optics.errors import OpticsError, ShapeError
+from optics.files import write_csv
 from optics.spec import Spec
 
 Progress = Callable[[int, int, str], None]

@@ -8,8 +8,7 @@ Reading never executes anything: pickles are opened with `weights_only=True` onl
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from torch import Tensor
 from networks.cascade.cascade import Cascade
 from networks.cascade.convolution import Boundary, taps_of_mask
 from optics.checks import OpticsError, ShapeError, check_finite
+from optics.files import hdf5_bytes, weights_bytes, write_bytes
 
 Kind = Literal["mask", "kernel"]
 SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5", ".safetensors", ".mat")
@@ -57,22 +57,16 @@ def read(path: str | Path, *, name: str | None = None, imaginary: str | Path | N
 
 
 def write(path: str | Path, values: Tensor, *, name: str = "masks") -> None:
-    """Write an array under a temporary name and move it into place; its ending says the format.
+    """Write an array as a file that is whole or absent; its ending says the format.
 
     Raises:
-        OpticsError: an unknown ending.
+        OpticsError: an unknown ending, or a place that cannot be written to.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise OpticsError(f"cannot write {path}: choose one of {', '.join(SUFFIXES)}.")
     values = values.detach().cpu().contiguous()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="." + path.stem, suffix=path.suffix)
-    os.close(handle)
-    try:
-        _write(Path(temporary), values, name)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    write_bytes(path, _encoded(path.suffix, values, name))
 
 
 def as_bank(values: Tensor, *, axes: str = "oiyx", corner: bool = False) -> Tensor:
@@ -319,24 +313,21 @@ def _mat(path: Path) -> dict[str, Tensor]:
     return _named({name: value for name, value in loaded.items() if not name.startswith("__")})
 
 
-def _write(path: Path, values: Tensor, name: str) -> None:
+def _encoded(suffix: str, values: Tensor, name: str) -> bytes:
     array = values.numpy()
-    if path.suffix == ".npy":
-        np.save(path, array)
-    elif path.suffix == ".npz":
-        np.savez(path, allow_pickle=False, **{name: array})
-    elif path.suffix in (".pt", ".pth"):
-        torch.save({name: values}, path)
-    elif path.suffix in (".h5", ".hdf5"):
-        import h5py
-
-        with h5py.File(path, "w") as file:
-            file.create_dataset(name, data=array)
-    elif path.suffix == ".safetensors":
-        from safetensors.torch import save_file
-
-        save_file({name: values}, path)
+    if suffix in (".h5", ".hdf5"):
+        return hdf5_bytes({name: (array, {})})
+    if suffix == ".safetensors":
+        return weights_bytes({name: values})
+    out = io.BytesIO()
+    if suffix == ".npy":
+        np.save(out, array)
+    elif suffix == ".npz":
+        np.savez(out, allow_pickle=False, **{name: array})
+    elif suffix in (".pt", ".pth"):
+        torch.save({name: values}, out)
     else:
         from scipy.io import savemat
 
-        savemat(path, {name: array})
+        savemat(out, {name: array})
+    return out.getvalue()

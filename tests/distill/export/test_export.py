@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -21,7 +22,7 @@ from distill.export.manifest import entry, read_manifest
 from distill.export.read import decode_frame
 from distill.export.write import encode_frame, export, read_export
 from networks import Student
-from optics.checks import OpticsError
+from optics.errors import FileError, OpticsError
 from tests.distill.exportbench import BENCH, SHAPE, dataset, network
 
 
@@ -180,10 +181,10 @@ def test_a_folder_that_is_no_export_is_never_replaced(made, tmp_path):
 
 def test_a_failure_leaves_nothing_behind(made, tmp_path, monkeypatch):
     def broken(*args, **options):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(exporting, "_hdf5", broken)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(exporting, "hdf5_bytes", broken)
+    with pytest.raises(FileError, match=r"/a cannot be written \(No space left on device\); make room"):
         export(made[0], tmp_path / "a", inputs=dataset(), count=2)
     assert list(tmp_path.iterdir()) == []
 

@@ -70,7 +70,7 @@ def test_learns_and_records(tmp_path):
     assert [int(r["epoch"]) for r in rows] == [1, 2, 3, 4, 5, 6]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert float(rows[2]["validation_accuracy"]) == history.epochs[2].validation_accuracy
-    assert [p.name for p in tmp_path.glob("*.tmp")] == []
+    assert [p.name for p in tmp_path.glob(".*")] == []
     done, total, note = seen[-1]
     assert done == total == 6 * 6
     assert "validation" in note
