@@ -23,7 +23,7 @@ from distill.data import hdf5
 from distill.data import sources as data
 from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Dataset, Splits
-from distill.metrics.overlap import agreement, intersection_over_union, tally
+from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
 from distill.training.train_loop import TrainSpec, logits
 
@@ -126,14 +126,14 @@ def _fewer(splits: Splits, count: int) -> Splits:
 
 def _accuracy(model: nn.Module, splits: Splits) -> Score:
     answers = logits(model, splits.test.images).argmax(1)
-    return {"accuracy": agreement(answers, splits.test.labels, splits.test.classes)}
+    return {"accuracy": accuracy(answers, splits.test.labels, splits.test.classes)}
 
 
-def _overlaps(model: nn.Module, splits: Splits) -> Score:
+def _iou(model: nn.Module, splits: Splits) -> Score:
     """Intersection over union of all test pixels: the object's, or the mean over classes and each of them."""
     test = splits.test
     answers = logits(model, test.images, 16).argmax(1)
-    each = intersection_over_union(tally(answers, test.labels, test.classes)).nan_to_num().tolist()
+    each = intersection_over_union(confusion_matrix(answers, test.labels, test.classes)).nan_to_num().tolist()
     if test.classes == 2:
         return {"IoU": each[1]}
     return {"mean IoU": sum(each) / len(each)} | dict(zip(test.class_names, each, strict=True))
@@ -214,7 +214,7 @@ TASKS = {
         bins=(18, 24),
         head="segmenter",
         spec=TrainSpec(epochs=16, batch_size=8, learning_rate=5e-3, dice=1.0, augmentation=_SHAKEN),
-        score=_overlaps,
+        score=_iou,
         options={"width": 16},
     ),
     "faces": Task(
@@ -227,7 +227,7 @@ TASKS = {
         bins=(24, 21),
         head="segmenter",
         spec=TrainSpec(epochs=30, batch_size=8, learning_rate=5e-3, dice=1.0, augmentation=_SHAKEN),
-        score=_overlaps,
+        score=_iou,
         options={"width": 16},
     ),
     "people": _PEOPLE,

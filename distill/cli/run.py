@@ -100,11 +100,8 @@ def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, 
     from distill.pipeline import main_job as pipeline
 
     prepare(threads)
-    bars = cli_show.Bars()
-    try:
+    with cli_show.Bars() as bars:
         values = pipeline.run(config, folder, resume=not fresh, ui=bars)
-    finally:
-        bars.stop()
     result = Result.model_validate(values)
     if json:
         cli_show.print_json(values)

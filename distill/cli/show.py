@@ -15,10 +15,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from distill.job.result import ROWS, Result, RowResult
+from optics.bench.catalogue import dotted
 
 
 class Bars:
-    """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal."""
+    """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal.
+
+    A context manager: `with Bars() as bars:` takes the bars away at its end, whatever happened.
+    """
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -61,8 +65,12 @@ class Bars:
         """One line for a step that need not be repeated."""
         self.console.print(f"{title:<44}    kept", markup=False)
 
-    def stop(self) -> None:
-        """Take the bars away, whatever happened."""
+    def __enter__(self) -> Bars:
+        """Nothing is shown before the first step begins."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bars away."""
         if self._bars is not None:
             self._bars.stop()
         self._bars = None
@@ -191,16 +199,9 @@ def show_device(found: Mapping[str, Any]) -> None:
     table = Table(title=found["title"])
     for name in ("figure", "value", "source"):
         table.add_column(name, no_wrap=name != "source")
-    for key, value in _flat(found["figures"]):
+    for key, value in dotted(found["figures"]):
         table.add_row(key, str(value), found["source"].get(key, ""))
     console = out()
     console.print(table)
     if found["note"]:
         console.print(found["note"], markup=False)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    out: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        out += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return out

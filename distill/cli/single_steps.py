@@ -47,11 +47,8 @@ def evaluate(
     from optics.files import write_json
 
     prepare(threads)
-    bars = cli_show.Bars()
-    try:
+    with cli_show.Bars() as bars:
         rows = bench_rows(directory, bench=bench, sets=sets or (), ui=bars)
-    finally:
-        bars.stop()
     if output is not None:
         write_json(output, rows)
     if json:
@@ -86,11 +83,8 @@ def export(
     from distill.pipeline.single_steps import export_run
 
     prepare(threads)
-    bars = cli_show.Bars()
-    try:
+    with cli_show.Bars() as bars:
         found = export_run(directory, output=output, count=count, overwrite=overwrite, ui=bars)
-    finally:
-        bars.stop()
     if json:
         cli_show.print_json(found)
     else:
@@ -141,16 +135,13 @@ def verify(
     from distill.pipeline.single_steps import verify_directory
 
     prepare(threads)
-    bars = cli_show.Bars()
     options: dict[str, Any] = {
         "wave_images": wave_images,
         "lightpipes_images": lightpipes_images,
         "processes": processes,
     }
-    try:
+    with cli_show.Bars() as bars:
         found = verify_directory(directory, ui=bars, **options)
-    finally:
-        bars.stop()
     if json:
         cli_show.print_json(found)
     else:

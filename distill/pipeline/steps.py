@@ -13,6 +13,7 @@ from calibration import SimulatedRig, measure_radiometry
 from distill.environment import environment
 from distill.export.write import export
 from distill.job.job import MODEL, Job
+from distill.metrics.confusion import confusion_matrix
 from distill.training import evaluation
 from distill.training.checkpoint import save_model
 from distill.training.evaluation import Row
@@ -180,7 +181,7 @@ def run_evaluate(job: Job) -> None:
         job.directory / "evaluation.json",
         {
             "rows": {name: row_of(row) for name, row in (rows | found).items()},
-            "confusion": evaluation.tally(last, test.labels, test.classes).tolist(),
+            "confusion": confusion_matrix(last, test.labels, test.classes).tolist(),
             "operations": _operations(job, networks),
             "light": light(job, refitted),
             "environment": environment(job.config.seed),
@@ -196,9 +197,9 @@ def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> t
     """
     features = exposures(job, as_is)
     answers = {
-        "ideal_bench": answers_to(ideal, exposures(job, ideal)),
-        "bench_as_is": answers_to(as_is, features),
-        "bench_refit": answers_to(refitted, features),
+        "ideal_bench": evaluation.answers_to(ideal.backend, exposures(job, ideal)),
+        "bench_as_is": evaluation.answers_to(as_is.backend, features),
+        "bench_refit": evaluation.answers_to(refitted.backend, features),
     }
     rows = {name: evaluation.score(found, job.splits.test.labels) for name, found in answers.items()}
     return rows, answers["bench_refit"]
@@ -213,11 +214,6 @@ def exposures(job: Job, bench: OnBench) -> Tensor:
         seed=1000 * job.config.seed + STREAMS["evaluate"],
         progress=job.progress,
     )
-
-
-def answers_to(bench: OnBench, features: Tensor) -> Tensor:
-    """What the bench's electronics answers, (draws, N)."""
-    return logits(bench.backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
 
 
 def row_of(row: Row) -> dict[str, Any]:

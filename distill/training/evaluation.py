@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
-from distill.metrics.overlap import tally
+from distill.metrics.confusion import confusion_matrix
 from distill.training.train_loop import Progress, TrainSpec, fit, logits
 from networks.onbench.collapsed import OnBench
 from optics.checks import OpticsError
@@ -86,8 +86,12 @@ def answers_of_draws(
     features = record_features(
         on_bench, images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
     )
-    flat = features.flatten(0, 1)
-    return logits(on_bench.backend, flat).argmax(1).unflatten(0, (draws, len(images)))
+    return answers_to(on_bench.backend, features)
+
+
+def answers_to(backend: nn.Module, features: Tensor) -> Tensor:
+    """Predicted classes (draws, N, ...) int64 that electronics gives for features (draws, N, maps, by, bx)."""
+    return logits(backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
 
 
 def score(answers: Tensor, labels: Tensor) -> Row:
@@ -160,7 +164,7 @@ def confusion(
         answers = answers_of_draws(model, data.images, draws=draws, seed=seed, batch_size=batch_size)
     else:
         answers = logits(model, data.images, batch_size).argmax(1)[None]
-    return tally(answers, data.labels, data.classes)
+    return confusion_matrix(answers, data.labels, data.classes)
 
 
 def refit_backend(

@@ -79,7 +79,7 @@ def distillation_loss(
 
 
 def dice_loss(logits: Tensor, labels: Tensor, *, ignore: int | None = None, smooth: float = 1.0) -> Tensor:
-    """One minus the Dice overlap `(2 sum(p t) + s) / (sum(p) + sum(t) + s)`, mean over images and classes.
+    """One minus the Dice coefficient `(2 sum(p t) + s) / (sum(p) + sum(t) + s)`, mean over images and classes.
 
     Args:
         logits: (B, classes, H, W).
@@ -97,9 +97,9 @@ def dice_loss(logits: Tensor, labels: Tensor, *, ignore: int | None = None, smoo
     if ignore is not None:
         counts = (labels != ignore)[:, None].to(p.dtype)
         p, t = p * counts, t * counts
-    overlap = (p * t).sum((-2, -1))
+    both = (p * t).sum((-2, -1))
     total = (p + t).sum((-2, -1))
-    return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
+    return 1 - ((2 * both + smooth) / (total + smooth)).mean()
 
 
 class Hint(nn.Module):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from distill.data.augmentation import AugmentSpec, augment
 from distill.data.dataset import Dataset
-from distill.metrics.overlap import agreement
+from distill.metrics.confusion import accuracy
 from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import Epoch, History
 from distill.training.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
@@ -211,7 +211,7 @@ class _Run:
                 loss=total / len(order),
                 accuracy=right / self.labels.numel(),
                 validation_loss=float(cross_entropy(out, labels)),
-                validation_accuracy=agreement(out.argmax(1), labels, out.shape[1]),
+                validation_accuracy=accuracy(out.argmax(1), labels, out.shape[1]),
                 learning_rate=rate,
                 seconds=time.perf_counter() - begin,
             )

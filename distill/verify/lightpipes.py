@@ -21,7 +21,6 @@ does not know it. The light is coherent, of one wavelength.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
+from distill.environment import processors
 from distill.verify.lightpipes_grid import TAPER, Grid
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError, check_shape
@@ -310,7 +310,7 @@ class LightPipesBench:
             return np.stack([self.at_camera(light, mask) for mask in reflectance])
 
         fields = []
-        with ThreadPoolExecutor(processes or _cores()) as pool:
+        with ThreadPoolExecutor(processes or processors()) as pool:
             for done, field in enumerate(pool.map(one, images.to(torch.float32).numpy()), 1):
                 fields.append(torch.from_numpy(field))
                 if progress is not None:
@@ -326,11 +326,3 @@ def _check_light(bench: BenchSpec) -> None:
             f"bench {bench.name!r}: LightPipes is used here with coherent light of one wavelength, not {what}; "
             'set light.coherence = "coherent" and leave light.spectrum out.'
         )
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

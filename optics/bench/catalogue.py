@@ -7,6 +7,7 @@ of the spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[sourc
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,15 +120,16 @@ def _read(path: Path) -> Device:
         kind=kind,
         title=str(data.get("title", path.stem)),
         figures=figures,
-        source={key: str(value) for key, value in _flat(source)},
+        source={key: str(value) for key, value in dotted(source)},
         note=str(data.get("note", "")),
         path=path,
     )
 
 
-def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Dotted keys and values of nested tables."""
+def dotted(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every value of nested tables with its dotted key: `{"adc": {"bits": 12}}` gives `[("adc.bits", 12)]`."""
     out: list[tuple[str, Any]] = []
     for key, value in table.items():
-        out += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+        name = f"{prefix}{key}"
+        out += dotted(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
     return out

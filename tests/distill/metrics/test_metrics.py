@@ -1,4 +1,4 @@
-"""Counting of pairs, overlap of areas, and telling people apart: against figures worked out by hand."""
+"""Confusion matrix, intersection over union, and telling people apart: against figures worked out by hand."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from distill.metrics.overlap import agreement, intersection_over_union, tally
+from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
 from optics.checks import OpticsError, ShapeError
 
 
-def test_overlap_of_areas_by_hand():
+def test_intersection_over_union_by_hand():
     labels = torch.zeros(1, 3, 4, dtype=torch.int64)
     answers = labels.clone()
     labels[0, :, :2] = 1  # 6 pixels
     answers[0, 1:, 1:3] = 1  # 4 pixels, 2 of them right
-    counts = tally(answers, labels, 3)
+    counts = confusion_matrix(answers, labels, 3)
     assert counts.tolist() == [[4, 2, 0], [4, 2, 0], [0, 0, 0]]
     each = intersection_over_union(counts)
     assert each[:2].tolist() == [4 / 10, 2 / 8]
     assert math.isnan(each[2])  # neither there nor answered
-    assert agreement(answers, labels, 3) == pytest.approx((0.4 + 0.25) / 2)
-    assert agreement(torch.tensor([1, 0, 2]), torch.tensor([1, 1, 2]), 3) == pytest.approx(2 / 3)
+    assert accuracy(answers, labels, 3) == pytest.approx((0.4 + 0.25) / 2)
+    assert accuracy(torch.tensor([1, 0, 2]), torch.tensor([1, 1, 2]), 3) == pytest.approx(2 / 3)
     with pytest.raises(ShapeError, match=r"\(2, 3\)"):
         intersection_over_union(torch.zeros(2, 3))
 
 
-def test_nothing_anywhere_has_no_overlap_however_many_pixels_are_right():
+def test_nothing_anywhere_has_no_intersection_however_many_pixels_are_right():
     labels = torch.zeros(2, 10, 10, dtype=torch.int64)
     labels[0, 0, :2] = 1
-    assert agreement(torch.zeros_like(labels), labels, 2) == pytest.approx(0.99 / 2)
+    assert accuracy(torch.zeros_like(labels), labels, 2) == pytest.approx(0.99 / 2)
 
 
 def test_rank_one_asks_the_nearest_picture():

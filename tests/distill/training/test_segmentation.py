@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from distill.data.augmentation import AugmentSpec, augment
-from distill.metrics.overlap import agreement
+from distill.metrics.confusion import accuracy
 from distill.training.losses import cross_entropy, dice_loss
 from distill.training.train_loop import TrainSpec, fit, logits
 from optics.checks import ShapeError
@@ -44,14 +44,14 @@ def test_the_first_loss_is_cross_entropy_and_so_much_dice():
         assert history.epochs[0].loss == pytest.approx(float(wanted), rel=1e-5)
 
 
-def test_pixels_are_scored_by_overlap_and_dice_finds_a_small_object():
+def test_pixels_are_scored_by_iou_and_dice_finds_a_small_object():
     images, labels = scene()
     held_out = scene(seed=1)
     spec = TrainSpec(epochs=40, batch_size=4, learning_rate=0.02, dice=1.0)
     model = small()
     history = fit(model, (images, labels), held_out, spec, directory=None)
     answers = logits(model, held_out[0]).argmax(1)
-    assert history.best.validation_accuracy == pytest.approx(agreement(answers, held_out[1], 2))
+    assert history.best.validation_accuracy == pytest.approx(accuracy(answers, held_out[1], 2))
     assert history.epochs[0].validation_accuracy < 0.6 < 0.95 < history.best.validation_accuracy
 
 

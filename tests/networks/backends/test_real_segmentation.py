@@ -11,7 +11,7 @@ import torch
 from distill.data import hdf5
 from distill.data import sources as data
 from distill.data.dataset import Dataset
-from distill.metrics.overlap import agreement, intersection_over_union, tally
+from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import rank_one
 from distill.training.train_loop import TrainSpec, fit, logits
 from networks.students.student import Student
@@ -54,9 +54,9 @@ def test_cars_are_found_where_nothing_anywhere_would_be_nearly_always_right():
     splits = data.load(CARS, size=(36, 48), target="masks", limit=100)
     student = segmenter(splits.train, (9, 12))
     answers = learn(student, splits.train, splits.test, epochs=18)
-    overlap = intersection_over_union(tally(answers, splits.test.labels, 2))
+    each = intersection_over_union(confusion_matrix(answers, splits.test.labels, 2))
     everywhere = splits.test.labels.double().mean()  # what "car everywhere" would have; "nowhere" has 0
-    assert overlap[1] > 3 * everywhere
+    assert each[1] > 3 * everywhere
 
 
 @pytest.mark.data
@@ -68,7 +68,7 @@ def test_parts_of_a_face_are_found():
     answers = learn(student, train, test, epochs=40)
     majority = torch.full_like(test.labels, int(test.labels.flatten().mode().values))
     assert (answers == test.labels).double().mean() > (majority == test.labels).double().mean() + 0.2
-    assert agreement(answers, test.labels, 6) > 2 * agreement(majority, test.labels, 6)
+    assert accuracy(answers, test.labels, 6) > 2 * accuracy(majority, test.labels, 6)
 
 
 @pytest.mark.data

@@ -1,4 +1,4 @@
-"""How well answers and labels agree, class by class: counts of pairs, and the overlap of areas."""
+"""How well answers agree with labels, class by class: confusion matrix, accuracy, intersection over union (IoU)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from optics.checks import ShapeError
 
 
-def tally(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
+def confusion_matrix(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Counts (classes, classes) int64: row is the true class, column the answer, all draws together.
 
     Args:
@@ -21,10 +21,10 @@ def tally(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:
-    """Overlap of what is and what was answered, `hits / (hits + missed + wrong)`, of each class over all images.
+    """IoU of each class over all images: `true positives / (true positives + false negatives + false positives)`.
 
     Args:
-        counts: (classes, classes) as `tally` gives them.
+        counts: (classes, classes) as `confusion_matrix` gives them.
 
     Returns:
         (classes,) float64 between 0 and 1; nan for a class that neither is nor was answered anywhere. Source: the
@@ -32,17 +32,17 @@ def intersection_over_union(counts: Tensor) -> Tensor:
     """
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise ShapeError(
-            f"counts have shape {tuple(counts.shape)}; expected (classes, classes) from `tally`."
+            f"counts have shape {tuple(counts.shape)}; expected (classes, classes) from `confusion_matrix`."
         )
-    hits = counts.diagonal().double()
-    return hits / (counts.sum(0) + counts.sum(1) - counts.diagonal()).double()
+    right = counts.diagonal().double()
+    return right / (counts.sum(0) + counts.sum(1) - counts.diagonal()).double()
 
 
-def agreement(answers: Tensor, labels: Tensor, classes: int) -> float:
-    """One number, 0 to 1: the share of right answers (N,), or for pixels (N, H, W) the mean overlap of all classes.
+def accuracy(answers: Tensor, labels: Tensor, classes: int) -> float:
+    """One number, 0 to 1: the share of right answers (N,), or for pixels (N, H, W) the mean IoU of all classes.
 
     The share of right pixels would say little: where an object fills 2 % of the pictures, "nothing anywhere" has 98 %.
     """
     if labels.ndim == 1:
         return float((answers == labels).double().mean())
-    return float(intersection_over_union(tally(answers, labels, classes)).nanmean())
+    return float(intersection_over_union(confusion_matrix(answers, labels, classes)).nanmean())
