@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from calibration.rigs.rig import Rig
+from calibration.rigs.flat_field import FlatField
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
 
@@ -138,7 +138,7 @@ def _photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[f
 
 
 def measure_radiometry(
-    rig: Rig,
+    rig: FlatField,
     *,
     levels: int | Sequence[float] = 24,
     frames: int = 8,
@@ -148,7 +148,7 @@ def measure_radiometry(
     """Measure a camera by photon transfer.
 
     Args:
-        rig: the bench.
+        rig: the camera and its lamp, or a `Rig` that has one.
         levels: how many light levels, evenly up to 1.5 times the nominal saturation, or the levels themselves
         as
             shares of the nominal saturation.
@@ -162,7 +162,7 @@ def measure_radiometry(
     """
     if frames < 2:
         raise OpticsError(f"radiometry has {frames} frames per level, needs at least 2 for a variance.")
-    nominal = rig.nominal.replace(binning=1)
+    nominal = rig.camera.replace(binning=1)
     photons = _photon_levels(nominal, levels)
     dark_frames = rig.flat_field(0.0, frames, generator=generator)
     good = _good_pixels(dark_frames)
@@ -250,7 +250,7 @@ def _spatial_error(frames: Tensor, good: Tensor, level: _Level) -> float:
 
 
 def _dark_current(
-    rig: Rig,
+    rig: FlatField,
     nominal: CameraSpec,
     dark: _Level,
     good: Tensor,

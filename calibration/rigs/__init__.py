@@ -1,8 +1,39 @@
-"""Benches to measure, simulated or real, behind one face.
+"""Benches to measure, simulated, recorded or real, behind one face.
 
-rig.py  What a calibration needs from a bench, and a simulated bench whose true figures are hidden from it
+files.py       Recordings on disk: HDF5 as this package writes it, a folder of pictures with an index, pairs of `.npz`
+flat_field.py  An evenly lit camera, as radiometry needs it, and a simulated one
+recording.py   What was shown to a bench and what its camera saw
+replay.py      A recorded bench: what was captured once is captured again
+rig.py         A bench to measure: one face over real devices, simulated ones and recordings
+simulated.py   A simulated bench whose true description is hidden, with the faults that real ones have
 """
 
-from calibration.rigs.rig import Rig, SimulatedRig, unit_to_unit
+from calibration.rigs.files import load_recording, save_recording
+from calibration.rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
+from calibration.rigs.recording import Probes, Recording, RigError
+from calibration.rigs.replay import ReplayDriver, replay_rig
+from calibration.rigs.rig import Abilities, Call, CaptureError, Driver, Rig, default_region
+from calibration.rigs.simulated import Faults, SimulatedDriver, simulate, simulated_rig
 
-__all__ = ["Rig", "SimulatedRig", "unit_to_unit"]
+__all__ = [
+    "Abilities",
+    "Call",
+    "CaptureError",
+    "Driver",
+    "Faults",
+    "FlatField",
+    "Probes",
+    "Recording",
+    "ReplayDriver",
+    "Rig",
+    "RigError",
+    "SimulatedCamera",
+    "SimulatedDriver",
+    "default_region",
+    "load_recording",
+    "replay_rig",
+    "save_recording",
+    "simulate",
+    "simulated_rig",
+    "unit_to_unit",
+]

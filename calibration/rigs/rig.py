@@ -1,72 +1,197 @@
-"""What a calibration needs from a bench, and a simulated bench whose true figures are hidden from it."""
+"""A bench to measure: one face over real devices, simulated ones and recordings.
+
+A `Driver` is what a kind of hardware implements: show, display, expose. `Rig` does what all benches need, once: checks
+what it is asked, waits until the panel has settled, asks again when a frame is dropped, gives up after a time-out,
+notes every call, and keeps the frames that it has when the bench fails.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from optics.camera.camera import Camera, CameraSpec
-from optics.checks import OpticsError
+from calibration.rigs.recording import Corner, Probes, Recording, RigError
+from optics.bench.spec import BenchSpec
+from optics.camera.camera import CameraSpec
+from optics.checks import check_shape
+
+Region = tuple[slice, slice]
 
 
-class Rig(Protocol):
-    """A bench that can light its camera evenly. A real one drives an integrating sphere or a defocused lamp.
+@dataclass(frozen=True)
+class Abilities:
+    """What a bench can do.
 
-    Attributes:
-        nominal: the camera as its data sheet describes it; what a calibration starts from.
+    panel, display: whether other levels and inputs can be shown. flat_field: whether the camera can be lit evenly.
+    exposures: shortest and longest, seconds. settling: seconds from a new frame on the panel until it stands.
+    simulated: no light was involved.
     """
 
-    nominal: CameraSpec
+    panel: bool = True
+    display: bool = True
+    flat_field: bool = False
+    exposures: tuple[float, float] = (1e-6, 100.0)
+    settling: float = 0.0
+    simulated: bool = False
 
-    def flat_field(
-        self,
-        photons: float,
-        frames: int,
-        *,
-        exposure: float | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Raw frames of an evenly lit sensor, unbinned.
 
-        Args:
-            photons: photons per sensor pixel and exposure, as the bench's power meter tells; 0 = dark.
-            frames: how many frames.
-            exposure: seconds; None = the camera's own.
-            generator: source of simulated noise; a real bench ignores it.
+class Driver(Protocol):
+    """One kind of hardware. Methods are called in the order show, display, wait, expose; none of them retries."""
 
-        Returns:
-            Counts (frames, y, x) of the whole sensor or a fixed part of it, floating point.
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        ...
+
+    def show(self, levels: Tensor, corner: Corner) -> None:
+        """Put levels (ly, lx) on the panel at `corner`, 0 elsewhere."""
+        ...
+
+    def display(self, amplitudes: Tensor) -> None:
+        """Put amplitudes (H, W) in [0, 1] on the display."""
+        ...
+
+    def expose(self, seconds: float, region: Region, timeout: float) -> Tensor | None:
+        """Counts (cy, cx) of a region of the binned sensor; None where the camera dropped the frame.
+
+        Raises:
+            TimeoutError: no answer within `timeout` seconds.
         """
         ...
 
+    def flat_field(self, photons: float, seconds: float) -> Tensor:
+        """One raw, unbinned frame (y, x) of an evenly lit sensor; called only where `abilities` has it."""
+        ...
 
-class SimulatedRig:
-    """A simulated bench. The calibration sees frames only; `truth` is for comparing afterwards.
+    def clock(self) -> float:
+        """Seconds, ascending; a simulated bench has its own time."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the devices; the panel may go blank."""
+        ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One line of a rig's log: what was asked, what it showed (a digest), when, how long, and how it ended.
+
+    outcome: "done", "dropped" (and asked again), "timed out" or "failed".
+    """
+
+    what: str
+    digest: str
+    begun: float
+    seconds: float
+    exposure: float
+    outcome: str
+
+
+class CaptureError(RigError):
+    """The bench failed half-way; `recording` holds the frames before that, or None."""
+
+    def __init__(self, message: str, recording: Recording | None) -> None:
+        super().__init__(message)
+        self.recording = recording
+
+
+class Rig:
+    """A bench to measure; use it in a `with` block, which lets go of the devices at its end.
 
     Args:
-        truth: the camera as it really is.
-        nominal: what its data sheet says; None = the truth.
-        window: pixels per side of the part of the sensor that is read out, at its centre.
-        shading: relative fall of the illumination from the window's centre to its corners.
+        driver: the hardware.
+        nominal: the bench as its data sheets describe it.
+        timeout: seconds that one frame may take.
+        retries: how often a dropped frame is asked for again.
+        keep: called with the recording so far after every frame, for instance to save it.
+
+    Attributes:
+        log: every call, in order.
     """
 
     def __init__(
         self,
-        truth: CameraSpec,
-        nominal: CameraSpec | None = None,
+        driver: Driver,
+        nominal: BenchSpec,
         *,
-        window: int = 128,
-        shading: float = 0.02,
+        timeout: float = 10.0,
+        retries: int = 3,
+        keep: Callable[[Recording], None] | None = None,
     ) -> None:
-        if window < 2 or not 0.0 <= shading < 1.0:
-            raise OpticsError(f"window {window} must be at least 2 pixels, shading {shading:g} in [0, 1).")
-        self.truth = truth.replace(binning=1)
-        self.nominal = truth if nominal is None else nominal
-        self.window = (min(window, truth.shape[0]), min(window, truth.shape[1]))
-        self.shading = shading
-        self._cameras: dict[float, Camera] = {}
+        if timeout <= 0 or retries < 0:
+            raise RigError(f"timeout {timeout:g} s must be positive, retries {retries} at least 0.")
+        self.driver = driver
+        self.nominal = nominal
+        self.timeout = timeout
+        self.retries = retries
+        self.keep = keep
+        self.log: list[Call] = []
+
+    def __enter__(self) -> Rig:
+        """The rig itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the devices."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the devices."""
+        self.driver.close()
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the bench can do."""
+        return self.driver.abilities
+
+    @property
+    def camera(self) -> CameraSpec:
+        """The camera as its data sheet describes it."""
+        return self.nominal.camera
+
+    def capture(self, probes: Probes, *, region: Region, exposure: float | None = None) -> Recording:
+        """Show every probe in turn and take one frame of each.
+
+        Args:
+            probes: what to show.
+            region: rows and columns of the binned sensor that are read.
+            exposure: seconds; None = the camera's own.
+
+        Raises:
+            RigError: what the panel, the sensor or the shutter cannot do.
+            CaptureError: no frame came in time, or every repetition was dropped; it holds the frames before that.
+        """
+        seconds = self.camera.exposure if exposure is None else exposure
+        self._check(probes, region, seconds)
+        frames: list[Tensor] = []
+        times: list[float] = []
+        for i in range(len(probes)):
+            try:
+                frame, time = self._one(probes, i, region, seconds)
+            except RigError as error:
+                done = self._recording(probes, frames, times, region, seconds)
+                raise CaptureError(f"frame {i} of {len(probes)}: {error}", done) from error
+            frames.append(frame)
+            times.append(time)
+            if self.keep is not None:
+                so_far = self._recording(probes, frames, times, region, seconds)
+                if so_far is not None:
+                    self.keep(so_far)
+        recording = self._recording(probes, frames, times, region, seconds)
+        if recording is None:
+            raise RigError("nothing was captured.")
+        return recording
 
     def flat_field(
         self,
@@ -76,48 +201,88 @@ class SimulatedRig:
         exposure: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Frames (frames, y, x) of a flat field; see `Rig`."""
+        """Raw frames (frames, y, x) of an evenly lit sensor; see `calibration.rigs.flat_field.FlatField`.
+
+        Raises:
+            RigError: this bench has no lamp, or the request makes no sense.
+        """
+        if not self.abilities.flat_field:
+            raise RigError("this bench cannot light its camera evenly; radiometry needs a lamp or a sphere.")
         if photons < 0 or frames < 1:
-            raise OpticsError(f"photons {photons:g} must not be negative and frames {frames} at least 1.")
-        light = (self._illumination() * photons).expand(frames, *self.window)
-        return self._camera(exposure).expose(light, generator=generator)
+            raise RigError(f"photons {photons:g} must not be negative and frames {frames} at least 1.")
+        seconds = self.camera.exposure if exposure is None else exposure
+        return torch.stack([self.driver.flat_field(photons, seconds) for _ in range(frames)])
 
-    def _camera(self, exposure: float | None) -> Camera:
-        seconds = self.truth.exposure if exposure is None else exposure
-        if seconds not in self._cameras:
-            region = tuple(
-                slice((n - w) // 2, (n - w) // 2 + w)
-                for n, w in zip(self.truth.shape, self.window, strict=True)
-            )
-            spec = self.truth.replace(exposure=seconds)
-            self._cameras[seconds] = Camera(spec, region=(region[0], region[1]))
-        return self._cameras[seconds]
+    # ------------------------------------------------------------------ one frame
 
-    def _illumination(self) -> Tensor:
-        """Relative illumination, mean 1, float32: the smooth fall-off of a real lamp."""
-        y, x = (torch.linspace(-1, 1, n) for n in self.window)
-        plane = 1.0 - self.shading * (y[:, None] ** 2 + x[None, :] ** 2) / 2
-        return plane / plane.mean()
+    def _check(self, probes: Probes, region: Region, seconds: float) -> None:
+        probes.check(self.nominal)
+        low, high = self.abilities.exposures
+        if not low <= seconds <= high:
+            raise RigError(f"exposure is {seconds:g} s, this camera takes {low:g} to {high:g} s.")
+        for part, n in zip(region, self.camera.binned_shape, strict=True):
+            if part.step not in (None, 1) or not 0 <= part.start < part.stop <= n:
+                raise RigError(f"region {part} leaves the sensor's {n} binned pixels, or is empty.")
+
+    def _one(self, probes: Probes, i: int, region: Region, seconds: float) -> tuple[Tensor, float]:
+        driver = self.driver
+        digest = probes.digest(i)
+        for _ in range(self.retries + 1):
+            begun = driver.clock()
+            driver.show(probes.levels[i], probes.corner)
+            driver.display(probes.inputs[i])
+            driver.wait(self.abilities.settling)
+            time = driver.clock()
+            outcome, frame = "failed", None
+            try:
+                frame = driver.expose(seconds, region, self.timeout)
+                outcome = "dropped" if frame is None else "done"
+            except TimeoutError:
+                outcome = "timed out"
+            finally:
+                self.log.append(Call("capture", digest, begun, driver.clock() - begun, seconds, outcome))
+            if outcome == "timed out":
+                raise RigError(f"no frame within {self.timeout:g} s; check the camera's trigger and cable.")
+            if frame is not None:
+                shape = tuple(part.stop - part.start for part in region)
+                check_shape(
+                    frame, shape, name="frame", fix="The driver returns the region that it is asked for."
+                )
+                return frame.double(), time
+        raise RigError(f"the camera dropped the frame {self.retries + 1} times in a row.")
+
+    def _recording(
+        self, probes: Probes, frames: list[Tensor], times: list[float], region: Region, seconds: float
+    ) -> Recording | None:
+        if not frames:
+            return None
+        start = times[0]
+        recording = Recording(
+            probes[: len(frames)],
+            torch.stack(frames),
+            (region[0].start, region[1].start),
+            binning=self.camera.binning,
+            exposure=seconds,
+            times=tuple(t - start for t in times),
+        )
+        return replace(recording, bench=self.nominal.name)
 
 
-def unit_to_unit(nominal: CameraSpec, *, generator: torch.Generator, spread: float = 0.05) -> CameraSpec:
-    """A camera as one might arrive: the data sheet's figures, each off by its own random relative error.
+def default_region(bench: BenchSpec, image_shape: tuple[int, int], margin: int = 2) -> Region:
+    """Binned pixels that the image of the wanted order covers by the data sheet, and `margin` input pixels around.
 
-    Gain, read noise, dark current and full well vary by `spread` rms, the quantum efficiency by half of it
-    (and stays below 1), the black level by two counts rms. Figures that are ideal in the data sheet stay
-    ideal.
+    Raises:
+        RigError: the image does not lie on the sensor.
     """
-    z = torch.randn(6, generator=generator, dtype=torch.float64).clamp(-2, 2).tolist()
-    factor = [1.0 + spread * v for v in z]
-    changes: dict[str, object] = {
-        "read_noise": nominal.read_noise * factor[1],
-        "dark_current": nominal.dark_current * factor[2],
-    }
-    if nominal.adc.bits is not None:
-        changes["adc.gain"] = nominal.gain * factor[0]
-        changes["adc.black_level"] = max(0.0, nominal.adc.black_level + 2.0 * z[5])
-    if nominal.full_well is not None:
-        changes["full_well"] = nominal.full_well * factor[3]
-    if nominal.quantum_efficiency < 1.0:
-        changes["quantum_efficiency"] = min(1.0, nominal.quantum_efficiency * (1.0 + spread * z[4] / 2))
-    return nominal.replace(**changes)
+    pixel = bench.camera.binned_pitch / bench.magnification
+    parts = []
+    for n, size, offset in zip(bench.camera.binned_shape, image_shape, bench.image_offset, strict=True):
+        half = (size / 2 + margin) * bench.input.pitch
+        low = max(0, round((offset - half) / pixel) + n // 2)
+        high = min(n, round((offset + half) / pixel) + n // 2)
+        if high - low < 2:
+            raise RigError(
+                f"bench {bench.name!r}: the wanted order lies beside the sensor; check encoding.carrier, camera.shape."
+            )
+        parts.append(slice(low, high))
+    return parts[0], parts[1]

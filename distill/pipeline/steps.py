@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calibration import SimulatedRig, measure_radiometry
+from calibration import SimulatedCamera, measure_radiometry
 from distill.environment import environment
 from distill.export.write import export
 from distill.job.job import MODEL, Job
@@ -124,7 +124,7 @@ def calibration(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = {"radiometry": None, "believed": None, "levels": c.levels, "frames": c.frames}
     if camera.shot_noise:
         radiometry = measure_radiometry(
-            SimulatedRig(camera), levels=c.levels, frames=c.frames, generator=stream(job, "calibrate")
+            SimulatedCamera(camera), levels=c.levels, frames=c.frames, generator=stream(job, "calibrate")
         )
         found["radiometry"] = radiometry.to_dict()
         found["believed"] = radiometry.corrected(camera).model_dump(mode="json")

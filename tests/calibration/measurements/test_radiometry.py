@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from calibration.measurements.radiometry import measure_radiometry
-from calibration.rigs.rig import SimulatedRig, unit_to_unit
+from calibration.rigs.flat_field import SimulatedCamera, unit_to_unit
 from optics.camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from optics.checks import OpticsError
 
@@ -32,7 +32,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def measured(truth: CameraSpec, seed: int = 0, **options: object):
-    return measure_radiometry(SimulatedRig(truth, NOMINAL), generator=generator(seed), **options)
+    return measure_radiometry(SimulatedCamera(truth, NOMINAL), generator=generator(seed), **options)
 
 
 def truths(spec: CameraSpec) -> dict[str, float]:
@@ -133,13 +133,13 @@ def test_camera_without_shot_noise_keeps_the_nominal_gain_but_its_responsivity_i
 
 def test_ideal_camera_is_measured_as_ideal():
     ideal = NOMINAL.ideal()
-    corrected = measure_radiometry(SimulatedRig(ideal), generator=generator(0)).corrected(ideal)
+    corrected = measure_radiometry(SimulatedCamera(ideal), generator=generator(0)).corrected(ideal)
     assert corrected.gain / corrected.quantum_efficiency == pytest.approx(1.0, abs=1e-5)
     assert corrected.read_noise == pytest.approx(0.0, abs=1e-3) and corrected.black == 0.0
 
 
 def test_bad_plans_and_dead_cameras_are_refused():
-    rig = SimulatedRig(NOMINAL)
+    rig = SimulatedCamera(NOMINAL)
     with pytest.raises(OpticsError, match="at least 2"):
         measure_radiometry(rig, frames=1)
     with pytest.raises(OpticsError, match="four light levels"):

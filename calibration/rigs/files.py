@@ -1,0 +1,230 @@
+"""Recordings on disk: HDF5 as this package writes it, a folder of pictures with an index, and pairs of `.npz`.
+
+`load_recording` takes any of them. A folder of pictures is what a laboratory has anyway; its `recording.toml` says
+
+    binning = 1                    # sensor pixels per side already summed into a picture's pixel
+    exposure = 0.01                # seconds
+    panel_corner = [309, 748]      # where the levels' first pixel lies on the panel
+    sensor_corner = [528, 1296]    # where the frames' first pixel lies on the sensor, in the frames' own pixels
+    inputs = "amplitude"           # what the display pictures hold; "intensity" takes the root
+    [[shots]]
+    levels = "slm-00.png"          # grey values are levels
+    input = "display-00.png"       # full scale of the picture's depth is amplitude 1
+    frame = "camera-00.tif"        # grey values are counts
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from calibration.rigs.recording import Probes, Recording, RigError
+from optics.bench.spec import BenchSpec
+from optics.toml_errors import parse
+
+SCHEMA = "spectral-cascade recording 1"
+INDEX = "recording.toml"
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file under a temporary name beside `path`, flush it to the disk, and rename: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        write(Path(name))
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def save_recording(recording: Recording, path: str | Path) -> None:
+    """Write a recording as HDF5 (docs/calibration.md lists the keys)."""
+
+    def write(target: Path) -> None:
+        with h5py.File(target, "w") as file:
+            file.attrs["schema"] = SCHEMA
+            file.attrs["bench"] = recording.bench
+            file.attrs["binning"] = recording.binning
+            file.attrs["exposure"] = recording.exposure
+            file.attrs["panel_corner"] = recording.probes.corner
+            file.attrs["sensor_corner"] = recording.corner
+            arrays: dict[str, np.ndarray[Any, Any]] = {
+                "levels": recording.probes.levels.numpy().astype(np.uint16),
+                "inputs": recording.probes.inputs.numpy().astype(np.float64),
+                "counts": recording.counts.numpy().astype(np.float64),
+                "times": np.asarray(recording.times, dtype=np.float64),
+            }
+            for name, array in arrays.items():
+                packed = {"compression": "gzip", "shuffle": True} if array.size else {}
+                file.create_dataset(name, data=array, **packed)
+
+    write_whole(Path(path), write)
+
+
+def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
+    """A recording from an HDF5 file, a folder with `recording.toml`, or one with `probes.npz` and `frames.npz`.
+
+    Args:
+        path: the file or folder.
+        bench: the bench as its data sheet describes it: the frames are summed to its binning, and what the panel cannot
+            have shown is refused.
+
+    Raises:
+        RigError: no such recording, keys that are missing, another panel or a coarser camera.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / INDEX).is_file():
+        found = _from_pictures(path)
+    elif path.is_dir() and (path / "probes.npz").is_file():
+        found = _from_arrays(path, bench)
+    elif path.is_file():
+        found = _from_hdf5(path)
+    else:
+        raise RigError(
+            f"{path} is no recording: expected an HDF5 file, a folder with {INDEX}, or one with probes.npz and "
+            "frames.npz."
+        )
+    found = found.binned(bench.camera.binning)
+    found.probes.check(bench)
+    for k, n in enumerate(bench.camera.binned_shape):
+        if found.region[k].stop > n:
+            raise RigError(
+                f"{path}: frames reach binned {'row' if k == 0 else 'column'} {found.region[k].stop}, the sensor has "
+                f"{n}: check camera.shape and the frames' corner."
+            )
+    return found
+
+
+def _from_hdf5(path: Path) -> Recording:
+    try:
+        with h5py.File(path, "r") as file:
+            schema = file.attrs.get("schema")
+            if schema != SCHEMA:
+                raise RigError(f"{path} has schema {schema!r}, expected {SCHEMA!r}.")
+            levels, inputs, counts, times = (
+                file[name][()] for name in ("levels", "inputs", "counts", "times")
+            )
+            attributes = dict(file.attrs)
+    except (OSError, KeyError) as error:
+        raise RigError(f"{path} cannot be read as a recording: {error}.") from None
+    corner = attributes["panel_corner"].tolist()
+    sensor = attributes["sensor_corner"].tolist()
+    return Recording(
+        Probes(_integers(levels, str(path)), torch.from_numpy(inputs).double(), (corner[0], corner[1])),
+        torch.from_numpy(counts).double(),
+        (sensor[0], sensor[1]),
+        binning=int(attributes["binning"]),
+        exposure=float(attributes["exposure"]),
+        times=tuple(times.tolist()),
+        bench=str(attributes["bench"]),
+    )
+
+
+def _from_arrays(folder: Path, bench: BenchSpec) -> Recording:
+    """`probes.npz` (levels, inputs, first_row, first_column) and `frames.npz` (counts, first_row, first_column).
+
+    The frames are binned as the bench's camera.
+    """
+    probes, frames = (_arrays(folder / f"{name}.npz", keys) for name, keys in _ARRAYS.items())
+    return Recording(
+        Probes(
+            _integers(probes["levels"], str(folder)),
+            torch.from_numpy(probes["inputs"]).double(),
+            _corner(probes),
+        ),
+        torch.from_numpy(frames["counts"]).double(),
+        _corner(frames),
+        binning=bench.camera.binning,
+        exposure=bench.camera.exposure,
+        bench=bench.name,
+    )
+
+
+_ARRAYS = {
+    "probes": ("levels", "inputs", "first_row", "first_column"),
+    "frames": ("counts", "first_row", "first_column"),
+}
+
+
+def _arrays(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in keys}
+    except (OSError, KeyError, ValueError) as error:
+        raise RigError(f"{path} cannot be read; expected arrays {', '.join(keys)}: {error}.") from None
+
+
+def _corner(arrays: dict[str, Any]) -> tuple[int, int]:
+    return int(arrays["first_row"]), int(arrays["first_column"])
+
+
+def _integers(levels: Any, source: str) -> Tensor:
+    if levels.dtype.kind not in "ui":
+        raise RigError(f"{source}: levels are {levels.dtype}, expected integers.")
+    return torch.from_numpy(levels.astype(np.int32))
+
+
+_INDEX_KEYS = ("binning", "exposure", "panel_corner", "sensor_corner", "inputs", "bench", "shots")
+
+
+def _from_pictures(folder: Path) -> Recording:
+    index, _ = parse(folder / INDEX)
+    wrong = set(index) - set(_INDEX_KEYS)
+    shots = index.get("shots", [])
+    if wrong or not shots or any(set(shot) != {"levels", "input", "frame"} for shot in shots):
+        raise RigError(
+            f"{folder / INDEX}: expected the keys {', '.join(_INDEX_KEYS)} and in each of [[shots]] levels, input and "
+            f"frame{', not ' + ', '.join(sorted(wrong)) if wrong else ''}."
+        )
+    kind = index.get("inputs", "amplitude")
+    if kind not in ("amplitude", "intensity"):
+        raise RigError(f'{folder / INDEX}: inputs is {kind!r}, expected "amplitude" or "intensity".')
+    levels, inputs, frames = (
+        [_picture(folder / shot[key]) for shot in shots] for key in ("levels", "input", "frame")
+    )
+    shown = torch.stack([_stackable(a, inputs[0]) / np.iinfo(a.dtype).max for a in inputs])
+    corners = [tuple(int(v) for v in index.get(key, (0, 0))) for key in ("panel_corner", "sensor_corner")]
+    return Recording(
+        Probes(
+            torch.stack([_stackable(a, levels[0]) for a in levels]).to(torch.int32),
+            shown.sqrt() if kind == "intensity" else shown,
+            (corners[0][0], corners[0][1]),
+        ),
+        torch.stack([_stackable(a, frames[0]) for a in frames]),
+        (corners[1][0], corners[1][1]),
+        binning=int(index.get("binning", 1)),
+        exposure=float(index.get("exposure", 1e-2)),
+        bench=str(index.get("bench", "")),
+    )
+
+
+def _picture(path: Path) -> Any:
+    """A grey picture of 8, 16 or 32 bits as an integer array (y, x)."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "I;16", "I;16B", "I"):
+                raise RigError(f"{path} is a picture of mode {image.mode}, expected grey of 8 or 16 bits.")
+            array = np.asarray(image)
+    except (OSError, UnidentifiedImageError) as error:
+        raise RigError(f"{path} cannot be read as a picture: {error}.") from None
+    return array.astype(np.uint16) if array.dtype.kind == "i" or array.dtype.itemsize == 2 else array
+
+
+def _stackable(array: Any, first: Any) -> Tensor:
+    if array.shape != first.shape:
+        raise RigError(
+            f"pictures of one kind have {array.shape} and {first.shape} pixels, expected one size."
+        )
+    return torch.from_numpy(array.astype(np.float64))

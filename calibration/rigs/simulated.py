@@ -1,0 +1,187 @@
+"""A simulated bench whose true description is hidden from whoever measures it, with the faults that real ones have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from calibration.rigs.flat_field import SimulatedCamera
+from calibration.rigs.recording import Corner, Probes, RigError
+from calibration.rigs.rig import Abilities, Region, Rig
+from optics.bench.spec import BenchSpec
+from optics.camera.camera import Camera
+from optics.fourf.recorder import Recorder
+from optics.fourf.system import FourF
+from optics.slm.panel import SLM
+
+_MARGIN = 6  # input pixels simulated beyond the region that is read, for the tails of the sinc interpolation
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong on a simulated bench.
+
+    dropped: share of the frames that the camera loses. silent_after: frames after which it answers no more; None is
+    never. mirrored_panel, mirrored_camera: mounted left for right. drift: the true bench after that many seconds; None
+    is one that stands still.
+    """
+
+    dropped: float = 0.0
+    silent_after: int | None = None
+    mirrored_panel: bool = False
+    mirrored_camera: bool = False
+    drift: Callable[[float], BenchSpec] | None = None
+
+
+class SimulatedDriver:
+    """Devices of a bench that is simulated by the package's own 4f model.
+
+    Args:
+        truth: the bench as it really is.
+        generator: source of the noise and of the faults; None is the noiseless mean.
+        faults: what goes wrong.
+        settling: seconds that the panel takes.
+        frame_time: seconds from one frame to the next.
+    """
+
+    def __init__(
+        self,
+        truth: BenchSpec,
+        *,
+        generator: torch.Generator | None = None,
+        faults: Faults | None = None,
+        settling: float = 0.05,
+        frame_time: float = 0.05,
+    ) -> None:
+        self.truth = truth
+        self.generator = generator
+        self.faults = Faults() if faults is None else faults
+        self.abilities = Abilities(flat_field=True, settling=settling, simulated=True)
+        self.frame_time = frame_time
+        self._lamp = SimulatedCamera(truth.camera)
+        self._time = 0.0
+        self._taken = 0
+        self._levels: tuple[Tensor, Corner] | None = None
+        self._image: Tensor | None = None
+        self._made: tuple[object, tuple[SLM, FourF, Recorder]] | None = None
+
+    def show(self, levels: Tensor, corner: Corner) -> None:
+        """Levels on the panel."""
+        self._levels = (levels, corner)
+
+    def display(self, amplitudes: Tensor) -> None:
+        """Amplitudes on the display."""
+        self._image = amplitudes
+
+    def expose(self, seconds: float, region: Region, timeout: float) -> Tensor | None:
+        """One exposure of what is shown."""
+        if self._levels is None or self._image is None:
+            raise RigError("show levels and display an input before an exposure.")
+        self._time += self.frame_time
+        self._taken += 1
+        if self.faults.silent_after is not None and self._taken > self.faults.silent_after:
+            self._time += timeout
+            raise TimeoutError
+        if self.faults.dropped and self.generator is not None:
+            draw = torch.rand((), generator=self.generator)
+            if float(draw) < self.faults.dropped:
+                return None
+        return self._frame(seconds, region)
+
+    def flat_field(self, photons: float, seconds: float) -> Tensor:
+        """An evenly lit frame of the true camera."""
+        return self._lamp.flat_field(photons, 1, exposure=seconds, generator=self.generator)[0]
+
+    def clock(self) -> float:
+        """Simulated seconds."""
+        return self._time
+
+    def wait(self, seconds: float) -> None:
+        """Time passes at once."""
+        self._time += seconds
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    # ------------------------------------------------------------------ the light
+
+    def _frame(self, seconds: float, region: Region) -> Tensor:
+        bench = self.truth if self.faults.drift is None else self.faults.drift(self._time)
+        bench = bench.replace(**{"camera.exposure": seconds})
+        assert self._levels is not None and self._image is not None
+        n = bench.camera.binned_shape[1]
+        if self.faults.mirrored_camera:
+            region = (region[0], slice(n - region[1].stop, n - region[1].start))
+        slm, fourf, recorder = self._system(bench, (self._image.shape[-2], self._image.shape[-1]), region)
+        levels, corner = self._levels
+        probe = Probes(levels[None], self._image[None].float(), corner)
+        if self.faults.mirrored_panel:
+            width = bench.slm.shape[1]
+            mirrored = (corner[0], width - corner[1] - levels.shape[1])
+            probe = Probes(levels.flip(-1)[None], self._image[None].float(), mirrored)
+        reflectance = slm.of_levels(probe.on_panel(fourf.rows, fourf.cols))
+        field = fourf.wave(probe.inputs, reflectance)[0, 0]
+        photons = recorder.photons(field.real**2 + field.imag**2) * (seconds / self.truth.camera.exposure)
+        part = tuple(
+            slice(want.start - have.start, want.stop - have.start)
+            for want, have in zip(region, recorder.region, strict=True)
+        )
+        camera = Camera(bench.camera, region=region)
+        counts = camera.expose(photons[part].clamp(min=0), generator=self.generator)
+        return counts.flip(-1) if self.faults.mirrored_camera else counts
+
+    def _system(
+        self, bench: BenchSpec, image_shape: tuple[int, int], region: Region
+    ) -> tuple[SLM, FourF, Recorder]:
+        """The bench's optics for one region of the sensor; kept while nothing changes."""
+        key = (bench, image_shape, str(region))
+        if self._made is not None and self._made[0] == key:
+            return self._made[1]
+        system = simulate(bench, image_shape, region)
+        self._made = (key, system)
+        return system
+
+
+def simulate(
+    bench: BenchSpec, image_shape: tuple[int, int], region: Region, *, dtype: torch.dtype = torch.float32
+) -> tuple[SLM, FourF, Recorder]:
+    """Panel, 4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
+
+    `recorder.region` says which binned pixels it really has; the window lies around the wanted order or around the
+    region, whichever the region asks for.
+
+    Raises:
+        SpecError: the region's image leaves the sensor, or a lens does not pass the beam.
+    """
+    pixel = bench.camera.binned_pitch / bench.magnification
+    centre, shape = [], []
+    for part, n in zip(region, bench.camera.binned_shape, strict=True):
+        low, high = ((edge - n // 2 - 0.5) * pixel for edge in (part.start, part.stop))
+        shape.append(math.ceil((high - low) / bench.input.pitch - 1e-9))
+        centre.append((low + high) / 2)
+    window = (shape[0], shape[1])
+    # the window's centre is at sample n // 2, the region's in the middle: half an input pixel apart where n is even
+    pitch = bench.input.pitch
+    offset = (
+        centre[0] + (0.0 if window[0] % 2 else pitch / 2),
+        centre[1] + (0.0 if window[1] % 2 else pitch / 2),
+    )
+    fourf = FourF(bench, image_shape, window_shape=window, margin=_MARGIN, offset=offset, dtype=dtype)
+    slm = SLM(bench.slm, region=(fourf.rows, fourf.cols), dtype=dtype)
+    recorder = Recorder(bench, window, fourf.camera_axis(0), fourf.camera_axis(1), offset=offset, dtype=dtype)
+    return slm, fourf, recorder
+
+
+def simulated_rig(
+    truth: BenchSpec,
+    nominal: BenchSpec,
+    *,
+    generator: torch.Generator | None = None,
+    faults: Faults | None = None,
+) -> Rig:
+    """A rig over a simulated bench; `nominal` is what whoever measures it is told."""
+    return Rig(SimulatedDriver(truth, generator=generator, faults=faults), nominal)
