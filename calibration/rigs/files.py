@@ -15,9 +15,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,48 +26,31 @@ from torch import Tensor
 
 from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
+from optics.files import writing
 from optics.toml_errors import parse
 
 SCHEMA = "spectral-cascade recording 1"
 INDEX = "recording.toml"
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under a temporary name beside `path`, flush it to the disk, and rename: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        write(Path(name))
-        with open(name, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def save_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording as HDF5 (docs/calibration.md lists the keys)."""
-
-    def write(target: Path) -> None:
-        with h5py.File(target, "w") as file:
-            file.attrs["schema"] = SCHEMA
-            file.attrs["bench"] = recording.bench
-            file.attrs["binning"] = recording.binning
-            file.attrs["exposure"] = recording.exposure
-            file.attrs["panel_corner"] = recording.probes.corner
-            file.attrs["sensor_corner"] = recording.corner
-            arrays: dict[str, np.ndarray[Any, Any]] = {
-                "levels": recording.probes.levels.numpy().astype(np.uint16),
-                "inputs": recording.probes.inputs.numpy().astype(np.float64),
-                "counts": recording.counts.numpy().astype(np.float64),
-                "times": np.asarray(recording.times, dtype=np.float64),
-            }
-            for name, array in arrays.items():
-                packed = {"compression": "gzip", "shuffle": True} if array.size else {}
-                file.create_dataset(name, data=array, **packed)
-
-    write_whole(Path(path), write)
+    with writing(path) as target, h5py.File(target, "w") as file:
+        file.attrs["schema"] = SCHEMA
+        file.attrs["bench"] = recording.bench
+        file.attrs["binning"] = recording.binning
+        file.attrs["exposure"] = recording.exposure
+        file.attrs["panel_corner"] = recording.probes.corner
+        file.attrs["sensor_corner"] = recording.corner
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "levels": recording.probes.levels.numpy().astype(np.uint16),
+            "inputs": recording.probes.inputs.numpy().astype(np.float64),
+            "counts": recording.counts.numpy().astype(np.float64),
+            "times": np.asarray(recording.times, dtype=np.float64),
+        }
+        for name, array in arrays.items():
+            packed = {"compression": "gzip", "shuffle": True} if array.size else {}
+            file.create_dataset(name, data=array, **packed)
 
 
 def load_recording(path: str | Path, bench: BenchSpec) -> Recording:

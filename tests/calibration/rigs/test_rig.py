@@ -88,7 +88,8 @@ def test_exposure_scales_the_light_and_long_ones_saturate():
     rig = simulated_rig(NOMINAL, NOMINAL)
     probes, region = small.probes(1), small.region(NOMINAL)
     short, twice, long = (
-        rig.capture(probes, region=region, exposure=t).counts - NOMINAL.camera.black for t in (0.005, 0.01, 10)
+        rig.capture(probes, region=region, exposure=t).counts - NOMINAL.camera.black
+        for t in (0.005, 0.01, 10)
     )
     inside = short > 200
     assert torch.allclose(twice[inside] / short[inside], torch.tensor(2.0).double(), rtol=0.01)
