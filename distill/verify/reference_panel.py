@@ -2,7 +2,7 @@
 
 The independent simulation must not inherit a mistake of the model that made the files. So the phase-only panel is
 worked out again here, in numpy, from the data sheet's numbers alone: the response of the liquid
-crystal, the fringing field at points of each pixel's active square, the mean ripple, the unmodulated gaps.
+crystal, the ripple, the fringing field at points of each pixel's active square, the unmodulated gaps.
 """
 
 from __future__ import annotations
@@ -23,8 +23,17 @@ _POINTS = 3  # on either side of a pixel's middle, per axis, at which the fringi
 _FINE = 4000  # samples of half an active square from which their positions are found
 
 
+def ripples(spec: SLMSpec) -> list[tuple[float, float]]:
+    """Relative ripples and their weights, so that intensities add up to the exposure's: Gauss-Hermite, 4 points."""
+    if not spec.flicker:
+        return [(0.0, 1.0)]
+    x, weight = np.polynomial.hermite.hermgauss(4 if spec.flicker > 0.2 else 2)
+    e = x * math.sqrt(2) * spec.flicker / (2 * math.pi)
+    return [(float(a), float(b)) for a, b in zip(e, weight / math.sqrt(math.pi), strict=True)]
+
+
 def reflectance(
-    levels: Tensor, bench: BenchSpec, region: Region
+    levels: Tensor, bench: BenchSpec, region: Region, *, ripple: float = 0.0
 ) -> tuple[NDArray[np.complex64], tuple[str, ...]]:
     """Complex reflectance of a part of the panel, and what in it comes from this project's own SLM model.
 
@@ -32,6 +41,7 @@ def reflectance(
         levels: (F, NY, NX) integer levels of the whole panel.
         bench: the bench; its `slm` is the device.
         region: rows and columns of the panel.
+        ripple: how much the panel's phase has swung about mid drive, relative; one of `ripples`.
 
     Returns:
         (F, ny, nx) complex64, one value per SLM pixel, the mean over its area; and the names of the features that were
@@ -41,10 +51,10 @@ def reflectance(
     borrowed = _borrowed(spec)
     if borrowed:
         with torch.no_grad():
-            shown = SLM(spec, region=region).of_levels(levels[:, region[0], region[1]])
+            shown = SLM(spec, region=region).of_levels(levels[:, region[0], region[1]], ripple=(ripple,))
         return shown.numpy().astype(np.complex64), borrowed
     whole = levels.numpy()
-    return np.stack([_phase_panel(frame, spec, region) for frame in whole]), ()
+    return np.stack([_phase_panel(frame, spec, region, ripple) for frame in whole]), ()
 
 
 def _borrowed(spec: SLMSpec) -> tuple[str, ...]:
@@ -59,19 +69,20 @@ def _borrowed(spec: SLMSpec) -> tuple[str, ...]:
     return tuple(name for name, there in present.items() if there)
 
 
-def _phase_panel(frame: NDArray[np.integer], spec: SLMSpec, region: Region) -> NDArray[np.complex64]:
+def _phase_panel(
+    frame: NDArray[np.integer], spec: SLMSpec, region: Region, ripple: float
+) -> NDArray[np.complex64]:
     """One frame (NY, NX) of levels to the reflectance of `region`."""
     side = math.sqrt(spec.fill_factor)
-    table, down, across = _table(spec), _Fringe(spec.crosstalk[0], side), _Fringe(spec.crosstalk[1], side)
+    table = _table(spec)
+    if spec.flicker:
+        table = table + np.float32(ripple) * (table - np.float32(math.pi))
+    down, across = _Fringe(spec.crosstalk[0], side), _Fringe(spec.crosstalk[1], side)
     rows, cols = (
         np.clip(np.arange(part.start - fringe.reach, part.stop + fringe.reach), 0, n - 1)
         for part, fringe, n in zip(region, (down, across), frame.shape, strict=True)
     )
     modulated = _fringed(table[frame[np.ix_(rows, cols)]], down, across)
-    if spec.flicker:
-        # a Gaussian ripple proportional to the phase, about mid drive: <exp(i x)> = exp(-var(x) / 2)
-        still = table[frame[region]] - math.pi
-        modulated = modulated * np.exp(-((still * spec.flicker / (2 * math.pi)) ** 2) / 2)
     fill = spec.fill_factor
     return (math.sqrt(spec.reflectivity) * (fill * modulated + (1 - fill))).astype(np.complex64)
 

@@ -17,12 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from distill.export.read import Exported, read_export
 from distill.verify.lightpipes import LightPipesBench
-from distill.verify.reference_panel import reflectance
+from distill.verify.reference_panel import reflectance, ripples
 from networks.onbench.collapsed import OnBench
 from networks.readouts.readouts import Homodyne
 from optics.checks import OpticsError
@@ -126,10 +127,12 @@ def _rebuilt(exported: Exported) -> OnBench:
 
 def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[int], None]) -> Engine:
     fourf = network.fourf
-    shown = network.slm.of_levels(exported.levels[:, fourf.rows, fourf.cols])
+    levels, states = exported.levels[:, fourf.rows, fourf.cols], network.states
+    shown = torch.cat([network.slm.of_levels(levels, ripple=ripple) for ripple, _ in states])
+    weights = [weight for _, weight in states]
 
     def frames(x: Tensor, done: int) -> Tensor:
-        counts = network.record(_photons(network, network.recorder, fourf.wave(x[:, 0], shown)))
+        counts = network.record(_photons(network, network.recorder, fourf.wave(x[:, 0], shown), weights))
         tell(done + len(x))
         return counts
 
@@ -140,18 +143,30 @@ def _by_lightpipes(
     exported: Exported, network: OnBench, count: int, processes: int | None, tell: Callable[[int], None]
 ) -> Engine:
     engine = LightPipesBench(exported.bench, exported.manifest.image_shape)
-    shown, borrowed = reflectance(exported.levels, exported.bench, (engine.rows, engine.cols))
+    region, states = (engine.rows, engine.cols), ripples(exported.bench.slm)
+    panels = [reflectance(exported.levels, exported.bench, region, ripple=e) for e, _ in states]
+    shown, borrowed = np.concatenate([panel for panel, _ in panels]), panels[0][1]
+    weights = [weight for _, weight in states]
     recorder = Recorder(exported.bench, exported.manifest.image_shape, engine.y_axis, engine.x_axis)
 
     def frames(x: Tensor, done: int) -> Tensor:
         field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
-        return network.record(_photons(network, recorder, field))
+        return network.record(_photons(network, recorder, field, weights))
 
     return _judged(exported, network, count, frames, borrowed=borrowed)
 
 
-def _photons(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
-    """Photons per camera pixel (B, frames, cy, cx) of fields (B, masks, oy, ox): every exposure of the read-out."""
+def _photons(network: OnBench, recorder: Recorder, fields: Tensor, weights: list[float]) -> Tensor:
+    """Photons per camera pixel (B, frames, cy, cx): every exposure of the read-out, averaged over the ripple.
+
+    fields: (B, states * masks, oy, ox), with one weight per state of the panel.
+    """
+    parts = zip(fields.chunk(len(weights), 1), weights, strict=True)
+    return torch.stack([_of_state(network, recorder, field) * weight for field, weight in parts]).sum(0)
+
+
+def _of_state(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
+    """`_photons` of the fields (B, masks, oy, ox) of one state."""
     if not isinstance(network.readout, Homodyne):
         return recorder.photons(abs2(field))
     beam = (

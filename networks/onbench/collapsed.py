@@ -16,18 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade.cascade import Cascade
-from networks.onbench.masks import design_masks, fit_to_modulator, order_phase
+from networks.onbench.masks import design_masks, fit_to_modulator, optimised_phases, order_phase
 from networks.readouts.readouts import Homodyne, Intensity, Readout
+from optics.bench.geometry import order_gain
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
 from optics.conventions import abs2
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
-from optics.slm.direct_design import optimise_phase
 from optics.slm.encoding import encode
 from optics.slm.panel import SLM
 from optics.slm.response import ResponseSpec
+from optics.slm.ripple import Ripple, States
 
 _CHUNK = 2**25  # field samples that are held at once when no gradient is needed
 
@@ -91,8 +92,8 @@ class OnBench(nn.Module):
             self.fourf.camera_axis(1),
             believed=believed_camera,
         )
-        self.gain = self._gain()
-        self._cache: tuple[object, Tensor, Tensor] | None = None
+        self.gain = order_gain(bench, bench.image_offset)
+        self._cache: tuple[object, dict[Ripple, tuple[Tensor, Tensor]]] = (None, {})
         self._optimised: tuple[object, Tensor] | None = None
         self._fixed_levels: tuple[Tensor, Tensor] | None = None
         self._turns: list[complex] | None = None
@@ -139,17 +140,6 @@ class OnBench(nn.Module):
                 "light.coherence 'incoherent'. Choose intensity or homodyne, or change the light."
             )
 
-    def _gain(self) -> float:
-        bench = self.bench
-        side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
-        envelope = 1.0
-        for offset in bench.image_offset:
-            z = math.pi * side * offset / bench.scale
-            envelope *= math.sin(z) / z if z else 1.0
-        power = bench.slm.reflectivity * bench.lens1.transmission * bench.lens2.transmission
-        encoded = 1.0 if bench.slm.modulation == "complex" else bench.encoding.gain
-        return encoded * bench.slm.fill_factor * math.sqrt(power) * envelope
-
     # ------------------------------------------------------------------ masks
 
     def targets(self) -> tuple[Tensor, Tensor]:
@@ -179,7 +169,10 @@ class OnBench(nn.Module):
             return self._encoded(targets, region)
         key = self._mask_key()
         if self._optimised is None or self._optimised[0] != key:
-            self._optimised = (key, self._optimise(targets, self._origin(region)))
+            taps = self.cascade.kernel_size if self.cascade is not None else 0
+            seen = (self.image_shape[0] + taps, self.image_shape[1] + taps)
+            made = optimised_phases(targets, self.slm, self.bench, seen, origin=self._origin(region))
+            self._optimised = (key, made)
         return self._optimised[1]
 
     def _encoded(self, targets: Tensor, region: tuple[slice, slice]) -> Tensor:
@@ -191,28 +184,6 @@ class OnBench(nn.Module):
         """Index of the panel's middle within a region."""
         ny, nx = self.bench.slm.shape
         return ny // 2 - region[0].start, nx // 2 - region[1].start
-
-    def _optimise(self, targets: Tensor, origin: tuple[int, int]) -> Tensor:
-        """The phase designed through the device model for the part of the camera plane that the network reads."""
-        step = (
-            self.bench.input.pitch * self.bench.slm.pitch / self.bench.scale
-        )  # cycles per SLM pixel, one image pixel
-        taps = self.cascade.kernel_size if self.cascade is not None else 0
-        half = tuple((n + taps) / 2 * step for n in self.image_shape)
-        gain = self.bench.slm.fill_factor * math.sqrt(self.bench.slm.reflectivity)
-        return torch.cat(
-            [
-                optimise_phase(
-                    mask,
-                    self.slm,
-                    encoding=self.bench.encoding,
-                    origin=origin,
-                    half=(half[0], half[1]),
-                    gain=gain,
-                )
-                for mask in targets.split(1)
-            ]
-        )
 
     def _mask_key(self) -> tuple[tuple[int, int], ...]:
         """Changes whenever the masks may have changed."""
@@ -235,32 +206,42 @@ class OnBench(nn.Module):
         """What the masks depend on; nothing where they are given as levels."""
         return iter(()) if self.cascade is None else self.cascade.parameters()
 
-    def psfs(self, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    @property
+    def states(self) -> States:
+        """What the panels ripple through in an exposure: (one ripple per panel, weight) pairs."""
+        return self.slm.states
+
+    def psfs(
+        self, *, generator: torch.Generator | None = None, ripple: Ripple = None
+    ) -> tuple[Tensor, Tensor]:
         """Point-spread functions of every mask, (M, ly, lx) complex, and the scales (M,).
 
-        Kept between calls while no gradient is needed, nothing is drawn and the cascade does not change.
+        generator draws a ripple, `ripple` is that of one of `states`; neither: of the mean field. Kept between calls
+        while no gradient is needed, nothing is drawn and the cascade does not change.
         """
-        parameters = list(self.parameters_of_optics())
-        needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
+        needs_grad = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters_of_optics())
+        if needs_grad or generator is not None:
+            return self._make_psfs(generator, ripple)
         key = self._mask_key()
-        keep = not needs_grad and generator is None
-        if keep and self._cache is not None and self._cache[0] == key:
-            return self._cache[1], self._cache[2]
-        psfs, scales = self._make_psfs(generator)
-        if keep:
-            self._cache = (key, psfs, scales)
-        return psfs, scales
+        if self._cache[0] != key:
+            self._cache = (key, {})
+        if ripple not in self._cache[1]:
+            self._cache[1][ripple] = self._make_psfs(None, ripple)
+        return self._cache[1][ripple]
 
-    def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
         if self._fixed_levels is not None:
             levels, scales = self._fixed_levels
-            return self.fourf.psf(self.slm.of_levels(levels)), scales
+            return self.fourf.psf(self.slm.of_levels(levels, generator=generator, ripple=ripple)), scales
         targets, scales = self.targets()
-        return self.fourf.psf(self.shown_by_slm(targets, generator=generator)), scales
+        return self.fourf.psf(self.shown_by_slm(targets, generator=generator, ripple=ripple)), scales
 
-    def shown_by_slm(self, targets: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def shown_by_slm(
+        self, targets: Tensor, *, generator: torch.Generator | None = None, ripple: Ripple = None
+    ) -> Tensor:
         """Complex reflectance of the lit SLM pixels for masks of modulus at most 1, both (M, ny, nx)."""
-        return self.slm(self.driven(targets, (self.fourf.rows, self.fourf.cols)), generator=generator)
+        driven = self.driven(targets, (self.fourf.rows, self.fourf.cols))
+        return self.slm(driven, generator=generator, ripple=ripple)
 
     # ------------------------------------------------------------------ light
 
@@ -322,15 +303,25 @@ class OnBench(nn.Module):
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Photons that every camera pixel expects, (B, F, cy, cx), from amplitudes (B, in, H, W) of 0 to 1.
 
-        The generator draws what the SLM does by chance (flicker); without one, its mean.
+        The generator draws what the SLM does by chance (flicker); without one, the intensities are their mean over it.
         """
         self._check_images(x)
-        return self._photons(x, *self.psfs(generator=generator))
+        return self._expected(x, generator)[0]
+
+    def _expected(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """`expected`, and the scales (M,)."""
+        states: States = ((None, 1.0),) if generator is not None else self.states
+        total, scales = x.new_zeros(()), x.new_ones(())
+        for ripple, weight in states:
+            psfs, scales = self.psfs(generator=generator, ripple=ripple)
+            photons = self._photons(x, psfs, scales)
+            total = photons if weight == 1.0 else total + weight * photons
+        return total, scales
 
     def _photons(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (psfs.requires_grad or x.requires_grad):
             return self._photons_at_once(x, psfs, scales)
-        step = max(1, _CHUNK // (2 * len(psfs) * math.prod(self.fourf.window)))
+        step = max(1, _CHUNK // (2 * len(scales) * math.prod(self.fourf.window)))
         return torch.cat([self._photons_at_once(part, psfs, scales) for part in x.split(step)])
 
     def _photons_at_once(self, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
@@ -369,11 +360,15 @@ class OnBench(nn.Module):
     def scales(self) -> Tensor:
         """Largest modulus of every mask, (F,)."""
         with torch.no_grad():
-            return self.psfs()[1]
+            return self._resting()[1]
+
+    def _resting(self) -> tuple[Tensor, Tensor]:
+        """`psfs` of one of the states, which are kept."""
+        return self.psfs(ripple=self.states[0][0])
 
     def features_of(self, counts: Tensor) -> Tensor:
         """Features (B, maps, by, bx) in the units that the back end was trained with, from counts (B, F, cy, cx)."""
-        return self._features(counts, self.psfs()[1])
+        return self._features(counts, self._resting()[1])
 
     def _features(self, counts: Tensor, scales: Tensor) -> Tensor:
         def read(_: FourF, recorder: Recorder, part: Tensor) -> Tensor:
@@ -392,8 +387,8 @@ class OnBench(nn.Module):
     def features(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Features (B, maps, by, bx) from images (B, in, H, W)."""
         self._check_images(x)
-        psfs, scales = self.psfs(generator=generator)
-        return self._features(self.record(self._photons(x, psfs, scales), generator=generator), scales)
+        photons, scales = self._expected(x, generator)
+        return self._features(self.record(photons, generator=generator), scales)
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Images (B, in, H, W) to the back end's output; one noise draw with a generator, none without."""

@@ -20,6 +20,7 @@ from optics.checks import SpecError
 from optics.fourf.illumination import Illumination, panels
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
+from optics.slm.ripple import Ripple
 
 _DARK = 1e-12  # keeps the slope of the square root of a kernel's tap finite
 
@@ -69,16 +70,20 @@ class Illuminated(OnBench):
             return (self.readout.psfs(kernels) + _DARK).sqrt()
         return kernels
 
-    def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
         """Reflectances of the panel at every wavelength, (M, lines, ny, nx), in place of point-spread functions."""
         if self._fixed_levels is not None:
+            levels, scales = self._fixed_levels
             shown = [
-                panel.of_levels(self._fixed_levels[0]) for panel in self.panels if isinstance(panel, SLM)
+                panel.of_levels(levels, generator=generator, ripple=ripple)
+                for panel in self.panels
+                if isinstance(panel, SLM)
             ]
-            return torch.stack(shown, 1), self._fixed_levels[1]
+            return torch.stack(shown, 1), scales
         targets, scales = self.targets()
         driven = self.driven(targets, (self.fourf.rows, self.fourf.cols))
-        return torch.stack([panel(driven, generator=generator) for panel in self.panels], 1), scales
+        shown = [panel(driven, generator=generator, ripple=ripple) for panel in self.panels]
+        return torch.stack(shown, 1), scales
 
     def _intensities(self, fourf: FourF, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
         shine: Callable[[Tensor, Tensor], Tensor]

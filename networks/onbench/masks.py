@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from optics.bench.spec import BenchSpec
 from optics.conventions import abs2, complex_dtype
 from optics.fourf.pupil import pixel_transform
 from optics.fourf.system import FourF
+from optics.slm.direct_design import optimise_phase
+from optics.slm.panel import SLM
 from optics.wave.fourier import dft_matrix
 
 
@@ -80,3 +85,25 @@ def order_phase(fourf: FourF, reflectance: Tensor) -> complex:
     field = fourf.convolve(point, fourf.psf(reflectance[None])).flatten()
     brightest = complex(field[field.abs().argmax()])
     return brightest / abs(brightest)
+
+
+def optimised_phases(
+    targets: Tensor, slm: SLM, bench: BenchSpec, seen: tuple[int, int], *, origin: tuple[int, int]
+) -> Tensor:
+    """Phases (M, ny, nx) designed through the device model for the part of the camera plane that the network reads.
+
+    Args:
+        targets: complex masks of modulus at most 1, (M, ny, nx).
+        slm: the lit part of the panel.
+        bench: the bench.
+        seen: (y, x) input pixels that the network reads.
+        origin: index of the panel's middle in the masks.
+    """
+    step = bench.input.pitch * bench.slm.pitch / bench.scale  # cycles per SLM pixel, one image pixel
+    half = (seen[0] / 2 * step, seen[1] / 2 * step)
+    gain = bench.slm.fill_factor * math.sqrt(bench.slm.reflectivity)
+    made = [
+        optimise_phase(mask, slm, encoding=bench.encoding, origin=origin, half=half, gain=gain)
+        for mask in targets.split(1)
+    ]
+    return torch.cat(made)

@@ -26,6 +26,7 @@ from optics.checks import OpticsError, SpecError
 from optics.conventions import abs2
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
+from optics.slm.ripple import Ripple, States, ripple_states
 
 _AT_ONCE = 32  # masks that pass the device model together
 
@@ -116,27 +117,44 @@ class Staged(OnBench):
             raise OpticsError(f"device {index} is {type(device).__name__}, expected SLM.")
         return device
 
-    def _stage_psfs(self, index: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    @property
+    def states(self) -> States:
+        """Each stage's panel ripples by itself."""
+        return ripple_states(self.bench.slm.flicker, len(self.layers))
+
+    def _stage_psfs(
+        self, index: int, generator: torch.Generator | None, ripple: Ripple
+    ) -> tuple[Tensor, Tensor]:
         """Point-spread functions (out, in, ly, lx) of one stage and the divisor of its masks (1,)."""
         stage, device, layer = self._stage(index), self._device(index), self.layers[index]
         targets, scale = self.stage_targets(index)
+        own = None if ripple is None else (ripple[index],)
         parts = [
-            stage.psf(device(self.driven(part, (stage.rows, stage.cols)), generator=generator))
+            stage.psf(device(self.driven(part, (stage.rows, stage.cols)), generator=generator, ripple=own))
             for part in targets.split(_AT_ONCE)
         ]
         return torch.cat(parts).unflatten(0, (layer.out_channels, layer.in_channels)), scale
 
-    def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """The last stage's point-spread functions (out, in, ly, lx) and scales (out,); those before are kept beside."""
-        made = [self._stage_psfs(i, generator) for i in range(len(self.layers))]
-        self._before = [psfs for psfs, _ in made[:-1]]
+    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
+        """All stages' point-spread functions in one row, (1, n), and the scales (out,)."""
+        made = [self._stage_psfs(i, generator, ripple) for i in range(len(self.layers))]
         total = torch.stack([scale for _, scale in made]).prod(0)
-        return made[-1][0], total.expand(self.layers[-1].out_channels)
+        row = torch.cat([psfs.flatten() for psfs, _ in made])[None]
+        return row, total.expand(self.layers[-1].out_channels)
+
+    def _banks(self, row: Tensor) -> list[Tensor]:
+        """Each stage's point-spread functions (out, in, ly, lx), from the row that `psfs` gives."""
+        shapes = [
+            (layer.out_channels, layer.in_channels, len(stage.to_psf_y), len(stage.to_psf_x))
+            for layer, stage in zip(self.layers, map(self._stage, range(len(self.layers))), strict=True)
+        ]
+        parts = row[0].split([math.prod(shape) for shape in shapes])
+        return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def _each_channel(self, see: Callable[[Tensor, Tensor], Tensor], x: Tensor, psfs: Tensor) -> Tensor:
         """Through all stages; `see` is not asked, since the fields of the input channels add before the camera."""
         fields = x
-        for index, bank in enumerate([*self._before, psfs]):
+        for index, bank in enumerate(self._banks(psfs)):
             stage = self._stage(index)
             fields = torch.stack(
                 [stage.convolve(fields[:, i], bank[:, i]) for i in range(bank.shape[1])]

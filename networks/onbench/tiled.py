@@ -20,6 +20,7 @@ from optics.bench.spec import BenchSpec, Point
 from optics.checks import SpecError
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
+from optics.slm.ripple import Ripple
 from optics.wave.fourier import dft_matrix
 
 
@@ -145,8 +146,8 @@ class Tiled(OnBench):
             carriers.append(torch.outer(y, x).to(self.fourf.pupil.dtype))
         return torch.stack(carriers)
 
-    def _make_psfs(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
         targets, scales = self.targets()
-        shown = self.shown_by_slm(targets, generator=generator)
+        shown = self.shown_by_slm(targets, generator=generator, ripple=ripple)
         psfs = torch.stack([window.psf(shown) for window, _ in self.tiles()], 1).flatten(0, 1)
         return psfs, scales.repeat_interleave(self.per_frame)

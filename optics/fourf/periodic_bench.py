@@ -20,6 +20,7 @@ from optics.conventions import axis, cis, complex_dtype
 from optics.fourf.periodic import Workspace, matched_intensity
 from optics.fourf.pupil import pixel_transform, pupil
 from optics.slm.panel import SLM
+from optics.slm.ripple import Ripple
 from optics.wave.rotation import Rotation
 
 
@@ -84,13 +85,16 @@ class MatchedBench(nn.Module):
         )
         return y[:, None] * x[None, :]
 
-    def mask(self, target: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def mask(
+        self, target: Tensor, *, generator: torch.Generator | None = None, ripple: Ripple = None
+    ) -> Tensor:
         """What the light meets in the Fourier plane: (M, ny, nx) complex, from targets (M, ny, nx) of the SLM.
 
-        Keep it for as long as the SLM shows the same; `generator` draws the SLM's flicker.
+        Keep it for as long as the SLM shows the same; `generator` draws the SLM's flicker, `ripple` is that of one of
+        its states.
         """
         check_shape(target, (None, *self.shape), name="target", fix="One per mask: (M, ny, nx).")
-        shown = self.slm(target, generator=generator)
+        shown = self.slm(target, generator=generator, ripple=ripple)
         return self.rotation(shown) * self.pupil
 
     def intensity(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -115,11 +119,15 @@ class MatchedBench(nn.Module):
             generator: draws flicker and camera noise; None is the mean.
             differentiable: see `Camera.expose`.
         """
-        return self.expose(
-            self.intensity(images, self.mask(target, generator=generator)),
-            generator=generator,
-            differentiable=differentiable,
-        )
+        if generator is not None:
+            light = self.intensity(images, self.mask(target, generator=generator))
+        else:
+            parts = [
+                self.intensity(images, self.mask(target, ripple=ripple)) * weight
+                for ripple, weight in self.slm.states
+            ]
+            light = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        return self.expose(light, generator=generator, differentiable=differentiable)
 
     def expose(
         self, intensity: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False

@@ -8,10 +8,11 @@ away, along one axis
     phase(s) = sum_k a_k(s) phi_k,      a_k(s) = Phi((k + 1/2 - s) / sigma) - Phi((k - 1/2 - s) / sigma)
 
 What leaves the pixel is the mean of `exp(i phase(s))` over its *active* square, `|s| <= sqrt(F) / 2`: where the phase
-is steepest lies the gap, which the fill factor counts as un-modulated. Up to widths of 0.7 pixels, where only the nearest
-neighbours count, `optics.slm.fringing_narrow` takes it by products of phasors. Beyond, it is a Gauss quadrature of
-four nodes an axis, built in the variable `z(s) = Phi((|s| - 1/2) / sigma)`, the share of the neighbour: the integrand
-is entire in `z`, so 16 samples a pixel are within about 1 % of what the crosstalk does. Width 0 is the ideal pixel.
+is steepest lies the gap, which the fill factor counts as un-modulated. Up to widths of 0.7 pixels, where only the
+nearest neighbours count, `optics.slm.fringing_narrow` takes it by products of phasors. Beyond, it is a Gauss quadrature
+of four nodes an axis, built in the variable `z(s) = Phi((|s| - 1/2) / sigma)`, the share of the neighbour: the
+integrand is entire in `z`, so 16 samples a pixel are within about 1 % of what the crosstalk does. Width 0 is the ideal
+pixel.
 The kernel acts on the phase as the panel holds it, in [0, range): the fly-back of a blaze is smeared.
 Sources: Persson, Engstrom, Goksor, Optics Express 20, 22334 (2012); Moser, Ritsch-Marte, Thalhammer, Optics Express
 27, 25046 (2019).

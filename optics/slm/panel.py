@@ -10,12 +10,11 @@ on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the light is
 
     level -> phase (response) -> stuck pixels -> ripple -> fringing into the neighbours -> mean of exp(i phase)
 
-The ripple scales the phase about mid drive, `phase + e (phase - pi)`: the common phase it also brings is invisible.
-Without a draw of `e`, its mean over the exposure multiplies `m` by `exp(-rms(e)^2 (phase - pi)^2 / 2)`, which is the
-loss of the orders to second order in `e`. A *complex* modulator is the ideal that encodings approach: the target's
-modulus times a phase device that shows its argument.
-Sources: McManamon et al., Proc. IEEE 84, 268 (1996) for fill factor and fly-back; Lizana et al., Optics
-Express 16, 16711 (2008) for the ripple; crosstalk and response: see `optics.slm.fringing_field`, `optics.slm.response`.
+The ripple scales the phase about mid drive, `phase + e (phase - pi)`: the common phase it also brings is invisible. An
+exposure averages intensities over `e`: sum them over `SLM.states`, see `optics.slm.ripple`. A *complex* modulator is
+the ideal that encodings approach: the target's modulus times a phase device that shows its argument.
+Sources: McManamon et al., Proc. IEEE 84, 268 (1996) for fill factor and fly-back; the others in
+`optics.slm.fringing_field`, `optics.slm.response`, `optics.slm.ripple`.
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ from optics.slm.response import (
     slopes,
     straight_through,
 )
+from optics.slm.ripple import Ripple, States, draw_ripple, mean_field_loss, ripple_states, rippled
 from optics.slm.spec import NOMINAL, SLMSpec
 from optics.wave.zernike_polynomials import zernike_phase
 
@@ -185,8 +185,21 @@ class SLM(nn.Module):
         self._check(target)
         return self._level(target)
 
-    def of_levels(self, levels: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    @property
+    def states(self) -> States:
+        """What the panel ripples through in an exposure: ((ripple,), weight) pairs; add the intensities, weighted."""
+        return ripple_states(self.spec.flicker)
+
+    def of_levels(
+        self,
+        levels: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        ripple: Ripple = None,
+    ) -> Tensor:
         """Reflectance (..., ry, rx) complex of integer levels (..., ry, rx): what the panel does with what it is sent.
+
+        generator, ripple: as in `forward`.
 
         Raises:
             OpticsError: the device has no levels, or a level is out of range.
@@ -207,15 +220,23 @@ class SLM(nn.Module):
                 raise OpticsError(
                     f"levels span {low} .. {high}, expected 0 .. {2**self.bits - 1} for {self.bits} bits."
                 )
-        return self._show(look_up(self.table, levels.to(torch.int32)), None, generator)
+        return self._show(look_up(self.table, levels.to(torch.int32)), None, generator, ripple)
 
-    def forward(self, target: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self,
+        target: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        ripple: Ripple = None,
+    ) -> Tensor:
         """Complex reflectance of each SLM pixel.
 
         Args:
             target: what each pixel should do, (..., ry, rx): radians (phase), complex of modulus <= 1 (complex), or an
                 amplitude in [0, 1] (amplitude, dmd; a mirror is on from 1/2).
-            generator: draws one ripple per frame; None is the mean over the exposure.
+            generator: draws one ripple per frame.
+            ripple: of one of `states`, for intensities that are to be averaged. Neither: the mean *field* over the
+                exposure, whose square is not the mean intensity.
 
         Returns:
             (..., ry, rx) complex. Differentiable; rounding to levels passes the gradient straight through.
@@ -227,8 +248,8 @@ class SLM(nn.Module):
         if self.spec.modulation == "complex":
             if self._ideal_phase():
                 return self._surface(target)
-            return self._show(self._response(target.angle()), target.abs(), generator)
-        return self._show(self._response(target), None, generator)
+            return self._show(self._response(target.angle()), target.abs(), generator, ripple)
+        return self._show(self._response(target), None, generator, ripple)
 
     def phase(self, target: Tensor) -> Tensor:
         """The phase that each pixel of a phase device holds at rest, radians, for a target as in `forward`.
@@ -305,7 +326,13 @@ class SLM(nn.Module):
         spec = self.spec
         return self.exact and self.fringing is None and spec.flicker == 0.0 and not (spec.stuck or spec.dead)
 
-    def _show(self, value: Tensor, modulus: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _show(
+        self,
+        value: Tensor,
+        modulus: Tensor | None,
+        generator: torch.Generator | None,
+        ripple: Ripple,
+    ) -> Tensor:
         """From drives to reflectance; `value` is the response's phase or amplitude, `modulus` a complex target's."""
         if self.spec.modulation in ("amplitude", "dmd"):
             if self.defective is not None:
@@ -313,12 +340,14 @@ class SLM(nn.Module):
             m = mean_value(value, self.fringing) if self.fringing is not None else value
             return self._surface(m.to(complex_dtype(m.dtype)))
         still = self._settle(value)
-        value = still
-        if self.spec.flicker and generator is not None:
-            value = still + self._draw(still, generator) * (still - math.pi)
+        value, flicker = still, self.spec.flicker
+        if flicker and generator is not None:
+            value = rippled(still, draw_ripple(still, flicker, generator))
+        elif flicker and ripple is not None:
+            value = rippled(still, ripple[0])
         m = mean_phasor(value, self.fringing) if self.fringing is not None else cis(value)
-        if self.spec.flicker and generator is None:
-            m = m * torch.exp((still - math.pi) ** 2 * (-0.5 * (self.spec.flicker / TWO_PI) ** 2))
+        if flicker and generator is None and ripple is None:
+            m = m * mean_field_loss(still, flicker)
         if modulus is not None:
             m = m * modulus
         return self._surface(m)
@@ -333,12 +362,6 @@ class SLM(nn.Module):
         if self.exact and (self.spec.flicker or self.fringing is not None):
             value = torch.remainder(value, TWO_PI)
         return value
-
-    def _draw(self, value: Tensor, generator: torch.Generator) -> Tensor:
-        """One relative ripple per frame, (..., 1, 1); mid drive stands still, as a common phase is nothing."""
-        shape = (*value.shape[:-2], 1, 1)
-        draw = torch.randn(shape, generator=generator, dtype=value.dtype, device=generator.device)
-        return draw.to(value.device) * (self.spec.flicker / TWO_PI)
 
     def _surface(self, m: Tensor) -> Tensor:
         """Fill factor, then what all light meets."""
