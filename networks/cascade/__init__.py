@@ -10,7 +10,10 @@ layer.py              One spectral convolution: `y_o = sum_i h_oi * x_i`, an ele
 minimal_filtering.py  A filter of three taps as four products of half its size
 normalised.py         Normalised, pooled maps of a linear read-out: what the published digits student has behind
                       its cascade
-pooled.py             A cascade with spectral pools, evaluated only where its detector looks
+model.py              One interface for what a cascade computes, whichever linear model it is
+unpooled.py           Cascades without pools: on the kernels' taps or on a grid of masks
+pooled.py             Cascades with spectral pools: the periodic model and the cropping one
+pooled_layers.py      Layers with spectral pools between them, evaluated only where their detector looks
 pooling.py            Spectral pooling: a stop in the Fourier plane, then fewer samples
 separable.py          One real matrix per axis: shifts, resampling by a Fourier-plane stop, binning, and what is
                       left of them in a row

@@ -23,13 +23,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from networks.cascade.binned_patches import convolve_binned
-from networks.cascade.collapse import Kept, compose, compose_spectra
-from networks.cascade.convolution import Boundary, convolve, convolve_parts, mask_of_taps, taps_of_mask
-from networks.cascade.layer import FREE, SpectralConv2d, check_kind, on_grid
-from networks.cascade.pooled import PooledOptics
-from networks.cascade.pooling import plan_pools, spectral_pool
-from networks.cascade.separable import bin_area
+from networks.cascade.convolution import Boundary
+from networks.cascade.layer import FREE, SpectralConv2d, check_kind
+from networks.cascade.model import LinearModel, ModelName
+from networks.cascade.pooled import CroppingPools, PeriodicPools
+from networks.cascade.pooling import Pools, Size, plan_pools
+from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError, check_shape
 from optics.conventions import complex_dtype
 
@@ -105,10 +104,18 @@ class Cascade(nn.Module):
                 channels[:-1], channels[1:], sizes, kinds, grids, strict=True
             )
         )
-        self.pooled: PooledOptics | None = None
+        self.pool = None if pool is None else tuple(pool)
+        self._model = self._model_for(pools, sizes)
+
+    def _model_for(self, pools: Pools | None, sizes: Sequence[int]) -> LinearModel:
+        """The final class for these pools (None: there are none) and layers of `sizes` taps per side."""
+        if pools is not None and self.boundary == "circular":
+            return PeriodicPools(pools, None if self.grid is not None else sizes)
         if pools is not None:
-            self.pooled = PooledOptics(pools, None if free else sizes, circular=boundary == "circular")
-        self._kept = Kept()
+            return CroppingPools(pools, sizes)
+        if self.grid is not None and self.image_shape is not None:
+            return ComposedMasks(self.grid, self.image_shape, self.boundary)
+        return ComposedKernels(1 + sum(size - 1 for size in sizes), self.boundary)
 
     def _mask_grid(
         self, image: tuple[int, int] | None, grid: tuple[int, int] | None, *, pooled: bool
@@ -133,22 +140,19 @@ class Cascade(nn.Module):
         """A plain lens: each channel is imaged onto itself, nothing to train."""
         cascade = cls((channels, channels), 1, parameterisation="real", generator=torch.Generator())
         with torch.no_grad():
-            cascade._layer(0).weight.copy_(torch.eye(channels)[:, :, None, None])
+            cascade._all_layers()[0].weight.copy_(torch.eye(channels)[:, :, None, None])
         return cascade.requires_grad_(False)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to build this cascade again (its values aside), as JSON can hold it."""
         layers = self._all_layers()
-        pools = (
-            None if self.pooled is None else [None if p is None else p[0] for p in self.pooled.pools.sizes]
-        )
         return {
             "channels": list(self.channels),
             "kernel_size": [layer.kernel_size for layer in layers],
             "parameterisation": [layer.parameterisation for layer in layers],
             "boundary": self.boundary,
             "image_shape": None if self.image_shape is None else list(self.image_shape),
-            "pool": pools,
+            "pool": None if self.pool is None else list(self.pool),
             "mask_shape": None if self.grid is None else list(self.grid),
             "trainable": any(p.requires_grad for p in self.parameters()),
         }
@@ -164,14 +168,11 @@ class Cascade(nn.Module):
         cascade = cls(**options, generator=generator or torch.Generator())
         return cascade.requires_grad_(trainable)
 
-    def _layer(self, index: int) -> SpectralConv2d:
-        layer = self.layers[index]
-        if not isinstance(layer, SpectralConv2d):  # nn.ModuleList forgets the type
-            raise TypeError(f"layer {index} is {type(layer).__name__}, expected SpectralConv2d.")
-        return layer
-
     def _all_layers(self) -> list[SpectralConv2d]:
-        return [self._layer(i) for i in range(len(self.layers))]
+        layers = [layer for layer in self.layers if isinstance(layer, SpectralConv2d)]
+        if len(layers) != len(self.layers):  # nn.ModuleList forgets the type
+            raise TypeError(f"a cascade holds spectral convolutions only, not {self.layers}.")
+        return layers
 
     # ------------------------------------------------------------------ what it is
 
@@ -188,22 +189,16 @@ class Cascade(nn.Module):
     @property
     def kernel_size(self) -> int:
         """Taps per side of the collapsed kernels; the grid's larger side where they fill it."""
-        if self.grid is not None:
-            return max(self.grid)
-        if self.pooled is not None:
-            return max(self.pooled.pools.grids[0])
-        return 1 + sum(layer.kernel_size - 1 for layer in self._all_layers())
+        return self._model.kernel_size
 
     @property
-    def model(self) -> str:
+    def model(self) -> ModelName:
         """Which of darkness, periodic and cropping it is; see the module's text."""
-        if self.boundary == "circular":
-            return "periodic"
-        return "darkness" if self.pooled is None else "cropping"
+        return self._model.name
 
-    def output_shape(self, image_shape: tuple[int, int]) -> tuple[int, int]:
+    def output_shape(self, image_shape: Size) -> Size:
         """(ny, nx) of the field that images of `image_shape` give."""
-        return image_shape if self.pooled is None else self.pooled.pools.grids[-1]
+        return self._model.output_shape(image_shape)
 
     # ------------------------------------------------------------------ one convolution
 
@@ -213,29 +208,19 @@ class Cascade(nn.Module):
         Raises:
             OpticsError: the model is "cropping", which no kernel describes.
         """
-        kernels = self._kernels()
+        kernels = self._model.kernels(self._all_layers())
         return kernels.to(complex_dtype(kernels.dtype))
 
     def kernels_or_none(self) -> Tensor | None:
         """The collapsed kernels (out, in, K, K), real where all layers are; None where they fill a grid."""
-        return self._kernels() if self.pooled is None and self.grid is None else None
+        return self._model.small_kernels(self._all_layers())
 
-    def _kernels(self) -> Tensor:
-        """As `kernels`, real where all layers are; kept between calls while no gradient is needed."""
-        return self._kept.of(self, "kernels", self._make_kernels)
+    def collapse(self, shape: Size) -> Tensor:
+        """The collapsed masks: (out, in, ny, nx) complex, centred; `ifft` of one is its kernel.
 
-    def _make_kernels(self) -> Tensor:
-        if self.pooled is not None:
-            return taps_of_mask(self.collapse(self.pooled.pools.grids[0]))
-        if self.grid is not None:
-            return taps_of_mask(self.collapse(self.grid))
-        taps = self._layer(0).taps()
-        for layer in self._all_layers()[1:]:
-            taps = compose(taps, layer.taps())
-        return taps
-
-    def collapse(self, shape: tuple[int, int]) -> Tensor:
-        """The masks that are exported: (out, in, ny, nx) complex, centred; `ifft` of one is its kernel.
+        They are the network's, on a grid that belongs to the images. What an SLM shows and what is exported are the
+        encoded masks: the same kernels' transforms designed on the SLM's pixels and encoded for the device, see
+        `Student.on(bench).levels()`.
 
         The mask at the origin of the Fourier plane is the sum of its kernel's taps. A periodic 4f system of `shape`
         with these masks does exactly `forward` with the circular boundary; with the zero boundary, pad the image by
@@ -244,26 +229,7 @@ class Cascade(nn.Module):
         Raises:
             OpticsError: the model is "cropping", which no mask describes.
         """
-        if self.model == "cropping":
-            raise OpticsError(
-                "a cascade that pools zero-padded maps crops each of them, so it is not one mask; "
-                "use boundary='circular', the model of a 4f system."
-            )
-        if self.pooled is None:
-            return self._spectrum(shape) if shape == self.grid else mask_of_taps(self.kernels(), shape)
-        if shape != self.pooled.pools.grids[0]:
-            raise ShapeError(
-                f"this pooled cascade has masks for {self.pooled.pools.grids[0]}, not for {shape}."
-            )
-        window = self.pooled.spectrum(self._all_layers())
-        full = window.new_zeros(*window.shape[:2], *shape)
-        top, left = (n // 2 - w // 2 for n, w in zip(shape, window.shape[-2:], strict=True))
-        full[..., top : top + window.shape[-2], left : left + window.shape[-1]] = window
-        return full
-
-    def _spectrum(self, grid: tuple[int, int]) -> Tensor:
-        layers = self._all_layers()
-        return self._kept.of(self, "spectrum", lambda: compose_spectra(layers, [grid] * len(layers), grid))
+        return self._model.masks(self._all_layers(), shape)
 
     # ------------------------------------------------------------------ applied to images
 
@@ -275,41 +241,25 @@ class Cascade(nn.Module):
     def maps(self, x: Tensor) -> Tensor:
         """As `forward`, but real where the image and all layers are: half the memory."""
         self._check(x)
-        if self.pooled is not None:
-            return self.pooled.maps(self._all_layers(), x)
-        if self.grid is not None:
-            return on_grid(x, self._spectrum(self.grid))
-        return convolve(x, self._kernels(), boundary=self.boundary)
+        return self._model.maps(self._all_layers(), x)
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero."""
-        if self.pooled is None and self.grid is None:
-            self._check(x)
-            return convolve_parts(x, self._kernels(), boundary=self.boundary)
-        maps = self.maps(x)
-        return (maps.real, maps.imag) if maps.is_complex() else (maps, None)
+        self._check(x)
+        return self._model.parts(self._all_layers(), x)
 
-    def binned(self, x: Tensor, bins: tuple[int, int]) -> Tensor:
+    def binned(self, x: Tensor, bins: Size) -> Tensor:
         """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
 
-        Binning is linear, so it is applied to the shifted images, before the kernels mix them.
+        Binning is linear: where that is cheaper it is applied before the kernels mix the channels.
         """
         self._check(x)
-        if self.pooled is not None:
-            return self.pooled.binned(self._all_layers(), x, bins)
-        if self.grid is not None:
-            return bin_area(self.maps(x), bins)
-        return convolve_binned(x, self._kernels(), bins, boundary=self.boundary)
+        return self._model.binned(self._all_layers(), x, bins)
 
     def alone(self, x: Tensor, channel: int) -> tuple[Tensor, Tensor | None]:
         """`parts` of the field that input channel `channel` makes by itself."""
-        if self.pooled is None and self.grid is None:
-            self._check(x)
-            kernels = self._kernels()[:, channel : channel + 1]
-            return convolve_parts(x[:, channel : channel + 1], kernels, boundary=self.boundary)
-        only = torch.zeros_like(x)
-        only[:, channel] = x[:, channel]
-        return self.parts(only)
+        self._check(x)
+        return self._model.parts(self._all_layers(), x, channel)
 
     def separate(self, x: Tensor) -> Tensor:
         """The field each input channel makes by itself: (B, out, in, y, x) complex; their sum is `forward`."""
@@ -325,17 +275,7 @@ class Cascade(nn.Module):
         In the "darkness" model the light that spills over an inner border is kept until the last layer.
         """
         self._check(x)
-        ny, nx = x.shape[-2:]
-        grid = self.grid if self.pooled is None else None
-        grow = self.model == "darkness" and grid is None
-        field = x if grid is None else nn.functional.pad(x, (0, grid[1] - nx, 0, grid[0] - ny))
-        for k, layer in enumerate(self._all_layers()):
-            field = layer(field, grow=grow) if grid is None else on_grid(field, layer.mask(grid))
-            pool = None if self.pooled is None else self.pooled.pools.sizes[k]
-            field = field if pool is None else spectral_pool(field, pool)
-        if self.pooled is None:
-            margin = self.kernel_size // 2 if grow else 0
-            field = field[..., margin : margin + ny, margin : margin + nx]
+        field = self._model.layer_by_layer(self._all_layers(), x)
         return field.to(complex_dtype(field.dtype))
 
     def _check(self, x: Tensor) -> None:
@@ -345,5 +285,6 @@ class Cascade(nn.Module):
             name="the cascade's input",
             fix="Images are (batch, channel, y, x); add the missing axis with unsqueeze.",
         )
-        if self.grid is not None and self.boundary == "circular" and tuple(x.shape[-2:]) != self.image_shape:
-            raise ShapeError(f"images are {tuple(x.shape[-2:])}; these masks are for {self.image_shape}.")
+        wanted = self._model.image_shape
+        if wanted is not None and tuple(x.shape[-2:]) != wanted:
+            raise ShapeError(f"images are {tuple(x.shape[-2:])}; this cascade is for {wanted}.")

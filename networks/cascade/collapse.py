@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -100,27 +100,26 @@ def _dft_from_corner(n: int, samples: int, window: int, *, like: Tensor) -> Tens
 
 
 class Kept:
-    """Results kept while the parameters they come from stay as they are and no gradient is asked for."""
+    """One result, kept while the parameters it comes from stay as they are and no gradient is asked for."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[object, Tensor]] = {}
+        self._value: tuple[object, Tensor] | None = None
 
-    def of(self, module: nn.Module, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """`make()`, or what it gave before."""
-        parameters = list(module.parameters())
+    def of(self, modules: Iterable[nn.Module], make: Callable[[], Tensor]) -> Tensor:
+        """`make()`, or what it gave before for the parameters of `modules`."""
+        parameters = [p for module in modules for p in module.parameters()]
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
             return make()
         if not all(isinstance(p, nn.Parameter) for p in parameters):
             return make()  # stand-ins of a functional call, which carry derivatives of their own
         key = tuple((p.data_ptr(), p._version, p.dtype, p.device, p.shape) for p in parameters)
-        kept = self._values.get(name)
+        kept = self._value
         if (
             kept is None
             or kept[0] != key
             or (kept[1].is_inference() and not torch.is_inference_mode_enabled())
         ):
-            kept = (key, make())
-            self._values[name] = kept
+            kept = self._value = (key, make())
         return kept[1]
 
     def __deepcopy__(self, memo: object) -> Kept:
@@ -129,4 +128,4 @@ class Kept:
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing kept travels with a saved module."""
-        return {"_values": {}}
+        return {"_value": None}

@@ -1,213 +1,66 @@
-"""A cascade with spectral pools, evaluated only where its detector looks.
-
-Each layer acts on rows and columns through small real matrices (`networks.cascade.separable`), then mixes channels in
-one product. Every hidden map is held in the few coordinates that reach the detector, so a 224 x 224 image costs no
-more than its last layers at 13 x 13.
-"""
+"""Cascades with spectral pools: the periodic model, which is one mask, and the cropping one, which is none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from networks.cascade.collapse import Kept, compose_spectra, through_window
-from networks.cascade.convolution import Boundary, convolve
-from networks.cascade.layer import SpectralConv2d
-from networks.cascade.minimal_filtering import Halves, convolve_halves, convolve_taps
-from networks.cascade.pooling import Pools
-from networks.cascade.separable import AxisChain, axis_chain, bin_area, bin_matrix
-from optics.checks import ShapeError
-
-# input channels from which a layer is mixed by halves, which reorder every map; where the other way is an ordinary
-# convolution of whole maps, also this many times a map's side
-_MANY = 48
-_MANY_PER_SIDE = 12
+from networks.cascade.convolution import taps_of_mask
+from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
+from networks.cascade.pooled_layers import PooledLayers
+from networks.cascade.pooling import Pools, Size, spectral_pool
+from networks.cascade.separable import bin_area, bin_matrix
+from optics.checks import OpticsError, ShapeError
 
 
-class Field(NamedTuple):
-    """Maps in the layout that products want: `values` (rx, ry, parts * B, channels); parts 2 holds re, then im."""
-
-    values: Tensor
-    parts: int
-
-
-class PooledLayers(nn.Module):
-    """The layers of a pooled cascade for one image size and one detector; holds matrices, no parameters.
-
-    Args:
-        shape: (ny, nx) of the image.
-        taps: taps per side of each layer.
-        pools: (my, mx) that each layer's pool leaves, or None.
-        circular: the periodic model, else every layer crops to its own size in darkness.
-        last: (left, right) matrices applied to the last map's rows and columns; None keeps its samples.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        taps: Sequence[int],
-        pools: Sequence[tuple[int, int] | None],
-        *,
-        circular: bool,
-        last: tuple[Tensor, Tensor] | None = None,
-    ) -> None:
-        super().__init__()
-        self._cast: tuple[object, dict[str, Tensor]] | None = None
-        self.taps = tuple(taps)
-        self.circular = circular
-        chains = [
-            axis_chain(
-                shape[k],
-                taps,
-                [None if p is None else p[k] for p in pools],
-                circular=circular,
-                last=None if last is None else last[k],
-            )
-            for k in (0, 1)
-        ]
-        self.whole = self._is_whole(chains, pools[-1], last)
-        self.ranks: list[tuple[tuple[int, ...], tuple[int, ...]] | None] = []
-        for k, pair in enumerate(zip(*(chain.layers for chain in chains), strict=True)):
-            y, x = (layer.halves for layer in pair)
-            self.ranks.append(None if y is None or x is None else (y.ranks, x.ranks))
-            for axis, layer in zip("yx", pair, strict=True):
-                self._hold(f"{axis}{k}", layer.matrix)
-                if layer.halves is not None and self.ranks[k] is not None:
-                    self._hold(f"expand_{axis}{k}", layer.halves.expand)
-                    self._hold(f"gather_{axis}{k}", layer.halves.gather)
-        self.narrows = any(len(chain.first) < chain.first.shape[1] for chain in chains)
-        for axis, chain in zip("yx", chains, strict=True):
-            self._hold(f"first_{axis}", chain.first)
-
-    def _is_whole(self, chains: Sequence[AxisChain], pool: object, last: object) -> bool:
-        """Whether the last layer convolves whole maps: an ordinary convolution, for which there are fast routines."""
-        dense = all(c.layers[-1].matrix.shape[1] == c.layers[-1].outputs for c in chains)
-        return len(self.taps) > 1 and dense and pool is None and last is None
-
-    def _hold(self, name: str, matrix: Tensor) -> None:
-        self.register_buffer(name, matrix.contiguous(), persistent=False)
-
-    def _matrices(self, like: Tensor) -> dict[str, Tensor]:
-        """All buffers in the real dtype of `like`; kept, since every step asks for them."""
-        held = self.get_buffer("first_y")
-        key = (like.dtype, held.dtype, held.device)
-        if self._cast is None or self._cast[0] != key:
-            dtype = like.real.dtype
-            with torch.inference_mode(False):  # what is kept must serve training too
-                self._cast = (key, {name: matrix.to(dtype) for name, matrix in self.named_buffers()})
-        return self._cast[1]
-
-    def forward(self, kernels: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Images (B, in, ny, nx) through `kernels` [(out, in, k, k), ...] to the last map (B, out, ry, rx).
-
-        Real if the image and all kernels are, else complex.
-        """
-        held = self._matrices(x)
-        parts = 2 if x.is_complex() else 1
-        values = torch.cat((x.real, x.imag)) if x.is_complex() else x
-        if self.narrows:
-            values = (held["first_y"] @ values) @ held["first_x"].mT
-        field = Field(values.permute(3, 2, 0, 1), parts)
-        for k, kernel in enumerate(kernels):
-            ranks = self.ranks[k]
-            whole = self.whole and k == len(kernels) - 1
-            least = max(_MANY, _MANY_PER_SIDE * max(field.values.shape[:2])) if whole else _MANY
-            if ranks is not None and kernel.shape[1] >= least:
-                axes = [
-                    Halves(held[f"expand_{axis}{k}"], held[f"gather_{axis}{k}"], each)
-                    for axis, each in zip("yx", ranks, strict=True)
-                ]
-                out = convolve_halves(field.values, _as_rows(kernel), *axes)
-            elif whole:
-                boundary: Boundary = "circular" if self.circular else "zero"
-                return convolve(_maps(field).contiguous(), kernel, boundary=boundary)
-            else:
-                out = convolve_taps(field.values, _as_rows(kernel), held[f"y{k}"], held[f"x{k}"])
-            field = _join(out, field.parts, split=kernel.is_complex())
-        return _maps(field)
-
-
-def _maps(field: Field) -> Tensor:
-    """(B, channels, ry, rx), complex where there are two parts."""
-    maps = field.values.permute(2, 3, 1, 0)
-    return torch.complex(*maps.chunk(2)) if field.parts == 2 else maps
-
-
-def _as_rows(kernel: Tensor) -> Tensor:
-    """Real kernels: a complex one's real part, then its imaginary part, as twice the output channels."""
-    return torch.cat((kernel.real, kernel.imag)) if kernel.is_complex() else kernel
-
-
-def _join(values: Tensor, parts: int, *, split: bool) -> Field:
-    """A field of what `_as_rows` kernels gave; `split` if they were complex. (..., parts * B, out or 2 * out)."""
-    if not split:
-        return Field(values, parts)
-    by_real, by_imag = values.chunk(2, dim=-1)
-    if parts == 1:
-        return Field(torch.cat((by_real, by_imag), dim=-2), 2)
-    rr, ri = by_real.chunk(2, dim=-2)
-    ir, ii = by_imag.chunk(2, dim=-2)
-    return Field(torch.cat((rr - ii, ri + ir), dim=-2), 2)
-
-
-class PooledOptics(nn.Module):
-    """Everything a cascade with pools does; the layers, which hold the parameters, are passed in.
+class PeriodicPools(LinearModel):
+    """Pools in the discrete 4f system: stops in one Fourier plane, so one mask on the frequencies that survive.
 
     Args:
         pools: grids and stops.
         taps: taps per side of each layer; None where a layer holds free masks.
-        circular: the periodic model (one mask), else every layer crops its map in darkness.
     """
 
-    def __init__(self, pools: Pools, taps: Sequence[int] | None, *, circular: bool) -> None:
+    def __init__(self, pools: Pools, taps: Sequence[int] | None) -> None:
         super().__init__()
+        self.name = "periodic"
+        self.kernel_size = max(pools.grids[0])
+        self.image_shape = pools.grids[0]
         self.pools = pools
-        self.taps = None if taps is None else tuple(taps)
-        self.circular = circular
-        self.narrow = (
-            None if taps is None else PooledLayers(pools.grids[0], taps, pools.sizes, circular=circular)
-        )
-        self._binned: tuple[tuple[int, int], PooledLayers] | None = None
-        self._kept = Kept()
+        self.narrow = None if taps is None else PooledLayers(pools.grids[0], taps, pools.sizes, circular=True)
+        self._kept_window, self._kept_kernels = Kept(), Kept()
 
-    def maps(self, layers: Sequence[SpectralConv2d], x: Tensor) -> Tensor:
-        """Images (B, in, ny, nx) to the last map (B, out, my, mx); real where image and layers are."""
-        self._check(x)
-        training = torch.is_grad_enabled() and any(
-            p.requires_grad for layer in layers for p in layer.parameters()
-        )
-        few = training and len(x) <= layers[0].in_channels  # then the layers cost less than their response
-        if self.narrow is not None and (not self.circular or few):
-            return self.narrow([layer.taps() for layer in layers], x)
-        real = not x.is_complex() and all(layer.parameterisation == "real" for layer in layers)
-        return through_window(x, self.spectrum(layers), self.pools.grids[-1], real=real)
+    def output_shape(self, image_shape: Size) -> Size:
+        """What the last pool leaves."""
+        return self.pools.grids[-1]
 
-    def binned(self, layers: Sequence[SpectralConv2d], x: Tensor, bins: tuple[int, int]) -> Tensor:
-        """`maps`, averaged over `bins` equal areas."""
-        if self.circular or self.taps is None:
-            return bin_area(self.maps(layers, x), bins)
-        self._check(x)
-        if self._binned is None or self._binned[0] != bins:
-            my, mx = self.pools.grids[-1]
-            last = (
-                bin_matrix(my, bins[0], dtype=torch.float64),
-                bin_matrix(mx, bins[1], dtype=torch.float64),
-            )
-            with torch.inference_mode(False):  # what is kept must serve training too
-                made = PooledLayers(
-                    self.pools.grids[0], self.taps, self.pools.sizes, circular=False, last=last
-                )
-            self._binned = (bins, made.to(x.device))
-        return self._binned[1]([layer.taps() for layer in layers], x)
+    def kernels(self, layers: Layers) -> Tensor:
+        """As large as the images, complex."""
+        shape = self.pools.grids[0]
+        return self._kept_kernels.of(layers, lambda: taps_of_mask(self.masks(layers, shape)))
 
-    def spectrum(self, layers: Sequence[SpectralConv2d]) -> Tensor:
-        """Collapsed masks (out, in, wy, wx) on the frequencies that survive, centred; periodic model only."""
-        return self._kept.of(nn.ModuleList(layers), "spectrum", lambda: self._make_spectrum(layers))
+    def small_kernels(self, layers: Layers) -> Tensor | None:
+        """None: they fill the images' grid."""
+        return None
 
-    def _make_spectrum(self, layers: Sequence[SpectralConv2d]) -> Tensor:
+    def masks(self, layers: Layers, shape: Size) -> Tensor:
+        """For images of this cascade's size; zero outside the smallest stop."""
+        if shape != self.pools.grids[0]:
+            raise ShapeError(f"this pooled cascade has masks for {self.pools.grids[0]}, not for {shape}.")
+        window = self._window(layers)
+        full = window.new_zeros(*window.shape[:2], *shape)
+        top, left = (n // 2 - w // 2 for n, w in zip(shape, window.shape[-2:], strict=True))
+        full[..., top : top + window.shape[-2], left : left + window.shape[-1]] = window
+        return full
+
+    def _window(self, layers: Layers) -> Tensor:
+        """Collapsed masks (out, in, wy, wx) on the frequencies that survive, centred."""
+        return self._kept_window.of(layers, lambda: self._make_window(layers))
+
+    def _make_window(self, layers: Layers) -> Tensor:
         grids, window = self.pools.grids, self.pools.window
         if self.narrow is None:
             return compose_spectra(layers, grids[:-1], window)
@@ -221,6 +74,101 @@ class PooledOptics(nn.Module):
         top, left = my // 2 - window[0] // 2, mx // 2 - window[1] // 2
         return spectrum[..., top : top + window[0], left : left + window[1]].transpose(0, 1)
 
-    def _check(self, x: Tensor) -> None:
-        if tuple(x.shape[-2:]) != self.pools.grids[0]:
-            raise ShapeError(f"images are {tuple(x.shape[-2:])}; this cascade is for {self.pools.grids[0]}.")
+    def maps(self, layers: Layers, x: Tensor) -> Tensor:
+        """Through the mask; through the layers where a training batch is smaller than the points that make a mask."""
+        training = torch.is_grad_enabled() and any(
+            p.requires_grad for layer in layers for p in layer.parameters()
+        )
+        if self.narrow is not None and training and len(x) <= layers[0].in_channels:
+            return self.narrow([layer.taps() for layer in layers], x)
+        real = not x.is_complex() and all(layer.parameterisation == "real" for layer in layers)
+        return through_window(x, self._window(layers), self.pools.grids[-1], real=real)
+
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+        """Those of `maps`."""
+        return parts_of(self.maps(layers, one_channel(x, channel)))
+
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
+        """`maps`, then binned."""
+        return bin_area(self.maps(layers, x), bins)
+
+    def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
+        """Each layer, then its pool."""
+        return _one_after_another(layers, self.pools, x)
+
+
+class CroppingPools(LinearModel):
+    """Pools between zero-padded layers, each of which sees darkness around its own map: linear, but no one mask.
+
+    Args:
+        pools: grids and stops.
+        taps: taps per side of each layer.
+    """
+
+    def __init__(self, pools: Pools, taps: Sequence[int]) -> None:
+        super().__init__()
+        self.name = "cropping"
+        self.kernel_size = max(pools.grids[0])
+        self.image_shape = pools.grids[0]
+        self.pools = pools
+        self.taps = tuple(taps)
+        self.narrow = PooledLayers(pools.grids[0], taps, pools.sizes, circular=False)
+        self._binned: tuple[Size, PooledLayers] | None = None
+
+    def output_shape(self, image_shape: Size) -> Size:
+        """What the last pool leaves."""
+        return self.pools.grids[-1]
+
+    def kernels(self, layers: Layers) -> Tensor:
+        """Refused."""
+        raise _not_one_mask()
+
+    def small_kernels(self, layers: Layers) -> Tensor | None:
+        """None: there are none."""
+        return None
+
+    def masks(self, layers: Layers, shape: Size) -> Tensor:
+        """Refused."""
+        raise _not_one_mask()
+
+    def maps(self, layers: Layers, x: Tensor) -> Tensor:
+        """Through the layers, each in the few coordinates that reach the detector."""
+        return self.narrow([layer.taps() for layer in layers], x)
+
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+        """Those of `maps`."""
+        return parts_of(self.maps(layers, one_channel(x, channel)))
+
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
+        """Through layers made for these bins, which are kept until others are asked for."""
+        if self._binned is None or self._binned[0] != bins:
+            my, mx = self.pools.grids[-1]
+            last = (
+                bin_matrix(my, bins[0], dtype=torch.float64),
+                bin_matrix(mx, bins[1], dtype=torch.float64),
+            )
+            with torch.inference_mode(False):  # what is kept must serve training too
+                made = PooledLayers(
+                    self.pools.grids[0], self.taps, self.pools.sizes, circular=False, last=last
+                )
+            self._binned = (bins, made.to(x.device))
+        return self._binned[1]([layer.taps() for layer in layers], x)
+
+    def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
+        """Each layer, cropped to its own map, then its pool."""
+        return _one_after_another(layers, self.pools, x)
+
+
+def _not_one_mask() -> OpticsError:
+    return OpticsError(
+        "a cascade that pools zero-padded maps crops each of them, so it is not one mask; "
+        "use boundary='circular', the model of a 4f system."
+    )
+
+
+def _one_after_another(layers: Layers, pools: Pools, x: Tensor) -> Tensor:
+    field = x
+    for layer, size in zip(layers, pools.sizes, strict=True):
+        field = layer(field)
+        field = field if size is None else spectral_pool(field, size)
+    return field

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from networks.cascade import pooled
+from networks.cascade import pooled_layers
 from networks.cascade.cascade import Cascade
 from networks.cascade.minimal_filtering import TAPS, Halves, convolve_halves, convolve_taps, halves
 from networks.cascade.separable import axis_chain, resampling_matrix, shift_matrix
@@ -22,8 +22,8 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.fixture
 def always(monkeypatch):
     """Few channels go by halves too."""
-    monkeypatch.setattr(pooled, "_MANY", 1)
-    monkeypatch.setattr(pooled, "_MANY_PER_SIDE", 0)
+    monkeypatch.setattr(pooled_layers, "_MANY", 1)
+    monkeypatch.setattr(pooled_layers, "_MANY_PER_SIDE", 0)
 
 
 @pytest.mark.parametrize(("n", "m"), [(13, 13), (27, 13), (24, 11), (12, 6), (9, 9)])
@@ -110,7 +110,7 @@ def test_cascades_by_halves_equal_their_layers_one_after_another(kinds, boundary
         pool=(9, None, 6),
         generator=generator(),
     ).double()
-    assert all(ranks is not None for ranks in cascade.pooled.narrow.ranks)
+    assert all(ranks is not None for ranks in cascade._model.narrow.ranks)
     dtype = torch.complex128 if as_complex else torch.float64
     x = torch.randn(2, 2, 15, 12, dtype=dtype, generator=generator(1))
     fast, slow = cascade.maps(x), cascade.layer_by_layer(x)
