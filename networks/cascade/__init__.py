@@ -8,15 +8,15 @@ collapse.py           Collapsing layers into one: on the taps of small kernels, 
 convolution.py        Convolving maps with a bank of kernels: directly, or by transforms where that is cheaper
 layer.py              One spectral convolution: `y_o = sum_i h_oi * x_i`, an element of a strictly linear network
 minimal_filtering.py  A filter of three taps as four products of half its size
+model.py              One interface for what a cascade computes, whichever linear model it is
 normalised.py         Normalised, pooled maps of a linear read-out: what the published digits student has behind
                       its cascade
-model.py              One interface for what a cascade computes, whichever linear model it is
-unpooled.py           Cascades without pools: on the kernels' taps or on a grid of masks
 pooled.py             Cascades with spectral pools: the periodic model and the cropping one
 pooled_layers.py      Layers with spectral pools between them, evaluated only where their detector looks
 pooling.py            Spectral pooling: a stop in the Fourier plane, then fewer samples
 separable.py          One real matrix per axis: shifts, resampling by a Fourier-plane stop, binning, and what is
                       left of them in a row
+unpooled.py           Cascades without pools: on the kernels' taps or on a grid of masks
 """
 
 from networks.cascade.cascade import Cascade
