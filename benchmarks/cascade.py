@@ -35,7 +35,7 @@ _WHAT = {
     "train_28": "training step 28², batch 64, all maps; equal to the reference to 1e-5",
     "train_28_cropping": "the same, against the reference that crops every layer (borders differ)",
     "train_28_binned": "training step 28², batch 64, maps normalised and binned to 6x6, logits",
-    "train_224": "training step 224², batch 2, cropping model; equal to the reference to 1e-5",
+    "train_224": "training step 224², batch 2, same-size model; equal to the reference to 1e-5",
     "train_224_batch_32": "the same at batch 32",
     "train_224_periodic": "training step 224², batch 2, periodic 4f model (one mask)",
     "train_224_periodic_batch_32": "the same at batch 32",

@@ -11,7 +11,7 @@ minimal_filtering.py  A filter of three taps as four products of half its size
 model.py              One interface for what a cascade computes, whichever linear model it is
 normalised.py         Normalised, pooled maps of a linear read-out: what the published digits student has behind
                       its cascade
-pooled.py             Cascades with spectral pools: the periodic model and the cropping one
+pooled.py             Cascades with spectral pools: the periodic model and the same-size one
 pooled_layers.py      Layers with spectral pools between them, evaluated only where their detector looks
 pooling.py            Spectral pooling: a stop in the Fourier plane, then fewer samples
 separable.py          One real matrix per axis: shifts, resampling by a Fourier-plane stop, binning, and what is

@@ -23,7 +23,7 @@ def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: boo
         x: images (B, in, ny, nx), real or complex.
         taps: taps per side of the kernels to come, odd.
         bins: (by, bx) equal areas that the camera averages over.
-        circular: the image repeats; else it lies in darkness.
+        circular: the image repeats; else it is zero-padded.
     """
     ny, nx = x.shape[-2:]
     by, bx = bins
@@ -38,7 +38,7 @@ def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: boo
 def _binned_shifts(n: int, taps: int, bins: int, circular: bool) -> Tensor:
     """(taps * bins, n) float64, one axis of `binned_patches`; kept, since every step asks for it."""
     with torch.inference_mode(False):  # what is kept must serve training too
-        return tap_matrix(n, taps, circular=circular, after=bin_matrix(n, bins, dtype=torch.float64))
+        return tap_matrix(n, taps, circular=circular, then=bin_matrix(n, bins, dtype=torch.float64))
 
 
 def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Boundary) -> Tensor:
@@ -63,12 +63,12 @@ def patch_moments(x: Tensor, taps: int, *, circular: bool) -> tuple[Tensor, Tens
 
     The mean of a map is `kernel @ mean`, its variance `kernel @ covariance @ kernel`: what a batch normalisation of
     the full-resolution maps needs, without the maps and without the shifts. Products are summed along rows, for every
-    pair of rows at most `taps - 1` apart; what any two shifts have in common is then a sum over a window of rows.
+    pair of rows at most `taps - 1` apart; what any two shifts have in common is then a sum over a run of rows.
 
     Args:
         x: images (B, in, ny, nx), real.
         taps: taps per side of the kernels to come, odd; at most the image's size when circular.
-        circular: the image repeats; else it lies in darkness.
+        circular: the image repeats; else it is zero-padded.
     """
     batch, channels, ny, nx = x.shape
     reach = taps // 2
@@ -82,9 +82,9 @@ def patch_moments(x: Tensor, taps: int, *, circular: bool) -> tuple[Tensor, Tens
     step = width * batch * nx
     below = beyond.as_strided((wide, taps * width, batch * nx), (step, batch * nx, 1))
     products = (rows.view(wide, width, -1) @ below.mT).view(wide, width, taps, width)
-    # the window of padded rows that tap t sees; later taps look further back
-    windows = torch.stack([F.pad(rows.new_ones(ny), (taps - 1 - t, t)) for t in range(taps)])
-    sums = (windows @ products.flatten(1)).view(taps, width, taps, width)
+    # the run of padded rows that tap t sees; later taps look further back
+    runs = torch.stack([F.pad(rows.new_ones(ny), (taps - 1 - t, t)) for t in range(taps)])
+    sums = (runs @ products.flatten(1)).view(taps, width, taps, width)
     second = rows.new_zeros(taps, width, taps, width)
     for late in range(taps):
         for early in range(late + 1):
@@ -92,7 +92,7 @@ def patch_moments(x: Tensor, taps: int, *, circular: bool) -> tuple[Tensor, Tens
             second[late, :, early] = block
             second[early, :, late] = block.mT
     count = batch * ny * nx
-    mean = (windows @ rows.view(wide, width, -1).sum(-1)) / count
+    mean = (runs @ rows.view(wide, width, -1).sum(-1)) / count
     order = torch.arange(taps * width, device=x.device).view(taps, channels, taps).transpose(0, 1).flatten()
     mean = mean.flatten()[order]
     second = second.flatten(2).flatten(0, 1)[order][:, order] / count

@@ -7,12 +7,12 @@ prove the fast one.
 
 Which model a cascade is depends on its boundary and its pools; `Cascade.model` names it:
 
-"darkness"  zero boundary, no pools: the scene lies in darkness, light that spills over an inner border is kept. One
-            convolution, at every position the same.
-"periodic"  circular boundary: the discrete 4f system, one mask per (output, input) channel; a pool is a stop.
-"cropping"  zero boundary with pools: every layer sees darkness around its own map and keeps the map's size, as the
-            published 224 x 224 network does. Linear, but not the same at every position: no mask does this, and
-            `kernels` and `collapse` refuse.
+"zero-padded"  zero boundary, no pools: the image is zero-padded once and light that spills over an inner border is
+               kept. One convolution, at every position the same.
+"periodic"     circular boundary: the discrete 4f system, one mask per (output, input) channel; a pool is a stop.
+"same-size"    zero boundary with pools: every layer zero-pads its own map and keeps the map's size, as the published
+               224 x 224 network does. Linear, but not the same at every position: no mask does this, and `kernels`
+               and `collapse` refuse.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade.convolution import Boundary
-from networks.cascade.layer import FREE, SpectralConv2d, check_kind
+from networks.cascade.layer import FREE, SpectralConv2d, check_names
 from networks.cascade.model import LinearModel, ModelName
-from networks.cascade.pooled import CroppingPools, PeriodicPools
+from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.pooling import Pools, Size, plan_pools
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError, check_shape
@@ -81,27 +81,27 @@ class Cascade(nn.Module):
         self.channels = tuple(int(c) for c in channels)
         count = len(channels) - 1
         sizes = per_layer(kernel_size, count, "kernel_size")
-        kinds: list[str] = per_layer(parameterisation, count, "parameterisation")
-        for kind in kinds:
-            check_kind(kind, boundary)
+        held: list[str] = per_layer(parameterisation, count, "parameterisation")
+        for name in held:
+            check_names(name, boundary)
         self.boundary: Boundary = boundary
         pools = plan_pools(pool, count, image_shape) if pool is not None else None
-        free = any(kind in FREE for kind in kinds)
+        free = any(name in FREE for name in held)
         self.grid = self._mask_grid(image_shape, mask_shape, pooled=pools is not None) if free else None
         self.image_shape = image_shape if free or pools is not None else None
         grids = [self.grid] * count if pools is None else pools.grids[:-1]
         self.layers = nn.ModuleList(
             SpectralConv2d(
                 before,
-                after,
+                behind,
                 size,
-                parameterisation=kind,
+                parameterisation=name,
                 boundary=boundary,
                 mask_shape=grid,
                 generator=generator,
             )
-            for before, after, size, kind, grid in zip(
-                channels[:-1], channels[1:], sizes, kinds, grids, strict=True
+            for before, behind, size, name, grid in zip(
+                channels[:-1], channels[1:], sizes, held, grids, strict=True
             )
         )
         self.pool = None if pool is None else tuple(pool)
@@ -112,7 +112,7 @@ class Cascade(nn.Module):
         if pools is not None and self.boundary == "circular":
             return PeriodicPools(pools, None if self.grid is not None else sizes)
         if pools is not None:
-            return CroppingPools(pools, sizes)
+            return SameSizePools(pools, sizes)
         if self.grid is not None and self.image_shape is not None:
             return ComposedMasks(self.grid, self.image_shape, self.boundary)
         return ComposedKernels(1 + sum(size - 1 for size in sizes), self.boundary)
@@ -193,7 +193,7 @@ class Cascade(nn.Module):
 
     @property
     def model(self) -> ModelName:
-        """Which of darkness, periodic and cropping it is; see the module's text."""
+        """Which of "zero-padded", "periodic" and "same-size" it is; see the module's text."""
         return self._model.name
 
     def output_shape(self, image_shape: Size) -> Size:
@@ -206,7 +206,7 @@ class Cascade(nn.Module):
         """The collapsed cascade: centred convolution kernels (out, in, K, K), complex, differentiable.
 
         Raises:
-            OpticsError: the model is "cropping", which no kernel describes.
+            OpticsError: the model is "same-size", which no kernel describes.
         """
         kernels = self._model.kernels(self._all_layers())
         return kernels.to(complex_dtype(kernels.dtype))
@@ -227,7 +227,7 @@ class Cascade(nn.Module):
         `kernel_size // 2` on each side first. Behind pools the masks are zero outside the smallest stop.
 
         Raises:
-            OpticsError: the model is "cropping", which no mask describes.
+            OpticsError: the model is "same-size", which no mask describes.
         """
         return self._model.masks(self._all_layers(), shape)
 
@@ -272,7 +272,7 @@ class Cascade(nn.Module):
     def layer_by_layer(self, x: Tensor) -> Tensor:
         """The same field computed one layer after another, every hidden channel for every image: slow, for proof.
 
-        In the "darkness" model the light that spills over an inner border is kept until the last layer.
+        In the "zero-padded" model the light that spills over an inner border is kept until the last layer.
         """
         self._check(x)
         field = self._model.layer_by_layer(self._all_layers(), x)

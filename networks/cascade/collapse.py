@@ -22,34 +22,34 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     return convolve(first.transpose(0, 1), second, grow=True).transpose(0, 1)
 
 
-def compose_spectra(layers: Sequence[SpectralConv2d], grids: Sequence[Size], window: Size) -> Tensor:
-    """Masks (out, in, wy, wx) of all layers together, on the `window` = (wy, wx) frequencies around the origin.
+def compose_spectra(layers: Sequence[SpectralConv2d], grids: Sequence[Size], band: Size) -> Tensor:
+    """Masks (out, in, wy, wx) of all layers together, on the `band` = (wy, wx) frequencies around the origin.
 
     `grids` are the layers' own sizes: behind a pool the same frequency is another sample of the mask.
     """
     total: Tensor | None = None
     for layer, grid in zip(layers, grids, strict=True):
-        mask = _window_of(layer, grid, window)
+        mask = _band_of(layer, grid, band)
         total = mask if total is None else torch.einsum("omyx,miyx->oiyx", mask, total)
     if total is None:
         raise ValueError("a cascade has at least one layer")
     return total
 
 
-def _window_of(layer: SpectralConv2d, grid: Size, window: Size) -> Tensor:
+def _band_of(layer: SpectralConv2d, grid: Size, band: Size) -> Tensor:
     if not layer.is_free:
-        return mask_of_taps(layer.taps(), grid, window=window)
+        return mask_of_taps(layer.taps(), grid, band=band)
     mask = layer.mask(grid)
-    top, left = (n // 2 - w // 2 for n, w in zip(grid, window, strict=True))
-    return mask[..., top : top + window[0], left : left + window[1]]
+    top, left = (n // 2 - w // 2 for n, w in zip(grid, band, strict=True))
+    return mask[..., top : top + band[0], left : left + band[1]]
 
 
-def through_window(x: Tensor, masks: Tensor, size: Size, *, real: bool) -> Tensor:
+def through_band(x: Tensor, masks: Tensor, size: Size, *, real: bool) -> Tensor:
     """Images (B, in, ny, nx) through masks (out, in, wy, wx) on the frequencies around the origin, to `size` samples.
 
     Args:
         x: images on the periodic grid; real or complex.
-        masks: centred window of the masks on the images' own grid.
+        masks: centred band of the masks on the images' own grid.
         size: (my, mx) samples of the result, (B, out, my, mx), at positions `j n / m`.
         real: image and kernels are real, so that half the frequencies say it all; the result is then real.
     """
@@ -83,9 +83,8 @@ def _mixed_real_maps(spectrum: Tensor, masks: Tensor, left: Tensor, right: Tenso
     values = torch.view_as_real(spectrum.flatten(2)).permute(2, 0, 3, 1).reshape(-1, 1, batch, 2 * into)
     m = masks.flatten(2).permute(2, 1, 0)  # frequency, in, out
     weights = torch.stack((torch.cat((m.real, -m.imag), dim=1), torch.cat((m.imag, m.real), dim=1)), dim=1)
-    mixed = (values @ weights).view(
-        wy, 2 * wx, batch * out
-    )  # the real part, then the imaginary, of each frequency
+    # the real part, then the imaginary, of each frequency
+    mixed = (values @ weights).view(wy, 2 * wx, batch * out)
     along_x = torch.stack((torch.view_as_real(right), torch.view_as_real(1j * right)), dim=1)
     along_x = along_x.permute(3, 2, 0, 1).reshape(-1, 2 * wx)  # real parts at all x, then imaginary ones
     rows = torch.bmm(along_x.expand(wy, -1, -1), mixed).view(2 * wy, -1)
@@ -94,9 +93,9 @@ def _mixed_real_maps(spectrum: Tensor, masks: Tensor, left: Tensor, right: Tenso
     return maps.view(left.shape[1], right.shape[1], batch, out).permute(2, 3, 0, 1)
 
 
-def _dft_from_corner(n: int, samples: int, window: int, *, like: Tensor) -> Tensor:
-    """(window, samples) transform of samples counted from the corner: index 0 is position 0."""
-    return dft_rows(n, 2 * samples, window, like=like)[:, samples:]
+def _dft_from_corner(n: int, samples: int, band: int, *, like: Tensor) -> Tensor:
+    """(band, samples) transform of samples counted from the corner: index 0 is position 0."""
+    return dft_rows(n, 2 * samples, band, like=like)[:, samples:]
 
 
 class Kept:

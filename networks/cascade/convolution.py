@@ -13,12 +13,11 @@ from optics.conventions import complex_dtype, to_correlation
 from optics.wave.fourier import fast_length
 
 Boundary = Literal["zero", "circular"]
-_FEW = (
-    4  # input channels up to which products of spectra are faster one after another than as matrix products
-)
+# input channels up to which products of spectra are faster one after another than as matrix products
+_FEW = 4
 
 
-def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, window: tuple[int, int] | None = None) -> Tensor:
+def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, band: tuple[int, int] | None = None) -> Tensor:
     """Centred Fourier-plane masks (..., ny, nx) complex of centred kernels (..., ky, kx).
 
     `mask(f) = sum_r taps(r) exp(-2 pi i f r / n)`, origins at index `n // 2` and `k // 2`; a kernel larger than
@@ -27,9 +26,9 @@ def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, window: tuple[int, int
     Args:
         taps: the kernels.
         shape: (ny, nx) of the grid.
-        window: only the (wy, wx) frequencies around the origin; None for all.
+        band: only the (wy, wx) frequencies around the origin; None for all.
     """
-    wy, wx = window or shape
+    wy, wx = band or shape
     ky, kx = taps.shape[-2:]
     left = dft_rows(shape[0], ky, wy, like=taps)
     right = dft_rows(shape[1], kx, wx, like=taps)
@@ -42,9 +41,9 @@ def taps_of_mask(mask: Tensor) -> Tensor:
     return torch.fft.fftshift(torch.fft.ifft2(shifted), dim=(-2, -1))
 
 
-def dft_rows(n: int, k: int, window: int, *, like: Tensor) -> Tensor:
-    """(window, k) `exp(-2 pi i f r / n)`, both centred, in the complex dtype of `like`; phases in float64."""
-    frequency = torch.arange(window, dtype=torch.float64, device=like.device) - window // 2
+def dft_rows(n: int, k: int, band: int, *, like: Tensor) -> Tensor:
+    """(band, k) `exp(-2 pi i f r / n)`, both centred, in the complex dtype of `like`; phases in float64."""
+    frequency = torch.arange(band, dtype=torch.float64, device=like.device) - band // 2
     position = torch.arange(k, dtype=torch.float64, device=like.device) - k // 2
     phase = -2 * math.pi / n * torch.remainder(torch.outer(frequency, position), n)
     return torch.complex(torch.cos(phase), torch.sin(phase)).to(complex_dtype(like.dtype))
@@ -56,7 +55,7 @@ def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool
     Args:
         x: the fields.
         taps: convolution kernels (not correlations), origin at index `k // 2`.
-        boundary: "zero": darkness around the image; "circular": the image repeats, as in a discrete 4f model.
+        boundary: "zero": the image is zero-padded; "circular": the image repeats, as in a discrete 4f model.
         grow: with "zero", keep the borders that light spills into: (..., y + ky - 1, x + kx - 1).
 
     Returns:
@@ -89,14 +88,14 @@ def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
 
 
 def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tuple[Tensor, Tensor | None]:
-    """By torch's correlation: of the image with turned taps, or, where the taps are more, of the turned image."""
+    """By torch's correlation: of the image with flipped taps, or, where the taps are more, of the flipped image."""
     ky, kx = taps.shape[-2:]
     # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
     before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
-    turned = taps.numel() > x.numel()
-    if turned:
+    flipped = taps.numel() > x.numel()
+    if flipped:
         x, before, behind = x.flip((-2, -1)), behind, before
-    weight = taps if turned else to_correlation(taps)
+    weight = taps if flipped else to_correlation(taps)
     padding = (0, 0)
     if boundary == "circular":
         x = wrap(x, before, behind)
@@ -107,7 +106,7 @@ def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tup
     else:
         x = F.pad(x, (before[1], behind[1], before[0], behind[0]))
     real, imag = _correlate(x, weight, padding)
-    if turned:
+    if flipped:
         real, imag = real.flip((-2, -1)), None if imag is None else imag.flip((-2, -1))
     return real, imag
 

@@ -21,25 +21,11 @@ SMALL = ("real", "complex")
 FREE = ("mask", "phase")
 PARAMETERISATIONS = SMALL + FREE
 
-__all__ = [
-    "BOUNDARIES",
-    "FREE",
-    "PARAMETERISATIONS",
-    "SMALL",
-    "Boundary",
-    "SpectralConv2d",
-    "check_kind",
-    "convolve",
-    "mask_of_taps",
-    "on_grid",
-    "taps_of_mask",
-]
-
 
 def on_grid(x: Tensor, mask: Tensor) -> Tensor:
     """Fields (B, in, y, x) through centred masks (out, in, gy, gx) on a periodic grid: (B, out, y, x) complex.
 
-    An image smaller than the grid lies in darkness; light that leaves the grid on one side comes back on the other.
+    An image smaller than the grid is zero-padded; light that leaves the grid on one side comes back on the other.
     """
     ny, nx = x.shape[-2:]
     gy, gx = mask.shape[-2:]
@@ -50,7 +36,7 @@ def on_grid(x: Tensor, mask: Tensor) -> Tensor:
     return field[..., :ny, :nx]
 
 
-def check_kind(parameterisation: str, boundary: str) -> None:
+def check_names(parameterisation: str, boundary: str) -> None:
     """Raise OpticsError unless both names are known."""
     if parameterisation not in PARAMETERISATIONS:
         raise OpticsError(
@@ -69,7 +55,7 @@ class SpectralConv2d(nn.Module):
         kernel_size: taps per side, odd, so that the kernel has a centre; unused by free masks.
         parameterisation: "real" or "complex": small kernels, any image size. "mask": a free complex mask; "phase": a
             phase-only mask of modulus `1 / sqrt(in_channels)`; both on the grid `mask_shape`.
-        boundary: "zero" (darkness around the image) or "circular" (the periodic model of a discrete 4f system).
+        boundary: "zero" (the image is zero-padded) or "circular" (the periodic model of a discrete 4f system).
         mask_shape: (gy, gx) samples of a free mask's Fourier plane: the image's own for "circular", larger for
             "zero", where twice the image keeps all light that returns to it apart.
         generator: draws the first values: complex normal with variance `1 / (in_channels * kernel_size**2)` for taps
@@ -88,7 +74,7 @@ class SpectralConv2d(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        check_kind(parameterisation, boundary)
+        check_names(parameterisation, boundary)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
@@ -101,7 +87,7 @@ class SpectralConv2d(nn.Module):
                 raise ShapeError(
                     f"a {parameterisation!r} layer needs mask_shape=(gy, gx), the grid of its masks."
                 )
-            scale = 1 / math.sqrt(in_channels)
+            deviation = 1 / math.sqrt(in_channels)
             shape = (*channels, *mask_shape)
         else:
             if kernel_size < 1 or kernel_size % 2 == 0:
@@ -109,12 +95,14 @@ class SpectralConv2d(nn.Module):
                 raise ShapeError(
                     f"kernel_size is {kernel_size}; use an odd size such as {near}, it has a centre."
                 )
-            scale = 1 / math.sqrt(in_channels * kernel_size**2)
+            deviation = 1 / math.sqrt(in_channels * kernel_size**2)
             shape = (*channels, kernel_size, kernel_size)
         if parameterisation in ("complex", "mask"):
-            self.weight = nn.Parameter(torch.randn(*shape, 2, generator=generator) * (scale / math.sqrt(2)))
+            self.weight = nn.Parameter(
+                torch.randn(*shape, 2, generator=generator) * (deviation / math.sqrt(2))
+            )
         elif parameterisation == "real":
-            self.weight = nn.Parameter(torch.randn(shape, generator=generator) * scale)
+            self.weight = nn.Parameter(torch.randn(shape, generator=generator) * deviation)
         else:
             self.weight = nn.Parameter(torch.randn(shape, generator=generator))
 
@@ -145,7 +133,7 @@ class SpectralConv2d(nn.Module):
     def mask(self, shape: tuple[int, int]) -> Tensor:
         """Centred Fourier-plane masks (out, in, ny, nx), complex, for images of `shape`.
 
-        A free mask on another grid is resampled: its point-spread function is kept, in more darkness or wrapped.
+        A free mask on another grid is resampled: its point-spread function is kept, zero-padded or wrapped.
         """
         if self.is_free and shape == self.mask_shape:
             return self._free_mask()

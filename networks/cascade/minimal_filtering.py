@@ -8,7 +8,7 @@ With the shifts `S` of an axis, a reflection `R` of it and taps `h`,
 A shift behind a reflection is a reflection about another point, and a reflection is 1 on one half of its space and -1
 on the other: each of the four brackets has half the rank of a shift. So `n` outputs take about `2 n` products in place
 of `3 n`, along both axes `4 n^2` in place of `9 n^2`. It holds at every frequency, so it goes through a spectral pool,
-and darkness at a border adds one to two of the ranks. No bracket's norm exceeds 2, so rounding stays what it was. The
+and a zero-padded border adds one to two of the ranks. No bracket's norm exceeds 2, so rounding stays what it was. The
 four taps are those of Winograd's F(2, 3), whose tiles of two samples a pool would tear apart.
 """
 
@@ -121,9 +121,8 @@ class _Layer(torch.autograd.Function):
         """Keep what both directions need."""
         values, kernels, ctx.y, ctx.x = inputs
         ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(
-            False
-        )  # else zeros are made for what is not differentiable, as large as the weights
+        # else zeros are made for what is not differentiable, as large as the weights
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(values, kernels, *output[1:])
         ctx.save_for_forward(values, kernels)
 

@@ -1,7 +1,7 @@
 """One interface for what a cascade computes, whichever linear model it is; each model is a final class behind it.
 
-unpooled.py  `ComposedKernels` (darkness or periodic), `ComposedMasks` (the same with free masks in a layer)
-pooled.py    `PeriodicPools` (periodic), `CroppingPools` (cropping)
+unpooled.py  `ComposedKernels` (zero-padded or periodic), `ComposedMasks` (the same with free masks in a layer)
+pooled.py    `PeriodicPools` (periodic), `SameSizePools` (same-size)
 
 `networks.cascade.cascade` says what the three names mean.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from networks.cascade.layer import SpectralConv2d
 from networks.cascade.pooling import Size
 
-ModelName = Literal["darkness", "periodic", "cropping"]
+ModelName = Literal["zero-padded", "periodic", "same-size"]
 Layers = Sequence[SpectralConv2d]
 Parts = tuple[Tensor, Tensor | None]
 

@@ -1,4 +1,4 @@
-"""Cascades with spectral pools: the periodic model, which is one mask, and the cropping one, which is none."""
+"""Cascades with spectral pools: the periodic model, which is one mask, and the same-size one, which is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from networks.cascade.collapse import Kept, compose_spectra, through_window
+from networks.cascade.collapse import Kept, compose_spectra, through_band
 from networks.cascade.convolution import taps_of_mask
 from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
 from networks.cascade.pooled_layers import PooledLayers
@@ -31,7 +31,7 @@ class PeriodicPools(LinearModel):
         self.image_shape = pools.grids[0]
         self.pools = pools
         self.narrow = None if taps is None else PooledLayers(pools.grids[0], taps, pools.sizes, circular=True)
-        self._kept_window, self._kept_kernels = Kept(), Kept()
+        self._kept_band, self._kept_kernels = Kept(), Kept()
 
     def output_shape(self, image_shape: Size) -> Size:
         """What the last pool leaves."""
@@ -50,20 +50,20 @@ class PeriodicPools(LinearModel):
         """For images of this cascade's size; zero outside the smallest stop."""
         if shape != self.pools.grids[0]:
             raise ShapeError(f"this pooled cascade has masks for {self.pools.grids[0]}, not for {shape}.")
-        window = self._window(layers)
-        full = window.new_zeros(*window.shape[:2], *shape)
-        top, left = (n // 2 - w // 2 for n, w in zip(shape, window.shape[-2:], strict=True))
-        full[..., top : top + window.shape[-2], left : left + window.shape[-1]] = window
+        band = self._band(layers)
+        full = band.new_zeros(*band.shape[:2], *shape)
+        top, left = (n // 2 - w // 2 for n, w in zip(shape, band.shape[-2:], strict=True))
+        full[..., top : top + band.shape[-2], left : left + band.shape[-1]] = band
         return full
 
-    def _window(self, layers: Layers) -> Tensor:
+    def _band(self, layers: Layers) -> Tensor:
         """Collapsed masks (out, in, wy, wx) on the frequencies that survive, centred."""
-        return self._kept_window.of(layers, lambda: self._make_window(layers))
+        return self._kept_band.of(layers, lambda: self._make_band(layers))
 
-    def _make_window(self, layers: Layers) -> Tensor:
-        grids, window = self.pools.grids, self.pools.window
+    def _make_band(self, layers: Layers) -> Tensor:
+        grids, band = self.pools.grids, self.pools.band
         if self.narrow is None:
-            return compose_spectra(layers, grids[:-1], window)
+            return compose_spectra(layers, grids[:-1], band)
         # the response to a point of light in each channel, for all channels at once
         (ny, nx), (my, mx) = grids[0], grids[-1]
         weight, channels = layers[0].weight, layers[0].in_channels
@@ -71,8 +71,8 @@ class PeriodicPools(LinearModel):
         points[:, :, 0, 0] = torch.eye(channels)
         response = self.narrow([layer.taps() for layer in layers], points)
         spectrum = torch.fft.fftshift(torch.fft.fft2(response), dim=(-2, -1)) * (ny * nx / (my * mx))
-        top, left = my // 2 - window[0] // 2, mx // 2 - window[1] // 2
-        return spectrum[..., top : top + window[0], left : left + window[1]].transpose(0, 1)
+        top, left = my // 2 - band[0] // 2, mx // 2 - band[1] // 2
+        return spectrum[..., top : top + band[0], left : left + band[1]].transpose(0, 1)
 
     def maps(self, layers: Layers, x: Tensor) -> Tensor:
         """Through the mask; through the layers where a training batch is smaller than the points that make a mask."""
@@ -82,7 +82,7 @@ class PeriodicPools(LinearModel):
         if self.narrow is not None and training and len(x) <= layers[0].in_channels:
             return self.narrow([layer.taps() for layer in layers], x)
         real = not x.is_complex() and all(layer.parameterisation == "real" for layer in layers)
-        return through_window(x, self._window(layers), self.pools.grids[-1], real=real)
+        return through_band(x, self._band(layers), self.pools.grids[-1], real=real)
 
     def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
         """Those of `maps`."""
@@ -97,8 +97,8 @@ class PeriodicPools(LinearModel):
         return _one_after_another(layers, self.pools, x)
 
 
-class CroppingPools(LinearModel):
-    """Pools between zero-padded layers, each of which sees darkness around its own map: linear, but no one mask.
+class SameSizePools(LinearModel):
+    """Pools between layers that zero-pad their own map and keep its size: linear, but no one mask.
 
     Args:
         pools: grids and stops.
@@ -107,7 +107,7 @@ class CroppingPools(LinearModel):
 
     def __init__(self, pools: Pools, taps: Sequence[int]) -> None:
         super().__init__()
-        self.name = "cropping"
+        self.name = "same-size"
         self.kernel_size = max(pools.grids[0])
         self.image_shape = pools.grids[0]
         self.pools = pools
@@ -155,13 +155,13 @@ class CroppingPools(LinearModel):
         return self._binned[1]([layer.taps() for layer in layers], x)
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
-        """Each layer, cropped to its own map, then its pool."""
+        """Each layer, its map cropped to the size it had, then its pool."""
         return _one_after_another(layers, self.pools, x)
 
 
 def _not_one_mask() -> OpticsError:
     return OpticsError(
-        "a cascade that pools zero-padded maps crops each of them, so it is not one mask; "
+        "a cascade with pools and zero boundary crops each map to its own size, so it is not one mask; "
         "use boundary='circular', the model of a 4f system."
     )
 

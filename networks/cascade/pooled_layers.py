@@ -37,7 +37,7 @@ class PooledLayers(nn.Module):
         shape: (ny, nx) of the image.
         taps: taps per side of each layer.
         pools: (my, mx) that each layer's pool leaves, or None.
-        circular: the periodic model, else every layer crops to its own size in darkness.
+        circular: the periodic model, else every layer zero-pads its map and keeps the map's size.
         last: (left, right) matrices applied to the last map's rows and columns; None keeps its samples.
     """
 

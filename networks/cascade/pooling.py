@@ -19,12 +19,12 @@ class Pools(NamedTuple):
     """Where a cascade's maps are pooled.
 
     sizes: (my, mx) that the pool behind each layer leaves, or None. grids: (ny, nx) of the image, then of the map
-    behind each layer. window: (wy, wx) frequencies, odd, that survive all stops.
+    behind each layer. band: (wy, wx) frequencies, odd, that survive all stops.
     """
 
     sizes: tuple[Size | None, ...]
     grids: tuple[Size, ...]
-    window: Size
+    band: Size
 
 
 def plan_pools(pool: Sequence[int | None], layers: int, image_shape: Size | None) -> Pools:
@@ -49,10 +49,10 @@ def plan_pools(pool: Sequence[int | None], layers: int, image_shape: Size | None
             )
         sizes.append(None if size is None else (size, size))
         grids.append(before if size is None else (size, size))
-    window = tuple(
+    band = tuple(
         min([n] + [2 * ((p[k] - 1) // 2) + 1 for p in sizes if p]) for k, n in enumerate(image_shape)
     )
-    return Pools(tuple(sizes), tuple(grids), (window[0], window[1]))
+    return Pools(tuple(sizes), tuple(grids), (band[0], band[1]))
 
 
 def spectral_pool(x: Tensor, size: Size) -> Tensor:

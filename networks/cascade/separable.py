@@ -76,14 +76,14 @@ def bin_area(x: Tensor, bins: tuple[int, int]) -> Tensor:
     return left @ x @ right.mT
 
 
-def tap_matrix(n: int, taps: int, *, circular: bool, after: Tensor | None = None) -> Tensor:
-    """(taps * r, n) float64: the `taps` shifts of a centred kernel one under the other, each followed by `after`.
+def tap_matrix(n: int, taps: int, *, circular: bool, then: Tensor | None = None) -> Tensor:
+    """(taps * r, n) float64: the `taps` shifts of a centred kernel one under the other, each followed by `then`.
 
-    Row `k r + j` gives what tap `k` (at distance `k - taps // 2`) brings to output `j` of `after` (r, n).
+    Row `k r + j` gives what tap `k` (at distance `k - taps // 2`) brings to output `j` of `then` (r, n).
     """
-    after = torch.eye(n, dtype=torch.float64) if after is None else after
+    then = torch.eye(n, dtype=torch.float64) if then is None else then
     distances = range(-(taps // 2), taps - taps // 2)
-    return torch.cat([after @ shift_matrix(n, d, circular=circular) for d in distances])
+    return torch.cat([then @ shift_matrix(n, d, circular=circular) for d in distances])
 
 
 class AxisLayer(NamedTuple):
@@ -118,13 +118,13 @@ def axis_chain(
 
     Going back from the detector, the maps of a layer matter only through the row space of what follows. An orthonormal
     basis of that space replaces its samples: 13 numbers per axis in place of 224 for the periodic model of a cascade
-    that ends in 13 x 13, a few more where maps are cropped in darkness. Exact to `tolerance`.
+    that ends in 13 x 13, a few more where zero-padded maps are cropped. Exact to `tolerance`.
 
     Args:
         n: samples of the image along this axis.
         taps: taps of each layer.
         pools: samples that each layer's pool leaves; None for no pool.
-        circular: maps repeat; else each layer sees darkness around its map and keeps the map's size.
+        circular: maps repeat; else each layer zero-pads its map and keeps the map's size.
         last: (r, m) applied to the last map, as a camera's binning; None keeps its samples.
         tolerance: singular values below this share of the largest are dropped.
     """
@@ -134,8 +134,8 @@ def axis_chain(
     wanted = torch.eye(grids[-1], dtype=torch.float64) if last is None else last.to(torch.float64)
     layers: list[AxisLayer] = []
     for k in reversed(range(len(taps))):
-        after = wanted @ resampling_matrix(grids[k], grids[k + 1])
-        full = tap_matrix(grids[k], taps[k], circular=circular, after=after)
+        behind = wanted @ resampling_matrix(grids[k], grids[k + 1])
+        full = tap_matrix(grids[k], taps[k], circular=circular, then=behind)
         basis = _row_space(full, tolerance)
         matrix = full @ basis.mT
         fewer = None

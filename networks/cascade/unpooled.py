@@ -21,13 +21,13 @@ class ComposedKernels(LinearModel):
 
     Args:
         kernel_size: taps per side of the collapsed kernels.
-        boundary: "zero" is the model "darkness", in which light that spills over an inner border is kept until the
+        boundary: "zero" is the model "zero-padded", in which light that spills over an inner border is kept until the
             last layer; "circular" is "periodic".
     """
 
     def __init__(self, kernel_size: int, boundary: Boundary) -> None:
         super().__init__()
-        self.name = "periodic" if boundary == "circular" else "darkness"
+        self.name = "periodic" if boundary == "circular" else "zero-padded"
         self.kernel_size = kernel_size
         self.image_shape = None
         self.boundary: Boundary = boundary
@@ -65,7 +65,7 @@ class ComposedKernels(LinearModel):
         return convolve_binned(x, self.kernels(layers), bins, boundary=self.boundary)
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
-        """Each layer's convolution; in darkness its border grows, and all borders are cut off at the end."""
+        """Each layer's convolution; zero-padded, its border grows, and all borders are cut off at the end."""
         grow = self.boundary == "zero"
         field = x
         for layer in layers:
@@ -79,12 +79,12 @@ class ComposedMasks(LinearModel):
     Args:
         grid: (gy, gx) of the masks.
         image_shape: (ny, nx) of the images.
-        boundary: "zero" is the model "darkness", on a grid larger than the image; "circular" is "periodic", on its own.
+        boundary: "zero" is the model "zero-padded", on a grid larger than the image; "circular" is "periodic".
     """
 
     def __init__(self, grid: Size, image_shape: Size, boundary: Boundary) -> None:
         super().__init__()
-        self.name = "periodic" if boundary == "circular" else "darkness"
+        self.name = "periodic" if boundary == "circular" else "zero-padded"
         self.kernel_size = max(grid)
         self.image_shape = image_shape if boundary == "circular" else None
         self.grid = grid

@@ -14,20 +14,20 @@ from networks.seeded import initialise
 class Residual(nn.Module):
     """Two 3x3 convolutions with normalisation, beside the identity or a 1x1 convolution where the size changes."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
-        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
+        self.first = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(out_channels)
+        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(out_channels)
         self.beside: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
+        if stride != 1 or in_channels != out_channels:
             self.beside = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, before, y, x) to (B, after, ceil(y / stride), ceil(x / stride))."""
+        """(B, in, y, x) to (B, out, ceil(y / stride), ceil(x / stride))."""
         inner = F.relu(self.first_norm(self.first(x)))
         return F.relu(self.second_norm(self.second(inner)) + self.beside(x))
 
@@ -57,9 +57,8 @@ class ResNet(nn.Module):
         super().__init__()
         first = widths[0]
         size, stride = (7, 2) if large_images else (3, 1)
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # constructors of torch.nn draw values that are replaced below
+        # the constructors of torch.nn draw values that are replaced below
+        with torch.random.fork_rng(devices=[]):
             stem: list[nn.Module] = [
                 nn.Conv2d(in_channels, first, size, stride, padding=size // 2, bias=False),
                 nn.BatchNorm2d(first),
@@ -77,10 +76,9 @@ class ResNet(nn.Module):
             self.groups = nn.Sequential(*groups)
             self.head = nn.Linear(before, classes)
         initialise(self, generator)
+        # every block begins as the identity: deep ones train without warm-up
         for part in self.modules():
-            if isinstance(
-                part, Residual
-            ):  # every block begins as the identity: deep ones train without warm-up
+            if isinstance(part, Residual):
                 nn.init.zeros_(part.second_norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,13 +10,13 @@ from networks.seeded import initialise
 from optics.checks import ShapeError
 
 
-def _twice(before: int, after: int) -> nn.Sequential:
+def _twice(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(),
-        nn.Conv2d(after, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
 
@@ -38,9 +38,8 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**k for k in range(depth + 1)]
         self.depth = depth
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # constructors of torch.nn draw values that are replaced below
+        # the constructors of torch.nn draw values that are replaced below
+        with torch.random.fork_rng(devices=[]):
             befores = [in_channels, *widths[:-1]]
             self.down = nn.ModuleList(_twice(a, b) for a, b in zip(befores, widths, strict=True))
             self.up = nn.ModuleList(_twice(widths[k] + widths[k + 1], widths[k]) for k in range(depth))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks.cascade.cascade import Cascade
-from networks.cascade.layer import convolve, taps_of_mask
+from networks.cascade.convolution import convolve, taps_of_mask
 from networks.readouts.readouts import bin_area
 from optics.checks import OpticsError
 
@@ -123,7 +123,7 @@ def test_free_masks_collapse_too(cascade, as_complex):
     ]
     for fast, slow in zip(*grads, strict=True):
         assert difference(fast, slow) < 1e-5
-    if cascade.grid[0] >= 11 and cascade.grid[1] >= 13:  # nothing wraps: an ordinary convolution in darkness
+    if cascade.grid[0] >= 11 and cascade.grid[1] >= 13:  # nothing wraps: an ordinary convolution, zero-padded
         assert difference(convolve(x, cascade.kernels()), field) < 1e-5
 
 

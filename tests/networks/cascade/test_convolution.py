@@ -107,4 +107,4 @@ def test_masks_and_taps_are_each_others_inverse_and_keep_energy():
     torch.testing.assert_close(taps_of_mask(mask), taps)
     energy = taps.abs().square().sum()
     torch.testing.assert_close(mask.abs().square().sum() / 30, energy)  # Parseval
-    torch.testing.assert_close(mask_of_taps(taps, (6, 5), window=(3, 1)), mask[..., 2:5, 2:3])
+    torch.testing.assert_close(mask_of_taps(taps, (6, 5), band=(3, 1)), mask[..., 2:5, 2:3])

@@ -52,7 +52,7 @@ def test_what_saves_nothing_is_refused():
 
 
 def axes(dtype: torch.dtype) -> tuple[list[Halves], list[torch.Tensor]]:
-    """Rows of a periodic and columns of a cropping layer, by halves and directly."""
+    """Rows of a periodic and columns of a same-size layer, by halves and directly."""
     layers = [
         axis_chain(11, (3, 3), (7, None), circular=True).layers[0],
         axis_chain(14, (3, 3), (9, None), circular=False).layers[1],

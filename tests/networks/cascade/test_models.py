@@ -11,15 +11,15 @@ import torch
 
 from networks.cascade.cascade import Cascade
 from networks.cascade.model import LinearModel
-from networks.cascade.pooled import CroppingPools, PeriodicPools
+from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.separable import bin_area
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError
 
 SHAPE = (12, 10)
 CASCADES = {
-    "darkness": {},
-    "darkness, masks": {"parameterisation": ["complex", "mask"], "image_shape": SHAPE},
+    "zero-padded": {},
+    "zero-padded, masks": {"parameterisation": ["complex", "mask"], "image_shape": SHAPE},
     "periodic": {"boundary": "circular", "parameterisation": "real"},
     "periodic, masks": {"boundary": "circular", "parameterisation": "phase", "image_shape": SHAPE},
     "periodic, pools": {"boundary": "circular", "image_shape": SHAPE, "pool": (7, None)},
@@ -29,9 +29,9 @@ CASCADES = {
         "image_shape": SHAPE,
         "pool": (7, 5),
     },
-    "cropping": {"image_shape": SHAPE, "pool": (7, 5)},
+    "same-size": {"image_shape": SHAPE, "pool": (7, 5)},
 }
-FINALS = {ComposedKernels, ComposedMasks, PeriodicPools, CroppingPools}
+FINALS = {ComposedKernels, ComposedMasks, PeriodicPools, SameSizePools}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -50,7 +50,7 @@ def fast_is_slow(cascade: Cascade, x: torch.Tensor) -> None:
 
 
 def one_mask_or_a_refusal(cascade: Cascade, x: torch.Tensor) -> None:
-    if cascade.model == "cropping":
+    if cascade.model == "same-size":
         for ask in (cascade.kernels, lambda: cascade.collapse(SHAPE)):
             with pytest.raises(OpticsError, match="not one mask"):
                 ask()
@@ -91,7 +91,7 @@ def inference_does_not_stop_gradients(cascade: Cascade, x: torch.Tensor) -> None
 def wrong_sizes_are_refused(cascade: Cascade, x: torch.Tensor) -> None:
     with pytest.raises(ShapeError, match=r"\(any, 2, any, any\)"):
         cascade(x[:, :1])
-    if cascade.model != "darkness" and cascade.image_shape is not None:
+    if cascade.model != "zero-padded" and cascade.image_shape is not None:
         for method in (cascade, cascade.layer_by_layer, lambda y: cascade.binned(y, (1, 1))):
             with pytest.raises(ShapeError, match=r"this cascade is for \(12, 10\)"):
                 method(x[..., 1:])

@@ -119,7 +119,7 @@ def test_a_periodic_pooled_cascade_is_one_mask_behind_a_stop(kinds):
 
 def test_what_is_not_one_mask_says_so():
     cascade = Cascade((1, 2, 2), 3, image_shape=(8, 8), pool=(4, None), generator=generator())
-    assert cascade.model == "cropping"
+    assert cascade.model == "same-size"
     with pytest.raises(OpticsError, match="circular"):
         cascade.collapse((8, 8))
     with pytest.raises(OpticsError, match="not one mask"):
@@ -134,7 +134,7 @@ def test_what_is_not_one_mask_says_so():
         cascade(torch.zeros(1, 1, 9, 8))
 
 
-def test_shifting_the_image_shifts_a_periodic_cascade_and_not_a_cropping_one():
+def test_shifting_the_image_shifts_a_periodic_cascade_and_not_a_same_size_one():
     for boundary, covariant in (("circular", True), ("zero", False)):
         cascade = Cascade(
             (1, 3, 2), 3, boundary=boundary, image_shape=(12, 12), pool=(6, None), generator=generator()

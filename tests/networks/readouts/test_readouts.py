@@ -23,17 +23,17 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def cascade_of(model: str, kind: str, seed: int) -> Cascade:
     options = {
-        "darkness": {},
+        "zero-padded": {},
         "periodic": {"boundary": "circular"},
         "stop": {"boundary": "circular", "image_shape": (10, 9), "pool": (7, None)},
-        "cropping": {"image_shape": (10, 9), "pool": (7, None)},
+        "same-size": {"image_shape": (10, 9), "pool": (7, None)},
         "mask": {"image_shape": (10, 9), "parameterisation": "mask"},
         "phase": {"image_shape": (10, 9), "parameterisation": "phase", "boundary": "circular"},
     }[model]
     return Cascade((2, 3, 2), 3, **({"parameterisation": kind} | options), generator=generator(seed))
 
 
-MODELS = ["darkness", "periodic", "stop", "cropping", "mask", "phase"]
+MODELS = ["zero-padded", "periodic", "stop", "same-size", "mask", "phase"]
 cascades = st.builds(
     cascade_of, st.sampled_from(MODELS), st.sampled_from(["real", "complex"]), st.integers(0, 99)
 )
@@ -57,7 +57,10 @@ def test_homodyne_is_linear_and_its_frames_say_the_same(cascade, bins, reference
 @settings(max_examples=40, deadline=None)
 @given(
     st.builds(
-        cascade_of, st.sampled_from(["darkness", "periodic", "mask"]), st.just("complex"), st.integers(0, 99)
+        cascade_of,
+        st.sampled_from(["zero-padded", "periodic", "mask"]),
+        st.just("complex"),
+        st.integers(0, 99),
     ),
     bins,
     st.booleans(),
@@ -112,7 +115,7 @@ def test_one_phase_only_mask_loses_nothing():
 @pytest.mark.parametrize("name", readouts.names())
 @pytest.mark.parametrize("model", MODELS)
 def test_every_layer_learns_through_every_readout(name, model):
-    if name == "incoherent" and model == "cropping":
+    if name == "incoherent" and model == "same-size":
         with pytest.raises(OpticsError, match="circular"):
             readouts.create(name, (3, 3))(cascade_of(model, "complex", 0), torch.rand(1, 2, 10, 9))
         return
