@@ -69,7 +69,7 @@ def networks(task: Task, splits: Splits, seed: int) -> dict[str, Callable[[], nn
         stacked = Stacked.beside(backend, train.channels, square_root=True, generator=_generator(seed))
         eye = readouts.create("intensity", stacked.bins)
         return Student(
-            Cascade.identity(train.channels), eye, stacked, image_shape=train.image_shape, kind="no_mask"
+            Cascade.identity(train.channels), eye, stacked, image_shape=train.image_shape, control="no_mask"
         )
 
     half = (*task.channels[:-1], task.channels[-1] // 2)

@@ -7,13 +7,17 @@ from .operations import multiply_accumulates
 from .readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout
 from .students.controls import ElectronicConvolution, RawImage
 from .students.noise_aware import NoiseAware
+from .students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
+from .students.spec import StudentSpec
 from .students.student import Student
 from .teachers.registry import create_teacher, teacher_names
 
 __all__ = [
     "Backend",
+    "BackendSpec",
     "BinnedCamera",
     "Cascade",
+    "CascadeSpec",
     "ElectronicConvolution",
     "Embedder",
     "Homodyne",
@@ -22,9 +26,12 @@ __all__ = [
     "NoiseAware",
     "RawImage",
     "Readout",
+    "ReadoutSpec",
+    "RealisationSpec",
     "Segmenter",
     "SpectralConv2d",
     "Student",
+    "StudentSpec",
     "backends",
     "cascade",
     "create_teacher",

@@ -15,7 +15,7 @@ from .slm.encoding import EncodingSpec, encode
 from .slm.panel import SLM
 from .slm.response import ResponseSpec
 from .slm.spec import SLMSpec
-from .spec import Spec
+from .spec import Spec, Validated
 from .wave.elements import Mask
 from .wave.lens import Lens, LensSpec
 from .wave.propagation import FreeSpace, propagate
@@ -49,6 +49,7 @@ __all__ = [
     "StopSpec",
     "ToleranceSpec",
     "UniformitySpec",
+    "Validated",
     "bench",
     "bench_names",
     "camera",

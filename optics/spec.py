@@ -1,4 +1,4 @@
-"""What every hardware description shares: frozen, validated, SI units, and flaws that can be switched off.
+"""What every description shares: frozen, validated, SI units; and that of hardware: flaws that can be switched off.
 
 A field declared with `flaw(...)` is an imperfection whose default is its ideal value, so that *ideal and realistic
 optics are the same object built from different specs*. `spec.ideal()` returns the same geometry with every flaw at
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # pydantic's metaclass has no public name
 else:
     ModelMetaclass = type(BaseModel)
 
+V = TypeVar("V", bound="Validated")
 S = TypeVar("S", bound="Spec")
 
 
@@ -39,14 +40,37 @@ class _OneLine(ModelMetaclass):
             raise SpecError(explain(e, model, source=cls.__name__, table=cls.__name__)) from None
 
 
-class Spec(BaseModel, metaclass=_OneLine):
-    """Base of all hardware descriptions: immutable, unknown keys refused, no NaN or infinity.
+class Validated(BaseModel, metaclass=_OneLine):
+    """Base of all descriptions, of hardware or not: immutable, unknown keys refused, no NaN or infinity.
 
     Raises:
         SpecError: a value or a field's name is not allowed; in one line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    def replace(self: V, **changes: Any) -> V:
+        """A validated copy with some fields changed; a dotted path reaches into parts: `replace(**{"slm.bits": 4})`.
+
+        Raises:
+            SpecError: a value or a field's name is not allowed.
+        """
+        own: dict[str, Any] = {}
+        nested: dict[str, dict[str, Any]] = {}
+        for key, value in changes.items():
+            head, _, rest = key.partition(".")
+            if rest:
+                nested.setdefault(head, {})[rest] = value
+            else:
+                own[head] = value
+        for head, part in nested.items():
+            own[head] = getattr(self, head).replace(**part)
+        data = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(data | own))
+
+
+class Spec(Validated):
+    """Base of all hardware descriptions: a validated description whose flaws can be switched off."""
 
     @classmethod
     def flaws(cls) -> tuple[str, ...]:
@@ -65,22 +89,3 @@ class Spec(BaseModel, metaclass=_OneLine):
             if isinstance(value, Spec):
                 changes[name] = value.ideal()
         return self.model_copy(update=changes)
-
-    def replace(self: S, **changes: Any) -> S:
-        """A validated copy with some fields changed; a dotted path reaches into parts: `replace(**{"slm.bits": 4})`.
-
-        Raises:
-            SpecError: a value or a field's name is not allowed.
-        """
-        own: dict[str, Any] = {}
-        nested: dict[str, dict[str, Any]] = {}
-        for key, value in changes.items():
-            head, _, rest = key.partition(".")
-            if rest:
-                nested.setdefault(head, {})[rest] = value
-            else:
-                own[head] = value
-        for head, part in nested.items():
-            own[head] = getattr(self, head).replace(**part)
-        data = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**(data | own))

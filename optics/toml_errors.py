@@ -12,7 +12,8 @@ import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,6 +30,14 @@ _KEY = re.compile(
     r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
 _TABLE = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+
+
+class Places(Protocol):
+    """Where keys stand, in one file or in several."""
+
+    def place(self, source: str, path: tuple[str, ...]) -> str:
+        """`file:line` of a key, or `source` where that is not known."""
+        ...
 
 
 class Lines:
@@ -54,6 +63,11 @@ class Lines:
             if path[:length] in self.at:
                 return self.at[path[:length]]
         return None
+
+    def place(self, source: str, path: tuple[str, ...]) -> str:
+        """`source:line` of a key, or `source` where the line is not known."""
+        line = self.of(path)
+        return source if line is None else f"{source}:{line}"
 
     def inside(self, table: str) -> Lines:
         """The lines of one table, for paths that start inside it."""
@@ -118,10 +132,26 @@ def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
     return f"unknown {what} {name!r}.{nearest} Known: {', '.join(known)}."
 
 
-def where(source: str, lines: Lines | None, path: tuple[str, ...]) -> str:
+def where(source: str, places: Places | None, path: tuple[str, ...]) -> str:
     """`file:line` of a key, or the file where the line is not known."""
-    line = lines.of(path) if lines is not None else None
-    return source if line is None else f"{source}:{line}"
+    return source if places is None else places.place(source, path)
+
+
+def key_path(root: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...]:
+    """The path of keys at which a problem lies: pydantic's without the names of the alternatives that a key has."""
+    path: list[str] = []
+    parts = list(location)
+    while parts:
+        path.append(str(parts.pop(0)))
+        parent = model_at(root, tuple(path[:-1]))
+        field = parent.model_fields.get(path[-1]) if parent is not None else None
+        if field is None:
+            continue
+        union = typing.get_origin(field.annotation) in (typing.Union, UnionType)
+        several = [k for k in typing.get_args(field.annotation) if k is not type(None)]
+        if union and len(several) > 1 and parts:
+            parts.pop(0)
+    return tuple(path)
 
 
 def model_at(root: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
@@ -141,7 +171,7 @@ def explain(
     root: type[BaseModel],
     *,
     source: str,
-    lines: Lines | None = None,
+    lines: Places | None = None,
     used: Mapping[str, str] | None = None,
     table: str = "",
 ) -> str:
@@ -157,7 +187,7 @@ def explain(
     """
     problems = error.errors()
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = tuple(str(part) for part in first["loc"])
+    path = key_path(root, first["loc"])
     place = where(source, lines, path)
     dotted = ".".join(path) or "the file"
     more = "" if len(problems) == 1 else f" (and {len(problems) - 1} more)"
@@ -188,8 +218,9 @@ def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> st
     parents, key = path[:-1], path[-1]
     model = model_at(root, parents)
     known = list(model.model_fields) if model is not None else []
+    deeper = {name: f"{k}.{name}" for k in known for name in getattr(model_at(root, (*parents, k)), "model_fields", ())}
     if len(parents) == 1 and parents[0] in DEVICE_TABLES:
         known.append("device")
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    hint = f", did you mean {near[0]!r}?" if near else "."
+    near = difflib.get_close_matches(key, [*known, *deeper], n=1, cutoff=0.6)
+    hint = f", did you mean {deeper.get(near[0], near[0])!r}?" if near else "."
     return f"unknown key {'.'.join(path)!r}{hint} Known keys of {_inside(table, path)}: {', '.join(sorted(known))}"

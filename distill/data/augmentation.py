@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from optics.spec import Spec
+from optics.spec import Validated
 
 
-class AugmentSpec(Spec):
+class AugmentSpec(Validated):
     """How far a training image may be moved, each time anew; zero is off.
 
     shift: up to so many pixels along each axis. rotation: up to so many radians either way. zoom: size

@@ -25,13 +25,13 @@ from networks.readouts import readouts as readout
 from networks.teachers import registry as teachers
 from optics.bench.files import BENCHES, bench_from_dict, load_bench, merged
 from optics.bench.spec import BenchSpec
-from optics.spec import Spec
+from optics.spec import Validated
 from optics.toml_errors import parse
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
-class DataConfig(Spec):
+class DataConfig(Validated):
     """The images. source: a name or a path (`distill.data.sources`). validation: share cut from the training part.
 
     limit: at most so many training and so many test images. size: (H, W) to resize to. grey: colour to grey. target:
@@ -46,7 +46,7 @@ class DataConfig(Spec):
     target: str | None = None
 
 
-class TeacherConfig(Spec):
+class TeacherConfig(Validated):
     """The nonlinear teacher: its name (`networks.teachers.registry`) and its training."""
 
     name: str = "lenet5"
@@ -61,7 +61,7 @@ class TeacherConfig(Spec):
         return self
 
 
-class StudentConfig(Spec):
+class StudentConfig(Validated):
     """The linear optical network, and the controls that share its sizes.
 
     channels: before, between and after the spectral convolutions; the last is the number of masks. kernel_size: taps
@@ -95,7 +95,7 @@ class StudentConfig(Spec):
         return self
 
 
-class BenchConfig(Spec):
+class BenchConfig(Validated):
     """The realistic bench. source: a shipped bench's name or a file; the tables replace single keys of it."""
 
     source: str = "pluto2-200mm"
@@ -127,26 +127,26 @@ class BenchConfig(Spec):
         )
 
 
-class CalibrationConfig(Spec):
+class CalibrationConfig(Validated):
     """Radiometry of the camera: light levels of flat fields, frames at each."""
 
     levels: int = Field(default=24, ge=4)
     frames: int = Field(default=8, ge=2)
 
 
-class EvaluationConfig(Spec):
+class EvaluationConfig(Validated):
     """draws: independent noise draws of each bench row."""
 
     draws: int = Field(default=10, ge=2)
 
 
-class ExportConfig(Spec):
+class ExportConfig(Validated):
     """count: reference images written beside the masks, with the frames the camera should give."""
 
     count: int = Field(default=200, ge=1)
 
 
-class VerifyConfig(Spec):
+class VerifyConfig(Validated):
     """How many reference images each engine runs (LightPipes: 0 leaves it out).
 
     agreement: least share of the wave path's answers that must be the trained network's. processes: images that
@@ -159,7 +159,7 @@ class VerifyConfig(Spec):
     processes: int | None = Field(default=None, ge=1)
 
 
-class RunConfig(Spec):
+class RunConfig(Validated):
     """A whole run. seed: every random number follows from it."""
 
     name: str = "run"

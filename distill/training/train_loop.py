@@ -27,13 +27,13 @@ from distill.training.history import Epoch, History
 from distill.training.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
 from optics.errors import OpticsError, ShapeError
 from optics.files import write_csv
-from optics.spec import Spec
+from optics.spec import Validated
 
 Progress = Callable[[int, int, str], None]
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
 
 
-class TrainSpec(Spec):
+class TrainSpec(Validated):
     """How a model is trained.
 
     epochs, batch_size: passes over the training part, images per step. learning_rate: its largest value.

@@ -6,12 +6,28 @@ interchange.py  Masks and kernels from and to files of other programs: `.npy`, `
                 `.safetensors`, `.mat`
 noise_aware.py  Training with the bench in the loop: every step meets another draw of the misalignment and of the
                 noise
+parts.py        What a student is made of, each part described once: optics, read-out, electronics, and the way onto
+                a bench
+spec.py         The one description of a student: what Python builds, a saved file holds, and a run's configuration
+                says
 student.py      The student: linear optics, what a camera sees of it, and a small electronic back end; and its
                 controls
 """
 
 from networks.students.controls import ElectronicConvolution, RawImage
 from networks.students.noise_aware import NoiseAware
+from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
+from networks.students.spec import StudentSpec
 from networks.students.student import Student
 
-__all__ = ["ElectronicConvolution", "NoiseAware", "RawImage", "Student"]
+__all__ = [
+    "BackendSpec",
+    "CascadeSpec",
+    "ElectronicConvolution",
+    "NoiseAware",
+    "RawImage",
+    "ReadoutSpec",
+    "RealisationSpec",
+    "Student",
+    "StudentSpec",
+]

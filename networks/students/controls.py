@@ -6,7 +6,6 @@ control of its own sizes, `beside` one that has the very back end of a given net
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -18,13 +17,7 @@ from networks.backends.space_to_depth import Stacked
 from networks.cascade.separable import bin_area
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
-
-
-def matched_bins(image_shape: tuple[int, int], bins: tuple[int, int], times: float) -> tuple[int, int]:
-    """(by, bx) with about `times` as many bins as `bins`, never more than pixels."""
-    factor = math.sqrt(times)
-    by, bx = (max(1, min(n, round(b * factor))) for n, b in zip(image_shape, bins, strict=True))
-    return by, bx
+from networks.students.spec import matched_bins
 
 
 class RawImage(nn.Module):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from networks.cascade.cascade import Cascade
 from networks.operations import multiply_accumulates
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
-from networks.students.controls import matched_bins
+from networks.students.spec import Control, StudentSpec
 from optics.checks import OpticsError
 
 if TYPE_CHECKING:
@@ -26,12 +25,14 @@ if TYPE_CHECKING:
 class Student(nn.Module):
     """`backend(readout(cascade(x)))`: everything before the camera is linear in the image.
 
+    `Student.build` makes one from its sizes, `Student.from_spec` from its description, which `spec` gives back.
+
     Args:
         cascade: the optical part.
         readout: what the camera records of its field.
         backend: features to logits (or to a mask, or to an embedding).
         image_shape: (ny, nx) of the images, where known.
-        kind: "student", or the control it is: "random_masks", "no_mask".
+        control: None for a student, or the control it is: "random_masks", "no_mask".
     """
 
     def __init__(
@@ -41,14 +42,14 @@ class Student(nn.Module):
         backend: nn.Module,
         *,
         image_shape: tuple[int, int] | None = None,
-        kind: str = "student",
+        control: Control | None = None,
     ) -> None:
         super().__init__()
         self.cascade = cascade
         self.readout = readout
         self.backend = backend
         self.image_shape = image_shape
-        self.kind = kind
+        self.control = control
 
     @classmethod
     def build(
@@ -73,39 +74,28 @@ class Student(nn.Module):
             bins: (by, bx) of the camera's binning; None keeps every pixel.
             head: the back end: "classifier", "segmenter" or "embedder".
             generator: draws the first values.
-            options: further arguments of `Cascade` (kernel_size, parameterisation, boundary, pool, mask_shape), of the
-                read-out (channel_sum, reference, signed) and of the back end (hidden, mix, width, dimension, scale).
+            options: further keys of `CascadeSpec` (kernel_size, parameterisation, boundary, pool, mask_shape), of
+                `ReadoutSpec` (channel_sum, reference, signed) and of `BackendSpec` (hidden, mix, width, dimension,
+                scale, square_root, epsilon), all in `networks.students.parts`.
 
         Raises:
-            OpticsError: an option that none of the three takes.
+            OpticsError: an option that none of the three takes, or that does not fit the others.
         """
-        parts = _sorted_options(options, readout, head)
-        cascade = Cascade(channels, image_shape=image_shape, **parts["cascade"], generator=generator)
-        eye = readouts.create(readout, bins, **parts["readout"])
-        features = (eye.features(cascade.out_channels), *eye.camera.shape(cascade.output_shape(image_shape)))
-        backend = _backend(features, eye, image_shape, classes, head, parts["head"], generator)
-        return cls(cascade, eye, backend, image_shape=image_shape)
+        sizes = {"channels": channels, "image_shape": image_shape, "classes": classes}
+        return cls.from_spec(
+            StudentSpec.of(**sizes, readout=readout, bins=bins, head=head, **options), generator=generator
+        )
 
     @classmethod
-    def random_masks(cls, channels: Sequence[int] = (1, 16, 32, 16), **options: Any) -> Student:
+    def random_masks(
+        cls, channels: Sequence[int] = (1, 16, 32, 16), *, generator: torch.Generator, **options: Any
+    ) -> Student:
         """Control: the same student with its optics frozen at their random first values. Arguments as in `build`."""
-        student = cls.build(channels, **options)
-        student.cascade.requires_grad_(False)
-        student.kind = "random_masks"
-        return student
+        return cls._control("random_masks", channels, generator, options)
 
     @classmethod
     def no_mask(
-        cls,
-        channels: Sequence[int] = (1, 16, 32, 16),
-        *,
-        image_shape: tuple[int, int] = (28, 28),
-        classes: int = 10,
-        readout: str = "intensity",
-        bins: tuple[int, int] | None = (4, 4),
-        head: str = "classifier",
-        generator: torch.Generator,
-        **options: Any,
+        cls, channels: Sequence[int] = (1, 16, 32, 16), *, generator: torch.Generator, **options: Any
     ) -> Student:
         """Control: a plain lens images each channel onto the camera; the back end follows the same law.
 
@@ -114,55 +104,47 @@ class Student(nn.Module):
         mask, is the student's own: neighbouring bins stand for maps, see `networks.backends.space_to_depth`.
         Arguments as in `build`; what describes masks has no effect here.
         """
-        parts = _sorted_options(options, readout, head)
-        cascade = Cascade.identity(channels[0])
-        eye = readouts.create(readout, bins, **parts["readout"])
-        maps, wide = eye.features(channels[0]), eye.features(channels[-1])
-        coarse = bins or image_shape
-        make = functools.partial(
-            _backend,
-            eye=eye,
-            image_shape=image_shape,
-            classes=classes,
-            head=head,
-            options=parts["head"],
-            generator=generator,
-        )
-        if head == "segmenter" or parts["head"].get("mix") is not None:
-            whole = make((wide, *coarse))
-            root = backends.description(whole)["square_root"]
-            stacked = Stacked.beside(whole, maps, square_root=root, finest=image_shape, generator=generator)
-            eye.camera.bins, backend = stacked.bins, cast(nn.Module, stacked)
-        else:
-            eye.camera.bins = matched_bins(image_shape, coarse, channels[-1] / channels[0])
-            backend = make((maps, *eye.camera.bins))
-        return cls(cascade, eye, backend, image_shape=image_shape, kind="no_mask")
-
-    def config(self) -> dict[str, Any]:
-        """What `from_config` needs to build this student again (its values aside), as JSON can hold it.
-
-        Raises:
-            OpticsError: the back end is a module of the user's own, which no configuration describes.
-        """
-        return {
-            "kind": self.kind,
-            "image_shape": None if self.image_shape is None else list(self.image_shape),
-            "cascade": self.cascade.config(),
-            "readout": self.readout.config(),
-            "backend": backends.description(self.backend),
-        }
+        return cls._control("no_mask", channels, generator, options)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Student:
-        """A student like the one `config()` described; load its state to restore the values."""
-        shape = config.get("image_shape")
-        return cls(
-            Cascade.from_config(config["cascade"]),
-            readouts.from_config(config["readout"]),
-            backends.from_config(config["backend"]),
-            image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
-            kind=config.get("kind", "student"),
-        )
+    def _control(
+        cls, control: Control, channels: Sequence[int], generator: torch.Generator, options: dict[str, Any]
+    ) -> Student:
+        words = {"image_shape": (28, 28), "channels": channels, **options}
+        return cls.from_spec(StudentSpec.of(**words).as_control(control), generator=generator)
+
+    @classmethod
+    def from_spec(cls, spec: StudentSpec, *, generator: torch.Generator | None = None) -> Student:
+        """The student that `spec` describes.
+
+        Args:
+            spec: every part of it, and the images' shape.
+            generator: draws the first values; leave it out where a state is loaded next.
+
+        Raises:
+            OpticsError: the parts do not fit each other or the images.
+        """
+        generator = generator or torch.Generator()
+        whole, shape = spec.complete(), spec.image_shape
+        if spec.control == "no_mask":
+            cascade = Cascade.identity(spec.cascade.channels[0])
+        else:
+            cascade = Cascade(**whole.cascade.options(), image_shape=shape, generator=generator)
+        eye = readouts.create(whole.readout.kind, whole.readout.grid, **whole.readout.own())
+        backend = _backend(whole, generator)
+        cascade.requires_grad_(whole.cascade.trainable)
+        return cls(cascade, eye, backend, image_shape=shape, control=spec.control)
+
+    @property
+    def spec(self) -> StudentSpec:
+        """What `from_spec` needs to build this student again, its values aside; every default written out.
+
+        Raises:
+            OpticsError: the back end is a module of the user's own, which no description covers, or does not fit the
+                read-out.
+        """
+        parts = self.cascade.config(), self.readout.config(), backends.description(self.backend)
+        return StudentSpec.of_parts(*parts, image_shape=self.image_shape, control=self.control)
 
     def on(self, bench: BenchSpec, *, realisation: str = "collapsed", **options: Any) -> OnBench:
         """The same network with its optical part on `bench`.
@@ -210,43 +192,10 @@ class Student(nn.Module):
             return multiply_accumulates(self.backend, self.features(x[:1]))
 
 
-_CASCADE = ("kernel_size", "parameterisation", "boundary", "pool", "mask_shape")
-_READOUT = {"intensity": ("channel_sum",), "homodyne": ("reference",), "incoherent": ("signed",)}
-_HEAD = {
-    "classifier": ("hidden", "mix", "square_root", "epsilon"),
-    "segmenter": ("width", "square_root", "epsilon"),
-    "embedder": ("hidden", "dimension", "scale", "square_root", "epsilon"),
-}
-
-
-def _sorted_options(options: Mapping[str, Any], readout: str, head: str) -> dict[str, dict[str, Any]]:
-    """Which part takes which option. One that says "none of it" (None, an empty list) is no option."""
-    takers = {"cascade": _CASCADE, "readout": _READOUT.get(readout, ()), "head": _HEAD.get(head, ())}
-    parts: dict[str, dict[str, Any]] = {part: {} for part in takers}
-    for name, value in options.items():
-        part = next((part for part, names in takers.items() if name in names), None)
-        if part is not None:
-            parts[part][name] = value
-        elif value is not None and value != () and value != []:
-            known = [n for names in takers.values() for n in names]
-            raise OpticsError(
-                f"a student with {readout} read-out and {head} has no option {name!r}; choose from {', '.join(known)}."
-            )
-    return parts
-
-
-def _backend(
-    features: tuple[int, int, int],
-    eye: Readout,
-    image_shape: tuple[int, int],
-    classes: int,
-    head: str,
-    options: Mapping[str, Any],
-    generator: torch.Generator,
-) -> nn.Module:
-    if head == "segmenter":
-        options = dict(options) | {"image_shape": image_shape}
-    signed = eye.name == "homodyne" or getattr(eye, "signed", False)
-    return backends.create(
-        head, features, classes, **({"square_root": not signed} | dict(options)), generator=generator
+def _backend(spec: StudentSpec, generator: torch.Generator) -> nn.Module:
+    electronics = spec.backend
+    options = electronics.own() | {"square_root": electronics.square_root, "epsilon": electronics.epsilon}
+    inner = backends.create(
+        electronics.kind, spec.features(), spec.classes, **options, generator=generator
     )
+    return inner if electronics.side is None else Stacked(electronics.side, inner)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from optics.bench import catalogue
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
-from optics.toml_errors import DEVICE_TABLES, Lines, explain, parse, unknown, where
+from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
 
 BENCHES = Path(__file__).parent / "benches"
 
@@ -35,19 +35,29 @@ def load_bench(source: str | Path) -> BenchSpec:
     Raises:
         SpecError: no such file or name, not TOML, an unknown key or device, a missing or impossible value.
     """
-    path = Path(source)
-    if isinstance(source, str) and "/" not in source and "\\" not in source and not path.exists():
-        shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
-        if shipped.is_file():
-            path = shipped
-        elif path.suffix != ".toml":
-            raise SpecError(unknown("bench", source, bench_names()) + " Or pass the path of a TOML file.")
+    path = find_bench(source)
     data, lines = parse(path)
     return bench_from_dict(data, source=str(path), lines=lines, search=path.parent)
 
 
+def find_bench(source: str | Path) -> Path:
+    """The file that `load_bench` reads.
+
+    Raises:
+        SpecError: no shipped bench has this name; that a path leads nowhere is told when it is read.
+    """
+    path = Path(source)
+    if isinstance(source, str) and "/" not in source and "\\" not in source and not path.exists():
+        shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
+        if shipped.is_file():
+            return shipped
+        if path.suffix != ".toml":
+            raise SpecError(unknown("bench", source, bench_names()) + " Or pass the path of a TOML file.")
+    return path
+
+
 def bench_from_dict(
-    data: Mapping[str, Any], *, source: str, lines: Lines | None = None, search: Path | None = None
+    data: Mapping[str, Any], *, source: str, lines: Places | None = None, search: Path | None = None
 ) -> BenchSpec:
     """A bench from the tables of a bench file.
 

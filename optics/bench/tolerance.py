@@ -6,13 +6,13 @@ import torch
 from pydantic import Field
 
 from optics.bench.spec import BenchSpec, Point
-from optics.spec import Spec
+from optics.spec import Validated
 
 _PAIRS = ("mask_shift", "camera_shift")
 _SINGLES = ("mask_rotation", "mask_axial", "input_axial", "camera_axial", "magnification")
 
 
-class ToleranceSpec(Spec):
+class ToleranceSpec(Validated):
     """Standard deviations of the alignment's errors about the bench's own alignment; normal, independent.
 
     Lengths in metres, angles in radians, as in `optics.bench.spec.AlignmentSpec`; magnification is relative.

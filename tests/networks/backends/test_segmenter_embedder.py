@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 
 import pytest
 import torch
@@ -21,6 +20,7 @@ from networks.backends.classifier import Backend
 from networks.backends.segmenter_embedder import Embedder, Segmenter
 from networks.backends.space_to_depth import Stacked
 from networks.readouts.readouts import bin_area
+from networks.students.spec import StudentSpec
 from optics.checks import OpticsError, ShapeError
 
 
@@ -100,7 +100,7 @@ def test_students_with_other_heads_are_built_again(kind, head, options):
     student = getattr(Student, kind)(
         (1, 3, 4), image_shape=(12, 10), classes=3, head=head, generator=generator(), **options
     ).eval()
-    again = Student.from_config(json.loads(json.dumps(student.config())))
+    again = Student.from_spec(StudentSpec.model_validate_json(student.spec.model_dump_json()))
     again.load_state_dict(student.state_dict())
     x = torch.rand(2, 1, 12, 10, generator=generator(1))
     torch.testing.assert_close(again.eval()(x), student(x), rtol=0, atol=0)
@@ -119,7 +119,7 @@ def test_students_with_other_optics_are_built_again_and_learn(optics):
     student = Student.build(
         (1, 3, 4), image_shape=(12, 13), classes=3, bins=(3, 2), generator=generator(), **optics
     )
-    again = Student.from_config(json.loads(json.dumps(student.config())))
+    again = Student.from_spec(StudentSpec.model_validate_json(student.spec.model_dump_json()))
     again.load_state_dict(student.state_dict())
     x = torch.rand(4, 1, 12, 13, generator=generator(1))
     torch.testing.assert_close(again(x), student(x), rtol=0, atol=0)

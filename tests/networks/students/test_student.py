@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
 from networks import RawImage, Student, create_teacher, teacher_names
 from networks.readouts.readouts import bin_area
+from networks.students.spec import StudentSpec
 from optics.checks import OpticsError
 
 
@@ -56,7 +55,7 @@ def test_a_plain_lens_has_the_very_back_end_of_a_student_that_mixes_or_decodes(o
     x = torch.rand(2, 1, 24, 32, generator=generator(1))
     assert lens.operations(x) == student.operations(x)
     assert lens(x).shape == student(x).shape
-    again = Student.from_config(json.loads(json.dumps(lens.config())))
+    again = Student.from_spec(StudentSpec.model_validate_json(lens.spec.model_dump_json()))
     again.load_state_dict(lens.state_dict())
     torch.testing.assert_close(again.eval()(x), lens(x), rtol=0, atol=0)
 
@@ -73,8 +72,8 @@ def test_a_student_is_built_again_from_its_configuration(kind, readout):
     make = getattr(Student, kind)
     options = {"hidden": (7,), "readout": readout, "bins": (3, 2), "generator": generator()}
     student = make((2, 3, 4), image_shape=(12, 10), classes=5, **options).eval()
-    again = Student.from_config(json.loads(json.dumps(student.config())))
-    assert again.config() == student.config()
+    again = Student.from_spec(StudentSpec.model_validate_json(student.spec.model_dump_json()))
+    assert again.spec == student.spec
     again.load_state_dict(student.state_dict())
     x = torch.rand(3, 2, 12, 10, generator=generator(1))
     torch.testing.assert_close(again.eval()(x), student(x), rtol=0, atol=0)
