@@ -2,6 +2,7 @@ from . import cli, data, environment, export, job, metrics, pipeline, progress, 
 from .data.dataset import Dataset, Splits
 from .export.read import Exported, read_export
 from .job.config import RunConfig
+from .training.checkpoint import load, save
 from .training.evaluation import evaluate, refit_backend
 from .training.train_loop import TrainSpec, train
 
@@ -17,12 +18,14 @@ __all__ = [
     "evaluate",
     "export",
     "job",
+    "load",
     "metrics",
     "pipeline",
     "progress",
     "read_export",
     "refit_backend",
     "report",
+    "save",
     "train",
     "training",
     "verify",

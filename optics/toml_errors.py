@@ -69,6 +69,10 @@ class Lines:
         line = self.of(path)
         return source if line is None else f"{source}:{line}"
 
+    def move(self, paths: Mapping[tuple[str, ...], tuple[str, ...]]) -> None:
+        """Let keys that are read under other paths, old to new, keep their lines."""
+        self.at |= {new: self.at[old] for old, new in paths.items() if old in self.at}
+
     def inside(self, table: str) -> Lines:
         """The lines of one table, for paths that start inside it."""
         part = Lines("")
@@ -218,7 +222,11 @@ def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> st
     parents, key = path[:-1], path[-1]
     model = model_at(root, parents)
     known = list(model.model_fields) if model is not None else []
-    deeper = {name: f"{k}.{name}" for k in known for name in getattr(model_at(root, (*parents, k)), "model_fields", ())}
+    deeper = {
+        name: f"{k}.{name}"
+        for k in known
+        for name in getattr(model_at(root, (*parents, k)), "model_fields", ())
+    }
     if len(parents) == 1 and parents[0] in DEVICE_TABLES:
         known.append("device")
     near = difflib.get_close_matches(key, [*known, *deeper], n=1, cutoff=0.6)

@@ -1,7 +1,7 @@
 """What a run is to do: one TOML file, validated, with `--set key=value` on top. `docs/run-config.md` lists every key.
 
     name = "digits on my bench"
-    [student]
+    [student.cascade]
     channels = [1, 8, 16, 16]
     [bench]
     source = "pluto2-200mm"          # a shipped bench, or the path of a bench file
@@ -13,20 +13,22 @@ Every key has a default, so that a file holds what differs. Unknown keys are ref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from distill.job import toml as settings
+from distill.job.toml import Overlaid, Said, Table
 from distill.training.train_loop import TrainSpec
-from networks.readouts import readouts as readout
+from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
+from networks.students.spec import StudentSpec, places, spread
 from networks.teachers import registry as teachers
-from optics.bench.files import BENCHES, bench_from_dict, load_bench, merged
+from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.spec import Validated
-from optics.toml_errors import parse
+from optics.toml_errors import Lines, parse
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -64,35 +66,25 @@ class TeacherConfig(Validated):
 class StudentConfig(Validated):
     """The linear optical network, and the controls that share its sizes.
 
-    channels: before, between and after the spectral convolutions; the last is the number of masks. kernel_size: taps
-    per side of each. readout: what the camera records. bins: (y, x) bins of the camera's frame. hidden: widths of
-    the back end's hidden layers. mix: see `networks.Backend`. training: of `linear` and, with the teacher, of
-    `linear_kd`. distilled_controls: train the controls with the teacher too, so that only the optics differ.
-    repeats: independent trainings (first values, order of the images) behind each row that needs no bench; the first
-    goes on the bench.
+    cascade, readout, backend, realisation: its parts and its way onto the bench, see `networks.students.parts`; keys
+    of the first three may also stand without their table (`networks.students.spec.spread`). training: of `linear`
+    and, with the teacher, of `linear_kd`. distilled_controls: train the controls with the teacher too, so that only
+    the optics differ. repeats: independent trainings (first values, order of the images) behind each row that needs
+    no bench; the first goes on the bench.
     """
 
-    channels: tuple[int, ...] = (1, 8, 16, 16)
-    kernel_size: int = Field(default=3, ge=1)
-    parameterisation: Literal["complex", "real"] = "complex"
-    boundary: Literal["zero", "circular"] = "zero"
-    readout: str = "intensity"
-    bins: tuple[int, int] = (4, 4)
-    hidden: tuple[int, ...] = ()
-    mix: int | None = Field(default=None, ge=1)
+    cascade: CascadeSpec = CascadeSpec()
+    readout: ReadoutSpec = ReadoutSpec()
+    backend: BackendSpec = BackendSpec()
+    realisation: RealisationSpec = RealisationSpec()
     training: TrainSpec = TrainSpec()
     distilled_controls: bool = True
     repeats: int = Field(default=1, ge=1, le=100)
 
-    @model_validator(mode="after")
-    def _sizes(self) -> StudentConfig:
-        if len(self.channels) < 2 or min(self.channels) < 1:
-            raise ValueError(f"channels is {self.channels}; give at least input and output, as [1, 16]")
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size is {self.kernel_size}; an odd number has a centre")
-        if self.readout not in readout.names():
-            raise ValueError(f"no read-out is called {self.readout!r}; known: {', '.join(readout.names())}")
-        return self
+    def spec(self, image_shape: tuple[int, int], classes: int) -> StudentSpec:
+        """The network for images of that shape, (ny, nx), and so many classes."""
+        parts = {name: getattr(self, name) for name in ("cascade", "readout", "backend")}
+        return StudentSpec(**parts, image_shape=image_shape, classes=classes)
 
 
 class BenchConfig(Validated):
@@ -109,21 +101,23 @@ class BenchConfig(Validated):
     camera: dict[str, Any] = Field(default_factory=dict)
     alignment: dict[str, Any] = Field(default_factory=dict)
 
-    def resolve(self) -> BenchSpec:
+    def resolve(self, *, said: Said | None = None) -> BenchSpec:
         """The bench as it will be used.
+
+        Args:
+            said: where the keys of these tables were said; errors name that place.
 
         Raises:
             SpecError: no such bench, or a key or value that it does not take.
         """
-        bench = load_bench(self.source)
         changes = {k: v for k, v in self.model_dump(exclude={"source"}).items() if v}
         if not changes:
-            return bench
-        shipped = BENCHES / f"{self.source}.toml"
-        path = shipped if shipped.is_file() else Path(self.source)
-        data, _ = parse(path)
+            return load_bench(self.source)
+        path = find_bench(self.source)
+        data, lines = parse(path)
+        overlaid = Overlaid(str(path), lines, changes, said, ("bench",))
         return bench_from_dict(
-            merged(data, changes), source=f"[bench] on {self.source!r}", search=path.parent
+            merged(data, changes), source=f"[bench] on {self.source!r}", lines=overlaid, search=path.parent
         )
 
 
@@ -194,11 +188,48 @@ def load(path: Path, *, sets: Sequence[str] = ()) -> RunConfig:
     Bench and data files are looked for beside the file first. Without `name` the run is named after the file.
 
     Raises:
-        SpecError: one line with file, line, key and what would be right.
+        SpecError: one line with file, line, key and what would be right, also of the bench's keys.
     """
     table, lines = parse(path)
-    config = settings.build(RunConfig, {"name": path.stem} | table, sets=sets, source=str(path), lines=lines)
-    return _located(config, path.parent)
+    return _made({"name": path.stem} | table, lines, sets=sets, source=str(path), folder=path.parent)
+
+
+def demo(*, fast: bool = False, sets: Sequence[str] = ()) -> RunConfig:
+    """The shipped demo's configuration; `fast` is the same job with smaller counts."""
+    table, lines = parse(ASSETS / "demo.toml")
+    if fast:
+        table = merged(table, parse(ASSETS / "demo-fast.toml")[0])
+    return _made(table, lines, sets=sets, source="demo.toml", folder=Path())
+
+
+def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str | None = None) -> RunConfig:
+    """A configuration with another bench, where one is given, and with `key=value` assignments on top.
+
+    Raises:
+        SpecError: one line that names the assignment, or `source`, which is what errors call the configuration.
+    """
+    table = config.model_dump(mode="json")
+    if bench is not None:
+        table["bench"] = {"source": bench}
+    return _made(table, None, sets=sets, source=source, folder=Path())
+
+
+def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str, folder: Path) -> RunConfig:
+    changes = [_spread(settings.assignment(text)) for text in sets]
+    said = Said(_spread(table, lines), source, lines, sets, changes)
+    config = _located(said.build(RunConfig), folder)
+    config.bench.resolve(said=said)  # its errors can name their line only here
+    return config
+
+
+def _spread(table: Table, lines: Lines | None = None) -> Table:
+    """A run's table with the student's short keys in the tables of their parts, and their lines with them."""
+    student = table.get("student")
+    if not isinstance(student, Mapping):
+        return table
+    if lines is not None:
+        lines.move({("student", key): ("student", *place) for key, place in places(student).items()})
+    return {**table, "student": spread(student)}
 
 
 def _located(config: RunConfig, folder: Path) -> RunConfig:
@@ -209,11 +240,3 @@ def _located(config: RunConfig, folder: Path) -> RunConfig:
             found = [f / name for f in (folder, Path()) if (f / name).exists()]
             changes |= {key: str(found[0].resolve())} if found else {}
     return config.replace(**changes)
-
-
-def demo(*, fast: bool = False, sets: Sequence[str] = ()) -> RunConfig:
-    """The shipped demo's configuration; `fast` is the same job with smaller counts."""
-    table, lines = parse(ASSETS / "demo.toml")
-    if fast:
-        table = merged(table, parse(ASSETS / "demo-fast.toml")[0])
-    return _located(settings.build(RunConfig, table, sets=sets, source="demo.toml", lines=lines), Path())

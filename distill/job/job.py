@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +18,9 @@ from distill.job.ledger import read_json
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_student, load_teacher
 from distill.training.train_loop import logits
-from networks import Student
+from networks import Student, StudentSpec
 from networks.onbench.collapsed import OnBench
+from networks.students.spec import Control
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
@@ -88,7 +88,7 @@ class Job:
 
     def check(self) -> None:
         """Raise OpticsError unless images, network and bench fit each other."""
-        channels, train = self.config.student.channels, self.splits.train
+        channels, train = self.config.student.cascade.channels, self.splits.train
         if train.segmentation:
             raise OpticsError(
                 f"{self.config.data.source} has one class per pixel; this job classifies whole images. "
@@ -96,7 +96,7 @@ class Job:
             )
         if channels[0] != train.channels:
             raise OpticsError(
-                f"student.channels begins with {channels[0]} and the images have {train.channels} channels; "
+                f"student.cascade.channels begins with {channels[0]} and the images have {train.channels} channels; "
                 f"{'begin with 1.' if train.channels == 1 else 'set data.grey = true and begin with 1.'}"
             )
 
@@ -105,14 +105,14 @@ class Job:
         if self.splits.train.channels != 1:
             raise OpticsError(
                 f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
-                "data.grey = true, and begin student.channels with 1."
+                "data.grey = true, and begin student.cascade.channels with 1."
             )
         if self.bench.slm.bits is None or self.bench.slm.modulation == "complex":
             raise OpticsError(
                 f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
                 f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits."
             )
-        self.build("build", torch.Generator()).on(self.bench)
+        self.on_bench(self.build(None, torch.Generator()), self.bench, calibrated=False)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -130,27 +130,14 @@ class Job:
 
     # ------------------------------------------------------------------ models
 
-    def student_options(self) -> dict[str, Any]:
-        """Arguments of `Student.build` and of its controls, as JSON values."""
-        s = self.config.student
-        return {
-            "channels": list(s.channels),
-            "image_shape": list(self.image_shape),
-            "classes": self.splits.train.classes,
-            "kernel_size": s.kernel_size,
-            "parameterisation": s.parameterisation,
-            "boundary": s.boundary,
-            "readout": s.readout,
-            "bins": list(s.bins),
-            "hidden": list(s.hidden),
-            "mix": s.mix,
-        }
+    @property
+    def spec(self) -> StudentSpec:
+        """The student that the configuration describes, for these images."""
+        return self.config.student.spec(self.image_shape, self.splits.train.classes)
 
-    def build(self, builder: str, generator: torch.Generator) -> Student:
-        """An untrained network: "build", or one of the controls "random_masks" and "no_mask"."""
-        construct: Callable[..., Student] = getattr(Student, builder)
-        options = {k: tuple(v) if isinstance(v, list) else v for k, v in self.student_options().items()}
-        return construct(generator=generator, **options)
+    def build(self, control: Control | None, generator: torch.Generator) -> Student:
+        """An untrained network: the student (None) or one of its controls."""
+        return Student.from_spec(self.spec.as_control(control), generator=generator)
 
     def teacher(self) -> nn.Module:
         """The trained teacher."""
@@ -168,7 +155,8 @@ class Job:
     def on_bench(self, student: Student, bench: BenchSpec, *, calibrated: bool = True) -> OnBench:
         """A network on a bench, in `eval` mode; counts become photons by the calibrated camera, or the data sheet's."""
         believed = self.believed_camera() if calibrated else None
-        return student.on(bench, image_shape=self.image_shape, believed_camera=believed).eval()
+        way = self.config.student.realisation.options()
+        return student.on(bench, image_shape=self.image_shape, believed_camera=believed, **way).eval()
 
     # ------------------------------------------------------------------ camera
 

@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -46,41 +47,70 @@ def assignment(text: str) -> Table:
         ) from None
 
 
-def build(
-    model: type[M],
-    table: Mapping[str, Any],
-    *,
-    sets: Sequence[str] = (),
-    source: str,
-    lines: Lines | None = None,
-) -> M:
-    """Validate a table, with assignments on top, as `model`.
+@dataclass(frozen=True)
+class Said:
+    """A table and who said what: a file, and `key=value` assignments on top. Errors name the one that is wrong.
 
-    Args:
-        model: what the table describes.
-        table: the values.
-        sets: `key=value` assignments that replace single values; an error in one of them names `--set`.
+    Attributes:
+        table: the file's values.
         source: what errors call the table, for instance its file.
         lines: where its keys stand.
-
-    Raises:
-        SpecError: one line with file, line, key, what is wrong and what would be right.
+        sets: the assignments' texts.
+        changes: the assignments as tables; a later one wins.
     """
-    changes = [assignment(s) for s in sets]
-    for change in changes:
-        table = merged(table, change)
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        problems = error.errors()
-        first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-        for text, change in zip(sets, changes, strict=True):
-            if _holds(change, tuple(str(p) for p in first["loc"])):
-                raise SpecError(explain(error, model, source=f"--set {text}")) from None
-        raise SpecError(explain(error, model, source=source, lines=lines)) from None
+
+    table: Mapping[str, Any]
+    source: str
+    lines: Lines | None = None
+    sets: Sequence[str] = ()
+    changes: Sequence[Table] = ()
+
+    def place(self, source: str, path: tuple[str, ...]) -> str:
+        """`--set KEY=VALUE` or `file:line` of a key; the file where the line is not known."""
+        for text, change in reversed(list(zip(self.sets, self.changes, strict=True))):
+            if holds(change, path):
+                return f"--set {text}"
+        return self.source if self.lines is None else self.lines.place(self.source, path)
+
+    def build(self, model: type[M]) -> M:
+        """Validate the values, with the assignments on top, as `model`.
+
+        Raises:
+            SpecError: one line with file, line, key, what is wrong and what would be right.
+        """
+        table = self.table
+        for change in self.changes:
+            table = merged(table, change)
+        try:
+            return model.model_validate(table)
+        except ValidationError as error:
+            raise SpecError(explain(error, model, source=self.source, lines=self)) from None
 
 
-def _holds(table: Mapping[str, Any], path: Sequence[str]) -> bool:
+@dataclass(frozen=True)
+class Overlaid:
+    """Where the keys stand of a file some of whose values were replaced by another one's.
+
+    Attributes:
+        file: name of the first file. lines: where its keys stand.
+        changes: what was put in place.
+        said: who said that, under the path `under`; None: not known.
+    """
+
+    file: str
+    lines: Lines
+    changes: Mapping[str, Any]
+    said: Said | None
+    under: tuple[str, ...]
+
+    def place(self, source: str, path: tuple[str, ...]) -> str:
+        """Where a key's value comes from; `source` where it was put in place and nobody knows by whom."""
+        if not holds(self.changes, path):
+            return self.lines.place(self.file, path)
+        return source if self.said is None else self.said.place(source, self.under + path)
+
+
+def holds(table: Mapping[str, Any], path: Sequence[str]) -> bool:
     """Whether the value at `path` comes from `table`."""
     value: Any = table
     for name in path:

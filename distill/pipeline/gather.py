@@ -27,7 +27,7 @@ def result_of(job: Job) -> Result:
         "light": evaluation["light"],
         "radiometry": measured,
         "data": read_json(job.directory / "data.json"),
-        "readout": job.config.student.readout,
+        "readout": job.config.student.readout.kind,
         "config": job.config.model_dump(mode="json"),
         "environment": evaluation["environment"],
         "seconds": {k: v for k, v in job.seconds.items() if v},

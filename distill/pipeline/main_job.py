@@ -59,7 +59,11 @@ class Step:
 
 
 def _student(job: Job) -> Any:
-    return job.config.student.model_dump(mode="json")
+    return job.config.student.model_dump(mode="json", exclude={"realisation"})
+
+
+def _realised(job: Job) -> Any:
+    return [_bench(job), job.config.student.realisation.model_dump(mode="json")]
 
 
 def _bench(job: Job) -> Any:
@@ -107,7 +111,7 @@ STEPS: dict[str, Step] = {
         "Refitting the back end on the bench",
         ("refit",),
         ("data", "linear_kd", "calibrate"),
-        lambda j: [_bench(j), j.config.refit.model_dump(mode="json")],
+        lambda j: [_realised(j), j.config.refit.model_dump(mode="json")],
         stages.run_refit,
         resumable=True,
     ),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from distill.export.manifest import Manifest
 from distill.export.write import export
 from distill.job import toml as settings
-from distill.job.config import RunConfig
+from distill.job.config import changed
 from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.pipeline import gather
@@ -67,10 +67,7 @@ def bench_rows(
                     f"--set {text}: evaluate changes bench, refit, evaluation and calibration only."
                 )
     job = open_run(directory, ("linear_kd",), watcher)
-    table = job.config.model_dump(mode="json")
-    if bench is not None:
-        table["bench"] = {"source": bench}
-    config = settings.build(RunConfig, table, sets=sets, source=str(directory / pipeline.CONFIG))
+    config = changed(job.config, sets=sets, source=str(directory / pipeline.CONFIG), bench=bench)
     job = Job(config, config.bench.resolve(), job.splits, directory, watcher)
     job.check()
     student = job.student("linear_kd")

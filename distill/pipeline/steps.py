@@ -15,12 +15,13 @@ from distill.export.write import export
 from distill.job.job import MODEL, Job
 from distill.metrics.confusion import confusion_matrix
 from distill.training import evaluation
-from distill.training.checkpoint import save_model
+from distill.training.checkpoint import save, save_model
 from distill.training.evaluation import Row
 from distill.training.train_loop import Progress, TrainSpec, logits, train
 from distill.verify.verification import Verification, verify
 from networks import Student, multiply_accumulates
 from networks.onbench.collapsed import OnBench
+from networks.students.spec import Control
 from networks.teachers import registry as teachers
 from optics.files import write_json
 
@@ -72,14 +73,14 @@ def run_teacher(job: Job) -> None:
         job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
     )
     spec = job.config.teacher.training
-    _train(job, "teacher", model, config, spec, distilled=False, progress=job.progress)
+    _train(job, "teacher", model, spec, distilled=False, progress=job.progress)
+    save_model(job.path("teacher") / MODEL, model, config)
 
 
 def run_student(job: Job, step: str) -> None:
     """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images, in every repeat."""
-    builder = step if step in ("random_masks", "no_mask") else "build"
-    distilled = job.config.student.distilled_controls if builder != "build" else step == "linear_kd"
-    config = {"kind": "student", "builder": builder, **job.student_options()}
+    control: Control | None = step if step in ("random_masks", "no_mask") else None  # type: ignore[assignment]
+    distilled = job.config.student.distilled_controls if control else step == "linear_kd"
     repeats = job.config.student.repeats
     for repeat in range(repeats):
 
@@ -87,17 +88,17 @@ def run_student(job: Job, step: str) -> None:
             job.progress(before * total + done, repeats * total, note)
 
         first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
-        model = job.build(builder, first)
+        model = job.build(control, first)
         spec = job.config.student.training
         spec = spec.replace(seed=spec.seed + 1000 * repeat)
-        _train(job, job.repeat(step, repeat), model, config, spec, distilled=distilled, progress=progress)
+        _train(job, job.repeat(step, repeat), model, spec, distilled=distilled, progress=progress)
+        save(model, job.path(job.repeat(step, repeat)) / MODEL)
 
 
 def _train(
     job: Job,
     step: str,
     model: nn.Module,
-    config: dict[str, Any],
     spec: TrainSpec,
     *,
     distilled: bool,
@@ -115,7 +116,6 @@ def _train(
         teacher=teacher,
         progress=progress,
     )
-    save_model(job.path(step) / MODEL, model, config)
 
 
 def calibration(job: Job) -> dict[str, Any]:
@@ -142,8 +142,7 @@ def run_refit(job: Job) -> None:
     student = job.student("linear_kd")
     fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"))
     student.backend = fitted.backend
-    config = {"kind": "student", "builder": "build", **job.student_options()}
-    save_model(job.path("refit") / MODEL, student, config)
+    save(student, job.path("refit") / MODEL)
 
 
 def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench:

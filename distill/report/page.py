@@ -92,7 +92,7 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
     p = rows.bench_refit.accuracy
     half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / images)
     passed = verify.wave.agreement >= job.config.verify.agreement
-    masks = job.config.student.channels[-1]
+    masks = job.config.student.cascade.channels[-1]
     summary = (
         f"A linear optical network of {masks} masks, distilled from a nonlinear teacher "
         f"({_percent(rows.teacher.accuracy)}), answers {_percent(rows.linear_kd.accuracy)} of {images} test images "

@@ -9,7 +9,7 @@ losses.py      What training minimises: cross-entropy, knowledge distillation, f
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
 """
 
-from distill.training.checkpoint import load_student, load_teacher, save_model
+from distill.training.checkpoint import load, load_student, load_teacher, save, save_model
 from distill.training.evaluation import Row, evaluate, refit_backend
 from distill.training.history import History
 from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
@@ -24,9 +24,11 @@ __all__ = [
     "dice_loss",
     "distillation_loss",
     "evaluate",
+    "load",
     "load_student",
     "load_teacher",
     "refit_backend",
+    "save",
     "save_model",
     "train",
 ]

@@ -16,18 +16,36 @@ from typing import Any
 
 import safetensors
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from networks import Student
+from networks import Student, StudentSpec
 from networks.teachers import registry as teachers
 from optics.errors import OpticsError
 from optics.files import write_bytes, write_weights
 
 _FORMAT = "spectral-cascade model 1"
-_BUILDERS = {"build": Student.build, "random_masks": Student.random_masks, "no_mask": Student.no_mask}
 
 
 # ---------------------------------------------------------------------- models
+
+
+def save(student: Student, path: str | Path) -> None:
+    """A network in one `*.safetensors` file, for `load`, and for `sclc evaluate`, `export` and `report`.
+
+    Raises:
+        OpticsError: its back end is a module of the user's own, which no description covers, or it cannot be written.
+    """
+    save_model(Path(path), student, {"kind": "student", "spec": student.spec.model_dump(mode="json")})
+
+
+def load(path: str | Path) -> Student:
+    """The network that `save` wrote, or a run did, in `eval` mode.
+
+    Raises:
+        OpticsError: no such file, damaged, or not a student's.
+    """
+    return load_student(Path(path))
 
 
 def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -36,11 +54,9 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
     Args:
         path: `*.safetensors`.
         module: the model.
-        config: JSON values that rebuild it. A student: `{"kind": "student", "builder": "build" |
-            "random_masks" |
-            "no_mask", ...}` with the arguments of that constructor of `Student` except `generator`. A
-            teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ..., "image_size": [H,
-                W]}`.
+        config: JSON values that rebuild it. A student: `{"kind": "student", "spec": ...}`, see `StudentSpec`; `save`
+            writes it. A teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ...,
+            "image_size": [H, W]}`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
@@ -59,14 +75,34 @@ def load_student(path: Path) -> Student:
         OpticsError: no such file, damaged, or not a student's.
     """
     tensors, config = _read(path)
-    options = {k: v for k, v in config.items() if k not in ("kind", "builder")}
-    builder = _BUILDERS.get(str(config.get("builder")))
-    if config.get("kind") != "student" or builder is None:
+    try:
+        spec = _spec(config)
+    except (OpticsError, ValidationError, KeyError, TypeError) as error:
+        text = " ".join(str(error).split())
+        raise OpticsError(f"{path}: its description of a student is not one ({text[:200]}).") from error
+    if spec is None:
         raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a student.")
-    for key in ("channels", "image_shape", "bins", "hidden"):
-        if isinstance(options.get(key), list):
-            options[key] = tuple(options[key])
-    return _filled(path, lambda: builder(generator=torch.Generator(), **options), tensors)
+    return _filled(path, lambda: Student.from_spec(spec), tensors)
+
+
+def _spec(config: dict[str, Any]) -> StudentSpec | None:
+    """The student that a model file describes, also one of an earlier version; None where it is something else."""
+    if "spec" in config and config.get("kind") == "student":
+        return StudentSpec.model_validate(config["spec"])
+    if "builder" in config and config.get("kind") == "student":  # sizes, and which constructor took them
+        words = {k: v for k, v in config.items() if k not in ("kind", "builder")}
+        builder = config["builder"]
+        return StudentSpec.of(**words).as_control(None if builder == "build" else builder)
+    if {"cascade", "readout", "backend"} <= config.keys():  # what each part told of itself
+        control = config.get("kind", "student")
+        return StudentSpec.of_parts(
+            config["cascade"],
+            config["readout"],
+            config["backend"],
+            image_shape=config.get("image_shape"),
+            control=None if control == "student" else control,
+        )
+    return None
 
 
 def load_teacher(path: Path) -> nn.Module:

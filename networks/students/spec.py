@@ -40,8 +40,14 @@ SHORT = {
 } | {"head": ("backend", "kind")}
 
 
+def places(table: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Where each short key of a student's table belongs, (part, key); a part given by name is that part's kind."""
+    named = {key: (key, "kind") for key, value in table.items() if key in PARTS and isinstance(value, str)}
+    return named | {key: SHORT[key] for key in table if key in SHORT}
+
+
 def spread(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A student's table with each short key in the table of its part; a part given by name is of that kind.
+    """A student's table with each short key in the table of its part.
 
     `{"channels": [1, 8], "readout": "homodyne"}` becomes `{"cascade": {"channels": [1, 8]}, "readout": {"kind":
     "homodyne"}}`. Other keys are left as they are.
@@ -49,16 +55,9 @@ def spread(table: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SpecError: a value is given both ways.
     """
-    out: dict[str, Any] = {}
-    short: dict[tuple[str, str], str] = {}
-    for key, value in table.items():
-        if key in PARTS and isinstance(value, str):
-            short[key, "kind"] = key
-        elif key in SHORT:
-            short[SHORT[key]] = key
-        else:
-            out[key] = dict(value) if key in PARTS and isinstance(value, Mapping) else value
-    for (part, name), key in short.items():
+    short = places(table)
+    out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in table.items() if k not in short}
+    for key, (part, name) in short.items():
         inside = out.setdefault(part, {})
         if not isinstance(inside, dict) or name in inside:
             raise SpecError(f"student.{key} and student.{part}.{name} are both given; keep one.")
@@ -69,8 +68,8 @@ def spread(table: Mapping[str, Any]) -> dict[str, Any]:
 class StudentSpec(Validated):
     """Optics, read-out and electronics of one network.
 
-    image_shape: (ny, nx) of the images; needed by free masks, pools, segmenters, and where every pixel is kept. classes:
-    logits of the back end. control: None for a student, or which control it is.
+    image_shape: (ny, nx) of the images; needed by free masks, pools, segmenters, and where every pixel is kept.
+    classes: logits of the back end. control: None for a student, or which control it is.
     """
 
     cascade: CascadeSpec = CascadeSpec()
@@ -129,12 +128,16 @@ class StudentSpec(Validated):
             control=control,
         )
         if made.features() != (maps, by, bx):
-            raise SpecError(f"the back end takes features {(maps, by, bx)}, the read-out gives {made.features()}.")
+            raise SpecError(
+                f"the back end takes features {(maps, by, bx)}, the read-out gives {made.features()}."
+            )
         return made.complete()
 
     def complete(self) -> StudentSpec:
         """The same with every default written out; two specs that mean one network are then equal."""
-        root = not self.readout.signed_maps() if self.backend.square_root is None else self.backend.square_root
+        root = (
+            not self.readout.signed_maps() if self.backend.square_root is None else self.backend.square_root
+        )
         own = self.backend.own()
         if self.backend.kind == "segmenter":
             own["image_shape"] = self.backend.image_shape or self.image_shape

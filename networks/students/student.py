@@ -195,7 +195,5 @@ class Student(nn.Module):
 def _backend(spec: StudentSpec, generator: torch.Generator) -> nn.Module:
     electronics = spec.backend
     options = electronics.own() | {"square_root": electronics.square_root, "epsilon": electronics.epsilon}
-    inner = backends.create(
-        electronics.kind, spec.features(), spec.classes, **options, generator=generator
-    )
+    inner = backends.create(electronics.kind, spec.features(), spec.classes, **options, generator=generator)
     return inner if electronics.side is None else Stacked(electronics.side, inner)

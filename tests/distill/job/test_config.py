@@ -21,8 +21,8 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
 def test_the_shipped_demo_distils_three_convolutions_into_16_masks_on_the_pluto_bench():
     demo = config.demo()
     assert demo.student.training.alpha > 0
-    assert len(demo.student.channels) >= 4  # three spectral convolutions or more
-    assert demo.student.channels[-1] <= 16
+    assert len(demo.student.cascade.channels) >= 4  # three spectral convolutions or more
+    assert demo.student.cascade.channels[-1] <= 16
     assert demo.evaluation.draws >= 10
     assert (demo.verify.wave_images, demo.verify.lightpipes_images) >= (200, 50)
     bench = demo.bench.resolve()
@@ -36,7 +36,7 @@ def test_the_shipped_demo_distils_three_convolutions_into_16_masks_on_the_pluto_
 def test_the_fast_setting_changes_counts_and_sizes_only():
     full, fast = config.demo(), config.demo(fast=True)
     assert fast.bench == full.bench
-    assert fast.student.readout == full.student.readout
+    assert fast.student.readout.kind == full.student.readout.kind
     assert fast.student.training.epochs < full.student.training.epochs
     assert fast.data.limit is not None
     assert fast.evaluation.draws >= 10
@@ -47,7 +47,7 @@ def test_a_file_holds_only_what_differs(tmp_path):
     assert got.name == "mine"
     assert got.seed == 3
     assert got.student.training.epochs == 2
-    assert got.student.bins == RunConfig().student.bins
+    assert got.student.readout.bins == RunConfig().student.readout.bins
 
 
 def test_written_toml_reads_back_as_the_same_configuration(tmp_path):
@@ -78,7 +78,7 @@ def test_set_is_typed_by_toml_and_bare_words_are_strings():
         ]
     )
     assert got.data.source == "some/where.h5"
-    assert got.student.bins == (2, 8)
+    assert got.student.readout.bins == (2, 8)
     assert got.data.grey is True
     assert got.refit.learning_rate == 1e-4
 
@@ -103,10 +103,13 @@ def test_a_device_in_the_bench_table_replaces_the_bench_s_own():
             "[student.training]\nepoch = 3\n",
             ["mine.toml:2", "'student.training.epoch'", "'epochs'", "batch_size"],
         ),
-        ("seed = 1\n\n[student]\nchanels = [1]\n", ["mine.toml:4", "'student.chanels'", "'channels'"]),
+        (
+            "seed = 1\n\n[student]\nchanels = [1]\n",
+            ["mine.toml:4", "'student.chanels'", "'cascade.channels'"],
+        ),
         ("[studnet]\nbins = [4, 4]\n", ["mine.toml:1", "'studnet'", "'student'"]),
         ("seed = -1\n", ["mine.toml:1", "seed", "-1"]),
-        ("[student]\nreadout = 'eye'\n", ["mine.toml:1", "eye", "intensity"]),
+        ("[student]\nreadout = 'eye'\n", ["mine.toml:2: student.readout.kind", "eye", "intensity"]),
         ("[teacher]\nname = 'lenet6'\n", ["mine.toml:1", "lenet6", "lenet5"]),
         ("[student]\nkernel_size = 4\n", ["mine.toml:1", "kernel_size", "odd"]),
         ("[student]\nchannels = [1]\n", ["mine.toml:1", "channels"]),
@@ -126,7 +129,7 @@ def test_a_bad_file_is_one_line_with_file_line_key_and_what_is_known(tmp_path, t
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("student.chanels=[1, 2]", ["--set student.chanels=[1, 2]", "'channels'"]),
+        ("student.chanels=[1, 2]", ["--set student.chanels=[1, 2]", "'cascade.channels'"]),
         ("student.training.epochs=many", ["--set student.training.epochs=many", "integer"]),
         ("student.training.epochs", ["expected key=value"]),
         ("student.training.epochs=", ["expected key=value"]),

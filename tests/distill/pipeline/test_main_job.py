@@ -83,7 +83,7 @@ def test_the_exported_files_give_the_network_s_answers(result):
 
 def test_the_frames_are_native_8_bit_images(fast_run):
     frames = sorted((fast_run / "export" / "slm").glob("*.png"))
-    assert len(frames) == config.demo(fast=True).student.channels[-1]
+    assert len(frames) == config.demo(fast=True).student.cascade.channels[-1]
     for path in frames:
         with Image.open(path) as image:
             assert (image.size, image.mode) == ((1920, 1080), "L")
@@ -98,11 +98,12 @@ def test_the_calibration_finds_the_camera_s_figures(result):
 
 def test_electronic_operations_are_those_of_the_back_end(result):
     student = config.demo(fast=True).student
-    features = student.channels[-1] * student.bins[0] * student.bins[1]
+    channels, bins = student.cascade.channels, student.readout.bins
+    features = channels[-1] * bins[0] * bins[1]
     assert result.operations.linear_kd == result.operations.random_masks == features * 10
     assert result.operations.teacher > 100 * result.operations.linear_kd
-    taps = 1 + (len(student.channels) - 1) * (student.kernel_size - 1)
-    assert result.operations.optics_replaced == 2 * taps**2 * student.channels[-1] * 28 * 28
+    taps = 1 + (len(channels) - 1) * (student.cascade.kernel_size - 1)
+    assert result.operations.optics_replaced == 2 * taps**2 * channels[-1] * 28 * 28
 
 
 def test_every_key_of_the_result_is_documented(result):
@@ -136,7 +137,7 @@ def test_the_page_needs_nothing_beside_itself(fast_run):
         assert f"<b>{name}</b>" in text
     for word in ("LightPipes", "Confusion", "viewport", "@media print", "mask_shift", "torch"):
         assert word in text
-    assert text.count('alt="mask ') == config.demo(fast=True).student.channels[-1]
+    assert text.count('alt="mask ') == config.demo(fast=True).student.cascade.channels[-1]
 
 
 def test_what_the_user_wrote_is_escaped_in_the_page(copied):

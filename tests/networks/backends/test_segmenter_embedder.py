@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 import torch
 from torch import nn
@@ -128,11 +127,11 @@ def test_students_with_other_optics_are_built_again_and_learn(optics):
 
 
 def test_an_option_that_nothing_takes_is_refused():
-    with pytest.raises(OpticsError, match="no option 'pools'; choose from kernel_size"):
+    with pytest.raises(OpticsError, match=r"no option 'pools'; choose from .*kernel_size"):
         Student.build((1, 2), pools=(4,), generator=generator())
-    with pytest.raises(OpticsError, match="no option 'width'"):
+    with pytest.raises(OpticsError, match="width belongs to segmenter, not to classifier"):
         Student.build((1, 2), width=4, generator=generator())
-    with pytest.raises(OpticsError, match="no option 'signed'"):
+    with pytest.raises(OpticsError, match="signed belongs to incoherent, not to intensity"):
         Student.build((1, 2), signed=True, generator=generator())
     Student.build((1, 2), head="segmenter", hidden=[], mix=None, generator=generator())  # nothing asked for
 
