@@ -223,7 +223,9 @@ def as_is(folder: Path, *sets: str) -> float:
     job.splits = type(job.splits)(job.splits.train, job.splits.validation, part)
     job.calibration = stages.calibration(job)
     bench = job.on_bench(job.student("linear_kd"), job.bench)
-    return evaluation.score(stages.answers_to(bench, stages.exposures(job, bench)), part.labels).accuracy
+    return evaluation.score(
+        evaluation.answers_to(bench.backend, stages.exposures(job, bench)), part.labels
+    ).accuracy
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,12 @@ def test_ideal_bench_has_no_flaw():
             20,
             "'camera.adc.bit', did you mean 'bits'? Known keys of [camera.adc]",
         ),
-        ("adc.bits = 10", "bits = 10", 20, "unknown key 'camera.bits', did you mean 'adc.bits'? Known keys of [camera]: adc"),
+        (
+            "adc.bits = 10",
+            "bits = 10",
+            20,
+            "unknown key 'camera.bits', did you mean 'adc.bits'? Known keys of [camera]",
+        ),
         (
             '"holoeye-pluto-2"',
             '"holoeye-pluto2"',
