@@ -185,16 +185,16 @@ class LightPipesBench:
     def _image_axis(self, k: int) -> Tensor:
         """The window's samples along axis k as coordinates in the image, input units, upright axes; (n,) float64."""
         bench, m = self.bench, self.bench.magnification
-        place = torch.from_numpy(self.grid.window[k] * self.grid.step) * bench.alignment.magnification
+        place = torch.from_numpy(self.grid.window[k] * self.grid.step)
         # either lens carries the (inverted) image with it: lens 1 by its own decentre, magnified, lens 2 by its own
-        return (place / m + bench.lens1.decentre[k] + bench.lens2.decentre[k] / m) / bench.distortion
+        return (place + bench.lens2.decentre[k]) / (m * bench.stretch) + bench.lens1.decentre[k]
 
     def _plan_camera(self) -> None:
         """Where the window's samples lie on the grid, and what they are multiplied by.
 
-        LightPipes' field is inverted and stands in the frame of the mask. The factor is the magnification as it really
-        is (`light.photons` is counted in the real image) and the phase of the path, which matters beside a reference
-        beam only.
+        LightPipes' field is inverted and stands in the frame of the mask. The factor is the nominal magnification
+        (`light.photons` is counted in an image of that size) and the phase of the path, which matters beside a
+        reference beam only.
         """
         bench, grid = self.bench, self.grid
         top, left = (self.samples // 2 - n for n in grid.chief)
@@ -211,7 +211,7 @@ class LightPipesBench:
         path = sum(map(sum, self._distances())) / bench.light.wavelength
         turns = path - per_sample * (y * grid.residual[0] + x * grid.residual[1])
         # focal lengths act in the propagation, alignment.magnification does not: it only spreads the light
-        magnified = bench.magnification * bench.distortion / bench.alignment.magnification
+        magnified = bench.magnification / bench.alignment.magnification
         # each of the two transforms by a lens brings 1 / i
         self._finish = (-magnified * np.exp(-2j * np.pi * (turns % 1.0))).astype(np.complex64)
 

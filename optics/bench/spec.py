@@ -56,7 +56,8 @@ class AlignmentSpec(Spec):
     +x towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial,
     camera_axial: displacement of the display and the camera from their focal planes, along the direction of
     the light. camera_shift: (y, x) displacement of the camera on the reported (upright) axes. magnification:
-    of the camera image relative to `f2 / f1`.
+    of the camera image relative to `f2 / f1`, about the optical axis, after all that the lenses do; its light is
+    spread over the square of that.
     """
 
     mask_shift: Point = flaw((0.0, 0.0))
@@ -103,11 +104,15 @@ class BenchSpec(Spec):
         return self.lens2.focal_length / self.lens1.focal_length
 
     @property
-    def distortion(self) -> float:
-        """True size of the camera image over its nominal size: focal-length errors and the alignment's own."""
+    def stretch(self) -> float:
+        """Size of the image that the lenses make over its nominal size: errors of the focal lengths."""
         f1, f2 = self.lens1, self.lens2
-        longer = (1 + f2.defocus / f2.focal_length) / (1 + f1.defocus / f1.focal_length)
-        return self.alignment.magnification * longer
+        return (1 + f2.defocus / f2.focal_length) / (1 + f1.defocus / f1.focal_length)
+
+    @property
+    def distortion(self) -> float:
+        """True size of the camera image over its nominal size; its light is spread over that squared."""
+        return self.alignment.magnification * self.stretch
 
     @property
     def band(self) -> float:
@@ -129,8 +134,11 @@ class BenchSpec(Spec):
     def seen_at(self, k: int, nominal: Tensor | float) -> Any:
         """Image coordinate along axis k that a camera point really sees, where `nominal` is the one it should see.
 
-        Input units on the reported axes, metres: moved with the camera and with a decentred lens (lens 1 carries the
-        spectrum and the image with it, lens 2 the image; the reported axes are flipped), scaled by `distortion`.
+        Input units on the reported axes, metres. In the order of the light: lens 1 carries the spectrum and the image
+        with it, the lenses make the image `magnification stretch` times as large, lens 2 carries it with it (the
+        reported axes are flipped), `alignment.magnification` spreads that about the optical axis, and the camera has
+        moved by `alignment.camera_shift`.
         """
-        moved = (self.alignment.camera_shift[k] + self.lens2.decentre[k]) / self.magnification
-        return (nominal + moved + self.lens1.decentre[k]) / self.distortion
+        a, m = self.alignment, self.magnification
+        place = (m * nominal + a.camera_shift[k]) / a.magnification
+        return (place + self.lens2.decentre[k]) / (m * self.stretch) + self.lens1.decentre[k]

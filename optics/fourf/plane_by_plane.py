@@ -236,9 +236,10 @@ class PlaneByPlane(nn.Module):
         for name, lens in (("lens1", bench.lens1), ("lens2", bench.lens2)):
             self._keep(name, self._lens(lens))
         self._keep("stop", self._stop())
-        # the camera field in units of the input's amplitude: without k z and the transforms' two factors 1 / i
+        # the camera field in units of the input's amplitude: without k z and the transforms' two factors 1 / i,
+        # for an image of the nominal size
         turns = math.fmod(sum(self.distances) / wavelength, 1.0)
-        scale = -bench.magnification * bench.distortion / bench.alignment.magnification
+        scale = -bench.magnification / bench.alignment.magnification
         for k, name in enumerate("yx"):
             f, area = self._frequencies(k), math.sqrt(bench.input.fill_factor) * bench.input.pitch
             # display: angles of its pixels, inverted by the grid's transform
@@ -248,8 +249,8 @@ class PlaneByPlane(nn.Module):
             filtered = (passed * area * torch.sinc(area * f) / self.pitch)[:, None] * pixels
             self._keep(f"display_{name}", self._origin(k)[:, None] * filtered)
             # camera: the field at any point from its angles
-            lenses = bench.lens1.decentre[k] + bench.lens2.decentre[k] / bench.magnification
-            position = scale * (self.camera_axis(k) - lenses / bench.distortion)
+            size = bench.magnification * bench.stretch
+            position = bench.lens2.decentre[k] - size * (self.camera_axis(k) - bench.lens1.decentre[k])
             read = dft_matrix(position, f, scale=1.0, sign=+1) / self.shape[k]
             self._keep(f"camera_{name}", read * self._origin(k).conj())
         whole = torch.tensor(-2 * math.pi * turns, dtype=torch.float64)

@@ -8,7 +8,8 @@ axes, `s = lambda f1`:
     o(X)  = mean over nodes d of sum_xi  w M(xi) P(xi) U(xi + d) exp(+2 pi i X (xi + d) / s)     SLM, stop, lens 2
 
 `pixel` is the transform of one square display pixel, `P` the stop with the aberrations, `w = pitch d_xi / s` per axis,
-so that an empty system of unlimited aperture returns the image itself. The nodes `d` are the two points an axis of the
+so that an empty system of unlimited aperture returns the image itself (over `D` where the image is `D` times as large
+as it should be, since the light is spread: `BenchSpec.distortion`). The nodes `d` are the two points an axis of the
 Gauss-Legendre rule over an SLM pixel's active area: a pixel sends light from x to X in proportion to
 `sinc(side (X - x) / s)`, here `cos(pi side (X - x) / (sqrt(3) s))`, 2e-4 off where that argument of sinc is 0.15.
 
@@ -128,7 +129,8 @@ class FourF(nn.Module):
 
     def _transforms(self, xi_y: Tensor, xi_x: Tensor, cdtype: torch.dtype) -> None:
         bench, scale = self.bench, self.bench.true_scale
-        weight = bench.input.pitch * bench.slm.pitch / scale
+        # a larger image is dimmer: its energy is kept
+        weight = bench.input.pitch * bench.slm.pitch / scale / math.sqrt(bench.distortion)
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
         node = (
             math.pi * side / (math.sqrt(3) * scale)
