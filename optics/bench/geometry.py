@@ -12,8 +12,13 @@ import math
 from collections.abc import Iterator
 
 from optics.bench.spec import BenchSpec, Point
+from optics.checks import SpecError
 
 GUARD = 2  # input pixels left dark between two images, for the tails of real point-spread functions
+FEW = (
+    4  # kernels side by side that a phase-only panel shows about as well as one; eight err by a third or more
+)
+ROUNDING = 1e-9  # relative: lengths this close are the same
 EULER = 0.5772
 
 
@@ -22,12 +27,34 @@ def field_width(bench: BenchSpec) -> float:
     return bench.scale / bench.slm.pitch
 
 
+def camera_pixel(bench: BenchSpec) -> float:
+    """Side of a binned camera pixel in input units, metres."""
+    return bench.camera.binned_pitch / bench.magnification
+
+
+def image_edges(bench: BenchSpec, pixels: int, offset: float) -> tuple[float, float]:
+    """Where an image of `pixels` input pixels begins and ends along an axis, its origin at `offset`; metres."""
+    low = offset - (pixels // 2 + 0.5) * bench.input.pitch
+    return low, low + pixels * bench.input.pitch
+
+
+def sensor_edges(bench: BenchSpec, k: int) -> tuple[float, float]:
+    """Where the binned sensor begins and ends along axis k, input units, metres."""
+    n, pixel = bench.camera.shape[k] // bench.camera.binning, camera_pixel(bench)
+    low = -(n // 2 + 0.5) * pixel
+    return low, low + n * pixel
+
+
 def spacing(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> Point:
-    """Distance between two images at which no kernel spills into the other, (y, x) metres in input units."""
-    return (
-        (image_shape[0] + taps // 2 + GUARD) * bench.input.pitch,
-        (image_shape[1] + taps // 2 + GUARD) * bench.input.pitch,
+    """Least distance between two tiles, (y, x) metres in input units: no kernel spills into the neighbour.
+
+    Whole binned camera pixels, so that each tile is seen by as many pixels, at the same places within it.
+    """
+    pixel = camera_pixel(bench)
+    y, x = (
+        math.ceil((n + taps // 2 + GUARD) * bench.input.pitch / pixel - ROUNDING) * pixel for n in image_shape
     )
+    return (y, x)
 
 
 def beam_corner(bench: BenchSpec) -> float:
@@ -57,14 +84,21 @@ def lens_needed(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -
     )
 
 
+def on_sensor(bench: BenchSpec, pixels: int, offset: float, k: int) -> bool:
+    """Whether an image of `pixels` input pixels whose origin is at `offset` lies on the sensor along axis k."""
+    (low, high), (first, last) = image_edges(bench, pixels, offset), sensor_edges(bench, k)
+    slack = ROUNDING * camera_pixel(bench)
+    return low >= first - slack and high <= last + slack
+
+
 def is_free(bench: BenchSpec, image_shape: tuple[int, int], taps: int, offset: Point) -> bool:
     """Whether an image centred at `offset`, (y, x) metres in input units, can be read there."""
-    pitch, m = bench.input.pitch, bench.magnification
+    pitch = bench.input.pitch
     for k in (0, 1):
         half = image_shape[k] * pitch / 2
         if abs(offset[k]) + half + (taps // 2) * pitch > field_width(bench) / 2:
             return False
-        if (abs(offset[k]) + half) * m > bench.camera.shape[k] * bench.camera.pitch / 2:
+        if not on_sensor(bench, image_shape[k], offset[k], k):
             return False
     if bench.lens2.diameter is not None and lens_needed(bench, image_shape, offset)[1] > bench.lens2.diameter:
         return False
@@ -79,20 +113,63 @@ def clears_zero_order(bench: BenchSpec, image_shape: tuple[int, int], offset: Po
 
 
 def positions(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> tuple[Point, ...]:
-    """Centres of as many images as one frame holds, (y, x) metres in input units, nearest to the axis first.
+    """Centres of as many tiles as one frame holds, (y, x) metres in input units, nearest to the bench's carrier first.
 
-    A square lattice, on the axis or half a step beside it along either axis: the one that holds most. The
-    encodings arrizon, interferogram and lee make a mirrored twin of every image: they may use half of the plane.
+    There the tiles' higher diffraction orders, which meet around the axis, disturb them least. A square lattice, on the
+    axis or half a step beside it along either axis: the one that holds most. The encodings arrizon, interferogram and
+    lee make a mirrored twin of every image: they may use the half of the plane that the bench's carrier points to.
+    None where the light is not coherent and of one wavelength.
     """
-    step = spacing(bench, image_shape, taps)
+    if bench.light.coherence != "coherent" or bench.light.spectrum:
+        return ()
+    step, (y, x) = spacing(bench, image_shape, taps), bench.image_offset
     best: tuple[Point, ...] = ()
     for start in ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)):
         found = [p for p in _lattice(bench, step, start) if is_free(bench, image_shape, taps, p)]
         if bench.slm.modulation != "complex" and bench.encoding.twin:
-            found = [p for p in found if p > (0.0, 0.0)]
+            upper = (y, x) > (0.0, 0.0)
+            found = [p for p in found if p != (0.0, 0.0) and (p > (0.0, 0.0)) == upper]
         if len(found) > len(best):
-            best = tuple(sorted(found, key=lambda p: (math.hypot(*p), p)))
+            best = tuple(sorted(found, key=lambda p: (math.hypot(p[0] - y, p[1] - x), p)))
     return best
+
+
+def most_tiles(kernels: int, places: int) -> int:
+    """How many of `kernels` share a frame with `places` for them: the most with which every frame is full."""
+    return max(n for n in range(1, max(1, min(kernels, places)) + 1) if kernels % n == 0)
+
+
+def tile_positions(
+    bench: BenchSpec, image_shape: tuple[int, int], taps: int, *, kernels: int, tiles: int | None = None
+) -> tuple[Point, ...]:
+    """Where the tiles of one frame stand, (y, x) metres in input units: the rule of the planner and of the tiled way.
+
+    Args:
+        bench: the bench.
+        image_shape: (H, W) input pixels that the display shows at once.
+        taps: per side of a kernel.
+        kernels: how many there are; a frame's tiles divide them.
+        tiles: how many stand side by side; None: as many as fit, but no more than `FEW`. One stands where the bench's
+            carrier puts it.
+
+    Raises:
+        SpecError: so many do not fit, or do not fill their frames.
+    """
+    places = positions(bench, image_shape, taps)
+    tiles = most_tiles(kernels, min(FEW, len(places))) if tiles is None else tiles
+    if not isinstance(tiles, int) or tiles < 1:
+        raise SpecError(f"tiles is {tiles}; expected how many kernels share a frame, 1 or more.")
+    if tiles > max(1, len(places)):
+        raise SpecError(
+            f"{tiles} kernels side by side on bench {bench.name!r}: one frame has room for {len(places)}; use "
+            f"{most_tiles(kernels, len(places))}."
+        )
+    if kernels % tiles:
+        raise SpecError(
+            f"{tiles} kernels side by side do not fill the frames of {kernels}; use a number that divides {kernels}, "
+            f"such as {most_tiles(kernels, tiles)}."
+        )
+    return places[:tiles] if tiles > 1 else (bench.image_offset,)
 
 
 def _lattice(bench: BenchSpec, step: Point, start: Point) -> Iterator[Point]:

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from optics.bench.geometry import ROUNDING, camera_pixel, image_edges, on_sensor, sensor_edges
 from optics.bench.spec import BenchSpec, Point
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
@@ -74,7 +75,7 @@ class Recorder(nn.Module):
     @property
     def pixel(self) -> float:
         """Side of a binned camera pixel in input units, metres."""
-        return self.bench.camera.pitch * self.bench.camera.binning / self.bench.magnification
+        return camera_pixel(self.bench)
 
     @property
     def full_scale(self) -> float:
@@ -88,10 +89,10 @@ class Recorder(nn.Module):
         n = bench.camera.shape[k] // bench.camera.binning
         centres = axis(n, self.pixel)
         low, high = self._edges(k)
-        seen = ((centres + self.pixel / 2 > low) & (centres - self.pixel / 2 < high)).nonzero()[:, 0]
-        first, last = float(centres[0]) - self.pixel / 2, float(centres[-1]) + self.pixel / 2
-        if len(seen) == 0 or low < first or high > last:
-            m = bench.magnification
+        half = self.pixel * (0.5 - ROUNDING)
+        seen = ((centres + half > low) & (centres - half < high)).nonzero()[:, 0]
+        if not on_sensor(bench, self.image_shape[k], self.offset[k], k):
+            m, (first, last) = bench.magnification, sensor_edges(bench, k)
             raise SpecError(
                 f"bench {bench.name!r}: along {'yx'[k]} the image lies at {low * m * 1e3:.3g} to "
                 f"{high * m * 1e3:.3g} mm from the axis, the camera at {first * m * 1e3:.3g} to "
@@ -101,9 +102,7 @@ class Recorder(nn.Module):
         return part, centres[part]
 
     def _edges(self, k: int) -> tuple[float, float]:
-        n, pitch = self.image_shape[k], self.bench.input.pitch
-        low = self.offset[k] - (n // 2 + 0.5) * pitch
-        return low, low + n * pitch
+        return image_edges(self.bench, self.image_shape[k], self.offset[k])
 
     def photons(self, intensity: Tensor) -> Tensor:
         """Expected photons per binned pixel (..., cy, cx) of intensity samples (..., oy, ox), full scale 1."""

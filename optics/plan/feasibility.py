@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from optics.bench import geometry as tiles
+from optics.bench import geometry
 from optics.bench.spec import BenchSpec, Point
 from optics.checks import SpecError
 
@@ -14,7 +14,7 @@ LENSES = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # focal leng
 def problems(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> list[str]:
     """Why one kernel a frame does not fit, each with the number that would."""
     found = _panel(bench) + _lenses(bench, image_shape)
-    field, offset, pitch = tiles.field_width(bench), bench.image_offset, bench.input.pitch
+    field, offset, pitch = geometry.field_width(bench), bench.image_offset, bench.input.pitch
     for k, name in enumerate("yx"):
         half = (image_shape[k] / 2 + taps // 2) * pitch
         edge = abs(offset[k]) + half
@@ -30,28 +30,28 @@ def problems(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> list[
                 f"{(field / 2 - half) / field:.3g} cycles per SLM pixel (now {abs(offset[k]) / field:.3g})."
             )
         found += _sensor(bench, image_shape, k)
-    if not tiles.clears_zero_order(bench, image_shape, offset):
+    if not geometry.clears_zero_order(bench, image_shape, offset):
         found.append(_zero_order(bench, image_shape, taps))
     return found
 
 
 def _zero_order(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> str:
     """What would part the image from the zero order: a carrier, or a wider field where no carrier can."""
-    width = tiles.field_width(bench) / bench.input.pitch
-    least = [(n + tiles.GUARD) / width for n in image_shape]
+    width = geometry.field_width(bench) / bench.input.pitch
+    least = [(n + geometry.GUARD) / width for n in image_shape]
     most = [0.5 - (n / 2 + taps // 2) / width for n in image_shape]
     possible = [f"{c:.3g} along {k}" for c, m, k in zip(least, most, "yx", strict=True) if c <= m]
-    now = tiles.carrier_of(bench, bench.image_offset)
+    now = geometry.carrier_of(bench, bench.image_offset)
     if possible:
         fix = (
             f"use an encoding.carrier of at least {' or '.join(possible)} (now ({now[0]:.3g}, {now[1]:.3g}))."
         )
     else:
-        needed = min(3 * n + 2 * (taps // 2) + 2 * tiles.GUARD for n in image_shape)
+        needed = min(3 * n + 2 * (taps // 2) + 2 * geometry.GUARD for n in image_shape)
         fix = (
             f"no carrier parts them in a field of {width:.0f} input pixels. Use a field of {needed}, by a "
             f"lens1.focal_length of at least {bench.lens1.focal_length * needed / width:.3g} m or a smaller "
-            f"input.pitch; or images of at most {int((width - 2 * (taps // 2) - 2 * tiles.GUARD) / 3)} pixels."
+            f"input.pitch; or images of at most {int((width - 2 * (taps // 2) - 2 * geometry.GUARD) / 3)} pixels."
         )
     return f"the image overlaps the un-modulated zero order: {fix}"
 
@@ -73,7 +73,7 @@ def _panel(bench: BenchSpec) -> list[str]:
 
 def _lenses(bench: BenchSpec, image_shape: tuple[int, int]) -> list[str]:
     found = []
-    needed = tiles.lens_needed(bench, image_shape, bench.image_offset)
+    needed = geometry.lens_needed(bench, image_shape, bench.image_offset)
     for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
         if lens.diameter is not None and diameter > lens.diameter:
             stop = "" if bench.stop else f" Or set a stop of {bench.band:.3g} m: the whole panel is lit now."
@@ -85,17 +85,17 @@ def _lenses(bench: BenchSpec, image_shape: tuple[int, int]) -> list[str]:
 
 
 def _sensor(bench: BenchSpec, image_shape: tuple[int, int], k: int) -> list[str]:
-    half = image_shape[k] * bench.input.pitch / 2
-    m, edge = bench.magnification, abs(bench.image_offset[k]) + half
-    sensor = bench.camera.shape[k] * bench.camera.pitch / 2
-    if edge * m <= sensor:
+    offset, m = bench.image_offset[k], bench.magnification
+    if geometry.on_sensor(bench, image_shape[k], offset, k):
         return []
-    limit = (sensor / m - half) / tiles.field_width(bench)
-    carrier = f" or an encoding.carrier of at most {limit:.3g}" if limit > 0 else " or a larger sensor"
+    image, sensor = geometry.image_edges(bench, image_shape[k], offset), geometry.sensor_edges(bench, k)
+    edge, limit = max(((-image[0], -sensor[0]), (image[1], sensor[1])), key=lambda side: side[0] / side[1])
+    most = (limit - edge + abs(offset)) / geometry.field_width(bench)
+    carrier = f" or an encoding.carrier of at most {most:.3g}" if most > 0 else " or a larger sensor"
     return [
-        f"along {'yx'[k]} the image ends {edge * m * 1e3:.3g} mm from the axis, the sensor at {sensor * 1e3:.3g} mm: "
-        f"use a lens2.focal_length of at most {sensor / edge * bench.lens1.focal_length:.3g} m (now "
-        f"{bench.lens2.focal_length:g}){carrier}."
+        f"along {'yx'[k]} the image ends {edge * m * 1e3:.3g} mm from the axis, the sensor at "
+        f"{limit * m * 1e3:.3g} mm: use a lens2.focal_length of at most "
+        f"{limit / edge * bench.lens2.focal_length:.3g} m (now {bench.lens2.focal_length:g}){carrier}."
     ]
 
 

@@ -10,11 +10,12 @@ The planner computes and compares lengths; nothing is propagated. What does not 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from optics.bench import geometry as tiles
+from optics.bench import geometry
 from optics.bench.spec import BenchSpec, Point
 from optics.checks import OpticsError, SpecError
 from optics.fourf.system import FourF
@@ -97,7 +98,7 @@ def plan(
         taps: per side of a collapsed kernel.
         image_shape: (H, W) input pixels.
         readout: intensity takes one exposure a mask, homodyne four, incoherent two (signed kernels).
-        tiles_wanted: kernels to show side by side in one frame.
+        tiles_wanted: kernels to show side by side in one frame, a divisor of `kernels`.
         rate: images per second that are wanted.
         batch: images of one simulated batch, for the memory.
 
@@ -117,20 +118,20 @@ def plan(
             f"image_shape is {image_shape} and readout {readout!r}; expected positive sizes and one of "
             f"{', '.join(EXPOSURES)}."
         )
-    places = tiles.positions(bench, image_shape, taps)
-    counts = sorted({1, min(tiles_wanted, max(1, len(places))), max(1, min(len(places), kernels))})
-    schedules = tuple(
-        _schedule(bench, kernels, taps, EXPOSURES[readout], places[:n] if n > 1 else (bench.image_offset,))
-        for n in counts
-    )
+    places = geometry.positions(bench, image_shape, taps)
+    wanted = geometry.most_tiles(kernels, min(tiles_wanted, len(places)))
     found = problems(bench, image_shape, taps)
-    if tiles_wanted > len(places):
-        found.append(
-            f"{tiles_wanted} kernels side by side: one frame holds {len(places)} at most; use more frames."
-        )
+    schedules = []
+    for n in sorted({1, wanted, geometry.most_tiles(kernels, len(places))}):
+        tiles = geometry.tile_positions(bench, image_shape, taps, kernels=kernels, tiles=n)
+        schedules.append(_schedule(bench, kernels, taps, EXPOSURES[readout], tiles))
+    try:
+        geometry.tile_positions(bench, image_shape, taps, kernels=kernels, tiles=tiles_wanted)
+    except SpecError as error:
+        found.append(str(error))
     if rate is not None:
-        found += _too_slow(bench, schedules, min(tiles_wanted, kernels), rate)
-    first = next(s for s in schedules if s.tiles >= min(tiles_wanted, len(places) or 1, kernels))
+        found += _too_slow(bench, schedules, wanted, rate)
+    first = next(s for s in schedules if s.tiles == wanted)
     return Plan(
         bench=bench.name,
         kernels=kernels,
@@ -143,11 +144,11 @@ def plan(
         band=bench.band,
         band_pixels=bench.band / bench.slm.pitch,
         panel=(bench.slm.shape[0] * bench.slm.pitch, bench.slm.shape[1] * bench.slm.pitch),
-        field=tiles.field_width(bench),
-        field_pixels=tiles.field_width(bench) / bench.input.pitch,
-        lens_diameters=tiles.lens_needed(bench, image_shape, bench.image_offset),
+        field=geometry.field_width(bench),
+        field_pixels=geometry.field_width(bench) / bench.input.pitch,
+        lens_diameters=geometry.lens_needed(bench, image_shape, bench.image_offset),
         tiles_possible=len(places),
-        schedules=schedules,
+        schedules=tuple(schedules),
         focal_lengths=focal_lengths(bench, image_shape, taps),
         batch=batch,
         memory=_memory(bench, image_shape, kernels, batch),
@@ -164,9 +165,9 @@ def _schedule(
     camera, photons = bench.camera, bench.light.photons
     full = typical = noise = None
     if photons is not None:
-        gain = min(tiles.order_gain(bench, p) for p in places)
-        full = photons * camera.binning**2 * gain**2 * tiles.tile_share(bench, taps, len(places))
-        typical = full * tiles.mask_share(taps)
+        gain = min(geometry.order_gain(bench, p) for p in places)
+        full = photons * camera.binning**2 * gain**2 * geometry.tile_share(bench, taps, len(places))
+        typical = full * geometry.mask_share(taps)
         signal = typical * camera.quantum_efficiency
         variance = (signal if camera.shot_noise else 0.0) + camera.dark_electrons
         variance += (camera.binning * camera.read_noise) ** 2
@@ -176,14 +177,14 @@ def _schedule(
         frames=frames,
         exposures=frames * exposures,
         images_per_second=min(bench.slm.frame_rate, 1 / camera.exposure) / (frames * exposures),
-        carriers=tuple(tiles.carrier_of(bench, p) for p in places),
+        carriers=tuple(geometry.carrier_of(bench, p) for p in places),
         photons_full_scale=full,
         photons_typical=typical,
         signal_to_noise=noise,
     )
 
 
-def _too_slow(bench: BenchSpec, schedules: tuple[Schedule, ...], wanted: int, rate: float) -> list[str]:
+def _too_slow(bench: BenchSpec, schedules: Sequence[Schedule], wanted: int, rate: float) -> list[str]:
     chosen = next((s for s in schedules if s.tiles >= wanted), schedules[-1])
     if chosen.images_per_second >= rate:
         return []
@@ -224,7 +225,7 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
     if chosen.tiles > 1:
         notes.append(
             "kernels side by side share the light and disturb each other through higher orders of their carriers; the "
-            'light is estimated. `student.on(bench, realisation="tiled")` simulates a grid of them.'
+            f'light is estimated. `student.on(bench, realisation="tiled", tiles={chosen.tiles})` simulates them.'
         )
     return notes
 

@@ -30,7 +30,7 @@ def fine_mean(bench, x, panels=1):
 @pytest.mark.parametrize("realisation", ["collapsed", "tiled"])
 def test_expected_photons_are_the_mean_over_the_ripple(realisation, readout):
     model, x = student((1, 2), readout=readout), images(n=1)
-    options = {"realisation": "tiled", "tiles": (1, 2)} if realisation == "tiled" else {}
+    options = {"realisation": "tiled", "tiles": 2} if realisation == "tiled" else {}
     bench = on(model, RIPPLING, **options)
     with torch.no_grad():
         mean, fine = bench.expected(x), fine_mean(bench, x)
