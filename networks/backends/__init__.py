@@ -2,6 +2,8 @@
 
 classifier.py          The electronic back end: camera features in, logits out, with its multiply-accumulates
                        counted
+parts.py               What the back ends share: the square root of the counts, a multilayer perceptron, the
+                       check of what comes in
 registry.py            The back ends by name: built new, built again from a configuration, or built alike for
                        other features
 segmenter_embedder.py  Electronic back ends that give more than a class: a mask of the whole image, or a point in
@@ -9,7 +11,8 @@ segmenter_embedder.py  Electronic back ends that give more than a class: a mask 
 space_to_depth.py      The very back end of a student for what has fewer maps: a plain lens, the raw image
 """
 
-from networks.backends.classifier import Backend, SquareRoot
+from networks.backends.classifier import Backend
+from networks.backends.parts import SquareRoot
 from networks.backends.registry import backend_names
 from networks.backends.segmenter_embedder import Embedder, Segmenter
 from networks.backends.space_to_depth import Stacked

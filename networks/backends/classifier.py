@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from networks.backends.parts import EPSILON, check_features, perceptron, root_of_counts, root_options
 from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
-from optics.checks import check_shape
-
-
-class SquareRoot(nn.Module):
-    """`sqrt(counts + epsilon)`: makes shot noise equally large at every level; negative counts read as zero.
-
-    Args:
-        epsilon: in the units of the counts; keeps the slope at zero finite.
-    """
-
-    def __init__(self, epsilon: float = 1e-4) -> None:
-        super().__init__()
-        self.epsilon = epsilon
-
-    def extra_repr(self) -> str:
-        """One line for `print(module)`."""
-        return f"epsilon={self.epsilon:g}"
-
-    def forward(self, counts: Tensor) -> Tensor:
-        """Same shape, real."""
-        return (counts.clamp(min=0) + self.epsilon).sqrt()
 
 
 @registered("classifier")
@@ -44,7 +23,7 @@ class Backend(nn.Module):
         classes: number of logits.
         hidden: widths of hidden layers (ReLU between them); empty is a purely linear classifier.
         square_root: take the square root of the counts first; leave it out for signed features.
-        epsilon: see `SquareRoot`.
+        epsilon: see `networks.backends.parts.SquareRoot`.
         mix: mix the maps to this many by a 1x1 product at every bin before the classifier (saves operations).
         generator: draws the first values.
     """
@@ -56,7 +35,7 @@ class Backend(nn.Module):
         *,
         hidden: Sequence[int] = (),
         square_root: bool = True,
-        epsilon: float = 1e-4,
+        epsilon: float = EPSILON,
         mix: int | None = None,
         generator: torch.Generator,
     ) -> None:
@@ -65,14 +44,10 @@ class Backend(nn.Module):
         self.features = (maps, by, bx)
         self.classes = classes
         self.hidden = tuple(hidden)
-        self.root = SquareRoot(epsilon) if square_root else nn.Identity()
+        self.root = root_of_counts(square_root, epsilon)
         self.norm = nn.BatchNorm1d(maps * by * bx)
         self.mix = drawn(lambda: nn.Conv2d(maps, mix, 1), generator) if mix is not None else None
-        widths = [(mix or maps) * by * bx, *hidden, classes]
-        steps: list[nn.Module] = []
-        for a, b in pairwise(widths):
-            steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
-        self.classifier = nn.Sequential(*steps[:-1])
+        self.classifier = perceptron([(mix or maps) * by * bx, *hidden, classes], generator)
 
     def config(self) -> dict[str, Any]:
         """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
@@ -81,19 +56,13 @@ class Backend(nn.Module):
             "features": list(self.features),
             "classes": self.classes,
             "hidden": list(self.hidden),
-            "square_root": isinstance(self.root, SquareRoot),
-            "epsilon": self.root.epsilon if isinstance(self.root, SquareRoot) else 1e-4,
+            **root_options(self.root),
             "mix": None if self.mix is None else self.mix.out_channels,
         }
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes)."""
-        check_shape(
-            features,
-            (None, *self.features),
-            name="the back end's features",
-            fix="Build the back end for the read-out's maps and bins.",
-        )
+        check_features(features, self.features, "classifier")
         flat = self.norm(self.root(features).flatten(1))
         if self.mix is not None:
             flat = self.mix(flat.unflatten(1, self.features)).flatten(1)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from networks.backends.classifier import SquareRoot
+from networks.backends.parts import EPSILON, check_features, perceptron, root_of_counts, root_options
 from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
-from optics.checks import check_range, check_shape
+from optics.checks import check_range
 
 
 @registered("segmenter")
@@ -42,7 +41,7 @@ class Segmenter(nn.Module):
         image_shape: tuple[int, int],
         width: int = 16,
         square_root: bool = True,
-        epsilon: float = 1e-4,
+        epsilon: float = EPSILON,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -51,7 +50,7 @@ class Segmenter(nn.Module):
         self.classes = classes
         self.image_shape = image_shape
         self.width = width
-        self.root = SquareRoot(epsilon) if square_root else nn.Identity()
+        self.root = root_of_counts(square_root, epsilon)
         self.norm = nn.BatchNorm2d(maps)
         self.mix = drawn(lambda: nn.Conv2d(maps, width, 1), generator)
         doublings = max(0, round(math.log2(min(image_shape[0] / by, image_shape[1] / bx))))
@@ -66,13 +65,12 @@ class Segmenter(nn.Module):
             "classes": self.classes,
             "image_shape": list(self.image_shape),
             "width": self.width,
-            "square_root": isinstance(self.root, SquareRoot),
-            "epsilon": self.root.epsilon if isinstance(self.root, SquareRoot) else 1e-4,
+            **root_options(self.root),
         }
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes, ny, nx)."""
-        check_shape(features, (None, *self.features), name="the segmenter's features", fix=_FIX)
+        check_features(features, self.features, "segmenter")
         x = F.relu(self.mix(self.norm(self.root(features))))
         for step in self.steps:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -82,9 +80,6 @@ class Segmenter(nn.Module):
     def operations(self) -> int:
         """Multiply-accumulates per image; stretching is not counted."""
         return multiply_accumulates(self, (1, *self.features))
-
-
-_FIX = "Build the back end for the read-out's maps and bins."
 
 
 def _refine(width: int, generator: torch.Generator) -> nn.Sequential:
@@ -122,7 +117,7 @@ class Embedder(nn.Module):
         hidden: Sequence[int] = (),
         scale: float = 16.0,
         square_root: bool = True,
-        epsilon: float = 1e-4,
+        epsilon: float = EPSILON,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -133,13 +128,9 @@ class Embedder(nn.Module):
         self.dimension = dimension
         self.hidden = tuple(hidden)
         self.scale = scale
-        self.root = SquareRoot(epsilon) if square_root else nn.Identity()
+        self.root = root_of_counts(square_root, epsilon)
         self.norm = nn.BatchNorm1d(maps * by * bx)
-        steps: list[nn.Module] = []
-        widths = [maps * by * bx, *hidden, dimension]
-        for a, b in pairwise(widths):
-            steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
-        self.body = nn.Sequential(*steps[:-1])
+        self.body = perceptron([maps * by * bx, *hidden, dimension], generator)
         self.prototypes = nn.Parameter(torch.randn(classes, dimension, generator=generator))
 
     def config(self) -> dict[str, Any]:
@@ -151,13 +142,12 @@ class Embedder(nn.Module):
             "dimension": self.dimension,
             "hidden": list(self.hidden),
             "scale": self.scale,
-            "square_root": isinstance(self.root, SquareRoot),
-            "epsilon": self.root.epsilon if isinstance(self.root, SquareRoot) else 1e-4,
+            **root_options(self.root),
         }
 
     def embed(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to unit vectors (B, dimension)."""
-        check_shape(features, (None, *self.features), name="the embedder's features", fix=_FIX)
+        check_features(features, self.features, "embedder")
         return F.normalize(self.body(self.norm(self.root(features).flatten(1))))
 
     def forward(self, features: Tensor) -> Tensor:

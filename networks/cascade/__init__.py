@@ -20,9 +20,17 @@ unpooled.py           Cascades without pools: on the kernels' taps or on a grid 
 """
 
 from networks.cascade.cascade import Cascade
-from networks.cascade.convolution import convolve
+from networks.cascade.convolution import convolve, mask_of_taps, taps_of_mask
 from networks.cascade.layer import SpectralConv2d
 from networks.cascade.normalised import NormalisedMaps
 from networks.cascade.pooling import spectral_pool
 
-__all__ = ["Cascade", "NormalisedMaps", "SpectralConv2d", "convolve", "spectral_pool"]
+__all__ = [
+    "Cascade",
+    "NormalisedMaps",
+    "SpectralConv2d",
+    "convolve",
+    "mask_of_taps",
+    "spectral_pool",
+    "taps_of_mask",
+]

@@ -15,6 +15,11 @@ from torch.nn import functional as F
 from networks.cascade.convolution import Boundary, convolve, wrap
 from networks.cascade.separable import bin_area, bin_matrix, tap_matrix
 
+# binning the shifts first pays while the bins are at most this share of the samples, and all shifts' bins at most so
+# many times the samples of an axis
+_BINS_SHARE = 0.5
+_SHIFTS_PER_SAMPLE = 4
+
 
 def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: bool) -> Tensor:
     """The image's `taps` x `taps` shifts, each binned: (B, in * taps * taps, by * bx), for kernels.flatten(1).
@@ -55,7 +60,8 @@ def patches_are_cheaper(x: Tensor, taps: int, bins: tuple[int, int]) -> bool:
     """Whether binning the shifts first saves work against forming the maps."""
     by, bx = bins
     ny, nx = x.shape[-2:]
-    return 2 * by * bx <= ny * nx and taps * by <= 4 * ny and taps * bx <= 4 * nx
+    fit = taps * by <= _SHIFTS_PER_SAMPLE * ny and taps * bx <= _SHIFTS_PER_SAMPLE * nx
+    return by * bx <= _BINS_SHARE * ny * nx and fit
 
 
 def patch_moments(x: Tensor, taps: int, *, circular: bool) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,10 @@ from optics.wave.fourier import fast_length
 Boundary = Literal["zero", "circular"]
 # input channels up to which products of spectra are faster one after another than as matrix products
 _FEW = 4
+# what they cost on one core of a recent CPU, in products of a direct convolution: a transform of one map, a sample; a
+# complex product between spectra
+_TRANSFORM_COST = 110
+_SPECTRUM_COST = 8
 
 
 def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, band: tuple[int, int] | None = None) -> Tensor:
@@ -76,15 +80,14 @@ def convolve_parts(
 
 
 def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
-    """Whether transforms win, by multiplications per output sample as one core of a recent CPU spends them.
+    """Whether transforms win, by multiplications per output sample.
 
-    A transform of one map costs about as much as 110 products of a direct convolution, a complex product between
-    spectra about 8; both grow with the padding. A single-channel kernel is faster direct up to 11 x 11 taps.
+    Both of a transform's costs grow with the padding. A single-channel kernel is faster direct up to 11 x 11 taps.
     """
     out, into, ky, kx = taps.shape
     ny, nx = x.shape[-2:]
     padded = (1 + (ky - 1) / (2 * ny)) * (1 + (kx - 1) / (2 * nx))
-    return into * ky * kx > padded * (110 * (1 + into / out) + 8 * into)
+    return into * ky * kx > padded * (_TRANSFORM_COST * (1 + into / out) + _SPECTRUM_COST * into)
 
 
 def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tuple[Tensor, Tensor | None]:

@@ -24,6 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TAPS = torch.tensor([[0.5, 0.5, 0.5], [1, 0, 0], [0, 0, 1], [0.5, -0.5, 0.5]], dtype=torch.float64)
+_SIDE = 3  # taps per side
+_TAPS = _SIDE**2  # taps of a kernel
+_PRODUCTS = len(TAPS) ** 2  # what they become: four an axis
 _SLIM = 32  # maps below which products map by map are faster than products of all maps
 _WORTH = 0.8  # share of the direct form's products, per axis, above which the extra steps do not pay
 
@@ -51,7 +54,7 @@ def halves(shifts: Tensor, reflected: Tensor, *, tolerance: float = 1e-8) -> Hal
     brackets = torch.stack((reflected + here, before - reflected, behind - reflected, reflected - here))
     left, values, right = torch.linalg.svd(brackets, full_matrices=False)
     ranks = tuple(int(count) for count in (values > tolerance * values.max()).sum(-1))
-    if sum(ranks) > _WORTH * 3 * len(here):
+    if sum(ranks) > _WORTH * _SIDE * len(here):
         return None
     root = values.sqrt()
     expand = torch.cat([r[:n] * w[:n, None] for r, w, n in zip(right, root, ranks, strict=True)])
@@ -69,7 +72,7 @@ def convolve_halves(values: Tensor, kernels: Tensor, y: Halves, x: Halves) -> Te
         x: along the columns.
     """
     out, into = kernels.shape[:2]
-    return _Layer.apply(values, kernels.reshape(out, into, 9), y, x)[0]
+    return _Layer.apply(values, kernels.reshape(out, into, _TAPS), y, x)[0]
 
 
 def convolve_taps(values: Tensor, kernels: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -105,7 +108,7 @@ class _Layer(torch.autograd.Function):
     def forward(values: Tensor, kernels: Tensor, y: Halves, x: Halves) -> tuple[Tensor, Tensor, Tensor]:
         """Expand both axes, mix the channels of each group, gather: (cx, cy, N, in) to (ox, oy, N, out)."""
         expanded = _expand(values, y.expand, x.expand, y.ranks)
-        weights = torch.mm(_both_axes(kernels.dtype, kernels.device), kernels.reshape(-1, 9).t())
+        weights = torch.mm(_both_axes(kernels.dtype, kernels.device), kernels.reshape(-1, _TAPS).t())
         weights = weights.view(-1, *kernels.shape[:2])
         mixed = expanded.new_empty(*expanded.shape[:2], kernels.shape[0])
         counts, split = _groups(y.ranks, x.ranks, values.shape[2])
@@ -148,8 +151,10 @@ class _Layer(torch.autograd.Function):
         for rows, others, out in zip(ours, split(expanded), each, strict=True):
             torch.bmm(rows.mT, others, out=out)
         # products with nine columns are slow; those with sixteen are not
-        wide = for_weights.view(16, -1).t() @ _both_axes(kernels.dtype, kernels.device, columns=16)
-        for_kernels = wide[:, :9].contiguous().view(kernels.shape)
+        wide = for_weights.view(_PRODUCTS, -1).t() @ _both_axes(
+            kernels.dtype, kernels.device, columns=_PRODUCTS
+        )
+        for_kernels = wide[:, :_TAPS].contiguous().view(kernels.shape)
         return _gather(back, y.expand.mT, x.expand.mT, y.ranks), for_kernels, None, None
 
     @staticmethod
@@ -167,13 +172,13 @@ class _Layer(torch.autograd.Function):
 
 
 def _direct(values: Tensor, kernels: Tensor, y: Halves, x: Halves) -> Tensor:
-    return convolve_taps(values, kernels.unflatten(2, (3, 3)), _three_shifts(y), _three_shifts(x))
+    return convolve_taps(values, kernels.unflatten(2, (_SIDE, _SIDE)), _three_shifts(y), _three_shifts(x))
 
 
 def _three_shifts(axis: Halves) -> Tensor:
     """(3 * outputs, inputs): what was factored."""
     taps = TAPS.to(axis.expand).repeat_interleave(torch.tensor(axis.ranks, device=axis.expand.device), 0)
-    return torch.cat([(axis.gather * taps[:, k]) @ axis.expand for k in range(3)])
+    return torch.cat([(axis.gather * taps[:, k]) @ axis.expand for k in range(_SIDE)])
 
 
 Split = Callable[[Tensor], list[Tensor]]
@@ -219,7 +224,7 @@ def _gather(values: Tensor, left: Tensor, right: Tensor, ranks: Sequence[int]) -
 
 
 @functools.lru_cache(maxsize=16)
-def _both_axes(dtype: torch.dtype, device: torch.device, *, columns: int = 9) -> Tensor:
+def _both_axes(dtype: torch.dtype, device: torch.device, *, columns: int = _TAPS) -> Tensor:
     """(16, columns): what the 9 taps give, then zeros."""
     with torch.inference_mode(False):  # what is kept must serve training too
-        return F.pad(torch.kron(TAPS, TAPS), (0, columns - 9)).to(device, dtype)
+        return F.pad(torch.kron(TAPS, TAPS), (0, columns - _TAPS)).to(device, dtype)

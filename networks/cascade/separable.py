@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks.cascade.minimal_filtering import Halves, halves
+from networks.cascade.minimal_filtering import TAPS, Halves, halves
 from optics.checks import ShapeError
 
 
@@ -139,10 +139,10 @@ def axis_chain(
         basis = _row_space(full, tolerance)
         matrix = full @ basis.mT
         fewer = None
-        if taps[k] == 3:
+        if taps[k] == TAPS.shape[1]:  # the filter that has such a form
             # behind the pool a reflection of the samples is one at every frequency
             reflected = wanted.flip(1) @ resampling_matrix(grids[k], grids[k + 1]) @ basis.mT
-            fewer = halves(matrix.view(3, len(wanted), -1), reflected, tolerance=tolerance)
+            fewer = halves(matrix.view(taps[k], len(wanted), -1), reflected, tolerance=tolerance)
         layers.append(AxisLayer(matrix, taps[k], len(wanted), fewer))
         wanted = basis
     return AxisChain(wanted, tuple(reversed(layers)))

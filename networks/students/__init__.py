@@ -14,6 +14,7 @@ student.py      The student: linear optics, what a camera sees of it, and a smal
                 controls
 """
 
+from networks.students import interchange
 from networks.students.controls import ElectronicConvolution, RawImage
 from networks.students.noise_aware import NoiseAware
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
@@ -30,4 +31,5 @@ __all__ = [
     "RealisationSpec",
     "Student",
     "StudentSpec",
+    "interchange",
 ]

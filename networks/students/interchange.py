@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from networks.cascade.cascade import Cascade
-from networks.cascade.convolution import Boundary, taps_of_mask
+from networks.cascade.convolution import Boundary
 from optics.checks import OpticsError, ShapeError, check_finite
 from optics.files import hdf5_bytes, weights_bytes, write_bytes
 
@@ -152,11 +152,6 @@ def as_cascade(
     with torch.no_grad():
         next(cascade.parameters()).copy_(values)
     return cascade
-
-
-def kernels_of(values: Tensor, *, kind: Kind) -> Tensor:
-    """Point-spread functions (out, in, y, x) of a bank, to be shown: a mask's inverse transform, or the kernels."""
-    return taps_of_mask(values) if kind == "mask" else values
 
 
 def _odd_square(bank: Tensor) -> Tensor:

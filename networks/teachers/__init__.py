@@ -7,8 +7,17 @@ unet.py      U-Net: a teacher that gives a mask of the whole image
 """
 
 from networks.teachers.program import ExportedProgram, load_program
-from networks.teachers.registry import LeNet5, create_teacher, teacher_names
+from networks.teachers.registry import LeNet5, create_teacher, register, teacher_names
 from networks.teachers.resnet import ResNet
 from networks.teachers.unet import UNet
 
-__all__ = ["ExportedProgram", "LeNet5", "ResNet", "UNet", "create_teacher", "load_program", "teacher_names"]
+__all__ = [
+    "ExportedProgram",
+    "LeNet5",
+    "ResNet",
+    "UNet",
+    "create_teacher",
+    "load_program",
+    "register",
+    "teacher_names",
+]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from networks.cascade.convolution import convolve, mask_of_taps
+from networks.cascade.convolution import convolve, mask_of_taps, taps_of_mask
 from networks.students import interchange
 from optics.checks import OpticsError, ShapeError
 
@@ -91,7 +91,7 @@ def test_a_published_mask_is_read_shown_and_written(tmp_path):
     torch.testing.assert_close(cascade.collapse((30, 30)), masks, rtol=1e-4, atol=1e-4)
     x = torch.rand(2, 1, 24, 24, generator=generator(1))
     torch.testing.assert_close(cascade(x), convolve(x, taps), rtol=1e-4, atol=1e-4)
-    shown = interchange.kernels_of(cascade.collapse((30, 30)), kind="mask")
+    shown = taps_of_mask(cascade.collapse((30, 30)))
     torch.testing.assert_close(shown[..., 12:19, 12:19], taps, rtol=1e-4, atol=1e-4)
     interchange.write(tmp_path / "masks.h5", cascade.collapse((30, 30)))
     again = interchange.as_cascade(interchange.read(tmp_path / "masks.h5"), kind="mask", image_shape=(24, 24))

@@ -81,7 +81,7 @@ def test_a_student_is_built_again_from_its_configuration(kind, readout):
 
 
 def test_square_root_makes_shot_noise_uniform():
-    from networks.backends.classifier import SquareRoot
+    from networks.backends import SquareRoot
 
     root = SquareRoot(0.25)
     levels = torch.tensor([100.0, 10000.0]).expand(20000, 2)
