@@ -1,8 +1,8 @@
 """Speed of the 4f system as ratios to bare torch: `fft2 -> multiply -> ifft2 -> abs()**2` in complex64, in
 one run.
 
-ideal: `Matched4F`, real images in, masks trained, against the bare form with the same images as complex64.
-realistic: `MatchedBench` with every flaw switched on. Its *forward* has the masks on the SLM already (they do
+ideal: `Periodic4F`, real images in, masks trained, against the bare form with the same images as complex64.
+realistic: `PeriodicBench` with every flaw switched on. Its *forward* has the masks on the SLM already (they do
 not change from image to image) and draws shot and read noise as training does; its *train* step includes the
 SLM's whole device model, forwards and backwards; `train_mask_alone` is that model alone. `psf_over_wave`: how
 many times faster FourF's PSF path is than its wave path, for 256 images of 32 x 32 and the whole panel of a
@@ -25,8 +25,8 @@ from benchmarks.fourf_peers import PEERS
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.conventions import abs2
-from optics.fourf.periodic import Matched4F
-from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.periodic import Periodic4F
+from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.system import FourF
 
 SCENES = {"512": (1, 1, 512), "1024": (1, 1, 1024), "batch": (32, 8, 128)}
@@ -65,7 +65,7 @@ def _drawn(scene: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def every_flaw(n: int) -> BenchSpec:
-    """The demo's bench on a matched grid of n samples, with every flaw that its specs know."""
+    """The demo's bench on a periodic grid of n samples, with every flaw that its specs know."""
     bench = load_bench("pluto2-200mm")
     pitch = bench.scale / (n * bench.slm.pitch)
     changes = {
@@ -96,7 +96,7 @@ def every_flaw(n: int) -> BenchSpec:
 def _ideal(scene: str, rounds: int) -> dict[str, list[float]]:
     images, masks, weight = _drawn(scene)
     as_complex, trained = images.to(torch.complex64), masks.clone().requires_grad_()
-    system = Matched4F()
+    system = Periodic4F()
     return in_turns(
         {
             "bare_forward": Job(lambda: bare(as_complex, masks)),
@@ -114,7 +114,7 @@ def _realistic(scene: str, rounds: int) -> dict[str, list[float]]:
     as_complex, trained = images.to(torch.complex64), masks.clone().requires_grad_()
     phase = masks.angle()
     trained_phase = phase.clone().requires_grad_()
-    system = MatchedBench(every_flaw(n), (n, n))
+    system = PeriodicBench(every_flaw(n), (n, n))
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
         shown = system.mask(phase)

@@ -4,8 +4,8 @@ convolved_intensity.py  Intensity of a batch of images convolved with complex po
                         gradient
 illumination.py         A bench under its own light: coherent, partially coherent, incoherent; one wavelength or
                         several. Intensities add
-periodic.py             The ideal coherent 4f system on its matched grid, as fast as its transforms allow
-periodic_bench.py       A bench on its matched grid: the fast periodic 4f with what SLM, lenses, alignment and
+periodic.py             The ideal coherent 4f system on a periodic grid, as fast as its transforms allow
+periodic_bench.py       A bench on a periodic grid: the fast periodic 4f with what SLM, lenses, alignment and
                         camera do to it
 plane_by_plane.py       The 4f bench plane by plane in free space: display, lens 1, stop and SLM, lens 2, camera,
                         each where it stands
@@ -18,10 +18,10 @@ system.py               The 4f system: display, lens 1, Fourier-plane stop, SLM,
 """
 
 from optics.fourf.illumination import Illumination
-from optics.fourf.periodic import Matched4F
-from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.periodic import Periodic4F
+from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 
-__all__ = ["FourF", "Illumination", "Matched4F", "MatchedBench", "PlaneByPlane", "Recorder"]
+__all__ = ["FourF", "Illumination", "Periodic4F", "PeriodicBench", "PlaneByPlane", "Recorder"]

@@ -1,6 +1,6 @@
-"""The ideal coherent 4f system on its matched grid, as fast as its transforms allow.
+"""The ideal coherent 4f system on a periodic grid, as fast as its transforms allow.
 
-On the matched grid the mask has one sample per sample of the images' spectrum (mask pitch `lambda f / (n p)`,
+On the periodic grid the mask has one sample per sample of the images' spectrum (mask pitch `lambda f / (n p)`,
 the pitch of `lens_transform`), so that two lens transforms and the camera's flip are
 
     intensity = |ifft2c(mask * fft2c(images))|^2
@@ -131,7 +131,7 @@ def _blocks(images: int, masks: int, plane: int) -> list[tuple[slice, slice]]:
     ]
 
 
-class _MatchedIntensity(torch.autograd.Function):
+class _PeriodicIntensity(torch.autograd.Function):
     """Images (B, ny, nx) by masks (M, ny, nx) to intensity (B, M, ny, nx); see the module's formula."""
 
     @staticmethod
@@ -189,8 +189,8 @@ class _MatchedIntensity(torch.autograd.Function):
         return grad_images, grad_masks, None
 
 
-def matched_intensity(images: Tensor, masks: Tensor, *, workspace: Workspace | None = None) -> Tensor:
-    """Intensity behind every mask for every image, on the matched grid.
+def periodic_intensity(images: Tensor, masks: Tensor, *, workspace: Workspace | None = None) -> Tensor:
+    """Intensity behind every mask for every image, on a periodic grid.
 
     Args:
         images: field amplitudes on the display, (B, ny, nx), real or complex.
@@ -214,11 +214,11 @@ def matched_intensity(images: Tensor, masks: Tensor, *, workspace: Workspace | N
             f"masks have dtype {masks.dtype}, expected {complex_dtype(images.dtype)} for images of {images.dtype}. "
             "Convert one of the two."
         )
-    return _MatchedIntensity.apply(images, masks, workspace or Workspace())
+    return _PeriodicIntensity.apply(images, masks, workspace or Workspace())
 
 
-class Matched4F(nn.Module):
-    """`matched_intensity` with its workspace: the ideal coherent 4f system for training loops."""
+class Periodic4F(nn.Module):
+    """`periodic_intensity` with its workspace: the ideal coherent 4f system for training loops."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,4 +226,4 @@ class Matched4F(nn.Module):
 
     def forward(self, images: Tensor, masks: Tensor) -> Tensor:
         """Images (B, ny, nx), masks (M, ny, nx) complex and centred, to intensity (B, M, ny, nx)."""
-        return matched_intensity(images, masks, workspace=self.workspace)
+        return periodic_intensity(images, masks, workspace=self.workspace)

@@ -1,4 +1,4 @@
-"""A bench on its matched grid: the fast periodic 4f with what SLM, lenses, alignment and camera do to it.
+"""A bench on a periodic grid: the fast periodic 4f with what SLM, lenses, alignment and camera do to it.
 
 One SLM pixel per sample of the images' spectrum and one camera pixel per image pixel. Then every flaw but a wrong
 magnification is a factor of the mask (SLM, lenses' phases, display pixel, camera shift), a factor of the images
@@ -17,15 +17,15 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.checks import SpecError, check_shape
 from optics.conventions import axis, cis, complex_dtype
-from optics.fourf.periodic import Workspace, matched_intensity
+from optics.fourf.periodic import Workspace, periodic_intensity
 from optics.fourf.pupil import pixel_transform, pupil
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple
 from optics.wave.rotation import Rotation
 
 
-class MatchedBench(nn.Module):
-    """A bench whose grids match, for images of one size; coherent light of one wavelength.
+class PeriodicBench(nn.Module):
+    """A bench whose grids match, periodic, for images of one size; coherent light of one wavelength.
 
     Args:
         bench: what the bench is; its SLM pitch is `lambda f1 / (n input pitch)` and its binned camera pixel is
@@ -34,7 +34,7 @@ class MatchedBench(nn.Module):
         dtype: float32 or float64.
 
     Raises:
-        SpecError: the grids do not match (the message says which pitch would), or the bench has what a matched grid
+        SpecError: the grids do not match (the message says which pitch would), or the bench has what a periodic grid
             cannot hold: a magnification error, several wavelengths, light that is not coherent.
     """
 
@@ -45,7 +45,7 @@ class MatchedBench(nn.Module):
         self, bench: BenchSpec, shape: tuple[int, int], *, dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
-        _check_matched(bench, shape)
+        _check_periodic(bench, shape)
         self.bench, self.shape = bench, shape
         self.slm = SLM(bench.slm, region=_middle(bench.slm.shape, shape, "slm.shape"), dtype=dtype)
         region = _middle(bench.camera.binned_shape, shape, "camera.shape")
@@ -101,7 +101,7 @@ class MatchedBench(nn.Module):
         """Intensity (B, M, ny, nx) on the camera, in units of the input's, of images (B, ny, nx) and `mask(...)`."""
         check_shape(images, (None, *self.shape), name="images", fix="One channel at a time: (B, ny, nx).")
         lit = images if self.onto_images is None else images * self.onto_images
-        return matched_intensity(lit, mask, workspace=self.workspace)
+        return periodic_intensity(lit, mask, workspace=self.workspace)
 
     def forward(
         self,
@@ -147,7 +147,7 @@ def _middle(whole: tuple[int, int], part: tuple[int, int], name: str) -> tuple[s
     return (slice(starts[0], starts[0] + part[0]), slice(starts[1], starts[1] + part[1]))
 
 
-def _check_matched(bench: BenchSpec, shape: tuple[int, int]) -> None:
+def _check_periodic(bench: BenchSpec, shape: tuple[int, int]) -> None:
     name = f"bench {bench.name!r}"
     for k, n in enumerate(shape):
         want = bench.scale / (n * bench.slm.pitch)
@@ -166,7 +166,7 @@ def _check_matched(bench: BenchSpec, shape: tuple[int, int]) -> None:
     if bench.distortion != 1.0:
         raise SpecError(
             f"{name}: the image is {bench.distortion:.6g} times its nominal size (magnification or focal lengths). "
-            "A matched grid cannot hold that; use FourF."
+            "A periodic grid cannot hold that; use FourF."
         )
     if bench.light.coherence != "coherent" or bench.light.spectrum:
         raise SpecError(f"{name}: only coherent light of one wavelength here; see optics.fourf.illumination.")

@@ -26,8 +26,8 @@ from optics.camera.noise import Chain, noisy_counts
 from optics.fourf import convolved_intensity as convolution
 from optics.fourf import illumination
 from optics.fourf.illumination import Illumination
-from optics.fourf.periodic import Matched4F
-from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.periodic import Periodic4F
+from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -112,7 +112,7 @@ def slm() -> SLM:
 
 
 @lru_cache
-def matched() -> MatchedBench:
+def periodic() -> PeriodicBench:
     bench = FLAWED.replace(
         **{
             "stop": None,
@@ -123,7 +123,7 @@ def matched() -> MatchedBench:
             "lens1.decentre": (0.0, 0.0),
         }
     )
-    return MatchedBench(bench, (4, 4), dtype=torch.float64)
+    return PeriodicBench(bench, (4, 4), dtype=torch.float64)
 
 
 def seeded() -> torch.Generator:
@@ -225,18 +225,18 @@ CASES: dict[str, Case] = {
         lambda c: lens_transmission((4, 5), focal_length=0.1, diameter=3e-5, zernike={7: c}, **GRID),
         (torch.tensor(0.3, dtype=torch.float64, requires_grad=True),),
     ),
-    "fourf.periodic.Matched4F.forward": lambda: (Matched4F(), (real(2, 4, 3), field(2, 4, 3, seed=1))),
-    "fourf.periodic_bench.MatchedBench.mask": lambda: (matched().mask, (real(1, 4, 4, high=6.0),)),
-    "fourf.periodic_bench.MatchedBench.intensity": lambda: (
-        matched().intensity,
+    "fourf.periodic.Periodic4F.forward": lambda: (Periodic4F(), (real(2, 4, 3), field(2, 4, 3, seed=1))),
+    "fourf.periodic_bench.PeriodicBench.mask": lambda: (periodic().mask, (real(1, 4, 4, high=6.0),)),
+    "fourf.periodic_bench.PeriodicBench.intensity": lambda: (
+        periodic().intensity,
         (real(1, 4, 4), field(2, 4, 4)),
     ),
-    "fourf.periodic_bench.MatchedBench.expose": lambda: (
-        lambda i: matched().expose(i, generator=seeded(), differentiable=True),
+    "fourf.periodic_bench.PeriodicBench.expose": lambda: (
+        lambda i: periodic().expose(i, generator=seeded(), differentiable=True),
         (real(1, 1, 4, 4),),
     ),
-    "fourf.periodic_bench.MatchedBench.forward": lambda: (
-        lambda u, t: matched()(u, t, generator=seeded(), differentiable=True),
+    "fourf.periodic_bench.PeriodicBench.forward": lambda: (
+        lambda u, t: periodic()(u, t, generator=seeded(), differentiable=True),
         (real(1, 4, 4), real(1, 4, 4, high=6.0)),
     ),
     "slm.diffraction_order.Window.__call__": lambda: (window(), (field(4, 5),)),
@@ -311,7 +311,7 @@ ELSEWHERE = {
     "wave.fourier.matrix_fourier": "wave/test_fourier.py",
     "slm.fringing_narrow.narrow_phasor": "slm/test_fringing_narrow.py",
     "wave.lens.thin_lens": "wave/test_lens.py",
-    "fourf.periodic.matched_intensity": "fourf/test_periodic.py",
+    "fourf.periodic.periodic_intensity": "fourf/test_periodic.py",
     "wave.propagation.angular_spectrum": "wave/test_propagation.py",
     "wave.propagation.band_limited_angular_spectrum": "wave/test_propagation.py",
     "wave.propagation.fresnel_transfer": "wave/test_propagation.py",

@@ -1,4 +1,4 @@
-"""The matched 4f: equal to its plain form for every shape, its gradients too, and safe to keep in a training loop."""
+"""The periodic 4f: equal to its plain form for every shape, its gradients too, and safe to keep in a training loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optics.checks import ShapeError
 from optics.conventions import abs2
-from optics.fourf.periodic import Matched4F, matched_intensity
+from optics.fourf.periodic import Periodic4F, periodic_intensity
 from optics.wave.fourier import fft2c, ifft2c
 from optics.wave.propagation import lens_transform
 
@@ -43,7 +43,7 @@ def test_equals_the_plain_form_with_its_gradients(b, m, ny, nx, as_complex, sing
             weight.float(),
         )
     results = []
-    for run in (matched_intensity, plain):
+    for run in (periodic_intensity, plain):
         u, h = images.clone().requires_grad_(), masks.clone().requires_grad_()
         out = run(u, h)
         (out * weight).sum().backward()
@@ -62,7 +62,7 @@ def test_two_lens_transforms_and_the_flip_of_the_axes():
     field = lens_transform(lens_transform(images, **lens)[:, None] * masks, **back)
     # upright: sample j of the camera's axis is sample -j of the field's, about n // 2
     upright = torch.roll(torch.flip(field, (-2, -1)), (1, 0), (-2, -1))
-    assert torch.allclose(matched_intensity(images, masks), abs2(upright), atol=1e-10)
+    assert torch.allclose(periodic_intensity(images, masks), abs2(upright), atol=1e-10)
 
 
 def test_large_planes_and_many_masks_go_in_blocks(monkeypatch):
@@ -71,7 +71,7 @@ def test_large_planes_and_many_masks_go_in_blocks(monkeypatch):
     for block in (1, 48, 100, 200, 10**6):
         monkeypatch.setattr("optics.fourf.periodic._BLOCK", block)
         u, h = images.clone().requires_grad_(), masks.clone().requires_grad_()
-        out = matched_intensity(u, h)
+        out = periodic_intensity(u, h)
         assert torch.allclose(out, want, atol=1e-12)
         out.sum().backward()
         v, k = images.clone().requires_grad_(), masks.clone().requires_grad_()
@@ -81,7 +81,7 @@ def test_large_planes_and_many_masks_go_in_blocks(monkeypatch):
 
 
 def test_workspace_is_not_shared_between_graphs_that_live_at_once():
-    system = Matched4F()
+    system = Periodic4F()
     images, masks = draw(2, 6, 5, dtype=torch.float64), draw(2, 6, 5, seed=1)
     first, second = masks.clone().requires_grad_(), masks.clone().requires_grad_()
     a, b = system(images, first), system(2 * images, second)
@@ -93,7 +93,7 @@ def test_workspace_is_not_shared_between_graphs_that_live_at_once():
 
 
 def test_workspace_is_used_again_and_is_no_state():
-    system = Matched4F()
+    system = Periodic4F()
     images, masks = draw(1, 8, 8, dtype=torch.float64), draw(1, 8, 8, seed=1).requires_grad_()
     for _ in range(4):
         system(images, masks).sum().backward()
@@ -107,11 +107,11 @@ def test_workspace_is_used_again_and_is_no_state():
 
 def test_gradcheck():
     assert torch.autograd.gradcheck(
-        matched_intensity,
+        periodic_intensity,
         (draw(2, 3, 4, dtype=torch.float64).requires_grad_(), draw(2, 3, 4, seed=1).requires_grad_()),
     )
     assert torch.autograd.gradcheck(
-        matched_intensity, (draw(1, 4, 3).requires_grad_(), draw(2, 4, 3, seed=1).requires_grad_())
+        periodic_intensity, (draw(1, 4, 3).requires_grad_(), draw(2, 4, 3, seed=1).requires_grad_())
     )
 
 
@@ -126,4 +126,4 @@ def test_gradcheck():
 )
 def test_bad_input_is_one_clear_error(images, masks, words):
     with pytest.raises(ShapeError, match=words):
-        matched_intensity(images, masks)
+        periodic_intensity(images, masks)

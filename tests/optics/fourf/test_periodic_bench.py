@@ -1,4 +1,4 @@
-"""A bench on its matched grid: the ideal one is the plain 4f, flaws do what FourF says they do, misfits are refused."""
+"""A bench on a periodic grid: the ideal one is the plain 4f, flaws do what FourF says they do, misfits are refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.conventions import axis
-from optics.fourf.periodic import matched_intensity
-from optics.fourf.periodic_bench import MatchedBench
+from optics.fourf.periodic import periodic_intensity
+from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
@@ -25,7 +25,7 @@ SLM_PITCH = SCALE / (N * PITCH)  # 49 um
 
 def bench(**changes):
     spec = BenchSpec(
-        name="matched",
+        name="periodic",
         light=LightSpec(wavelength=532e-9),
         input={"pitch": PITCH},
         lens1=LensSpec(focal_length=0.2, diameter=2e-2),
@@ -52,10 +52,10 @@ def mask():
     return (0.9 * h)[None]
 
 
-def test_ideal_bench_is_the_plain_matched_system():
-    system = MatchedBench(bench(), (N, N), dtype=torch.float64)
+def test_ideal_bench_is_the_plain_periodic_system():
+    system = PeriodicBench(bench(), (N, N), dtype=torch.float64)
     pixel = torch.sinc(axis(N, 1 / N))  # square display pixels
-    want = matched_intensity(images(), mask() * pixel[:, None] * pixel[None, :])
+    want = periodic_intensity(images(), mask() * pixel[:, None] * pixel[None, :])
     assert torch.allclose(system(images(), mask()), want, atol=1e-12)
 
 
@@ -76,13 +76,13 @@ def test_ideal_bench_is_the_plain_matched_system():
 )
 def test_flaws_do_what_the_unlimited_model_says(change):
     spec = bench(**change)
-    ours = MatchedBench(spec, (N, N), dtype=torch.float64)
+    ours = PeriodicBench(spec, (N, N), dtype=torch.float64)
     theirs = FourF(spec, (N, N), margin=0, oversampling=1, dtype=torch.float64)
     shown = theirs.psf(ours.slm(mask()))
     got, want = ours(images(), mask()), theirs.intensity(images(), shown)
     # theirs adds the envelope of the SLM's own pixels, of up to a per cent over this small image
     error = float((got - want).norm() / want.norm())
-    plain = MatchedBench(bench(), (N, N), dtype=torch.float64)(images(), mask())
+    plain = PeriodicBench(bench(), (N, N), dtype=torch.float64)(images(), mask())
     effect = float((got - plain).norm() / plain.norm())
     assert error < 0.02
     assert effect > 5 * error or not change
@@ -98,7 +98,7 @@ def test_gradient_reaches_the_slm_through_everything():
             "camera.quantum_efficiency": 0.6,
         }
     )
-    system = MatchedBench(spec, (N, N), dtype=torch.float64)
+    system = PeriodicBench(spec, (N, N), dtype=torch.float64)
     target = (mask().angle() + 0.3).requires_grad_()  # no pixel at the fly-back
     direction = torch.randn(target.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     loss = lambda t: (system(images(), t) ** 2).sum()  # noqa: E731
@@ -110,7 +110,7 @@ def test_gradient_reaches_the_slm_through_everything():
 
 def test_light_and_noise():
     spec = bench(**{"light.photons": 900.0, "camera.shot_noise": True, "camera.quantum_efficiency": 0.5})
-    system = MatchedBench(spec, (N, N), dtype=torch.float64)
+    system = PeriodicBench(spec, (N, N), dtype=torch.float64)
     clear = torch.ones(1, N, N, dtype=torch.complex128)
     flat = torch.ones(1, N, N, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
@@ -135,4 +135,4 @@ def test_light_and_noise():
 )
 def test_misfits_are_refused(change, words):
     with pytest.raises(SpecError, match=words):
-        MatchedBench(bench(**change), (N, N))
+        PeriodicBench(bench(**change), (N, N))
