@@ -1,7 +1,7 @@
 """Where the image lies and how bright it is when lenses, magnification and camera are not as they should be.
 
-Energy: what the display sends arrives, so an image `D` times as large is `D^2` times dimmer. Place: by rays. A point at x
-(upright) behind lens 1 (decentre d1) and lens 2 (d2), true focal lengths f1', f2', stands at
+Energy: what the display sends arrives, so an image `D` times as large is `D^2` times dimmer. Place: by rays. A point at
+x (upright) behind lens 1 (decentre d1) and lens 2 (d2), true focal lengths f1', f2', stands at
 
     A (f2' / f1' (x - d1) - d2) - camera shift            on the reported axes, A the alignment's own magnification
 """
