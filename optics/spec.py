@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from optics.checks import SpecError
 from optics.toml_errors import explain
@@ -27,6 +27,50 @@ def flaw(ideal: Any, **constraints: Any) -> Any:
     """A field whose `ideal` value means that the imperfection is absent; `constraints` go to pydantic's Field."""
     extra: dict[str, Any] = {"flaw": True}
     return Field(default=ideal, json_schema_extra=extra, **constraints)
+
+
+SHIFT = (1e-7, 2e-3)
+"""Metres: how far elements on a bench usually stand from where they should."""
+
+_UNITS = {"mm": 1e-3, "um": 1e-6, "nm": 1e-9}
+
+
+def metres(low: float, high: float, *, usual: tuple[float, float] | None = None) -> AfterValidator:
+    """A check of a length, or of each of several: between `low` and `high` metres, or which unit was meant.
+
+    Args:
+        low: least value; negative for a displacement, which may go either way.
+        high: largest value of anything that stands on an optical table.
+        usual: what the guess of a unit must come to, metres; the limits themselves where absent.
+
+    Returns:
+        What goes into `Annotated[float, metres(...)]`, or of a tuple of floats or None.
+    """
+    least, most = usual or (max(low, 0.0), high)
+
+    def one(value: float) -> None:
+        if low <= value <= high:
+            return
+        meant = [(u, value * s) for u, s in _UNITS.items() if least <= abs(value) * s <= most]
+        guess = f"; if {value:g} {meant[0][0]} was meant, write {meant[0][1]:g}" if meant else ""
+        raise ValueError(f"expected metres, {low:g} to {high:g}{guess}")
+
+    def check(value: Any) -> Any:
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None:
+                one(each)
+        return value
+
+    return AfterValidator(check)
+
+
+_SIDE = 32768  # pixels; the largest panels and sensors that are sold have half of that
+
+
+def check_pixels(shape: tuple[int, int]) -> None:
+    """Raise ValueError unless a panel or sensor of `shape` (y, x) pixels could be: work and memory grow with it."""
+    if min(shape) < 1 or max(shape) > _SIDE:
+        raise ValueError(f"shape is {shape}, expected two numbers of pixels (y, x) from 1 to {_SIDE}")
 
 
 class _OneLine(ModelMetaclass):

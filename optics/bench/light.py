@@ -9,7 +9,7 @@ wavelengths are added as intensities as well.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from optics.checks import SpecError
 from optics.conventions import axis
-from optics.spec import Spec, flaw
+from optics.spec import Spec, flaw, metres
 
 PLANCK = 6.62607015e-34  # J s, exact (SI 2019)
 LIGHT_SPEED = 299792458.0  # m / s, exact
@@ -35,7 +35,7 @@ class LightSpec(Spec):
     pairs, where the main wavelength has weight 1.
     """
 
-    wavelength: float = Field(gt=1e-8, lt=1e-3)
+    wavelength: Annotated[float, metres(1e-8, 1e-3, usual=(1e-7, 2e-5))]
     coherence: Literal["coherent", "incoherent", "partial"] = "coherent"
     photons: float | None = Field(default=None, gt=0.0)
     source_width: float = Field(default=0.0, ge=0.0, le=1.0)

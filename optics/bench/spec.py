@@ -7,7 +7,7 @@ switched off.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -16,10 +16,11 @@ from optics.bench.light import LightSpec
 from optics.camera.camera import CameraSpec
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
-from optics.spec import Spec, flaw
+from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.lens import LensSpec
 
 Point = tuple[float, float]
+AXIAL = (1e-6, 0.1)  # metres: usual errors along the axis
 
 
 class InputSpec(Spec):
@@ -28,7 +29,7 @@ class InputSpec(Spec):
     pitch: one image pixel on the display, metres. fill_factor: share of that square's area that is bright.
     """
 
-    pitch: float = Field(gt=1e-7, lt=1e-2)
+    pitch: Annotated[float, metres(1e-7, 1e-2)]
     fill_factor: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
@@ -39,13 +40,7 @@ class StopSpec(Spec):
     """
 
     shape: Literal["rectangle", "circle"] = "rectangle"
-    width: Point
-
-    @model_validator(mode="after")
-    def _positive(self) -> StopSpec:
-        if min(self.width) <= 0:
-            raise ValueError(f"width is {self.width}, expected two positive lengths in metres (y, x)")
-        return self
+    width: Annotated[Point, metres(1e-6, 1.0, usual=(1e-4, 0.1))]
 
 
 class AlignmentSpec(Spec):
@@ -60,12 +55,12 @@ class AlignmentSpec(Spec):
     spread over the square of that.
     """
 
-    mask_shift: Point = flaw((0.0, 0.0))
+    mask_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
     mask_rotation: float = flaw(0.0, ge=-0.5, le=0.5)
-    mask_axial: float = flaw(0.0)
-    input_axial: float = flaw(0.0)
-    camera_axial: float = flaw(0.0)
-    camera_shift: Point = flaw((0.0, 0.0))
+    mask_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
+    input_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
+    camera_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
+    camera_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
     magnification: float = flaw(1.0, gt=0.5, lt=2.0)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 
-from optics.bench.spec import BenchSpec, Point
-from optics.spec import Validated
+from optics.bench.spec import AXIAL, BenchSpec, Point
+from optics.spec import SHIFT, Validated, metres
 
 _PAIRS = ("mask_shift", "camera_shift")
 _SINGLES = ("mask_rotation", "mask_axial", "input_axial", "camera_axial", "magnification")
@@ -18,12 +20,12 @@ class ToleranceSpec(Validated):
     Lengths in metres, angles in radians, as in `optics.bench.spec.AlignmentSpec`; magnification is relative.
     """
 
-    mask_shift: Point = (0.0, 0.0)
+    mask_shift: Annotated[Point, metres(0.0, 0.01, usual=SHIFT)] = (0.0, 0.0)
     mask_rotation: float = Field(default=0.0, ge=0.0)
-    mask_axial: float = Field(default=0.0, ge=0.0)
-    input_axial: float = Field(default=0.0, ge=0.0)
-    camera_axial: float = Field(default=0.0, ge=0.0)
-    camera_shift: Point = (0.0, 0.0)
+    mask_axial: Annotated[float, metres(0.0, 0.1, usual=AXIAL)] = 0.0
+    input_axial: Annotated[float, metres(0.0, 0.1, usual=AXIAL)] = 0.0
+    camera_axial: Annotated[float, metres(0.0, 0.1, usual=AXIAL)] = 0.0
+    camera_shift: Annotated[Point, metres(0.0, 0.01, usual=SHIFT)] = (0.0, 0.0)
     magnification: float = Field(default=0.0, ge=0.0, le=0.1)
 
     def draw(self, bench: BenchSpec, generator: torch.Generator) -> BenchSpec:

@@ -13,6 +13,7 @@ one, n^2 / 12 counts^2. The names and the chain are those of EMVA Standard 1288,
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from pydantic import Field, model_validator
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from optics.camera.noise import Chain, noisy_counts
 from optics.checks import OpticsError, SpecError, check_finite, check_shape
-from optics.spec import Spec, flaw
+from optics.spec import Spec, check_pixels, flaw, metres
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
 
@@ -61,20 +62,21 @@ class CameraSpec(Spec):
     """
 
     shape: tuple[int, int]
-    pitch: float = Field(gt=1e-7, lt=1e-3)
+    pitch: Annotated[float, metres(1e-7, 1e-3)]
     binning: int = Field(default=1, ge=1)
     quantum_efficiency: float = flaw(1.0, gt=0.0, le=1.0)
     shot_noise: bool = flaw(False)
     read_noise: float = flaw(0.0, ge=0.0)
     dark_current: float = flaw(0.0, ge=0.0)
-    exposure: float = Field(default=1e-2, gt=0.0)
+    exposure: float = Field(default=1e-2, gt=0.0, le=1e5)
     full_well: float | None = flaw(None, gt=0.0)
     adc: ADCSpec = ADCSpec()
     uniformity: UniformitySpec = UniformitySpec()
 
     @model_validator(mode="after")
     def _sizes(self) -> CameraSpec:
-        if min(self.shape) < 1 or min(self.shape) < self.binning:
+        check_pixels(self.shape)
+        if min(self.shape) < self.binning:
             raise ValueError(
                 f"shape is {self.shape} pixels with binning {self.binning}; expected one binned pixel or more"
             )

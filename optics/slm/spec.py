@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from optics.slm.response import TWO_PI, ResponseSpec
-from optics.spec import Spec, flaw
+from optics.spec import Spec, check_pixels, flaw, metres
 
 Point = tuple[float, float]
 NOMINAL = ResponseSpec()
@@ -26,7 +26,7 @@ class SLMSpec(Spec):
     """
 
     shape: tuple[int, int]
-    pitch: float = Field(gt=1e-7, lt=1e-3)
+    pitch: Annotated[float, metres(1e-7, 1e-3)]
     modulation: Literal["complex", "phase", "amplitude", "dmd"] = flaw("complex")
     bits: int | None = flaw(None, ge=1, le=16)
     fill_factor: float = flaw(1.0, gt=0.0, le=1.0)
@@ -47,8 +47,7 @@ class SLMSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> SLMSpec:
-        if min(self.shape) < 1:
-            raise ValueError(f"shape is {self.shape}, expected two positive numbers of pixels (y, x)")
+        check_pixels(self.shape)
         if not all(0.0 <= w <= 4.0 for w in self.crosstalk):
             raise ValueError(
                 f"crosstalk is {self.crosstalk}, expected widths (y, x) between 0 and 4 SLM pixels"

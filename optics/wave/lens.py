@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import axis, cis, complex_dtype
-from optics.spec import Spec, flaw
+from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.aperture import circular_aperture
 from optics.wave.fourier import Pitch, Point, as_pair, check_plane
 from optics.wave.sampling import check_lens_sampling, check_wavelength
@@ -31,11 +32,11 @@ class LensSpec(Spec):
     (needs a diameter).
     """
 
-    focal_length: float = Field(gt=0.0, le=1e3)
-    diameter: float | None = Field(default=None, gt=0.0, le=10.0)
+    focal_length: Annotated[float, metres(1e-3, 10.0, usual=(5e-3, 2.0))]
+    diameter: Annotated[float | None, metres(1e-4, 1.0, usual=(1e-3, 0.2))] = None
     transmission: float = flaw(1.0, gt=0.0, le=1.0)
-    defocus: float = flaw(0.0)
-    decentre: Point = flaw((0.0, 0.0))
+    defocus: Annotated[float, metres(-5.0, 5.0, usual=SHIFT)] = flaw(0.0)
+    decentre: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
     zernike: dict[int, float] = flaw({})
 
     @field_validator("zernike")

@@ -184,7 +184,7 @@ def test_bad_input_is_one_clear_line(name):
         (lambda: LightSpec(wavelength=0.0), "wavelength"),
         (lambda: LensSpec(focal_length=0.0), "focal_length"),
         (lambda: LensSpec(focal_length=NAN), "focal_length"),
-        (lambda: StopSpec(width=(-1e-3, 1e-3)), "expected two positive lengths"),
+        (lambda: StopSpec(width=(-1e-3, 1e-3)), "expected metres"),
         (lambda: BENCH.replace(**{"light.wavelength": -532e-9}), "wavelength"),
         (lambda: BENCH.replace(**{"slm.bist": 4}), "bist"),
         (lambda: BENCH.replace(**{"encoding.method": "lee"}), 'does not belong to slm.modulation "phase"'),

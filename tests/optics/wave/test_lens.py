@@ -90,7 +90,8 @@ def test_every_field_changes_the_lens_and_ideal_undoes_the_flaws(change):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"focal_length": -0.1}, "greater than 0"),
+        ({"focal_length": -0.1}, "expected metres, 0.001 to 10"),
+        ({"focal_length": 200.0}, r"if 200 mm was meant, write 0\.2"),
         ({"focal_length": float("nan")}, "finite"),
         ({"focal_length": 0.1, "zernike": {4: 0.1}}, "needs a diameter"),
         ({"focal_length": 0.1, "diameter": 0.01, "zernike": {0: 0.1}}, "start at 1"),
