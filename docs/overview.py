@@ -43,8 +43,8 @@ def path_of_light(directory: Path) -> Figure:
         slice(ny // 2 - DETAIL // 2, ny // 2 + DETAIL // 2),
         slice(nx // 2 - DETAIL // 2, nx // 2 + DETAIL // 2),
     )
-    mask, psf = found.targets[FRAME].numpy(), found.psfs[FRAME].abs().numpy()
-    frames = found.frames[SAMPLE].numpy()
+    mask, psf = found.masks[FRAME].numpy(), found.psfs[FRAME].abs().numpy()
+    exposures = found.camera_counts[SAMPLE].numpy()
     label, names = int(found.labels[SAMPLE]), found.manifest.class_names
     figure = NewFigure(figsize=(10.0, 2.3), dpi=150, layout="constrained")
     axes = figure.subplots(1, 6)
@@ -58,7 +58,7 @@ def path_of_light(directory: Path) -> Figure:
             {"cmap": "gray"},
         ),
         ("what one point\nbecomes", (psf / psf.max())[centre] ** 0.5, {"cmap": "magma"}),
-        ("what the\ncamera sees", frames[FRAME], {"cmap": "gray"}),
+        ("what the\ncamera sees", exposures[FRAME], {"cmap": "gray"}),
     ]
     for panel, (title, picture, options) in zip(axes[:5], pictures, strict=True):
         panel.imshow(picture, interpolation="nearest", **options)
@@ -70,7 +70,7 @@ def path_of_light(directory: Path) -> Figure:
     axes[5].bar(range(len(names)), scores, color=colours)
     axes[5].set_xticks(range(len(names)), names, fontsize=7)
     axes[5].set_yticks([])
-    axes[5].set_title(f"the answer\nfrom {len(frames)} frames", fontsize=8)
+    axes[5].set_title(f"the answer\nfrom {len(exposures)} exposures", fontsize=8)
     axes[5].spines[["top", "right", "left"]].set_visible(False)
     axes[5].set_box_aspect(1)
     return figure

@@ -124,8 +124,9 @@ def _read_masks(path: Path, count: int) -> Tensor:
 
     try:
         with h5py.File(path, "r") as file:
-            if "targets" not in file:
-                raise OpticsError(f"{path} has no key 'targets'; it has {', '.join(file) or 'none'}.")
-            return torch.from_numpy(file["targets"][:count]).to(torch.complex64)
+            key = next((k for k in ("masks", "targets") if k in file), None)  # exports of version 1: targets
+            if key is None:
+                raise OpticsError(f"{path} has no key 'masks'; it has {', '.join(file) or 'none'}.")
+            return torch.from_numpy(file[key][:count]).to(torch.complex64)
     except OSError as error:
         raise OpticsError(f"{path} cannot be read as HDF5: {error}.") from None

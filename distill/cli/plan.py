@@ -31,14 +31,14 @@ def plan(
     readout: Annotated[
         str, typer.Option("--readout", help="intensity, homodyne or incoherent.")
     ] = "intensity",
-    tiles: Annotated[int, typer.Option("--tiles", min=1, help="Kernels side by side in one frame.")] = 1,
+    tiles: Annotated[int, typer.Option("--tiles", min=1, help="Kernels side by side in one SLM frame.")] = 1,
     rate: Annotated[float | None, typer.Option("--rate", help="Images per second that are wanted.")] = None,
     batch: Annotated[
         int, typer.Option("--batch", min=1, help="Images of a simulated batch, for its memory.")
     ] = 256,
     json: Json = False,
 ) -> None:
-    """Tell whether kernels of some size fit a bench, in how many frames, how fast, with how much light.
+    """Tell whether kernels of some size fit a bench, in how many SLM frames, how fast, with how much light.
 
     Ends with exit code 1 where it does not fit, after saying what would. Lengths in metres.
 
@@ -101,7 +101,7 @@ def _show(found: Plan, console: Console) -> None:
         ("the panel", f"{found.panel[0] * 1e3:.2f} x {found.panel[1] * 1e3:.2f} mm"),
         ("unaliased field", f"{found.field * 1e3:.2f} mm, {found.field_pixels:.0f} input pixels"),
         ("lenses need", " and ".join(f"{d * 1e3:.1f} mm" for d in found.lens_diameters)),
-        ("side by side", f"up to {found.tiles_possible} kernels in one frame"),
+        ("side by side", f"up to {found.tiles_possible} kernels in one SLM frame"),
         ("focal lengths", _focal_lengths(found)),
     ]
     lines += [
@@ -113,7 +113,7 @@ def _show(found: Plan, console: Console) -> None:
     table = Table(box=SIMPLE)
     for name in (
         "kernels a frame",
-        "frames",
+        "SLM frames",
         "exposures an image",
         "images/s",
         "photons a pixel",

@@ -38,11 +38,11 @@ def demo(
     """The main job on the digits that come with the package: at most 5 minutes on 2 cores.
 
     Trains a nonlinear teacher, distils a linear optical network from it, puts that on an ideal and on a realistic 4f
-    bench (532 nm, f = 200 mm, HOLOEYE PLUTO-2, 12-bit camera), refits its electronics there, writes the SLM's frames,
+    bench (532 nm, f = 200 mm, HOLOEYE PLUTO-2, 12-bit camera), refits its electronics there, writes the SLM frames,
     and verifies these files by wave propagation and in LightPipes.
 
     Reads nothing but the package. Writes DIRECTORY/result.json (every number), report.html (open it in a browser),
-    export/ (frames for the SLM) and the trained networks. Run again, it keeps every step whose inputs have not changed.
+    export/ (SLM frames) and the trained networks. Run again, it keeps every step whose inputs have not changed.
 
     Example: sclc demo --set bench.slm.bits=4 --directory runs/four-bits
     """
@@ -107,5 +107,5 @@ def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, 
         cli_show.print_json(values)
     else:
         cli_show.show_result(result, folder, bars)
-    if not cli_show.agrees(result, config.verify.agreement):
+    if not result.verify.agrees(config.verify.agreement):
         raise typer.Exit(1)

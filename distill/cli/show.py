@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from distill.job.result import ROWS, Result, RowResult
+from distill.job.result import Result
+from distill.job.rows import TRAINED
+from distill.metrics.row import Row
+from distill.verify.verification import Verification
 from optics.bench.catalogue import dotted
 
 
@@ -93,11 +96,6 @@ def out() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=132)
 
 
-def agrees(result: Result, least: float) -> bool:
-    """Whether enough answers of the exported files, by the wave path, are those of the trained network."""
-    return result.verify.wave.agreement >= least
-
-
 def show_result(result: Result, folder: Path, bars: Bars) -> None:
     """The eight rows, the verification, the report's path, the seconds of each step done now and in all."""
     console = out()
@@ -108,15 +106,13 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("read-out", no_wrap=True)
     table.add_column("MACs", justify="right", no_wrap=True)
-    for name in ROWS:
-        row: RowResult = getattr(result.rows, name)
+    for name, row in result.rows.by_name().items():
         eye = "-" if name == "teacher" else result.readout
         macs = operations.get(name, operations["linear_kd"])
-        table.add_row(
-            name, *_cells(row.model_dump()), eye, f"{macs:,}", end_section=name in ("teacher", "no_mask")
-        )
+        last = name in ("teacher", TRAINED[-1])  # of its part of the table
+        table.add_row(name, *_cells(row), eye, f"{macs:,}", end_section=last)
     console.print(table)
-    show_verification(result.verify.model_dump())
+    show_verification(result.verify)
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
     console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)
@@ -129,27 +125,26 @@ def show_bench_rows(found: Mapping[str, Any]) -> None:
     for name in ("accuracy", "± draws", "draws", "images"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, row in found["rows"].items():
-        table.add_row(name, *_cells(row))
+        table.add_row(name, *_cells(Row(**row)))
     out().print(table)
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    spread = f"{100 * row['spread']:.2f}" if row["draws"] > 1 else "-"
-    return f"{100 * row['accuracy']:.2f} %", spread, str(row["draws"]), str(row["images"])
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    spread = f"{100 * row.spread:.2f}" if row.draws > 1 else "-"
+    return f"{100 * row.accuracy:.2f} %", spread, str(row.draws), str(row.images)
 
 
-def show_verification(found: Mapping[str, Any]) -> None:
+def show_verification(found: Verification) -> None:
     """One line for each engine."""
-    for name, title in (("wave", "Wave path"), ("lightpipes", "LightPipes")):
-        part = found[name]
+    for name, part in found.engines().items():
         line = "not run"
         if part is not None:
             line = (
-                f"{part['images']:>4} images, accuracy {100 * part['accuracy']:.1f} %, "
-                f"{100 * part['agreement']:.1f} % agree with the trained network, camera frames differ by "
-                f"{100 * part['frame_error']:.2g} %"
+                f"{part.images:>4} images, accuracy {100 * part.accuracy:.1f} %, "
+                f"{100 * part.agreement:.1f} % agree with the trained network, camera counts differ by "
+                f"{100 * part.counts_error:.2g} %"
             )
-        out().print(f"{title:<11}{line}", markup=False, soft_wrap=True)
+        out().print(f"{name:<11}{line}", markup=False, soft_wrap=True)
 
 
 def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:

@@ -64,7 +64,7 @@ def export(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option("--count", min=1, help="Reference images with expected frames; as configured."),
+        typer.Option("--count", min=1, help="Reference images with expected camera counts; as configured."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
     threads: Threads = None,
@@ -73,7 +73,7 @@ def export(
     """Write the files for the SLM: the distilled network on its bench, back end refitted.
 
     Writes slm/frame-NNN.png (grey levels at the panel's native resolution), masks.h5 (complex masks, point-spread
-    functions, levels), reference.h5 (images, labels, expected camera frames), backend.safetensors, and manifest.json
+    functions, levels), reference.h5 (images, labels, expected camera counts), backend.safetensors, and manifest.json
     (units, device, wavelength in metres, sha256 of every file).
 
     Example: sclc export runs/demo --output for-the-lab
@@ -89,7 +89,7 @@ def export(
         cli_show.print_json(found)
     else:
         cli_show.out().print(
-            f"{found['frames']} frames in {found['directory']}", markup=False, soft_wrap=True
+            f"{found['slm_frames']} SLM frames in {found['directory']}", markup=False, soft_wrap=True
         )
 
 
@@ -141,12 +141,12 @@ def verify(
         "processes": processes,
     }
     with cli_show.Bars() as bars:
-        found = verify_directory(directory, ui=bars, **options)
+        target, found = verify_directory(directory, ui=bars, **options)
     if json:
-        cli_show.print_json(found)
+        cli_show.print_json({"directory": str(target), **found.model_dump(mode="json")})
     else:
         cli_show.show_verification(found)
-    if found["wave"]["agreement"] < agreement:
+    if not found.agrees(agreement):
         raise typer.Exit(1)
 
 

@@ -4,8 +4,7 @@ manifest.py  What `manifest.json` of an exported directory holds, as a validated
              it to users
 read.py      An exported directory read back: every file checked against its hash, every array against the
              manifest
-write.py     A network on a bench as files: frames that its SLM can show, and all that is needed to check them
-             without it
+write.py     A network on a bench as files: SLM frames, and all that is needed to check them without it
 """
 
 from distill.export.manifest import Manifest, read_manifest

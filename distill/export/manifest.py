@@ -11,15 +11,18 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
 from optics.files import json_text
+from optics.spec import Validated
 
 NAME = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_KEYS_OF_VERSION_1 = {"masks": "targets", "camera_counts": "frames"}
 
 #: what the numbers are in, written into every manifest for whoever reads it without this package
 UNITS = {
@@ -28,27 +31,23 @@ UNITS = {
     "device.pitch": "metres",
     "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by scales^2",
     "levels": "grey levels of the SLM, 0 .. 2^bits - 1, whole panel, row 0 first, unscaled also in 16-bit files",
-    "targets": "complex field transmission of the lit SLM pixels, modulus at most 1",
+    "masks": "complex field transmission asked of the lit SLM pixels, before the encoding; modulus at most 1",
     "psfs": "complex field per unit amplitude of one input pixel",
     "inputs": "field amplitude on the display: value / 255 for uint8, value itself for float32; full scale is 1",
-    "frames": "camera counts (DN) without noise; photons per binned pixel where the camera has no converter",
+    "camera_counts": "camera counts (DN) without noise; photons per binned pixel where the camera has no converter",
     "logits": "dimensionless",
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FileEntry(_Part):
+class FileEntry(Validated):
     """One file: its sha256 (hexadecimal) and its size in bytes."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
 
 
-class DeviceEntry(_Part):
-    """The SLM that the frames are for.
+class DeviceEntry(Validated):
+    """The SLM that the files are for.
 
     catalogue: name of the device in this package's catalogue whose figures these are, if there is one. shape: rows and
     columns of the panel. pitch: metres. bits: levels are 0 .. 2**bits - 1.
@@ -61,12 +60,12 @@ class DeviceEntry(_Part):
     modulation: str
 
 
-class Manifest(_Part):
+class Manifest(Validated):
     """The contents of `manifest.json`.
 
     Attributes:
         format: tells this from other JSON files.
-        schema_version: of this layout.
+        schema_version: of this layout; 1 is read too, see `_renamed`.
         package_version: of the package that wrote it.
         bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
         believed_camera: the camera that the electronics assumes when it turns counts into photons, where a calibration
@@ -76,9 +75,9 @@ class Manifest(_Part):
         image_shape: (H, W) of the images, which are grey, pixels.
         readout: name, bins and options of the read-out.
         backend: configuration of the electronic back end.
-        scales: one number per frame.
-        frames: image files in the order in which the SLM shows them.
-        frame_bits: bits per pixel of those files.
+        scales: one number per SLM frame.
+        slm_frames: image files in the order in which the SLM shows them.
+        slm_frame_bits: bits per pixel of those files.
         class_names: label `i` is `class_names[i]`.
         source: where the reference images come from.
         images: how many there are.
@@ -87,7 +86,7 @@ class Manifest(_Part):
     """
 
     format: Literal["spectral-cascade export"] = "spectral-cascade export"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     package_version: str
     bench: dict[str, Any]
     believed_camera: dict[str, Any] | None = None
@@ -97,8 +96,8 @@ class Manifest(_Part):
     readout: dict[str, Any]
     backend: dict[str, Any]
     scales: tuple[float, ...] = Field(min_length=1)
-    frames: tuple[str, ...] = Field(min_length=1)
-    frame_bits: Literal[8, 16]
+    slm_frames: tuple[str, ...] = Field(min_length=1)
+    slm_frame_bits: Literal[8, 16]
     class_names: tuple[str, ...]
     source: str
     images: int = Field(ge=1)
@@ -116,18 +115,24 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        missing = [name for name in self.frames if name not in self.files]
+        missing = [name for name in self.slm_frames if name not in self.files]
         if missing:
-            raise ValueError(f"frame {missing[0]!r} is not among the files")
-        if len(self.scales) != len(self.frames):
-            raise ValueError(f"there are {len(self.scales)} scales for {len(self.frames)} frames")
-        if self.frame_bits < self.device.bits:
-            raise ValueError(f"frame_bits is {self.frame_bits} and the device has {self.device.bits} bits")
+            raise ValueError(f"SLM frame {missing[0]!r} is not among the files")
+        if len(self.scales) != len(self.slm_frames):
+            raise ValueError(f"there are {len(self.scales)} scales for {len(self.slm_frames)} SLM frames")
+        if self.slm_frame_bits < self.device.bits:
+            raise ValueError(
+                f"slm_frame_bits is {self.slm_frame_bits} and the device has {self.device.bits} bits"
+            )
         return self
 
     def to_json(self) -> str:
         """The text of `manifest.json`."""
         return json_text(self.model_dump(mode="json"))
+
+    def key_of(self, name: str) -> str:
+        """What the array `name` ("masks", "camera_counts", ...) is called in the HDF5 files of this version."""
+        return _KEYS_OF_VERSION_1.get(name, name) if self.schema_version == 1 else name
 
     def bench_spec(self, path: Path) -> BenchSpec:
         """The bench; `path` names the manifest in errors.
@@ -166,17 +171,23 @@ def read_manifest(directory: Path) -> Manifest:
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
         )
     version = data.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise OpticsError(
-            f"{path}: schema_version is {version!r}, this package reads {SCHEMA_VERSION}; use the version of "
+            f"{path}: schema_version is {version!r}, this package reads 1 to {SCHEMA_VERSION}; use the version of "
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
     try:
-        return Manifest.model_validate(data)
+        return Manifest.model_validate(_renamed(data) if version == 1 else data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "its contents"
         raise OpticsError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _renamed(data: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of version 1 with the names of version 2: "frames" meant the SLM's files and the camera's counts."""
+    names = {"frames": "slm_frames", "frame_bits": "slm_frame_bits"}
+    return {names.get(key, key): value for key, value in data.items()}
 
 
 def entry(data: bytes) -> FileEntry:

@@ -41,14 +41,14 @@ class Exported:
         bench: the bench.
         believed_camera: the camera that the electronics assumes, None: the bench's own.
         levels: (F, NY, NX) int32, from the image files.
-        targets: (F, ny, nx) complex64, the masks that were asked for on the lit SLM pixels.
+        masks: (F, ny, nx) complex64, asked of the lit SLM pixels, before the encoding.
         psfs: (F, ly, lx) complex64.
         scales: (F,) float32.
         readout: the read-out.
         backend: the electronic back end, in `eval` mode.
         inputs: (N, 1, H, W) float32, reference images, amplitudes in [0, 1].
         labels: (N,) int64.
-        frames: (N, frames, cy, cx) float32, expected camera counts without noise.
+        camera_counts: (N, exposures, cy, cx) float32, expected without noise; photons where there is no converter.
         logits: (N, classes) float32, of the network on that bench without noise.
         predictions: (N,) int64.
     """
@@ -57,14 +57,14 @@ class Exported:
     bench: BenchSpec
     believed_camera: CameraSpec | None
     levels: Tensor
-    targets: Tensor
+    masks: Tensor
     psfs: Tensor
     scales: Tensor
     readout: Readout
     backend: Backend
     inputs: Tensor
     labels: Tensor
-    frames: Tensor
+    camera_counts: Tensor
     logits: Tensor
     predictions: Tensor
 
@@ -81,16 +81,16 @@ def read_export(directory: str | Path) -> Exported:
         raise OpticsError(f"there is no exported directory {folder}.")
     manifest = read_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
-    levels = torch.stack([_frame(folder, name, manifest) for name in manifest.frames])
-    masks = _arrays(folder, "masks.h5", manifest, ("levels", "targets", "psfs", "scales"))
+    levels = torch.stack([_frame(folder, name, manifest) for name in manifest.slm_frames])
+    arrays = _arrays(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
     reference = _arrays(
-        folder, "reference.h5", manifest, ("inputs", "labels", "frames", "logits", "predictions")
+        folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
     )
     path = folder / "masks.h5"
-    if not np.array_equal(masks["levels"], levels.numpy()):
+    if not np.array_equal(arrays["levels"], levels.numpy()):
         raise OpticsError(f"{path}: key levels differs from the image files in slm/; export again.")
     scales = torch.tensor(manifest.scales, dtype=torch.float32)
-    if not np.array_equal(masks["scales"].astype(np.float32), scales.numpy()):
+    if not np.array_equal(arrays["scales"].astype(np.float32), scales.numpy()):
         raise OpticsError(f"{path}: key scales differs from the scales in {NAME}; export again.")
     inputs = torch.from_numpy(reference["inputs"])
     if inputs.dtype == torch.uint8:
@@ -101,14 +101,14 @@ def read_export(directory: str | Path) -> Exported:
         bench=bench,
         believed_camera=_camera(folder / NAME, manifest),
         levels=levels,
-        targets=torch.from_numpy(masks["targets"]),
-        psfs=torch.from_numpy(masks["psfs"]),
+        masks=torch.from_numpy(arrays["masks"]),
+        psfs=torch.from_numpy(arrays["psfs"]),
         scales=scales,
         readout=_built(folder / NAME, "readout", lambda: readouts.from_config(manifest.readout)),
         backend=_backend(folder, manifest),
         inputs=inputs,
         labels=torch.from_numpy(reference["labels"].astype(np.int64)),
-        frames=torch.from_numpy(reference["frames"].astype(np.float32)),
+        camera_counts=torch.from_numpy(reference["camera_counts"].astype(np.float32)),
         logits=torch.from_numpy(reference["logits"].astype(np.float32)),
         predictions=torch.from_numpy(reference["predictions"].astype(np.int64)),
     )
@@ -149,7 +149,7 @@ def decode_frame(data: bytes, *, bits: int, shape: tuple[int, int], name: str) -
 def _frame(folder: Path, name: str, manifest: Manifest) -> Tensor:
     data = checked_bytes(folder, name, manifest)
     device, path = manifest.device, str(folder / name)
-    levels = decode_frame(data, bits=manifest.frame_bits, shape=device.shape, name=path)
+    levels = decode_frame(data, bits=manifest.slm_frame_bits, shape=device.shape, name=path)
     highest = int(levels.max())
     if highest >= 2**device.bits:
         raise OpticsError(f"{path} holds level {highest}, the SLM has levels 0 to {2**device.bits - 1}.")
@@ -163,10 +163,11 @@ def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) 
     data, path = checked_bytes(folder, name, manifest), folder / name
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            missing = [key for key in keys if not isinstance(file.get(key), h5py.Dataset)]
+            called = {key: manifest.key_of(key) for key in keys}
+            missing = [name for name in called.values() if not isinstance(file.get(name), h5py.Dataset)]
             if missing:
                 raise OpticsError(f"{path} has no key {missing[0]!r}; export again.")
-            return {key: file[key][()] for key in keys}
+            return {key: file[name][()] for key, name in called.items()}
     except OSError as error:
         raise OpticsError(
             f"{path} is not a whole HDF5 file ({str(error).splitlines()[0]}); export again."
@@ -178,7 +179,7 @@ def _check_reference(path: Path, manifest: Manifest, found: dict[str, NDArray[An
     wanted: dict[str, tuple[int | None, ...]] = {
         "inputs": (n, 1, *shape),
         "labels": (n,),
-        "frames": (n, None, None, None),
+        "camera_counts": (n, None, None, None),
         "logits": (n, None),
         "predictions": (n,),
     }

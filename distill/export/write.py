@@ -1,10 +1,10 @@
-"""A network on a bench as files: frames that its SLM can show, and all that is needed to check them without it.
+"""A network on a bench as files: SLM frames, and all that is needed to check them without it.
 
     manifest.json         what everything is, with the hash of every file (`distill.export.manifest`)
-    slm/frame-000.png     one image per exposure at the panel's native resolution, grey value = level
-    masks.h5              levels, complex targets and point-spread functions
+    slm/frame-000.png     one image per SLM frame at the panel's native resolution, grey value = level
+    masks.h5              levels, complex masks before the encoding, point-spread functions
     backend.safetensors   the electronic back end
-    reference.h5          reference images, labels, expected camera frames, logits and predictions
+    reference.h5          reference images, labels, expected camera counts, logits and predictions
 
 The directory is written under a temporary name and moved into place when it is whole. `read_export` reads it back,
 losslessly (`distill.export.read`); `distill.verify.verification` proves it.
@@ -53,7 +53,7 @@ def export(
         inputs: images that the references are taken from, evenly through the set.
         count: how many.
         overwrite: replace an exported directory that is there already.
-        bmp: write each frame also as an 8-bit BMP, which some SLM drivers prefer.
+        bmp: write each SLM frame also as an 8-bit BMP, which some SLM drivers prefer.
 
     Returns:
         The manifest that was written.
@@ -101,7 +101,7 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
         )
     if bmp and slm.bits > 8:
         raise OpticsError(
-            f"bench {name!r}: BMP frames hold 8 bits and slm.bits is {slm.bits}; use the PNG frames."
+            f"bench {name!r}: BMP files hold 8 bits and slm.bits is {slm.bits}; use the PNG files."
         )
     if not isinstance(on_bench.backend, Backend):
         raise OpticsError(
@@ -135,7 +135,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     try:
         with torch.no_grad():
             levels = on_bench.levels()
-            targets, scales = on_bench.targets()
+            masks, scales = on_bench.targets()
             psfs = on_bench.psfs()[0]
             reference = _reference(on_bench, inputs)
     finally:
@@ -149,13 +149,13 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         files[name] = entry(data)
 
     bits = bench.slm.bits or 8
-    frames = []
+    slm_frames = []
     for i, frame in enumerate(levels):
-        frames.append(f"slm/frame-{i:03d}.png")
-        put(frames[-1], encode_frame(frame, bits))
+        slm_frames.append(f"slm/frame-{i:03d}.png")
+        put(slm_frames[-1], encode_frame(frame, bits))
         if bmp:
             put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP"))
-    put("masks.h5", _masks(on_bench, levels, targets, psfs, scales))
+    put("masks.h5", _masks(on_bench, levels, masks, psfs, scales))
     put("backend.safetensors", weights_bytes(on_bench.backend.state_dict()))
     put("reference.h5", hdf5_bytes(reference))
     believed = on_bench.recorder.reader.spec
@@ -169,8 +169,8 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         readout=on_bench.readout.config(),
         backend=on_bench.backend.config(),  # type: ignore[operator]  # a Backend: checked
         scales=tuple(scales.tolist()),
-        frames=tuple(frames),
-        frame_bits=8 if bits <= 8 else 16,
+        slm_frames=tuple(slm_frames),
+        slm_frame_bits=8 if bits <= 8 else 16,
         class_names=inputs.class_names,
         source=inputs.source,
         images=len(inputs),
@@ -182,7 +182,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
 
 
 def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> bytes:
-    """One frame of levels (NY, NX), integers 0 .. 2**bits - 1, as an image file whose grey values are the levels.
+    """One SLM frame: levels (NY, NX), integers 0 .. 2**bits - 1, as an image file whose grey values are the levels.
 
     Up to 8 bits: 8-bit greyscale (PNG or BMP); more: 16-bit greyscale PNG. Levels are never scaled: level 300 of a
     10-bit device is grey value 300 of a 16-bit file.
@@ -190,7 +190,7 @@ def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> byte
     return image_bytes(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16), file_format)
 
 
-def _masks(on_bench: OnBench, levels: Tensor, targets: Tensor, psfs: Tensor, scales: Tensor) -> bytes:
+def _masks(on_bench: OnBench, levels: Tensor, masks: Tensor, psfs: Tensor, scales: Tensor) -> bytes:
     deep = (on_bench.bench.slm.bits or 8) > 8
     rows, cols = on_bench.fourf.rows, on_bench.fourf.cols
     step_y, step_x = (on_bench.bench.input.pitch / s for s in on_bench.fourf.oversampling)
@@ -198,12 +198,16 @@ def _masks(on_bench: OnBench, levels: Tensor, targets: Tensor, psfs: Tensor, sca
         {
             "levels": (
                 levels.numpy().astype(np.uint16 if deep else np.uint8),
-                {"axes": "frame, y, x", "units": "grey level", "panel": "whole panel; unlit pixels are 0"},
-            ),
-            "targets": (
-                targets.numpy(),
                 {
-                    "axes": "frame, y, x",
+                    "axes": "SLM frame, y, x",
+                    "units": "grey level",
+                    "panel": "whole panel; unlit pixels are 0",
+                },
+            ),
+            "masks": (
+                masks.numpy(),
+                {
+                    "axes": "SLM frame, y, x",
                     "units": "field transmission, modulus at most 1",
                     "first_row": rows.start,
                     "first_column": cols.start,
@@ -214,24 +218,24 @@ def _masks(on_bench: OnBench, levels: Tensor, targets: Tensor, psfs: Tensor, sca
             "psfs": (
                 psfs.numpy(),
                 {
-                    "axes": "frame, y, x",
+                    "axes": "SLM frame, y, x",
                     "units": "field per unit amplitude of one input pixel",
                     "pitch": np.array([step_y, step_x]),
                     "pitch_units": "m, in the plane of the display",
                 },
             ),
-            "scales": (scales.double().numpy(), {"axes": "frame", "units": UNITS["scales"]}),
+            "scales": (scales.double().numpy(), {"axes": "SLM frame", "units": UNITS["scales"]}),
         }
     )
 
 
 def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
     """Reference images and what the network on the bench makes of them when nothing is drawn by chance."""
-    frames, logits = [], []
+    parts, logits = [], []
     for x in inputs.images.split(_BATCH):
-        frames.append(on_bench.frames(x))
-        logits.append(on_bench.backend(on_bench.features_of(frames[-1])))
-    counts, answers = torch.cat(frames), torch.cat(logits)
+        parts.append(on_bench.frames(x))
+        logits.append(on_bench.backend(on_bench.features_of(parts[-1])))
+    counts, answers = torch.cat(parts), torch.cat(logits)
     whole = on_bench.bench.camera.adc.bits is not None
     grey = (inputs.images * 255).round().to(torch.uint8)
     exact = bool((grey.to(torch.float32) / 255 == inputs.images).all())
@@ -244,9 +248,9 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
             },
         ),
         "labels": (inputs.labels.numpy(), {"axes": "image", "units": "class"}),
-        "frames": (
+        "camera_counts": (
             counts.numpy().astype(_smallest(counts)) if whole else counts.numpy(),
-            {"axes": "image, frame, y, x", "units": "DN" if whole else "photons per binned pixel"},
+            {"axes": "image, exposure, y, x", "units": "DN" if whole else "photons per binned pixel"},
         ),
         "logits": (answers.numpy(), {"axes": "image, class", "units": "dimensionless"}),
         "predictions": (answers.argmax(1).numpy(), {"axes": "image", "units": "class"}),

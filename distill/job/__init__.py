@@ -7,6 +7,7 @@ job.py     One job in its directory: the configuration, the bench and the images
 ledger.py  The ledger of a run's directory: which steps are done, for which inputs, so that a killed run can go on
 result.py  `result.json`: every number of a run, validated when it is written. `docs/result-schema.md` explains
            each key
+rows.py    The rows of the table that a run ends with: which network, where, what it is called
 toml.py    Settings of a run: `--set key=value` on top of a TOML file, validated with one-line errors, and TOML
            written back
 """

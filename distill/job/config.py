@@ -135,7 +135,7 @@ class EvaluationConfig(Validated):
 
 
 class ExportConfig(Validated):
-    """count: reference images written beside the masks, with the frames the camera should give."""
+    """count: reference images written beside the masks, with the counts that the camera should give."""
 
     count: int = Field(default=200, ge=1)
 

@@ -4,80 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from distill.job.ledger import read_json
+from distill.job.rows import Rows
+from distill.verify.verification import Verification
 from optics.errors import OpticsError
 from optics.files import write_json
+from optics.spec import Validated
 
-SCHEMA_VERSION = 1
-ROWS = (
-    "teacher",
-    "linear",
-    "linear_kd",
-    "random_masks",
-    "no_mask",
-    "ideal_bench",
-    "bench_as_is",
-    "bench_refit",
-)
+SCHEMA_VERSION: Literal[2] = 2
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RowResult(_Part):
-    """One row of the table. accuracy: mean share (0-1) over draws; spread: standard deviation over draws."""
-
-    accuracy: float = Field(ge=0, le=1)
-    spread: float = Field(ge=0, le=1)
-    draws: int = Field(ge=1)
-    images: int = Field(ge=1)
-
-
-class RowsResult(_Part):
-    """The eight rows of the table."""
-
-    teacher: RowResult
-    linear: RowResult
-    linear_kd: RowResult
-    random_masks: RowResult
-    no_mask: RowResult
-    ideal_bench: RowResult
-    bench_as_is: RowResult
-    bench_refit: RowResult
-
-
-class AgreementResult(_Part):
-    """One engine of the verification.
-
-    accuracy: share (0-1) of `images` digits answered correctly. agreement: share that gets the answer of the trained
-    network on the same bench without noise. frame_error, worst_frame_error: relative L2 difference of the camera
-    frames from the expected ones, of all images and of the worst one. borrowed: what the engine took from the models
-    that it checks. unmodelled: what the bench has and the engine does not model. seconds: wall time.
-    """
-
-    accuracy: float = Field(ge=0, le=1)
-    agreement: float = Field(ge=0, le=1)
-    images: int = Field(ge=1)
-    frame_error: float = Field(ge=0)
-    worst_frame_error: float = Field(ge=0)
-    borrowed: tuple[str, ...] = ()
-    unmodelled: tuple[str, ...] = ()
-    seconds: float = Field(ge=0)
-
-
-class VerifyResult(_Part):
-    """The exported files run through our wave path and through LightPipes (null if it was given no images)."""
-
-    wave: AgreementResult
-    lightpipes: AgreementResult | None
-
-
-class OperationsResult(_Part):
+class OperationsResult(Validated):
     """Electronic multiply-accumulates for one image."""
 
     teacher: int
@@ -88,22 +29,22 @@ class OperationsResult(_Part):
     optics_replaced: int
 
 
-class LightResult(_Part):
+class LightResult(Validated):
     """Light on the realistic bench, averaged over evaluation images.
 
     photons_full_scale: expected photons on an unbinned pixel at full scale. photons_per_pixel: mean over the image
-    area of all frames, per unbinned pixel. photons_per_frame: sum over the recorded region. saturated: share of
-    recorded pixels at full well or at the converter's end, in one exposure of every frame.
+    area of all exposures, per unbinned pixel. photons_per_exposure: sum over the recorded region. saturated: share of
+    recorded pixels at full well or at the converter's end. exposures: of the camera, for one image.
     """
 
     photons_full_scale: float | None
     photons_per_pixel: float | None
-    photons_per_frame: float | None
+    photons_per_exposure: float | None
     saturated: float = Field(ge=0, le=1)
-    frames: int = Field(ge=1)
+    exposures: int = Field(ge=1)
 
 
-class EnvironmentResult(_Part):
+class EnvironmentResult(Validated):
     """Where and with what the numbers were made."""
 
     versions: dict[str, str]
@@ -112,14 +53,14 @@ class EnvironmentResult(_Part):
     seed: int
 
 
-class Result(_Part):
+class Result(Validated):
     """All of `result.json`."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     finished: str
-    rows: RowsResult
-    verify: VerifyResult
+    rows: Rows
+    verify: Verification
     operations: OperationsResult
     light: LightResult
     radiometry: dict[str, float | None]
@@ -143,11 +84,31 @@ class Result(_Part):
             OpticsError: absent, or not of this schema; one line.
         """
         try:
-            return cls.model_validate(read_json(path))
+            return cls.model_validate(_renamed(read_json(path)))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(p) for p in first["loc"])
             raise OpticsError(f"{path} does not follow the schema: {where}: {first['msg']}.") from None
+
+
+def _renamed(data: Any) -> Any:
+    """A result of version 1 with the names of version 2, in which *frames* are the SLM's alone; others unchanged."""
+    if not isinstance(data, dict) or data.get("schema_version") != 1:
+        return data
+    names = {
+        "frames": "exposures",
+        "photons_per_frame": "photons_per_exposure",
+        "frame_error": "counts_error",
+        "worst_frame_error": "worst_counts_error",
+    }
+
+    def renamed(table: Any) -> Any:
+        return {names.get(k, k): v for k, v in table.items()} if isinstance(table, dict) else table
+
+    changed = {"schema_version": SCHEMA_VERSION, "light": renamed(data.get("light"))}
+    if isinstance(data.get("verify"), dict):
+        changed["verify"] = {name: renamed(engine) for name, engine in data["verify"].items()}
+    return data | changed
 
 
 def json_schema() -> dict[str, Any]:

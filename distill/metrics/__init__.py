@@ -4,9 +4,20 @@ confusion.py    How well answers agree with labels, class by class: confusion ma
                 union (IoU)
 recognition.py  How well unit vectors tell people apart: who is it (rank one), and are these two the same
                 (verification)
+row.py          One row of a table of results: an accuracy, its spread between draws, and how many images stand behind
+                it
 """
 
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.metrics.row import Row, score
 
-__all__ = ["accuracy", "confusion_matrix", "equal_error_rate", "intersection_over_union", "rank_one"]
+__all__ = [
+    "Row",
+    "accuracy",
+    "confusion_matrix",
+    "equal_error_rate",
+    "intersection_over_union",
+    "rank_one",
+    "score",
+]

@@ -9,7 +9,7 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 | teacher | teacher/ | trains the nonlinear network |
 | linear, linear_kd, random_masks, no_mask | a folder each | train the linear networks and their controls |
 | calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
-| refit | refit/ | fits the distilled network's back end to frames of the realistic bench |
+| refit | refit/ | fits the distilled network's back end to exposures on the realistic bench |
 | evaluate | evaluation.json | every row of the table; the only step that looks at the test part |
 | export | export/ | SLM frames, masks, reference images |
 | verify | verify.json | runs the exported files through the wave path and through LightPipes |
@@ -32,8 +32,9 @@ from distill.environment import version
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import Ledger, key_of
-from distill.pipeline import gather
-from distill.pipeline import steps as stages
+from distill.job.result import SCHEMA_VERSION
+from distill.job.rows import TRAINED
+from distill.pipeline import gather, steps
 from distill.progress import Watcher
 from optics.errors import OpticsError
 from optics.files import write_text
@@ -45,17 +46,18 @@ CONFIG = "config.toml"
 class Step:
     """One step of the job.
 
-    title: what it does, for people. outputs: what it writes. after: the steps whose files it reads. heeds: the part
-    of the configuration that its result depends on. resumable: it goes on from what an interrupted run left.
+    title: what it does, for people. outputs: what it writes. reads: the steps whose files it reads. depends_on: the
+    part of the configuration that its result depends on. work: does it. resumable: it goes on from what an interrupted
+    run left. parallel: it may run at the same time as its neighbours that say so too.
     """
 
     title: str
     outputs: tuple[str, ...]
-    after: tuple[str, ...]
-    heeds: Callable[[Job], Any]
+    reads: tuple[str, ...]
+    depends_on: Callable[[Job], Any]
     work: Callable[[Job], None]
     resumable: bool = False
-    beside: bool = False
+    parallel: bool = False
 
 
 def _student(job: Job) -> Any:
@@ -70,10 +72,10 @@ def _bench(job: Job) -> Any:
     return job.bench.model_dump(mode="json")
 
 
-def _training(step: str, title: str, *, after: tuple[str, ...] = ("data", "teacher")) -> Step:
-    """A student's training; these go on side by side."""
-    work = partial(stages.run_student, step=step)
-    return Step(title, (step,), after, _student, work, resumable=True, beside=True)
+def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:
+    """A student's training; these run in parallel."""
+    work = partial(steps.run_student, step=step)
+    return Step(title, (step,), reads, _student, work, resumable=True, parallel=True)
 
 
 STEPS: dict[str, Step] = {
@@ -86,17 +88,17 @@ STEPS: dict[str, Step] = {
             j.config.data.model_dump(mode="json"),
             *(p.digest() for p in vars(j.splits).values()),
         ],
-        stages.run_data,
+        steps.run_data,
     ),
     "teacher": Step(
         "Training the teacher",
         ("teacher",),
         ("data",),
         lambda j: j.config.teacher.model_dump(mode="json"),
-        stages.run_teacher,
+        steps.run_teacher,
         resumable=True,
     ),
-    "linear": _training("linear", "Training linear optics on the labels", after=("data",)),
+    "linear": _training("linear", "Training linear optics on the labels", reads=("data",)),
     "linear_kd": _training("linear_kd", "Distilling linear optics"),
     "random_masks": _training("random_masks", "Training the control: random masks"),
     "no_mask": _training("no_mask", "Training the control: no mask"),
@@ -105,36 +107,39 @@ STEPS: dict[str, Step] = {
         ("calibration.json",),
         (),
         lambda j: [_bench(j)["camera"], j.config.calibration.model_dump(mode="json")],
-        stages.run_calibrate,
+        steps.run_calibrate,
     ),
     "refit": Step(
         "Refitting the back end on the bench",
         ("refit",),
         ("data", "linear_kd", "calibrate"),
         lambda j: [_realised(j), j.config.refit.model_dump(mode="json")],
-        stages.run_refit,
+        steps.run_refit,
         resumable=True,
     ),
     "evaluate": Step(
         "Evaluating every row",
         ("evaluation.json",),
-        ("teacher", "linear", "linear_kd", "random_masks", "no_mask", "refit"),
-        lambda j: j.config.evaluation.model_dump(mode="json"),
-        stages.run_evaluate,
+        (*TRAINED, "refit"),
+        lambda j: [SCHEMA_VERSION, j.config.evaluation.model_dump(mode="json")],
+        steps.run_evaluate,
     ),
     "export": Step(
         "Writing the files for the SLM",
         ("export",),
         ("refit",),
         lambda j: j.config.export.model_dump(mode="json"),
-        stages.run_export,
+        steps.run_export,
     ),
     "verify": Step(
         "Verifying the files, also in LightPipes",
         ("verify.json",),
         ("export",),
-        lambda j: j.config.verify.model_dump(mode="json", exclude={"processes", "agreement"}),
-        stages.run_verify,
+        lambda j: [
+            SCHEMA_VERSION,
+            j.config.verify.model_dump(mode="json", exclude={"processes", "agreement"}),
+        ],
+        steps.run_verify,
     ),
     "report": Step(
         "Writing the report",
@@ -147,10 +152,10 @@ STEPS: dict[str, Step] = {
 
 
 def keys(job: Job) -> dict[str, str]:
-    """The key of every step: the hash of what it heeds and of the keys of the steps that it reads."""
+    """The key of every step: the hash of what it depends on and of the keys of the steps that it reads."""
     found: dict[str, str] = {}
     for name, step in STEPS.items():
-        found[name] = key_of(name, job.config.seed, step.heeds(job), [found[a] for a in step.after])
+        found[name] = key_of(name, job.config.seed, step.depends_on(job), [found[a] for a in step.reads])
     return found
 
 
@@ -193,9 +198,9 @@ def run(
             book.clear()
         book.drop_stale(wanted)
         write_text(directory / CONFIG, config.to_toml())
-        for apart, names in groupby(todo, key=lambda name: STEPS[name].beside):
-            if apart:
-                _side_by_side(job, book, list(names), wanted)
+        for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
+            if parallel:
+                _in_parallel(job, book, list(names), wanted)
             else:
                 for name in names:
                     _do(job, book, name, wanted[name])
@@ -214,7 +219,7 @@ def _do(job: Job, book: Ledger, name: str, key: str) -> None:
     job.watcher.end(name, book.seconds(name))
 
 
-def _side_by_side(job: Job, book: Ledger, names: list[str], keys: dict[str, str]) -> None:
+def _in_parallel(job: Job, book: Ledger, names: list[str], keys: dict[str, str]) -> None:
     """Do the students' trainings, each on one thread, as many at once as torch has threads.
 
     Networks this small gain little from several threads; on one thread each they take half the time on two processors.
@@ -246,7 +251,7 @@ def needed(last: str) -> list[str]:
     found = {last}
     for name in reversed(STEPS):
         if name in found:
-            found.update(STEPS[name].after)
+            found.update(STEPS[name].reads)
     return [name for name in STEPS if name in found]
 
 

@@ -14,11 +14,10 @@ from distill.job import toml as settings
 from distill.job.config import changed
 from distill.job.job import Job
 from distill.job.ledger import read_json
-from distill.pipeline import gather
+from distill.pipeline import gather, steps
 from distill.pipeline import main_job as pipeline
-from distill.pipeline import steps as stages
 from distill.progress import Silent, Watcher
-from distill.verify.verification import verify
+from distill.verify.verification import Verification, verify
 from optics.checks import OpticsError
 
 T = TypeVar("T")
@@ -71,17 +70,17 @@ def bench_rows(
     job = Job(config, config.bench.resolve(), job.splits, directory, watcher)
     job.check()
     student = job.student("linear_kd")
-    job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: stages.calibration(job))
+    job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: steps.calibration(job))
     as_is = job.on_bench(student, job.bench)
     ideal = job.on_bench(student, job.bench.ideal(), calibrated=False)
-    refitted = _timed(job, "refit", "Refitting the back end on the bench", lambda: stages.refit(job, as_is))
+    refitted = _timed(job, "refit", "Refitting the back end on the bench", lambda: steps.refit(job, as_is))
     rows = _timed(
-        job, "evaluate", "Evaluating the rows", lambda: stages.bench_rows(job, ideal, as_is, refitted)[0]
+        job, "evaluate", "Evaluating the rows", lambda: steps.bench_rows(job, ideal, as_is, refitted)[0]
     )
     return {
         "bench": job.bench.model_dump(mode="json"),
-        "rows": {name: stages.row_of(row) for name, row in rows.items()},
-        "light": stages.light(job, refitted),
+        "rows": {name: row.model_dump(mode="json") for name, row in rows.items()},
+        "light": steps.light(job, refitted),
     }
 
 
@@ -113,19 +112,21 @@ def export_run(
         return export(bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
 
     manifest = _timed(job, "export", "Writing the files for the SLM", work)
-    return {"directory": str(target), "frames": len(manifest.frames), "images": manifest.images}
+    return {"directory": str(target), "slm_frames": len(manifest.slm_frames), "images": manifest.images}
 
 
-def verify_directory(directory: Path, *, ui: Watcher | None = None, **options: Any) -> dict[str, Any]:
-    """Verify an exported directory, or the one inside a run's."""
+def verify_directory(
+    directory: Path, *, ui: Watcher | None = None, **options: Any
+) -> tuple[Path, Verification]:
+    """Verify an exported directory, or the one inside a run's; returns it with what was found."""
     watcher = ui or Silent()
     inside = directory / "export"
     target = inside if not (directory / "manifest.json").exists() and inside.is_dir() else directory
     start = time.perf_counter()
     watcher.begin("verify", "Verifying the files, also in LightPipes")
-    found = stages.verification(verify(target, progress=partial(watcher.progress, "verify"), **options))
+    found = verify(target, progress=partial(watcher.progress, "verify"), **options)
     watcher.end("verify", time.perf_counter() - start)
-    return {"directory": str(target), **found}
+    return target, found
 
 
 def report_run(directory: Path) -> dict[str, Any]:

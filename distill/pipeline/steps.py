@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from calibration import SimulatedCamera, measure_radiometry
 from distill.environment import environment
 from distill.export.write import export
 from distill.job.job import MODEL, Job
+from distill.job.rows import STUDENTS, Rows
 from distill.metrics.confusion import confusion_matrix
+from distill.metrics.row import Row, score
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
-from distill.training.evaluation import Row
 from distill.training.train_loop import Progress, TrainSpec, logits, train
-from distill.verify.verification import Verification, verify
+from distill.verify.verification import verify
 from networks import Student, multiply_accumulates
 from networks.onbench.collapsed import OnBench
 from networks.students.spec import Control
@@ -137,7 +137,7 @@ def run_calibrate(job: Job) -> None:
 
 
 def run_refit(job: Job) -> None:
-    """Fit the distilled network's back end anew, to frames of the training images captured on the realistic bench."""
+    """Fit the distilled network's back end anew, to exposures of the training images on the realistic bench."""
     job.path("refit").mkdir(parents=True, exist_ok=True)
     student = job.student("linear_kd")
     fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"))
@@ -164,13 +164,13 @@ def run_evaluate(job: Job) -> None:
     test = job.splits.test
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
     rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
-    for step in ("linear", "linear_kd", "random_masks", "no_mask"):
+    for step in STUDENTS:
         networks[step] = job.student(step)
         repeats = [
             logits(job.student(job.repeat(step, r)), test.images).argmax(1)
             for r in range(job.config.student.repeats)
         ]
-        rows[step] = evaluation.score(torch.stack(repeats), test.labels)
+        rows[step] = score(torch.stack(repeats), test.labels)
     kd = job.student("linear_kd")
     refitted = job.on_bench(job.student("refit"), job.bench)
     found, last = bench_rows(
@@ -179,7 +179,7 @@ def run_evaluate(job: Job) -> None:
     write_json(
         job.directory / "evaluation.json",
         {
-            "rows": {name: row_of(row) for name, row in (rows | found).items()},
+            "rows": Rows(**rows, **found).model_dump(mode="json"),
             "confusion": confusion_matrix(last, test.labels, test.classes).tolist(),
             "operations": _operations(job, networks),
             "light": light(job, refitted),
@@ -200,7 +200,7 @@ def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> t
         "bench_as_is": evaluation.answers_to(as_is.backend, features),
         "bench_refit": evaluation.answers_to(refitted.backend, features),
     }
-    rows = {name: evaluation.score(found, job.splits.test.labels) for name, found in answers.items()}
+    rows = {name: score(found, job.splits.test.labels) for name, found in answers.items()}
     return rows, answers["bench_refit"]
 
 
@@ -213,11 +213,6 @@ def exposures(job: Job, bench: OnBench) -> Tensor:
         seed=1000 * job.config.seed + STREAMS["evaluate"],
         progress=job.progress,
     )
-
-
-def row_of(row: Row) -> dict[str, Any]:
-    """A row as JSON."""
-    return {"accuracy": row.accuracy, "spread": row.spread, "draws": row.draws, "images": row.images}
 
 
 def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
@@ -233,20 +228,20 @@ def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
 
 
 def light(job: Job, bench: OnBench) -> dict[str, Any]:
-    """Photons and saturation on the bench, over validation images, one exposure of each frame."""
+    """Photons and saturation on the bench, over validation images, one exposure of each SLM frame."""
     images = job.splits.validation.images[:LIGHT_IMAGES]
     with torch.no_grad():
         photons = bench.expected(images)
         counts = bench.record(photons, generator=stream(job, "light"))
     budget, camera = job.bench.light.photons, job.bench.camera
     area = photons.shape[-2] * photons.shape[-1] * camera.binning**2
-    per_frame = float(photons.double().sum((-2, -1)).mean())
+    per_exposure = float(photons.double().sum((-2, -1)).mean())
     return {
         "photons_full_scale": budget,
-        "photons_per_pixel": None if budget is None else per_frame / area,
-        "photons_per_frame": None if budget is None else per_frame,
+        "photons_per_pixel": None if budget is None else per_exposure / area,
+        "photons_per_exposure": None if budget is None else per_exposure,
         "saturated": bench.recorder.camera.saturation(counts),
-        "frames": photons.shape[1],
+        "exposures": photons.shape[1],
     }
 
 
@@ -266,10 +261,4 @@ def run_verify(job: Job) -> None:
         processes=v.processes,
         progress=job.progress,
     )
-    write_json(job.directory / "verify.json", verification(found))
-
-
-def verification(found: Verification) -> dict[str, Any]:
-    """A verification as JSON."""
-    engines = {"wave": found.wave, "lightpipes": found.lightpipes}
-    return {name: None if engine is None else asdict(engine) for name, engine in engines.items()}
+    write_json(job.directory / "verify.json", found.model_dump(mode="json"))

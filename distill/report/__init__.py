@@ -1,7 +1,7 @@
 """`report.html`: one page that needs nothing beside itself.
 
 data_addresses.py  Pictures for the report: arrays to PNG data addresses, curves to SVG
-figures.py         The pictures of the report: masks, point-spread functions, SLM frames, camera frames, training
+figures.py         The pictures of the report: masks, point-spread functions, SLM frames, camera counts, training
                    curves
 page.py            `report.html`: one page that needs nothing beside itself, for a screen, a phone or paper
 """

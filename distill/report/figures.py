@@ -1,4 +1,4 @@
-"""The pictures of the report: masks, point-spread functions, SLM frames, camera frames, training curves."""
+"""The pictures of the report: masks, point-spread functions, SLM frames, camera counts, training curves."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ import torch
 from torch import Tensor
 
 from distill.job.job import Job
+from distill.job.rows import TRAINED, title_of
 from distill.report import data_addresses as pictures
 from networks.onbench.collapsed import OnBench
-
-NAMES = {
-    "teacher": "teacher",
-    "linear": "linear, labels alone",
-    "linear_kd": "linear, distilled",
-    "random_masks": "random masks",
-    "no_mask": "no mask",
-}
 
 
 def _array(x: Tensor) -> Any:
@@ -59,7 +52,7 @@ def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
 
 
 def slm(job: Job, bench: OnBench) -> dict[str, Any]:
-    """Two frames of the SLM: the whole panel, and its middle pixel by pixel."""
+    """Two SLM frames: the whole panel, and its middle pixel by pixel."""
     levels = _array(bench.levels())
     ny, nx = levels.shape[-2:]
     cy, cx = ny // 2, nx // 2
@@ -67,18 +60,18 @@ def slm(job: Job, bench: OnBench) -> dict[str, Any]:
     grey = np.round(levels[:2] * (255 / top)).astype(np.uint8)
     shown = []
     for i, frame in enumerate(grey):
-        shown.append({"src": pictures.thumbnail(frame, 360), "name": f"frame {i}, whole panel"})
+        shown.append({"src": pictures.thumbnail(frame, 360), "name": f"SLM frame {i}, whole panel"})
         detail = frame[cy - 32 : cy + 32, cx - 32 : cx + 32]
-        shown.append({"src": pictures.picture(detail), "name": f"frame {i}, central 64 x 64 pixels"})
+        shown.append({"src": pictures.picture(detail), "name": f"SLM frame {i}, central 64 x 64 pixels"})
     caption = (
-        f"Two of {len(levels)} frames, {ny} x {nx} pixels, {job.bench.slm.bits} bit. The stripes are the carrier that "
-        "sends the wanted light aside; their contrast carries the modulus. Only the lit part of the panel is used."
+        f"Two of {len(levels)} SLM frames, {ny} x {nx} pixels, {job.bench.slm.bits} bit. The stripes are the carrier "
+        "that sends the wanted light aside; their contrast carries the modulus. Only the lit part of the panel is used."
     )
     return {"slm": shown, "slm_caption": caption}
 
 
 def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
-    """One validation image and its camera frames on both benches, on one scale."""
+    """One validation image and its exposures on both benches, on one scale."""
     images, labels = job.splits.validation.images, job.splits.validation.labels
     x = images[:1]
     generator = torch.Generator().manual_seed(job.config.seed)
@@ -88,25 +81,25 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
     full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), 0.999))
     name = job.splits.validation.class_names[int(labels[0])]
 
-    def frames(stack: Tensor) -> list[str]:
+    def exposures(stack: Tensor) -> list[str]:
         return [pictures.picture(pictures.intensity_rgb(_array(f), full=full)) for f in stack]
 
     return {
         "input": pictures.picture(pictures.intensity_rgb(_array(x[0].mean(0)), full=1.0)),
         "caption": f"A validation image of class {name!r}, field amplitudes as the display shows them.",
         "full": f"{full:.3g} of full-scale intensity, corrected for the bench's throughput",
-        "ideal": frames(clean),
-        "realistic": frames(seen),
+        "ideal": exposures(clean),
+        "realistic": exposures(seen),
     }
 
 
 def training(job: Job) -> dict[str, Any]:
     """Validation accuracy by epoch of every network."""
     series: dict[str, list[tuple[float, float]]] = {}
-    for step, name in NAMES.items():
+    for step in TRAINED:
         with (job.path(step) / "history.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        series[name] = [(float(r["epoch"]), float(r["validation_accuracy"])) for r in rows]
+        series[title_of(step)] = [(float(r["epoch"]), float(r["validation_accuracy"])) for r in rows]
     drawn = pictures.curves(series, title="validation accuracy by epoch", x="epoch", y="validation accuracy")
     return {
         "curves": drawn,

@@ -12,20 +12,15 @@ from distill.job import toml as settings
 from distill.job.config import ASSETS
 from distill.job.job import Job
 from distill.job.ledger import read_json
-from distill.job.result import ROWS, Result
+from distill.job.result import Result
+from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
 from distill.report import data_addresses as pictures
 from distill.report import figures as shown
 from optics.files import write_text
 
-MEANINGS = {
-    "teacher": "The nonlinear network that teaches, computed on the clean images; all electronic.",
-    "linear": "Linear optics and a small electronic back end, trained on the labels alone; computed without a bench.",
-    "linear_kd": "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
-    "random_masks": "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
-    "no_mask": "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
-    "ideal_bench": "The first training of linear_kd on the 4f bench with every flaw switched off.",
-    "bench_as_is": "The same network on the realistic bench as it comes, with every flaw that the bench names.",
-    "bench_refit": "The same masks on the same bench; the back end refitted to frames of training images taken there.",
+_ENGINES = {
+    "wave path": "this project's own propagation, every plane",
+    "LightPipes": "a physics engine that this project did not write",
 }
 _CAMERA = {
     "gain": ("gain, electrons per count", "gain"),
@@ -91,7 +86,7 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
     images = rows.bench_refit.images
     p = rows.bench_refit.accuracy
     half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / images)
-    passed = verify.wave.agreement >= job.config.verify.agreement
+    passed = verify.agrees(job.config.verify.agreement)
     masks = job.config.student.cascade.channels[-1]
     summary = (
         f"A linear optical network of {masks} masks, distilled from a nonlinear teacher "
@@ -104,7 +99,7 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
     note = (
         "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
         "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
-        "the camera frames is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
+        "the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
         "paraxial lenses; differences come from its sampling "
         "of the stop and the lenses, and show where two classes are nearly even."
     )
@@ -115,24 +110,21 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
         "summary": summary,
         "sampling": f"{100 * half:.1f}",
         "verdict": (
-            f"{'Passed' if passed else 'Failed'}: {_percent(verify.wave.agreement)} of the answers agree by the "
+            f"{'Passed' if passed else 'Failed'}: {_percent(verify.agreement)} of the answers agree by the "
             f"wave path (at least {_percent(job.config.verify.agreement)} must)."
         ),
         "verify_note": note,
         "verification": [
             {
                 "name": name,
-                "meaning": meaning,
+                "meaning": _ENGINES[name],
                 "images": part.images,
                 "accuracy": _percent(part.accuracy),
                 "agreement": _percent(part.agreement),
-                "frames": f"{100 * part.frame_error:.2g} %",
+                "counts": f"{100 * part.counts_error:.2g} %",
                 "borrowed": ", ".join(part.borrowed),
             }
-            for name, meaning, part in (
-                ("wave path", "this project's own propagation, every plane", verify.wave),
-                ("LightPipes", "a physics engine that this project did not write", verify.lightpipes),
-            )
+            for name, part in verify.engines().items()
             if part is not None
         ],
     }
@@ -141,18 +133,17 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
 def _rows(result: Result) -> list[dict[str, Any]]:
     operations = result.operations.model_dump()
     out = []
-    for name in ROWS:
-        row = getattr(result.rows, name)
+    for name, row in result.rows.by_name().items():
         out.append(
             {
                 "name": name,
-                "meaning": MEANINGS[name],
+                "meaning": meaning_of(name),
                 "accuracy": _percent(row.accuracy, 2),
                 "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
                 "draws": row.draws,
                 "images": row.images,
                 "macs": f"{operations.get(name, operations['linear_kd']):,}",
-                "bench": name.endswith("bench") or name.startswith("bench"),
+                "bench": is_on_bench(name),
             }
         )
     return out
@@ -160,7 +151,8 @@ def _rows(result: Result) -> list[dict[str, Any]]:
 
 def _operations(result: Result) -> list[dict[str, str]]:
     counts = result.operations.model_dump()
-    names = {**shown.NAMES, "optics_replaced": "the convolutions that the optics does, if computed"}
+    names = {name: title_of(name) for name in TRAINED}
+    names["optics_replaced"] = "the convolutions that the optics does, if computed"
     return [
         {"name": names[k], "macs": f"{v:,}", "ratio": _ratio(counts["teacher"] / v) if v else "-"}
         for k, v in counts.items()
@@ -173,19 +165,19 @@ def _ratio(value: float) -> str:
 
 def _light(job: Job, result: Result) -> list[dict[str, str]]:
     light = result.light
-    out = [{"name": "camera frames for one image", "value": f"{light.frames}"}]
+    out = [{"name": "camera exposures for one image", "value": f"{light.exposures}"}]
     if light.photons_full_scale is not None and light.photons_per_pixel is not None:
-        per_frame = light.photons_per_frame or 0.0
+        per_exposure = light.photons_per_exposure or 0.0
         out += [
             {
                 "name": "photons on a sensor pixel at full scale, clear mask",
                 "value": f"{light.photons_full_scale:,.0f}",
             },
             {
-                "name": "photons on a sensor pixel, mean of all frames",
+                "name": "photons on a sensor pixel, mean of all exposures",
                 "value": f"{light.photons_per_pixel:,.1f}",
             },
-            {"name": "photons in one frame's image", "value": f"{per_frame:.3g}"},
+            {"name": "photons in the image, one exposure", "value": f"{per_exposure:.3g}"},
         ]
     out.append({"name": "saturated pixels", "value": _percent(light.saturated, 3)})
     out.append({"name": "sensor pixels in one camera pixel", "value": f"{job.bench.camera.binning**2}"})

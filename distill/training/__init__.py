@@ -10,7 +10,7 @@ train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -
 """
 
 from distill.training.checkpoint import load, load_student, load_teacher, save, save_model
-from distill.training.evaluation import Row, evaluate, refit_backend
+from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
 from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
 from distill.training.train_loop import TrainSpec, train
@@ -18,7 +18,6 @@ from distill.training.train_loop import TrainSpec, train
 __all__ = [
     "Hint",
     "History",
-    "Row",
     "TrainSpec",
     "cross_entropy",
     "dice_loss",

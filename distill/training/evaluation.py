@@ -7,8 +7,6 @@ spread is the standard deviation between draws; it is the noise's, not the uncer
 from __future__ import annotations
 
 import copy
-import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,26 +14,12 @@ from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
 from distill.metrics.confusion import confusion_matrix
+from distill.metrics.row import Row, score
 from distill.training.train_loop import Progress, TrainSpec, fit, logits
 from networks.onbench.collapsed import OnBench
 from optics.checks import OpticsError
 
 _BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table. accuracy: 0 to 1, mean over draws. spread: between draws. images: in each draw."""
-
-    accuracy: float
-    spread: float
-    draws: int
-    images: int
-
-    @property
-    def uncertainty(self) -> float:
-        """Standard error of the accuracy from having only so many images, `sqrt(p (1 - p) / n)`."""
-        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
 
 def evaluate(model: nn.Module, data: Dataset, *, batch_size: int = _BATCH) -> Row:
@@ -92,14 +76,6 @@ def answers_of_draws(
 def answers_to(backend: nn.Module, features: Tensor) -> Tensor:
     """Predicted classes (draws, N, ...) int64 that electronics gives for features (draws, N, maps, by, bx)."""
     return logits(backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
-
-
-def score(answers: Tensor, labels: Tensor) -> Row:
-    """The row of answers (draws, N), as `answers_of_draws` gives them, and labels (N,); pixels alike."""
-    shares = (answers == labels).flatten(1).double().mean(1)
-    same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
-    spread = 0.0 if same else float(shares.std())
-    return Row(float(shares[0] if same else shares.mean()), spread, len(shares), len(labels))
 
 
 def record_features(
@@ -202,7 +178,7 @@ def refit_backend(
         OpticsError: the augmentation is on.
     """
     if spec.augmentation.active:
-        raise OpticsError("frames from a bench are not moved; set the refit's augmentation to zero.")
+        raise OpticsError("exposures from a bench are not moved; set the refit's augmentation to zero.")
     taught = None if teacher is None else logits(teacher, train.images, _BATCH).repeat(draws, 1)
     exposures = record_features(on_bench, train.images, draws=draws, seed=seed)
     held_out = record_features(on_bench, validation.images, draws=1, seed=seed + draws)

@@ -5,7 +5,7 @@ lightpipes_grid.py  Where the elements of a 4f bench lie on the periodic square 
                     SLM pixel
 reference_panel.py  What an SLM shows for the levels it is sent, computed a second time by other means than
                     `optics.slm.panel`
-verification.py     Does what was exported work? The directory alone is read, and its frames go through two
+verification.py     Does what was exported work? The directory alone is read, and its SLM frames go through two
                     physics engines
 """
 

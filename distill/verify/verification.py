@@ -1,4 +1,4 @@
-"""Does what was exported work? The directory alone is read, and its frames go through two physics engines.
+"""Does what was exported work? The directory alone is read, and its SLM frames go through two physics engines.
 
     levels out of the image files -> SLM reflectance -> every plane of the bench -> camera without noise -> features
     -> back end -> prediction
@@ -7,18 +7,18 @@ once along this project's wave path (`optics.fourf.system.FourF.wave`; the netwo
 other one, by point-spread functions), and once plane by plane in LightPipes, with a panel that is worked out
 independently (`distill.verify.lightpipes`, `distill.verify.reference_panel`). Each is compared with the labels
 (accuracy), with the predictions of the network on that bench without noise (agreement), and with the expected camera
-frames, so that a difference in predictions can be traced.
+counts, so that a difference in predictions can be traced.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from distill.export.read import Exported, read_export
@@ -29,42 +29,55 @@ from networks.readouts.readouts import Homodyne
 from optics.checks import OpticsError
 from optics.conventions import abs2
 from optics.fourf.recorder import Recorder
+from optics.spec import Validated
 
 Progress = Callable[[int, int, str], None]
 _BATCH = 16
 
 
-@dataclass(frozen=True)
-class Engine:
-    """What one physics engine made of the exported frames.
+class Engine(Validated):
+    """What one physics engine made of the exported SLM frames.
 
     Attributes:
         accuracy: share of predictions equal to the label.
         agreement: share of predictions equal to those of the network on the same bench without noise.
         images: how many images.
-        frame_error: relative L2 difference of the camera frames (above black level) from the expected ones.
-        worst_frame_error: the largest such difference of a single image's frames.
+        counts_error: relative L2 difference of the camera counts (above black level) from the expected ones.
+        worst_counts_error: the largest such difference of a single image.
         seconds: wall-clock time.
         borrowed: what this engine took from the models that it is meant to check; empty for independence.
         unmodelled: what the bench has and this engine leaves out. Both refuse what they do not model, so nothing yet.
     """
 
-    accuracy: float
-    agreement: float
-    images: int
-    frame_error: float
-    worst_frame_error: float
-    seconds: float
+    accuracy: float = Field(ge=0, le=1)
+    agreement: float = Field(ge=0, le=1)
+    images: int = Field(ge=1)
+    counts_error: float = Field(ge=0)
+    worst_counts_error: float = Field(ge=0)
     borrowed: tuple[str, ...] = ()
     unmodelled: tuple[str, ...] = ()
+    seconds: float = Field(ge=0)
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The two engines; None for one that was given no images."""
+class Verification(Validated):
+    """The exported files run through the wave path and through LightPipes; None for one that was given no images."""
 
     wave: Engine | None
     lightpipes: Engine | None
+
+    @property
+    def agreement(self) -> float:
+        """The share of answers that decides: the wave path's, LightPipes' where that was not asked; else 0."""
+        decides = self.wave or self.lightpipes
+        return 0.0 if decides is None else decides.agreement
+
+    def agrees(self, least: float) -> bool:
+        """Whether at least this share (0 to 1) of answers are those of the trained network."""
+        return self.agreement >= least
+
+    def engines(self) -> dict[str, Engine | None]:
+        """Both engines by what people call them."""
+        return {"wave path": self.wave, "LightPipes": self.lightpipes}
 
 
 def verify(
@@ -106,7 +119,7 @@ def verify(
                 processes,
                 lambda n: tell(wanted[0] + n, total, "LightPipes"),
             )
-    return Verification(wave, lightpipes)
+    return Verification(wave=wave, lightpipes=lightpipes)
 
 
 def _rebuilt(exported: Exported) -> OnBench:
@@ -131,12 +144,12 @@ def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[i
     shown = torch.cat([network.slm.of_levels(levels, ripple=ripple) for ripple, _ in states])
     weights = [weight for _, weight in states]
 
-    def frames(x: Tensor, done: int) -> Tensor:
+    def expose(x: Tensor, done: int) -> Tensor:
         counts = network.record(_photons(network, network.recorder, fourf.wave(x[:, 0], shown), weights))
         tell(done + len(x))
         return counts
 
-    return _judged(exported, network, count, frames)
+    return _judged(exported, network, count, expose)
 
 
 def _by_lightpipes(
@@ -149,15 +162,15 @@ def _by_lightpipes(
     weights = [weight for _, weight in states]
     recorder = Recorder(exported.bench, exported.manifest.image_shape, engine.y_axis, engine.x_axis)
 
-    def frames(x: Tensor, done: int) -> Tensor:
+    def expose(x: Tensor, done: int) -> Tensor:
         field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
         return network.record(_photons(network, recorder, field, weights))
 
-    return _judged(exported, network, count, frames, borrowed=borrowed)
+    return _judged(exported, network, count, expose, borrowed=borrowed)
 
 
 def _photons(network: OnBench, recorder: Recorder, fields: Tensor, weights: list[float]) -> Tensor:
-    """Photons per camera pixel (B, frames, cy, cx): every exposure of the read-out, averaged over the ripple.
+    """Photons per camera pixel (B, exposures, cy, cx): every exposure of the read-out, averaged over the ripple.
 
     fields: (B, states * masks, oy, ox), with one weight per state of the panel.
     """
@@ -180,22 +193,22 @@ def _judged(
     exported: Exported,
     network: OnBench,
     count: int,
-    frames: Callable[[Tensor, int], Tensor],
+    expose: Callable[[Tensor, int], Tensor],
     *,
     borrowed: tuple[str, ...] = (),
 ) -> Engine:
-    """Camera frames of `count` images, spread evenly over the references, through the electronics; compared."""
+    """Camera counts of `count` images, spread evenly over the references, through the electronics; compared."""
     start = time.perf_counter()
     chosen = torch.arange(count) * len(exported.inputs) // count
     parts, done = [], 0
     for x in exported.inputs[chosen].split(_BATCH):
-        parts.append(frames(x, done))
+        parts.append(expose(x, done))
         done += len(x)
-    counts, expected = torch.cat(parts), exported.frames[chosen]
+    counts, expected = torch.cat(parts), exported.camera_counts[chosen]
     if counts.shape != expected.shape:
         raise OpticsError(
-            f"reference.h5: key frames has frames of {tuple(expected.shape[1:])}, this bench gives "
-            f"{tuple(counts.shape[1:])} (frames, y, x)."
+            f"reference.h5: key camera_counts has exposures of {tuple(expected.shape[1:])}, this bench gives "
+            f"{tuple(counts.shape[1:])} (exposures, y, x)."
         )
     predicted = network.backend(network.features_of(counts)).argmax(1)
     black = exported.bench.camera.adc.black_level * exported.bench.camera.binning**2
@@ -205,8 +218,8 @@ def _judged(
         accuracy=float((predicted == exported.labels[chosen]).double().mean()),
         agreement=float((predicted == exported.predictions[chosen]).double().mean()),
         images=count,
-        frame_error=float(difference.norm() / size.norm()),
-        worst_frame_error=float((difference / size).max()),
+        counts_error=float(difference.norm() / size.norm()),
+        worst_counts_error=float((difference / size).max()),
         seconds=time.perf_counter() - start,
         borrowed=borrowed,
     )

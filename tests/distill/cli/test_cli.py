@@ -161,7 +161,7 @@ def test_the_demo_ends_with_the_table_the_proof_the_report_and_the_seconds(capsy
         "teacher",
         "bench_refit",
         "MACs",
-        "Wave path",
+        "wave path",
         "LightPipes",
         "report.html",
         "Seconds",
@@ -180,15 +180,12 @@ def test_verify_reads_the_exported_directory_alone(capsys, fast_run, tmp_path):
 
 
 def test_verify_fails_with_exit_code_1_below_the_agreement_asked_for(capsys, fast_run, monkeypatch):
-    from dataclasses import replace
-
     from distill.pipeline import single_steps as standalone
 
     true = standalone.verify
 
     def worse(*args, **options):
-        found = true(*args, **options)
-        return replace(found, wave=replace(found.wave, agreement=0.97))
+        return true(*args, **options).replace(**{"wave.agreement": 0.97})
 
     monkeypatch.setattr(standalone, "verify", worse)
     arguments = ["verify", str(fast_run), "--wave-images", "4", "--lightpipes-images", "1"]
@@ -215,7 +212,7 @@ def test_missing_hdf5_keys_of_an_export_are_told(capsys, fast_run, tmp_path):
 def test_export_writes_elsewhere_and_replaces_only_when_told(capsys, fast_run, tmp_path):
     found = document(capsys, "export", fast_run, "--output", tmp_path / "lab", "--count", 4)
     assert (tmp_path / "lab" / "manifest.json").is_file()
-    assert found["frames"] == len(list((tmp_path / "lab" / "slm").glob("*.png")))
+    assert found["slm_frames"] == len(list((tmp_path / "lab" / "slm").glob("*.png")))
     first = (fast_run / "export" / "slm" / "frame-000.png").read_bytes()
     assert (tmp_path / "lab" / "slm" / "frame-000.png").read_bytes() == first
     refused(capsys, "export", fast_run, "--output", tmp_path / "lab", "--count", 4)

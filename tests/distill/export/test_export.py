@@ -75,14 +75,14 @@ def test_everything_comes_back_bit_for_bit(made):
     assert back.manifest == manifest == read_manifest(folder)
     assert back.bench == BENCH
     assert torch.equal(back.levels, on_bench.levels())
-    targets, scales = on_bench.targets()
-    assert torch.equal(back.targets, targets)
+    masks, scales = on_bench.targets()
+    assert torch.equal(back.masks, masks)
     assert torch.equal(back.scales, scales)
     assert torch.equal(back.psfs, on_bench.psfs()[0])
     assert torch.equal(back.inputs, images)
     assert torch.equal(back.labels, labels)
     with torch.no_grad():
-        assert torch.equal(back.frames, on_bench.frames(images))
+        assert torch.equal(back.camera_counts, on_bench.frames(images))
         assert torch.equal(back.logits, on_bench(images))
         features = on_bench.features(images)
         assert torch.equal(back.backend(features), on_bench.backend(features))
@@ -90,11 +90,29 @@ def test_everything_comes_back_bit_for_bit(made):
     assert back.readout.config() == on_bench.readout.config()
 
 
+def test_an_export_of_version_1_is_read_as_the_same(made, copy):
+    """There "frames" meant the SLM's files and the camera's counts, "targets" the masks."""
+    for name, old, new in (("masks.h5", "targets", "masks"), ("reference.h5", "frames", "camera_counts")):
+        with h5py.File(copy / name, "r+") as file:
+            file.move(new, old)
+        replace_file(copy, name, (copy / name).read_bytes())
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for old, new in (("frames", "slm_frames"), ("frame_bits", "slm_frame_bits")):
+        manifest[old] = manifest.pop(new)
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 1}))
+    old, new = read_export(copy), read_export(made[1])
+    for key in ("levels", "masks", "psfs", "scales", "inputs", "labels", "camera_counts", "logits"):
+        assert torch.equal(getattr(old, key), getattr(new, key)), key
+    assert old.manifest.slm_frames == new.manifest.slm_frames
+    edit_manifest(copy, schema_version=2)
+    refused(copy, "manifest.json", "frames")
+
+
 def test_frames_are_native_greyscale_images_of_the_levels(made):
     on_bench, folder, manifest = made
     levels = on_bench.levels().numpy()
-    assert len(manifest.frames) == len(levels) == 4
-    for name, level in zip(manifest.frames, levels, strict=True):
+    assert len(manifest.slm_frames) == len(levels) == 4
+    for name, level in zip(manifest.slm_frames, levels, strict=True):
         for path in (folder / name, (folder / name).with_suffix(".bmp")):
             with Image.open(path) as image:
                 assert (image.mode, image.size) == ("L", (150, 120))
@@ -104,7 +122,7 @@ def test_frames_are_native_greyscale_images_of_the_levels(made):
 def test_manifest_says_what_everything_is(made):
     _, folder, manifest = made
     data = json.loads((folder / "manifest.json").read_text())
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
     assert data["wavelength"] == 532e-9
     assert data["device"]["shape"] == [120, 150]
     assert data["device"]["catalogue"] is None
@@ -112,14 +130,14 @@ def test_manifest_says_what_everything_is(made):
     assert manifest.image_shape == SHAPE
     with h5py.File(folder / "masks.h5") as file:
         assert {key: "units" in file[key].attrs for key in file} == dict.fromkeys(
-            ("levels", "targets", "psfs", "scales"), True
+            ("levels", "masks", "psfs", "scales"), True
         )
 
 
 def test_ten_bit_devices_get_sixteen_bit_files_with_unscaled_levels(tmp_path):
     on_bench = network(BENCH.replace(**{"slm.bits": 10}))
     manifest = export(on_bench, tmp_path / "ten", inputs=dataset(), count=2)
-    assert manifest.frame_bits == 16
+    assert manifest.slm_frame_bits == 16
     levels = on_bench.levels()
     assert 255 < int(levels.max()) < 1024
     assert torch.equal(read_export(tmp_path / "ten").levels, levels)

@@ -15,12 +15,15 @@ from PIL import Image
 
 from distill.job import config
 from distill.job.job import Job
-from distill.job.result import ROWS, Result, json_schema
+from distill.job.result import Result, json_schema
+from distill.job.rows import ROWS, TRAINED, is_on_bench, meaning_of, title_of
+from distill.metrics.row import score
 from distill.pipeline import main_job as pipeline
 from distill.pipeline import single_steps as standalone
-from distill.pipeline import steps as stages
+from distill.pipeline import steps
 from distill.progress import Silent
 from distill.training import evaluation
+from optics.errors import OpticsError
 
 
 class Record(Silent):
@@ -78,7 +81,7 @@ def test_the_exported_files_give_the_network_s_answers(result):
     assert result.verify.wave.images == settings.verify.wave_images
     assert result.verify.lightpipes is not None
     assert result.verify.lightpipes.images == settings.verify.lightpipes_images
-    assert result.verify.lightpipes.frame_error < 0.02
+    assert result.verify.lightpipes.counts_error < 0.02
 
 
 def test_the_frames_are_native_8_bit_images(fast_run):
@@ -104,6 +107,28 @@ def test_electronic_operations_are_those_of_the_back_end(result):
     assert result.operations.teacher > 100 * result.operations.linear_kd
     taps = 1 + (len(channels) - 1) * (student.cascade.kernel_size - 1)
     assert result.operations.optics_replaced == 2 * taps**2 * channels[-1] * 28 * 28
+
+
+def test_the_rows_are_told_once_and_in_full(result):
+    assert tuple(result.rows.by_name()) == ROWS
+    assert [name for name in ROWS if is_on_bench(name)] == ["ideal_bench", "bench_as_is", "bench_refit"]
+    assert set(TRAINED) == set(vars(result.operations)) - {"optics_replaced"}
+    for name in ROWS:
+        assert len(title_of(name)) < len(meaning_of(name)), name
+
+
+def test_a_result_of_version_1_is_read(tmp_path):
+    path = Path(pipeline.__file__).parents[2] / "docs" / "demo-result.json"
+    old = json.loads(path.read_text(encoding="utf-8"))
+    if old["schema_version"] == 1:
+        found = Result.read(path)
+        assert found.light.exposures == old["light"]["frames"]
+        assert found.light.photons_per_exposure == old["light"]["photons_per_frame"]
+        assert found.verify.wave.counts_error == old["verify"]["wave"]["frame_error"]
+        assert found.verify.lightpipes.worst_counts_error == old["verify"]["lightpipes"]["worst_frame_error"]
+    (tmp_path / "result.json").write_text(json.dumps(old | {"schema_version": 7}))
+    with pytest.raises(OpticsError, match="schema_version"):
+        Result.read(tmp_path / "result.json")
 
 
 def test_every_key_of_the_result_is_documented(result):
@@ -221,11 +246,9 @@ def as_is(folder: Path, *sets: str) -> float:
     job = Job.prepare(config.demo(fast=True, sets=[*ALIGNED, *sets, "evaluation.draws=2"]), folder)
     part = job.splits.test.take(torch.arange(200))
     job.splits = type(job.splits)(job.splits.train, job.splits.validation, part)
-    job.calibration = stages.calibration(job)
+    job.calibration = steps.calibration(job)
     bench = job.on_bench(job.student("linear_kd"), job.bench)
-    return evaluation.score(
-        evaluation.answers_to(bench.backend, stages.exposures(job, bench)), part.labels
-    ).accuracy
+    return score(evaluation.answers_to(bench.backend, steps.exposures(job, bench)), part.labels).accuracy
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import torch
 
 from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Dataset
+from distill.metrics.row import Row, score
 from distill.training import evaluation
-from distill.training.evaluation import Row, evaluate, evaluate_draws, refit_backend
+from distill.training.evaluation import evaluate, evaluate_draws, refit_backend
 from distill.training.train_loop import TrainSpec, train
 from networks import Student
 from networks.onbench.collapsed import OnBench
@@ -78,7 +79,7 @@ def test_accuracy_is_the_share_of_right_answers():
 
 def test_mean_and_spread_over_draws():
     answers = torch.tensor([[0, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]])
-    row = evaluation.score(answers, torch.tensor([0, 1, 1, 1]))
+    row = score(answers, torch.tensor([0, 1, 1, 1]))
     assert row.accuracy == pytest.approx((0.75 + 1.0 + 0.5) / 3)
     assert row.spread == pytest.approx(0.25)
     assert (row.draws, row.images) == (3, 4)

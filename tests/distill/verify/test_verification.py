@@ -36,11 +36,11 @@ def with_panels(folder: Path, to: Path, change) -> Path:
     copy = Path(shutil.copytree(folder, to))
     levels = torch.stack([change(frame) for frame in read_export(folder).levels]).contiguous()
     manifest = json.loads((copy / "manifest.json").read_text())
-    for name, frame in zip(manifest["frames"], levels, strict=True):
+    for name, frame in zip(manifest["slm_frames"], levels, strict=True):
         (copy / name).write_bytes(encode_frame(frame, 8))
     with h5py.File(copy / "masks.h5", "a") as file:
         file["levels"][...] = levels.numpy().astype(np.uint8)
-    for name in (*manifest["frames"], "masks.h5"):
+    for name in (*manifest["slm_frames"], "masks.h5"):
         manifest["files"][name] = entry((copy / name).read_bytes()).model_dump()
     (copy / "manifest.json").write_text(json.dumps(manifest))
     return copy
@@ -55,9 +55,9 @@ def test_both_engines_agree_with_the_network(found):
         assert engine.agreement == 1.0
         assert engine.images == images
         assert engine.borrowed == engine.unmodelled == ()
-    assert found.wave.frame_error < 1e-3
-    assert found.lightpipes.frame_error < 0.01
-    assert found.lightpipes.worst_frame_error < 0.02
+    assert found.wave.counts_error < 1e-3
+    assert found.lightpipes.counts_error < 0.01
+    assert found.lightpipes.worst_counts_error < 0.02
 
 
 def test_accuracy_is_against_the_labels(exported, found):
@@ -79,22 +79,22 @@ def test_accuracy_is_against_the_labels(exported, found):
 def test_a_panel_that_is_turned_fails(exported, tmp_path, change):
     turned = verify(with_panels(exported, tmp_path / "turned", change), wave_images=12, lightpipes_images=3)
     for engine in (turned.wave, turned.lightpipes):
-        assert engine.frame_error > 0.3
+        assert engine.counts_error > 0.3
     assert turned.wave.agreement < 0.98
 
 
 def test_frames_of_another_order_fail(exported, tmp_path):
     levels = iter(read_export(exported).levels.roll(1, 0))
     copy = with_panels(exported, tmp_path / "rolled", lambda _: next(levels))
-    assert verify(copy, wave_images=12, lightpipes_images=0).wave.frame_error > 0.3
+    assert verify(copy, wave_images=12, lightpipes_images=0).wave.counts_error > 0.3
 
 
 def test_homodyne_frames_agree_in_both_engines(tmp_path):
     bench = BENCH.replace(**{"alignment.mask_shift": (11e-6, -5e-6)})
     export(network(bench, readout="homodyne"), tmp_path / "out", inputs=dataset(), count=4)
     found = verify(tmp_path / "out", wave_images=4, lightpipes_images=2)
-    assert found.wave.frame_error < 1e-3
-    assert found.lightpipes.frame_error < 0.01
+    assert found.wave.counts_error < 1e-3
+    assert found.lightpipes.counts_error < 0.01
     assert found.wave.agreement == found.lightpipes.agreement == 1.0
 
 
@@ -131,7 +131,7 @@ def test_what_is_borrowed_from_our_own_model_is_reported(tmp_path):
     export(network(bench), tmp_path / "out", inputs=dataset(), count=2)
     found = verify(tmp_path / "out", wave_images=0, lightpipes_images=2)
     assert found.lightpipes.borrowed == ("slm.stuck",)
-    assert found.lightpipes.frame_error < 0.01
+    assert found.lightpipes.counts_error < 0.01
     assert math.isfinite(found.lightpipes.seconds)
 
 
@@ -139,8 +139,8 @@ def test_decentred_lenses_move_the_image_in_both_engines(tmp_path):
     bench = BENCH.replace(**{"lens1.decentre": (-16e-6, 24e-6), "lens2.decentre": (40e-6, 0.0)})
     export(network(bench), tmp_path / "out", inputs=dataset(), count=2)
     found = verify(tmp_path / "out", wave_images=2, lightpipes_images=2)
-    assert found.wave.frame_error < 1e-3
-    assert found.lightpipes.frame_error < 0.01
+    assert found.wave.counts_error < 1e-3
+    assert found.lightpipes.counts_error < 0.01
 
 
 def test_light_that_lightpipes_does_not_propagate_is_refused(exported, tmp_path):
@@ -161,6 +161,6 @@ def test_holograms_of_mirrors_and_grey_levels_are_proved_too(tmp_path, modulatio
     export(network(bench), tmp_path, inputs=dataset(), count=12)
     found = verify(tmp_path, wave_images=12, lightpipes_images=2, processes=1)
     assert found.wave.agreement == 1.0
-    assert found.wave.frame_error < 1e-4
-    assert found.lightpipes.frame_error < 1e-2
+    assert found.wave.counts_error < 1e-4
+    assert found.lightpipes.counts_error < 1e-2
     assert found.lightpipes.borrowed == (f"slm.modulation = {modulation!r}",)

@@ -1,0 +1,78 @@
+"""The rows of the table that a run ends with: which network, where, what it is called. The one place that says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from distill.metrics.row import Row
+from optics.spec import Validated
+
+
+def _row(title: str, meaning: str, *, on_bench: bool = False) -> Any:
+    return Field(title=title, description=meaning, json_schema_extra={"on_bench": on_bench})
+
+
+class Rows(Validated):
+    """The eight rows, in the order in which they are shown; see `title_of`, `meaning_of` and `is_on_bench`."""
+
+    teacher: Row = _row(
+        "teacher", "The nonlinear network that teaches, computed on the clean images; all electronic."
+    )
+    linear: Row = _row(
+        "linear, labels alone",
+        "Linear optics and a small electronic back end, trained on the labels alone; computed without a bench.",
+    )
+    linear_kd: Row = _row(
+        "linear, distilled",
+        "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
+    )
+    random_masks: Row = _row(
+        "random masks",
+        "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
+    )
+    no_mask: Row = _row(
+        "no mask",
+        "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
+    )
+    ideal_bench: Row = _row(
+        "ideal bench",
+        "The first training of linear_kd on the 4f bench with every flaw switched off.",
+        on_bench=True,
+    )
+    bench_as_is: Row = _row(
+        "bench as it is",
+        "The same network on the realistic bench as it comes, with every flaw that the bench names.",
+        on_bench=True,
+    )
+    bench_refit: Row = _row(
+        "bench, back end refitted",
+        "The same masks on the same bench; the back end refitted to exposures of training images taken there.",
+        on_bench=True,
+    )
+
+    def by_name(self) -> dict[str, Row]:
+        """Every row by its name, in order."""
+        return {name: getattr(self, name) for name in ROWS}
+
+
+def title_of(row: str) -> str:
+    """A few words for a legend."""
+    return str(Rows.model_fields[row].title)
+
+
+def meaning_of(row: str) -> str:
+    """A sentence that says which network it is and what it is trained for."""
+    return str(Rows.model_fields[row].description)
+
+
+def is_on_bench(row: str) -> bool:
+    """Whether the network stands on a bench, so that its draws are noise; else they are trainings."""
+    extra = Rows.model_fields[row].json_schema_extra
+    return isinstance(extra, dict) and extra["on_bench"] is True
+
+
+ROWS = tuple(Rows.model_fields)
+TRAINED = tuple(name for name in ROWS if not is_on_bench(name))  # a step of the same name trains each
+STUDENTS = TRAINED[1:]
