@@ -20,6 +20,7 @@ FEW = (
 )
 ROUNDING = 1e-9  # relative: lengths this close are the same
 EULER = 0.5772
+MOST_ASIDE = 32  # tiles on either side of the axis that are looked at: more than any panel has light for
 
 
 def field_width(bench: BenchSpec) -> float:
@@ -173,7 +174,7 @@ def tile_positions(
 
 
 def _lattice(bench: BenchSpec, step: Point, start: Point) -> Iterator[Point]:
-    reach = [math.ceil(field_width(bench) / 2 / s) + 1 for s in step]
+    reach = [min(MOST_ASIDE, math.ceil(field_width(bench) / 2 / s) + 1) for s in step]
     for i in range(-reach[0], reach[0] + 1):
         for j in range(-reach[1], reach[1] + 1):
             yield ((i + start[0]) * step[0], (j + start[1]) * step[1])

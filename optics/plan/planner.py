@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict
 from optics.bench import geometry
 from optics.bench.spec import BenchSpec, Point
 from optics.checks import OpticsError, SpecError
+from optics.fourf.pupil import lit_pixels
 from optics.fourf.system import FourF
 from optics.plan.feasibility import focal_lengths, problems
 from optics.plan.memory import peak_memory
 
 Readout = Literal["intensity", "homodyne", "incoherent"]
+LARGEST = 2**25  # values in a plane or a transform, beyond which a system is not built only to be measured
 EXPOSURES: dict[Readout, int] = {"intensity": 1, "homodyne": 4, "incoherent": 2}
 
 
@@ -233,6 +235,9 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
 def _memory(bench: BenchSpec, image_shape: tuple[int, int], kernels: int, batch: int) -> dict[str, int]:
     """Peak bytes of a simulated batch, by path; nothing where the system cannot be simulated so."""
     try:
+        lit = [len(lit_pixels(bench, k)[1]) for k in (0, 1)]
+        if math.prod(lit) > LARGEST or any(a * b > LARGEST for a, b in zip(lit, image_shape, strict=True)):
+            return {}
         system = FourF(bench, image_shape)
     except SpecError:
         return {}

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from itertools import combinations
 from pathlib import Path
 
@@ -259,3 +260,21 @@ def test_memory_of_both_paths_is_predicted_within_a_fifth():
         predicted, measured = map(int, line.split())
         assert measured > 100e6
         assert predicted == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"stop": None, "slm.shape": (32768, 32768)}, {}),
+        ({"lens1.focal_length": 10.0, "lens2.focal_length": 10.0, "stop.width": (1.0, 1.0)}, {}),
+        ({"input.pitch": 1.1e-7, "lens1.focal_length": 10.0}, {"image_shape": (1, 1)}),
+        ({"camera.shape": (32768, 32768), "camera.pitch": 1e-3, "slm.modulation": "complex"}, {}),
+        ({}, {"image_shape": (10**7, 10**7)}),
+        ({}, {"kernels": 10**12, "taps": 10**6, "batch": 10**9, "tiles_wanted": 10**9}),
+    ],
+)
+def test_absurd_numbers_are_answered_at_once(changes, asked):
+    started = time.process_time()
+    found = plan(bench().replace(**changes), **{"kernels": 4, "taps": 5, "image_shape": (28, 28), **asked})
+    assert isinstance(found.fits, bool)
+    assert time.process_time() - started < 4.0
