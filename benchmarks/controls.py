@@ -66,7 +66,7 @@ def networks(task: Task, splits: Splits, seed: int) -> dict[str, Callable[[], nn
     backend = student().backend
 
     def lens() -> Student:
-        stacked = Stacked.beside(backend, train.channels, square_root=True, generator=_generator(seed))
+        stacked = Stacked.matching(backend, train.channels, square_root=True, generator=_generator(seed))
         eye = readouts.create("intensity", stacked.bins)
         return Student(
             Cascade.identity(train.channels), eye, stacked, image_shape=train.image_shape, control="no_mask"
@@ -78,8 +78,8 @@ def networks(task: Task, splits: Splits, seed: int) -> dict[str, Callable[[], nn
         "linear": lambda: student(readout="homodyne", channels=half),
         "random_masks": lambda: student("random_masks"),
         "no_mask": lens,
-        "raw_image": lambda: RawImage.beside(backend, train.channels, generator=_generator(seed)),
-        "electronic": lambda: ElectronicConvolution.beside(
+        "raw_image": lambda: RawImage.matching(backend, train.channels, generator=_generator(seed)),
+        "electronic": lambda: ElectronicConvolution.matching(
             backend, train.channels, task.taps, generator=_generator(seed)
         ),
     }

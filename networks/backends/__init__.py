@@ -8,7 +8,7 @@ registry.py            The back ends by name: built new, built again from a conf
                        other features
 segmenter_embedder.py  Electronic back ends that give more than a class: a mask of the whole image, or a point in
                        a space of faces
-space_to_depth.py      The very back end of a student for what has fewer maps: a plain lens, the raw image
+space_to_depth.py      One back end for fewer maps on finer bins, as a plain lens or the raw image gives them
 """
 
 from networks.backends.classifier import Backend

@@ -1,4 +1,4 @@
-"""The very back end of a student for what has fewer maps: a plain lens, the raw image."""
+"""One back end for fewer maps on finer bins, as a plain lens or the raw image gives them."""
 
 from __future__ import annotations
 
@@ -30,29 +30,24 @@ class Stacked(nn.Module):
         self.backend = backend
 
     @classmethod
-    def beside(
+    def matching(
         cls,
         backend: nn.Module,
         channels: int,
         *,
         square_root: bool = False,
-        finest: tuple[int, int] | None = None,
         generator: torch.Generator,
     ) -> Stacked:
-        """The same kind and size of back end for `channels` maps, on bins finer by what keeps its number of maps.
+        """A back end like `backend` for `channels` maps, on bins so much finer that it keeps its number of maps.
 
         Args:
             backend: one that has a `config()`, see `networks.backends.registry`.
             channels: maps that there are.
             square_root: of the values first, for intensities; else they are taken as they are.
-            finest: (ny, nx) pixels that there are, beyond which bins cannot be finer; None is no limit.
             generator: draws the first values.
         """
         maps, by, bx = description(backend)["features"]
-        side = round(math.sqrt(maps / channels))
-        if finest is not None:
-            side = min(side, finest[0] // by, finest[1] // bx)
-        side = max(1, side)
+        side = max(1, round(math.sqrt(maps / channels)))
         features = [channels * side**2, by, bx]
         return cls(side, alike(backend, features, square_root=square_root, generator=generator))
 

@@ -1,7 +1,7 @@
 """Controls without optics: what the same back end reaches on the image itself, or behind electronic kernels.
 
 The other controls, random masks and no mask, are students: `Student.random_masks`, `Student.no_mask`. `build` makes a
-control of its own sizes, `beside` one that has the very back end of a given network.
+control of its own sizes, `matching` one that has the same back end as a given network.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class RawImage(nn.Module):
         return cls(bins, Backend(features, classes, hidden=hidden, square_root=False, generator=generator))
 
     @classmethod
-    def beside(cls, backend: nn.Module, image_channels: int, *, generator: torch.Generator) -> RawImage:
-        """The raw image before the same back end as `backend`, see `Stacked.beside`."""
-        stacked = Stacked.beside(backend, image_channels, generator=generator)
+    def matching(cls, backend: nn.Module, image_channels: int, *, generator: torch.Generator) -> RawImage:
+        """The raw image before the same back end as `backend`, see `Stacked.matching`."""
+        stacked = Stacked.matching(backend, image_channels, generator=generator)
         return cls(stacked.bins, stacked)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class ElectronicConvolution(nn.Module):
         return cls(image_channels, kernel_size, backend, squared=squared, generator=generator)
 
     @classmethod
-    def beside(
+    def matching(
         cls, backend: nn.Module, image_channels: int, kernel_size: int, *, generator: torch.Generator
     ) -> ElectronicConvolution:
         """Before a back end of the same kind and size as `backend`; the maps are squared, the root is taken after."""

@@ -169,8 +169,8 @@ def test_controls_beside_a_student_have_its_back_end(head, options):
     student = Student.build(
         (2, 3, 8), image_shape=(12, 16), bins=(3, 4), classes=3, head=head, generator=generator(), **options
     )
-    raw = RawImage.beside(student.backend, 2, generator=generator(1)).eval()
-    electronic = ElectronicConvolution.beside(student.backend, 2, 5, generator=generator(1)).eval()
+    raw = RawImage.matching(student.backend, 2, generator=generator(1)).eval()
+    electronic = ElectronicConvolution.matching(student.backend, 2, 5, generator=generator(1)).eval()
     x = torch.rand(3, 2, 12, 16, generator=generator(2))
     assert raw.bins == (6, 8)  # 2 channels of 2x2 neighbours are 8 maps
     assert raw.operations(x) == student.operations(x)
@@ -192,7 +192,7 @@ def test_stacked_neighbours_are_where_they_were():
     assert y.shape == (1, 8, 2, 3)
     assert torch.equal(y[0, 4:, 1, 2], x[0, 1, 2:, 4:].reshape(-1))  # second channel, lower right corner
     with pytest.raises(OpticsError, match="Identity cannot be built again"):
-        RawImage.beside(nn.Identity(), 1, generator=generator())
+        RawImage.matching(nn.Identity(), 1, generator=generator())
 
 
 @pytest.mark.parametrize("name", teacher_names())
