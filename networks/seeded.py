@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
+_SEED_BITS = 31  # of a dropout's own seed; below them the number of its draw
 
 
 def drawn(factory: Callable[[], M], generator: torch.Generator) -> M:
@@ -49,14 +50,14 @@ class Dropout(nn.Module):
     def __init__(self, p: float, generator: torch.Generator) -> None:
         super().__init__()
         self.p = p
-        self.register_buffer("seed", torch.randint(2**31, (), generator=generator))
+        self.register_buffer("seed", torch.randint(2**_SEED_BITS, (), generator=generator))
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape; unchanged when not training."""
         if not self.training or self.p == 0:
             return x
-        here = torch.Generator().manual_seed((int(self.seed) << 31) + int(self.draws))
+        here = torch.Generator().manual_seed((int(self.seed) << _SEED_BITS) + int(self.draws))
         self.draws += 1
         keep = torch.rand(x.shape, generator=here, dtype=torch.float32) >= self.p
         return x * keep.to(x.device) / (1 - self.p)

@@ -25,6 +25,8 @@ from optics.checks import OpticsError, ShapeError, check_finite
 from optics.files import hdf5_bytes, weights_bytes, write_bytes
 
 Kind = Literal["mask", "kernel"]
+_NPY_MAGIC = b"\x93NUMPY"
+_MAT_HEADER = 128  # bytes of text before the data of a MATLAB file
 SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5", ".safetensors", ".mat")
 
 
@@ -230,8 +232,8 @@ def _named(items: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _npy(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
-        magic = file.read(6)
-    if magic != b"\x93NUMPY":  # the published masks are saved tensors with this ending
+        magic = file.read(len(_NPY_MAGIC))
+    if magic != _NPY_MAGIC:  # the published masks are saved tensors with this ending
         return _saved(path)
     with path.open("rb") as file:
         return _named({"array": np.load(file, allow_pickle=False)})
@@ -298,7 +300,7 @@ def _mat(path: Path) -> dict[str, Tensor]:
     from scipy.io.matlab import MatReadError
 
     with path.open("rb") as file:
-        modern = file.read(128).startswith(b"MATLAB 7.3") or path.stat().st_size < 128
+        modern = file.read(_MAT_HEADER).startswith(b"MATLAB 7.3") or path.stat().st_size < _MAT_HEADER
     if modern:  # an HDF5 file, whose axes run backwards
         return _hdf5(path, matlab=True)
     try:

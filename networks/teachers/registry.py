@@ -17,6 +17,8 @@ from optics.checks import OpticsError, ShapeError
 
 Factory = Callable[[int, int, tuple[int, int], torch.Generator], nn.Module]
 _TEACHERS: dict[str, Factory] = {}
+_DROPOUT = 0.3  # share of values that LeNet-5 drops before each of its last two layers
+_SMALL_IMAGE = 64  # pixels a side up to which ResNet-18 keeps the resolution in its first layers
 
 
 def register(name: str) -> Callable[[Factory], Factory]:
@@ -89,10 +91,10 @@ class LeNet5(nn.Module):
             nn.Flatten(),
             nn.Linear(32 * ny * nx, 120),
             nn.ReLU(),
-            Dropout(0.3, generator),
+            Dropout(_DROPOUT, generator),
             nn.Linear(120, 84),
             nn.ReLU(),
-            Dropout(0.3, generator),
+            Dropout(_DROPOUT, generator),
             nn.Linear(84, classes),
         )
 
@@ -128,7 +130,7 @@ def _resnet18(
         classes,
         widths=(64, 128, 256, 512),
         blocks=2,
-        large_images=min(image_size) > 64,
+        large_images=min(image_size) > _SMALL_IMAGE,
         generator=generator,
     )
 
