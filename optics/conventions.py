@@ -42,6 +42,9 @@ nm = 1e-9
 um = 1e-6
 mm = 1e-3
 
+Point = tuple[float, float]
+"""A position, size or carrier in a plane, (y, x)."""
+
 
 def axis(n: int, pitch: float, *, device: torch.device | str | None = None) -> Tensor:
     """Coordinates of `n` samples `pitch` metres apart, origin at index `n // 2`; (n,) float64, metres."""

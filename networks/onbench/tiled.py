@@ -16,8 +16,9 @@ from networks.onbench.collapsed import OnBench
 from networks.onbench.masks import design_masks, fit_to_modulator
 from networks.readouts.readouts import Readout
 from optics.bench.geometry import order_gain, tile_positions
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
+from optics.conventions import Point
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.ripple import Ripple

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
+from optics.conventions import Point
 
 GUARD = 2  # input pixels left dark between two images, for the tails of real point-spread functions
 FEW = (

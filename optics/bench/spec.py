@@ -14,12 +14,12 @@ from torch import Tensor
 
 from optics.bench.light import LightSpec
 from optics.camera.camera import CameraSpec
+from optics.conventions import Point
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
 from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.lens import LensSpec
 
-Point = tuple[float, float]
 AXIAL = (1e-6, 0.1)  # metres: usual errors along the axis
 
 

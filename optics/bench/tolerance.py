@@ -7,7 +7,8 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from optics.bench.spec import AXIAL, BenchSpec, Point
+from optics.bench.spec import AXIAL, BenchSpec
+from optics.conventions import Point
 from optics.spec import SHIFT, Validated, metres
 
 _PAIRS = ("mask_shift", "camera_shift")

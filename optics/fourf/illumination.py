@@ -18,9 +18,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_range, check_shape
-from optics.conventions import abs2, axis, cis
+from optics.conventions import Point, abs2, axis, cis
 from optics.fourf.convolved_intensity import polyphase
 from optics.fourf.pupil import pixel_transform
 from optics.fourf.system import FourF

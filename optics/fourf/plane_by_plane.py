@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_shape
-from optics.conventions import axis, cis, complex_dtype
+from optics.conventions import Point, axis, cis, complex_dtype
 from optics.fourf.pupil import lit_pixels
 from optics.fourf.system import check_window
 from optics.wave.aperture import circular_aperture, rectangular_aperture

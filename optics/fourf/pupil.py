@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from optics.bench.geometry import lens_needed
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
-from optics.conventions import axis, cis
+from optics.conventions import Point, axis, cis
 from optics.wave.aperture import circular_aperture, rectangular_aperture
 from optics.wave.fourier import fast_length
 from optics.wave.zernike_polynomials import zernike_phase

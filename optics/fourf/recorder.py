@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from optics.bench.geometry import ROUNDING, camera_pixel, image_edges, on_sensor, sensor_edges
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
-from optics.conventions import axis
+from optics.conventions import Point, axis
 from optics.wave.pixel_integration import pixel_weights
 
 

@@ -27,9 +27,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
-from optics.conventions import axis, cis, complex_dtype, real_dtype
+from optics.conventions import Point, axis, cis, complex_dtype, real_dtype
 from optics.fourf.convolved_intensity import intensity, polyphase
 from optics.fourf.pupil import check_lenses, lit_pixels, pixel_transform, pupil
 from optics.wave.fourier import dft_matrix, fast_length

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 from optics.bench import geometry
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
+from optics.conventions import Point
 
 LENSES = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # focal lengths of stock achromats, metres
 

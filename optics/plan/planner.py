@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from optics.bench import geometry
-from optics.bench.spec import BenchSpec, Point
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
 from optics.fourf.pupil import lit_pixels
 from optics.fourf.system import FourF

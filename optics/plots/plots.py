@@ -19,7 +19,7 @@ from torch import Tensor
 
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError, check_finite
-from optics.conventions import abs2
+from optics.conventions import Point, abs2
 from optics.plots.side_view import Element, layout
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.floating[Any]]
 Pitch = float | tuple[float, float]
-Point = tuple[float, float]
 
 _OKLAB_TO_LMS = np.array(
     [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]

@@ -19,9 +19,7 @@ import torch
 from torch import Tensor
 
 from optics.checks import OpticsError, check_finite, check_shape
-from optics.conventions import abs2, cis, complex_dtype, real_dtype
-
-Point = tuple[float, float]
+from optics.conventions import Point, abs2, cis, complex_dtype, real_dtype
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from optics.checks import OpticsError
-from optics.conventions import abs2, real_dtype
+from optics.conventions import Point, abs2, real_dtype
 from optics.slm.diffraction_order import Window, default_half, measure_order
-from optics.slm.encoding import ON_AXIS, EncodingSpec, Point, encode, methods
+from optics.slm.encoding import ON_AXIS, EncodingSpec, encode, methods
 from optics.slm.panel import SLM
 from optics.slm.spec import SLMSpec
 

@@ -46,12 +46,11 @@ from pydantic import model_validator
 from torch import Tensor
 
 from optics.checks import OpticsError, SpecError, check_finite
-from optics.conventions import real_dtype
+from optics.conventions import Point, real_dtype
 from optics.slm.special_functions import J1_MAX, arccos, j1_inverse, polar_parts, sinc_inverse
 from optics.spec import Spec
 from optics.wave.fourier import check_plane
 
-Point = tuple[float, float]
 TWO_PI = 2 * math.pi
 Method = Literal["blazed", "davis", "double_phase", "arrizon", "phase_only", "direct", "interferogram", "lee"]
 

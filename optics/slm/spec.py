@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from optics.conventions import Point
 from optics.slm.response import TWO_PI, ResponseSpec
 from optics.spec import Spec, check_pixels, flaw, metres
 
-Point = tuple[float, float]
 NOMINAL = ResponseSpec()
 
 

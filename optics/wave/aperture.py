@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from optics.checks import ShapeError, SpecError, check_range
-from optics.conventions import axis
-from optics.wave.fourier import Pitch, Point, as_pair
+from optics.conventions import Point, axis
+from optics.wave.fourier import Pitch, as_pair
 
 
 def circular_aperture(

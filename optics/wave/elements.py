@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_phase, check_range
-from optics.conventions import axis, cis, complex_dtype, real_dtype
+from optics.conventions import Point, axis, cis, complex_dtype, real_dtype
 from optics.wave.aperture import circular_aperture, rectangular_aperture
-from optics.wave.fourier import Pitch, Point, as_pair, check_plane
+from optics.wave.fourier import Pitch, as_pair, check_plane
 from optics.wave.sampling import check_carrier, check_samples
 
 MaskKind = Literal["amplitude", "phase", "complex"]

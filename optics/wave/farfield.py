@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from optics.checks import SpecError
-from optics.conventions import axis, cis, complex_dtype
-from optics.wave.fourier import Pitch, Point, as_pair, check_plane, fft2c, window_fourier
+from optics.conventions import Point, axis, cis, complex_dtype
+from optics.wave.fourier import Pitch, as_pair, check_plane, fft2c, window_fourier
 from optics.wave.sampling import check_distance, check_far_window, check_fresnel_transform, check_wavelength
 
 

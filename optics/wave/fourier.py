@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from optics.checks import ShapeError, SpecError, check_range
-from optics.conventions import axis, cis, complex_dtype
+from optics.conventions import Point, axis, cis, complex_dtype
 
-Point = tuple[float, float]
 Pitch = float | Point
 
 _PLANE = (-2, -1)

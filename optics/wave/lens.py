@@ -18,7 +18,7 @@ from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import axis, cis, complex_dtype
 from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.aperture import circular_aperture
-from optics.wave.fourier import Pitch, Point, as_pair, check_plane
+from optics.wave.fourier import Pitch, as_pair, check_plane
 from optics.wave.sampling import check_lens_sampling, check_wavelength
 from optics.wave.zernike_polynomials import zernike_phase
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 
 from optics.checks import SamplingError, ShapeError, SpecError, check_range
-from optics.wave.fourier import Pitch, Point, as_pair, fast_length
+from optics.conventions import Point
+from optics.wave.fourier import Pitch, as_pair, fast_length
 
 LARGEST_PADDING = 4.0
 """How many times longer than the field, per axis, a padded window may be before a check refuses it."""

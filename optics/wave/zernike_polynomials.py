@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from optics.checks import SpecError
+from optics.conventions import Point
 from optics.wave.aperture import polar_coordinates
-from optics.wave.fourier import Pitch, Point, as_pair
+from optics.wave.fourier import Pitch, as_pair
 
 
 def noll_to_nm(j: int) -> tuple[int, int]:
