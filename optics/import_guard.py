@@ -14,7 +14,7 @@ from pathlib import Path
 OURS = "spectral-cascade"  # every package's __init__.py names it; a foreign one in the same folder does not
 
 
-def check_siblings() -> None:
+def check_foreign_packages() -> None:
     """Look where the other three packages would be imported from, without importing them.
 
     Raises:
@@ -37,4 +37,4 @@ def check_siblings() -> None:
             )
 
 
-check_siblings()
+check_foreign_packages()

@@ -87,7 +87,7 @@ def foreign(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["networks", "calibration", "distill"])
-def test_optics_refuses_a_foreign_sibling_and_says_where_it_lies(foreign, name):
+def test_optics_refuses_a_foreign_package_and_says_where_it_lies(foreign, name):
     result = run("import optics", foreign(name), ROOT)
     last = result.stderr.splitlines()[-1]
     assert result.returncode == 1
@@ -97,7 +97,7 @@ def test_optics_refuses_a_foreign_sibling_and_says_where_it_lies(foreign, name):
 
 
 @pytest.mark.parametrize("name", ["networks", "calibration", "distill"])
-def test_siblings_refuse_a_foreign_optics(foreign, name):
+def test_our_other_packages_refuse_a_foreign_optics(foreign, name):
     path = foreign("optics")
     result = run(f"import {name}", path, ROOT)
     last = result.stderr.splitlines()[-1]

@@ -26,7 +26,16 @@ from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
 
 LINEAR_SHARE = 0.7  # of saturation: the part of the transfer curve that is fitted (EMVA 1288, section 6.6)
+LINEAR_RANGE = (0.05, 0.95)  # of saturation: where linearity is judged (EMVA 1288, section 7)
+ROUNDING_SLACK = 0.01  # relative: keeps the brightest level of a camera that does not saturate
 ROUNDING = 1 / 12  # variance of a rounding error, counts^2
+BRIGHTEST = 1.5  # of the nominal saturation: the brightest level shown, so that saturation is seen
+ENDLESS = 1e4  # photons: stands for the saturation of a camera that has none
+CLIPPED = 1e-3  # share of dark pixels at zero counts above which the black level hides part of the noise
+HOT = 8  # robust standard deviations from the dark median beyond which a pixel is hot
+MAD_TO_SIGMA = 1.4826  # standard deviation over median absolute deviation, of a Gaussian
+STRAIGHT = 0.98  # of the straight line: a brightest level below it is saturated
+SURE = 5  # standard errors above zero at which the slope of the transfer curve is shot noise
 
 
 @dataclass(frozen=True)
@@ -130,11 +139,11 @@ def _photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[f
     if not isinstance(levels, int):
         shares = sorted(float(v) for v in levels)
     else:
-        shares = [1.5 * (i + 1) / levels for i in range(levels)] if levels > 0 else []
+        shares = [BRIGHTEST * (i + 1) / levels for i in range(levels)] if levels > 0 else []
     if len(shares) < 4 or shares[0] <= 0:
         raise OpticsError("radiometry needs at least four light levels above zero.")
     top = nominal.replace(binning=1).saturation_photons
-    return [v * (top if math.isfinite(top) else 1e4) for v in shares]
+    return [v * (top if math.isfinite(top) else ENDLESS) for v in shares]
 
 
 def measure_radiometry(
@@ -149,12 +158,11 @@ def measure_radiometry(
 
     Args:
         rig: the camera and its lamp, or a `Rig` that has one.
-        levels: how many light levels, evenly up to 1.5 times the nominal saturation, or the levels themselves
-        as
+        levels: how many light levels, evenly up to 1.5 times the nominal saturation, or the levels themselves as
             shares of the nominal saturation.
         frames: frames per level, at least 2.
-        dark_exposures: exposures of the dark frames beside the camera's own, seconds; long ones show the dark
-        current.
+        dark_exposures: exposures of the dark frames beside the camera's own, seconds; long ones show the
+            dark current.
         generator: source of a simulated rig's noise.
 
     Raises:
@@ -186,11 +194,11 @@ def measure_radiometry(
     transfer, transfer_error, floor, floor_error = _line(
         mean[fitted] - start, variance[fitted], variance_error[fitted]
     )
-    has_shot = transfer > 5 * transfer_error and transfer > 0
+    has_shot = transfer > SURE * transfer_error and transfer > 0
     gain = Measured(1 / transfer, transfer_error / transfer**2, "e-/DN") if has_shot else _given(nominal)
     responsivity = Measured(slope, slope_error, "DN/photon")
 
-    clipped = float((dark_frames[:, good] <= 0).double().mean()) > 1e-3 and nominal.adc.bits is not None
+    clipped = float((dark_frames[:, good] <= 0).double().mean()) > CLIPPED and nominal.adc.bits is not None
     rate = _dark_current(rig, nominal, dark, good, (frames, dark_exposures), gain, generator, clipped)
     base, base_error = (
         (start, start_error) if clipped else (dark.mean, _spatial_error(dark_frames, good, dark))
@@ -228,9 +236,9 @@ def _good_pixels(dark: Tensor) -> Tensor:
     """Pixels (y, x), bool, that are not hot: within eight robust deviations of the dark median."""
     level = dark.double().mean(0)
     median = level.median()
-    spread = 1.4826 * float((level - median).abs().median())
+    spread = MAD_TO_SIGMA * float((level - median).abs().median())
     noise = float(dark.double().var(0).median()) / len(dark)
-    return (level - median).abs() <= 8 * math.sqrt(spread**2 + noise + ROUNDING / len(dark))
+    return (level - median).abs() <= HOT * math.sqrt(spread**2 + noise + ROUNDING / len(dark))
 
 
 def _given(nominal: CameraSpec) -> Measured:
@@ -293,7 +301,7 @@ def _dsnu(frames: Tensor, good: Tensor, dark: _Level, gain: Measured) -> Measure
 
 def _is_saturated(light: Tensor, mean: Tensor, slope: float, base: float) -> bool:
     """Whether the brightest level reads clearly less than the straight line."""
-    return bool(mean[-1] - base < 0.98 * slope * light[-1])
+    return bool(mean[-1] - base < STRAIGHT * slope * light[-1])
 
 
 def _linearity(
@@ -301,8 +309,8 @@ def _linearity(
 ) -> Measured:
     """Largest relative deviation from the best line from 5 % to 95 % of saturation (EMVA 1288, section 7)."""
     signal = mean - base
-    limit = 0.95 if saturated else 1.01
-    use = (signal > 0.05 * (top - base)) & (signal < limit * (top - base))
+    limit = LINEAR_RANGE[1] if saturated else 1 + ROUNDING_SLACK
+    use = (signal > LINEAR_RANGE[0] * (top - base)) & (signal < limit * (top - base))
     if int(use.sum()) < 3:
         return Measured(0.0, 1.0, "relative")
     # relative residuals count alike at every level

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from calibration.rigs.recording import Corner, Probes, Recording, RigError
+from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import check_shape
@@ -274,7 +275,7 @@ def default_region(bench: BenchSpec, image_shape: tuple[int, int], margin: int =
     Raises:
         RigError: the image does not lie on the sensor.
     """
-    pixel = bench.camera.binned_pitch / bench.magnification
+    pixel = camera_pixel(bench)
     parts = []
     for n, size, offset in zip(bench.camera.binned_shape, image_shape, bench.image_offset, strict=True):
         half = (size / 2 + margin) * bench.input.pitch

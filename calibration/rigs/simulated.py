@@ -12,6 +12,7 @@ from torch import Tensor
 from calibration.rigs.flat_field import SimulatedCamera
 from calibration.rigs.recording import Corner, Probes, RigError
 from calibration.rigs.rig import Abilities, Region, Rig
+from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.fourf.recorder import Recorder
@@ -157,7 +158,7 @@ def simulate(
     Raises:
         SpecError: the region's image leaves the sensor, or a lens does not pass the beam.
     """
-    pixel = bench.camera.binned_pitch / bench.magnification
+    pixel = camera_pixel(bench)
     centre, shape = [], []
     for part, n in zip(region, bench.camera.binned_shape, strict=True):
         low, high = ((edge - n // 2 - 0.5) * pixel for edge in (part.start, part.stop))

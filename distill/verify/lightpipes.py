@@ -39,6 +39,10 @@ from optics.checks import SpecError, check_shape
 from optics.wave.fourier import fast_length
 from optics.wave.lens import LensSpec
 
+PADDING = 1.2  # of the illuminated panel's length: what its transform is zero-padded to, at least
+BAND_WIDENING = 1.03  # of the panel's band: a display out of focus spreads
+EDGE_SAMPLES = 4  # grid samples beyond that band
+
 
 class LightPipesBench:
     """The bench for images of one size, as LightPipes propagates it.
@@ -82,7 +86,7 @@ class LightPipesBench:
         )
         self._leaving = self._stop_and_tilt()
         self._points = np.stack(grid.positions()) / grid.step + self.samples // 2 if grid.moved else None
-        self._pad = min(self.samples, max(fast_length(math.ceil(1.2 * len(i))) for i in grid.index))
+        self._pad = min(self.samples, max(fast_length(math.ceil(PADDING * len(i))) for i in grid.index))
         self._inside = self._nodes()
         self._orders = [self._order_pass(*node) for node in self._inside]
         self.y_axis, self.x_axis = self._image_axis(0), self._image_axis(1)
@@ -96,9 +100,8 @@ class LightPipesBench:
         size = self.samples * step
         frequency = (np.arange(self.samples) - self.samples // 2) / size
         side = math.sqrt(self.bench.input.fill_factor) * pitch
-        # as far as the lit panel and a little more: a display out of focus spreads
-        beyond = abs(self.bench.lens1.decentre[k]) + 4 * step
-        cut = (1.03 * self.grid.band(k) + beyond) / self.bench.scale
+        beyond = abs(self.bench.lens1.decentre[k]) + EDGE_SAMPLES * step
+        cut = (BAND_WIDENING * self.grid.band(k) + beyond) / self.bench.scale
         spectrum = side * np.sinc(side * frequency) * (np.abs(frequency) < cut)
         pixels = (np.arange(n) - n // 2) * pitch
         where = (np.arange(self.samples) - self.samples // 2) * step

@@ -211,7 +211,7 @@ def _judged(
             f"{tuple(counts.shape[1:])} (exposures, y, x)."
         )
     predicted = network.backend(network.features_of(counts)).argmax(1)
-    black = exported.bench.camera.adc.black_level * exported.bench.camera.binning**2
+    black = exported.bench.camera.black
     difference = (counts - expected).double().flatten(1).norm(dim=1)
     size = (expected - black).double().flatten(1).norm(dim=1).clamp(min=1e-12)
     return Engine(

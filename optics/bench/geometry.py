@@ -22,6 +22,7 @@ FEW = (
 ROUNDING = 1e-9  # relative: lengths this close are the same
 EULER = 0.5772
 MOST_ASIDE = 32  # tiles on either side of the axis that are looked at: more than any panel has light for
+EXTREME = 1.7  # fitted: how far the logarithm of the largest of N correlated powers stays behind ln N
 
 
 def field_width(bench: BenchSpec) -> float:
@@ -93,6 +94,16 @@ def on_sensor(bench: BenchSpec, pixels: int, offset: float, k: int) -> bool:
     return low >= first - slack and high <= last + slack
 
 
+def vignetting(
+    bench: BenchSpec, image_shape: tuple[int, int], offset: Point
+) -> Iterator[tuple[str, float, float]]:
+    """Each lens that does not pass the whole beam of an image at `offset`: its name, its diameter, the one needed."""
+    needed = lens_needed(bench, image_shape, offset)
+    for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
+        if lens.diameter is not None and diameter > lens.diameter:
+            yield name, lens.diameter, diameter
+
+
 def is_free(bench: BenchSpec, image_shape: tuple[int, int], taps: int, offset: Point) -> bool:
     """Whether an image centred at `offset`, (y, x) metres in input units, can be read there."""
     pitch = bench.input.pitch
@@ -102,7 +113,7 @@ def is_free(bench: BenchSpec, image_shape: tuple[int, int], taps: int, offset: P
             return False
         if not on_sensor(bench, image_shape[k], offset[k], k):
             return False
-    if bench.lens2.diameter is not None and lens_needed(bench, image_shape, offset)[1] > bench.lens2.diameter:
+    if any(name == "lens2" for name, _, _ in vignetting(bench, image_shape, offset)):
         return False
     return clears_zero_order(bench, image_shape, offset)
 
@@ -217,12 +228,12 @@ def tile_share(bench: BenchSpec, taps: int, tiles: int) -> float:
     """Share of its light that a kernel keeps when `tiles` are shown as one sum: an estimate, to 25 %.
 
     The sum must not exceed 1 anywhere. Few masks can add up, `1 / tiles^2`; many add like random phasors,
-    whose largest power over N lit pixels grows as `tiles mean |M|^2 ln N`.
+    whose largest power over N illuminated pixels grows as `tiles mean |M|^2 (ln N - 1.7)`.
     """
     if tiles == 1:
         return 1.0
     panel = [n * bench.slm.pitch for n in bench.slm.shape]
     stop = panel if bench.stop is None else bench.stop.width
-    lit = math.prod(max(2.0, min(w, p) / bench.slm.pitch) for w, p in zip(stop, panel, strict=True))
-    many = tiles * mask_share(taps) * max(1.0, math.log(lit) - 1.7)
+    pixels = math.prod(max(2.0, min(w, p) / bench.slm.pitch) for w, p in zip(stop, panel, strict=True))
+    many = tiles * mask_share(taps) * max(1.0, math.log(pixels) - EXTREME)
     return min(1.0, math.hypot(1 / many, 1 / tiles**2))

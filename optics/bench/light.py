@@ -27,12 +27,11 @@ class LightSpec(Spec):
     """The source and what it puts on the display.
 
     wavelength: metres. coherence: "coherent", "incoherent" or "partial". photons: expected photons that one
-    *unbinned* camera pixel receives in one exposure where an image area of full scale (amplitude 1) meets a
-    clear, lossless mask: image intensity I in units of full scale gives `photons * I`; None = camera frames
-    in units of full scale. source_width: full angle of the source seen from the display, radians (partial
-    light only).
-    source_points: points across that angle. spectrum: further wavelengths as (wavelength in metres, weight)
-    pairs, where the main wavelength has weight 1.
+    *unbinned* camera pixel receives in one exposure where an image area of full scale (amplitude 1) meets a clear,
+    lossless mask: image intensity I in units of full scale gives `photons * I`; None = camera frames in units of
+    full scale. source_width: full angle of the source seen from the display, radians (partial light only).
+    source_points: points across that angle. spectrum: further wavelengths as (wavelength in metres, weight) pairs,
+    where the main wavelength has weight 1.
     """
 
     wavelength: Annotated[float, metres(1e-8, 1e-3, usual=(1e-7, 2e-5))]

@@ -46,13 +46,11 @@ class StopSpec(Spec):
 class AlignmentSpec(Spec):
     """Where the elements really are, relative to where they should be. Lengths in metres, angles in radians.
 
-    mask_shift: (y, x) displacement of the SLM in its plane. mask_rotation: about the optical axis, positive
-        from
-    +x towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial,
-    camera_axial: displacement of the display and the camera from their focal planes, along the direction of
-    the light. camera_shift: (y, x) displacement of the camera on the reported (upright) axes. magnification:
-    of the camera image relative to `f2 / f1`, about the optical axis, after all that the lenses do; its light is
-    spread over the square of that.
+    mask_shift: (y, x) displacement of the SLM in its plane. mask_rotation: about the optical axis, positive from +x
+    towards +y. mask_axial: displacement of the SLM along the axis, away from lens 1. input_axial, camera_axial:
+    displacement of the display and the camera from their focal planes, along the direction of the light. camera_shift:
+    (y, x) displacement of the camera on the reported (upright) axes. magnification: of the camera image relative to
+    `f2 / f1`, about the optical axis, after all that the lenses do; its light is spread over the square of that.
     """
 
     mask_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))

@@ -133,12 +133,10 @@ class Camera(nn.Module):
 
     Args:
         spec: what the camera is.
-        region: (rows, columns) slices of the *binned* pixels of the whole sensor; None = all of it. Fixed
-        patterns
-            belong to the sensor's pixels, so a region sees the same ones as the whole sensor does.
-        believed: the spec with which `photons_of` turns counts into photons, for instance a calibration's
-        result;
-            None = `spec`.
+        region: (rows, columns) slices of the *binned* pixels of the whole sensor; None = all of it.
+            Fixed patterns belong to the sensor's pixels, so a region sees the same ones as the whole sensor does.
+        believed: the spec with which `photons_of` turns counts into photons, for instance a
+            calibration's result; None = `spec`.
 
     Attributes:
         shape: (y, x) binned pixels that `expose` takes.

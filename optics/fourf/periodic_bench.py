@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.checks import SpecError, check_shape
@@ -156,7 +157,7 @@ def _check_periodic(bench: BenchSpec, shape: tuple[int, int]) -> None:
                 f"{name}: the grids do not match along {'yx'[k]}: input.pitch is {bench.input.pitch:.5g} m, "
                 f"lambda f1 / ({n} slm.pitch) is {want:.5g} m. Use that pitch, or FourF."
             )
-    pixel = bench.camera.pitch * bench.camera.binning / bench.magnification
+    pixel = camera_pixel(bench)
     if abs(pixel / bench.input.pitch - 1) > 1e-3:
         raise SpecError(
             f"{name}: a binned camera pixel sees {pixel:.5g} m of the input, not one pixel of "

@@ -48,7 +48,8 @@ NAMES = (
     "after_lens2",
     "camera",
 )
-GUARD = 1.08  # width of the window and of the display's angles relative to what the geometry needs
+WIDENING = 1.08  # width of the grid and of the display's angles relative to what the geometry needs
+EDGE_PIXELS = 4  # SLM or input pixels beyond the nominal edge over which light fades, for its diffraction
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,13 @@ class PlaneByPlane(nn.Module):
         """How far from the axis the display's light meets the Fourier plane along axis k, metres."""
         bench = self.bench
         passed = self._lit[k] if bench.stop is None else bench.stop.width[k] / 2
-        return GUARD * passed + 4 * bench.slm.pitch
+        return WIDENING * passed + EDGE_PIXELS * bench.slm.pitch
 
     def _edge(self, k: int, pixels: int, margin: int) -> float:
         """How far from the axis light is followed in the camera plane along axis k, input units, metres."""
         camera = abs(self.bench.alignment.camera_shift[k])
         shift = (abs(self.bench.lens2.decentre[k]) + camera) / self.bench.magnification
-        return abs(self.offset[k]) + (pixels / 2 + margin + 4) * self.bench.input.pitch + shift
+        return abs(self.offset[k]) + (pixels / 2 + margin + EDGE_PIXELS) * self.bench.input.pitch + shift
 
     def _least_subsamples(self) -> int:
         """Samples per SLM pixel that hold the steepest angles behind each element."""
@@ -179,7 +180,7 @@ class PlaneByPlane(nn.Module):
             )
             for k in (0, 1)
         ]
-        return max(1, math.ceil(GUARD * 2 * max(sines) * bench.slm.pitch / bench.light.wavelength))
+        return max(1, math.ceil(WIDENING * 2 * max(sines) * bench.slm.pitch / bench.light.wavelength))
 
     def _samples(self, k: int) -> int:
         bench = self.bench
@@ -189,7 +190,7 @@ class PlaneByPlane(nn.Module):
             out = max(out, bench.light.wavelength * bench.lens2.focal_length / (2 * bench.slm.pitch))
         decentre = max(abs(bench.lens1.decentre[k]), abs(bench.lens2.decentre[k]))
         inside = max(self._angles_in[k] + image, self._lit[k] + out) + decentre
-        return 2 * fast_length(math.ceil(GUARD * inside / self.pitch))
+        return 2 * fast_length(math.ceil(WIDENING * inside / self.pitch))
 
     def _distances(self) -> tuple[float, float, float, float]:
         """Display to lens 1, lens 1 to SLM, SLM to lens 2, lens 2 to camera; the stop moves with the SLM, metres."""

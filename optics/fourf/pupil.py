@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from optics.bench.geometry import lens_needed
+from optics.bench.geometry import vignetting
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.conventions import Point, axis, cis
@@ -102,11 +102,9 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
 
 def check_lenses(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> None:
     """Raise SpecError when the beam does not pass a lens whole: then the system is not shift-invariant."""
-    needed = lens_needed(bench, image_shape, offset)
-    for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
-        if lens.diameter is not None and diameter > lens.diameter:
-            raise SpecError(
-                f"bench {bench.name!r}: {name} vignettes, so the system is not shift-invariant: the beam needs "
-                f"{diameter * 1e3:.3g} mm and {name}.diameter is {lens.diameter * 1e3:.3g} mm. Use a larger lens, a "
-                "smaller stop, a smaller image or a smaller carrier; optics.fourf.plane_by_plane simulates it as it is."
-            )
+    for name, diameter, needed in vignetting(bench, image_shape, offset):
+        raise SpecError(
+            f"bench {bench.name!r}: {name} vignettes, so the system is not shift-invariant: the beam needs "
+            f"{needed * 1e3:.3g} mm and {name}.diameter is {diameter * 1e3:.3g} mm. Use a larger lens, a "
+            "smaller stop, a smaller image or a smaller carrier; optics.fourf.plane_by_plane simulates it as it is."
+        )

@@ -74,14 +74,14 @@ def _panel(bench: BenchSpec) -> list[str]:
 
 def _lenses(bench: BenchSpec, image_shape: tuple[int, int]) -> list[str]:
     found = []
-    needed = geometry.lens_needed(bench, image_shape, bench.image_offset)
-    for name, lens, diameter in zip(("lens1", "lens2"), (bench.lens1, bench.lens2), needed, strict=True):
-        if lens.diameter is not None and diameter > lens.diameter:
-            stop = "" if bench.stop else f" Or set a stop of {bench.band:.3g} m: the whole panel is lit now."
-            found.append(
-                f"{name} needs a diameter of {diameter * 1e3:.3g} mm (now {lens.diameter * 1e3:.3g}); a smaller stop, "
-                f"image or carrier needs less.{stop}"
-            )
+    for name, diameter, needed in geometry.vignetting(bench, image_shape, bench.image_offset):
+        stop = (
+            "" if bench.stop else f" Or set a stop of {bench.band:.3g} m: the whole panel is illuminated now."
+        )
+        found.append(
+            f"{name} needs a diameter of {needed * 1e3:.3g} mm (now {diameter * 1e3:.3g}); a smaller stop, "
+            f"image or carrier needs less.{stop}"
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from optics.bench import geometry
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
+from optics.conventions import Point
 from optics.fourf.pupil import lit_pixels
 from optics.fourf.system import FourF
 from optics.plan.feasibility import focal_lengths, problems

@@ -15,7 +15,7 @@ from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from optics.checks import ShapeError, SpecError, check_range
-from optics.conventions import axis, cis, complex_dtype
+from optics.conventions import Point, axis, cis, complex_dtype
 from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.aperture import circular_aperture
 from optics.wave.fourier import Pitch, as_pair, check_plane

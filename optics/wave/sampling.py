@@ -4,9 +4,8 @@ A sampled field of pitch p holds spatial frequencies up to `1 / (2 p)`: angles u
 Over a distance z the steepest of them moves sideways by its *reach*, `z tan`. A transform is periodic, so
 what is moved past the window's edge comes in at the other side, and the transfer function of free space is
 itself sampled finely enough only while the reach is at most half of the (padded) window. Both limits are the
-same geometry seen from two
-sides: Matsushima & Shimobaba, Optics Express 17, 19662 (2009); Voelz & Roggemann, Applied Optics 48, 6132
-(2009).
+same geometry seen from two sides: Matsushima & Shimobaba, Optics Express 17, 19662 (2009); Voelz & Roggemann,
+Applied Optics 48, 6132 (2009).
 """
 
 from __future__ import annotations
