@@ -6,6 +6,7 @@ from .bench.tolerance import ToleranceSpec
 from .camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from .conventions import mm, nm, um
 from .errors import FileError, OpticsError, SamplingError, ShapeError, SpecError
+from .fourf.camera_window import CameraWindow
 from .fourf.illumination import Illumination
 from .fourf.plane_by_plane import PlaneByPlane
 from .fourf.recorder import Recorder
@@ -27,6 +28,7 @@ __all__ = [
     "BenchSpec",
     "Camera",
     "CameraSpec",
+    "CameraWindow",
     "EncodingSpec",
     "FileError",
     "FourF",

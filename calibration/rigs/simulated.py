@@ -15,6 +15,7 @@ from calibration.rigs.rig import Abilities, Region, Rig
 from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
@@ -171,10 +172,9 @@ def simulate(
         centre[0] + (0.0 if window[0] % 2 else pitch / 2),
         centre[1] + (0.0 if window[1] % 2 else pitch / 2),
     )
-    fourf = FourF(bench, image_shape, window_shape=window, margin=_MARGIN, offset=offset, dtype=dtype)
+    fourf = FourF(bench, CameraWindow(image_shape, window, margin=_MARGIN, offset=offset), dtype=dtype)
     slm = SLM(bench.slm, region=(fourf.rows, fourf.cols), dtype=dtype)
-    recorder = Recorder(bench, window, fourf.camera_axis(0), fourf.camera_axis(1), offset=offset, dtype=dtype)
-    return slm, fourf, recorder
+    return slm, fourf, Recorder(bench, fourf.view, dtype=dtype)
 
 
 def simulated_rig(

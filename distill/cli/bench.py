@@ -113,7 +113,7 @@ def _random_masks(bench: BenchSpec, count: int) -> Tensor:
 
     student = Student.build((1, 8, count), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        return student.on(bench, image_shape=(28, 28)).targets()[0]
+        return student.on(bench, image_shape=(28, 28)).drives()[0].masks
 
 
 def _read_masks(path: Path, count: int) -> Tensor:

@@ -25,10 +25,13 @@ from distill.environment import version
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
 from networks.backends.classifier import Backend
-from networks.onbench.collapsed import OnBench
+from networks.onbench.collapsed import Collapsed
+from networks.onbench.interface import Drive
+from networks.onbench.network import OnBench
 from optics.bench import catalogue
 from optics.checks import OpticsError, check_shape
 from optics.files import hdf5_bytes, image_bytes, weights_bytes, writing_folder
+from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 
 __all__ = ["Exported", "encode_frame", "export", "read_export"]
@@ -89,10 +92,10 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) -> None:
     slm, name = on_bench.bench.slm, on_bench.bench.name
-    if type(on_bench) is not OnBench:
+    if not isinstance(on_bench.optics, Collapsed):
         raise OpticsError(
-            f"the network is on its bench as {type(on_bench).__name__}; the export is for coherent light and one "
-            'exposure per mask: student.on(bench, realisation="collapsed").'
+            f"the network is on its bench as {type(on_bench.optics).__name__}; the export is for coherent light and "
+            'one exposure per mask: student.on(bench, realisation="collapsed").'
         )
     if slm.bits is None or slm.modulation == "complex":
         raise OpticsError(
@@ -129,14 +132,16 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
 
 
 def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manifest:
-    bench = on_bench.bench
+    bench, optics = on_bench.bench, on_bench.optics
+    if not isinstance(optics, Collapsed):
+        raise OpticsError(f"{type(optics).__name__} optics cannot be exported.")  # checked before
     was_training = on_bench.training
     on_bench.eval()
     try:
         with torch.no_grad():
-            levels = on_bench.levels()
-            masks, scales = on_bench.targets()
-            psfs = on_bench.psfs()[0]
+            drives = on_bench.drives()
+            levels, scales = optics.levels(drives), drives[0].scales
+            written = _masks(optics.fourf, levels, drives[0], optics.responses(drives)[0])
             reference = _reference(on_bench, inputs)
     finally:
         on_bench.train(was_training)
@@ -155,10 +160,10 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         put(slm_frames[-1], encode_frame(frame, bits))
         if bmp:
             put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP"))
-    put("masks.h5", _masks(on_bench, levels, masks, psfs, scales))
+    put("masks.h5", written)
     put("backend.safetensors", weights_bytes(on_bench.backend.state_dict()))
     put("reference.h5", hdf5_bytes(reference))
-    believed = on_bench.recorder.reader.spec
+    believed = on_bench.recorders[0].reader.spec
     manifest = Manifest(
         package_version=version(),
         bench=bench.model_dump(mode="json"),
@@ -190,10 +195,9 @@ def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> byte
     return image_bytes(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16), file_format)
 
 
-def _masks(on_bench: OnBench, levels: Tensor, masks: Tensor, psfs: Tensor, scales: Tensor) -> bytes:
-    deep = (on_bench.bench.slm.bits or 8) > 8
-    rows, cols = on_bench.fourf.rows, on_bench.fourf.cols
-    step_y, step_x = (on_bench.bench.input.pitch / s for s in on_bench.fourf.oversampling)
+def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
+    deep = (fourf.bench.slm.bits or 8) > 8
+    step_y, step_x = (fourf.bench.input.pitch / s for s in fourf.oversampling)
     return hdf5_bytes(
         {
             "levels": (
@@ -205,13 +209,13 @@ def _masks(on_bench: OnBench, levels: Tensor, masks: Tensor, psfs: Tensor, scale
                 },
             ),
             "masks": (
-                masks.numpy(),
+                drive.masks.numpy(),
                 {
                     "axes": "SLM frame, y, x",
                     "units": "field transmission, modulus at most 1",
-                    "first_row": rows.start,
-                    "first_column": cols.start,
-                    "pitch": on_bench.bench.slm.pitch,
+                    "first_row": fourf.rows.start,
+                    "first_column": fourf.cols.start,
+                    "pitch": fourf.bench.slm.pitch,
                     "pitch_units": "m",
                 },
             ),
@@ -224,7 +228,7 @@ def _masks(on_bench: OnBench, levels: Tensor, masks: Tensor, psfs: Tensor, scale
                     "pitch_units": "m, in the plane of the display",
                 },
             ),
-            "scales": (scales.double().numpy(), {"axes": "SLM frame", "units": UNITS["scales"]}),
+            "scales": (drive.scales.double().numpy(), {"axes": "SLM frame", "units": UNITS["scales"]}),
         }
     )
 

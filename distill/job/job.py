@@ -19,7 +19,7 @@ from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_student, load_teacher
 from distill.training.train_loop import logits
 from networks import Student, StudentSpec
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec

@@ -20,7 +20,7 @@ from distill.training.checkpoint import save, save_model
 from distill.training.train_loop import Progress, TrainSpec, logits, train
 from distill.verify.verification import verify
 from networks import Student, multiply_accumulates
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from networks.teachers import registry as teachers
 from optics.files import write_json
@@ -240,7 +240,7 @@ def light(job: Job, bench: OnBench) -> dict[str, Any]:
         "photons_full_scale": budget,
         "photons_per_pixel": None if budget is None else per_exposure / area,
         "photons_per_exposure": None if budget is None else per_exposure,
-        "saturated": bench.recorder.camera.saturation(counts),
+        "saturated": bench.recorders[0].camera.saturation(counts),
         "exposures": photons.shape[1],
     }
 

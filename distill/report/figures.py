@@ -13,7 +13,9 @@ from torch import Tensor
 from distill.job.job import Job
 from distill.job.rows import TRAINED, title_of
 from distill.report import data_addresses as pictures
-from networks.onbench.collapsed import OnBench
+from networks.onbench.interface import FramedOptics
+from networks.onbench.network import OnBench
+from optics.checks import OpticsError
 
 
 def _array(x: Tensor) -> Any:
@@ -30,9 +32,9 @@ def _reduced(plane: Tensor, size: int) -> Tensor:
 def masks(bench: OnBench) -> dict[str, Any]:
     """The collapsed masks and their point-spread functions on the bench, as complex fields."""
     with torch.no_grad():
-        targets, _ = bench.targets()
-        psfs, scales = bench.psfs()
-    shown = psfs / bench.gain * scales[:, None, None]
+        drives = bench.drives()
+        targets, psfs = drives[0].masks, bench.optics.responses(drives)[0]
+    shown = psfs / bench.gain * bench.scales[:, None, None]
     middle = [n // 2 for n in shown.shape[-2:]]
     return {
         "masks": [pictures.picture(pictures.complex_rgb(_array(_reduced(t, 160)))) for t in targets],
@@ -44,8 +46,8 @@ def masks(bench: OnBench) -> dict[str, Any]:
 
 def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
     """The part of a point-spread function around the wanted order that the kernel fills, and two pixels beyond."""
-    taps = bench.cascade.kernel_size if bench.cascade is not None else 7
-    sy, sx = bench.fourf.oversampling
+    taps = bench.optics.setup.taps
+    sy, sx = bench.optics.windows[0].samples_per_pixel(bench.bench)
     hy, hx = (taps // 2 + 3) * sy, (taps // 2 + 3) * sx
     cy, cx = middle
     return psf[max(0, cy - hy) : cy + hy + 1, max(0, cx - hx) : cx + hx + 1]
@@ -53,7 +55,9 @@ def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
 
 def slm(job: Job, bench: OnBench) -> dict[str, Any]:
     """Two SLM frames: the whole panel, and its middle pixel by pixel."""
-    levels = _array(bench.levels())
+    if not isinstance(bench.optics, FramedOptics):
+        raise OpticsError(f"{type(bench.optics).__name__} optics have no frames.")
+    levels = _array(bench.optics.levels(bench.drives()))
     ny, nx = levels.shape[-2:]
     cy, cx = ny // 2, nx // 2
     top = 2 ** (job.bench.slm.bits or 8) - 1
@@ -76,8 +80,10 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
     x = images[:1]
     generator = torch.Generator().manual_seed(job.config.seed)
     with torch.no_grad():
-        clean = ideal.recorder.relative(ideal.frames(x))[0] / ideal.gain**2
-        seen = realistic.recorder.relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
+        clean = ideal.recorders[0].relative(ideal.frames(x))[0] / ideal.gain**2
+        seen = (
+            realistic.recorders[0].relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
+        )
     full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), 0.999))
     name = job.splits.validation.class_names[int(labels[0])]
 

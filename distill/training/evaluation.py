@@ -16,7 +16,7 @@ from distill.data.dataset import Dataset
 from distill.metrics.confusion import confusion_matrix
 from distill.metrics.row import Row, score
 from distill.training.train_loop import Progress, TrainSpec, fit, logits
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from optics.checks import OpticsError
 
 _BATCH = 1000
@@ -200,15 +200,7 @@ def refit_backend(
         },
         progress=progress,
     )
-    return _with_backend(on_bench, backend)
-
-
-def _with_backend(on_bench: OnBench, backend: nn.Module) -> OnBench:
-    """A shallow copy with another back end: constants, cascade and cached point-spread functions are shared."""
-    other = copy.copy(on_bench)
-    other._modules = dict(on_bench._modules)
-    other.backend = backend
-    return other.eval()
+    return on_bench.with_backend(backend).eval()
 
 
 def _some(data: Dataset) -> None:

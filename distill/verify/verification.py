@@ -24,10 +24,9 @@ from torch import Tensor
 from distill.export.read import Exported, read_export
 from distill.verify.lightpipes import LightPipesBench
 from distill.verify.reference_panel import reflectance, ripples
-from networks.onbench.collapsed import OnBench
-from networks.readouts.readouts import Homodyne
+from networks.onbench.collapsed import Collapsed
+from networks.onbench.network import OnBench
 from optics.checks import OpticsError
-from optics.conventions import abs2
 from optics.fourf.recorder import Recorder
 from optics.spec import Validated
 
@@ -139,13 +138,19 @@ def _rebuilt(exported: Exported) -> OnBench:
 
 
 def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[int], None]) -> Engine:
-    fourf = network.fourf
-    levels, states = exported.levels[:, fourf.rows, fourf.cols], network.states
-    shown = torch.cat([network.slm.of_levels(levels, ripple=ripple) for ripple, _ in states])
+    optics = network.optics
+    if not isinstance(optics, Collapsed):
+        raise OpticsError(
+            f"bench {exported.bench.name!r}: the wave path is for coherent light of one wavelength."
+        )
+    fourf, states = optics.fourf, optics.states
+    levels = exported.levels[:, fourf.rows, fourf.cols]
+    shown = torch.cat([optics.slm.of_levels(levels, ripple=ripple) for ripple, _ in states])
     weights = [weight for _, weight in states]
 
     def expose(x: Tensor, done: int) -> Tensor:
-        counts = network.record(_photons(network, network.recorder, fourf.wave(x[:, 0], shown), weights))
+        fields = fourf.wave(x[:, 0], shown)
+        counts = network.record(_photons(network, network.recorders[0], fields, weights))
         tell(done + len(x))
         return counts
 
@@ -160,7 +165,7 @@ def _by_lightpipes(
     panels = [reflectance(exported.levels, exported.bench, region, ripple=e) for e, _ in states]
     shown, borrowed = np.concatenate([panel for panel, _ in panels]), panels[0][1]
     weights = [weight for _, weight in states]
-    recorder = Recorder(exported.bench, exported.manifest.image_shape, engine.y_axis, engine.x_axis)
+    recorder = Recorder(exported.bench, exported.manifest.image_shape, axes=(engine.y_axis, engine.x_axis))
 
     def expose(x: Tensor, done: int) -> Tensor:
         field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
@@ -180,13 +185,7 @@ def _photons(network: OnBench, recorder: Recorder, fields: Tensor, weights: list
 
 def _of_state(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
     """`_photons` of the fields (B, masks, oy, ox) of one state."""
-    if not isinstance(network.readout, Homodyne):
-        return recorder.photons(abs2(field))
-    beam = (
-        network.reference_turns()[0]
-        * (network.readout.reference * network.gain / network.scales)[:, None, None]
-    )
-    return recorder.photons(torch.cat([abs2(field + beam * 1j**k) for k in range(4)], 1))
+    return recorder.photons(network.readout.exposures(field, network.reference_beam()))
 
 
 def _judged(

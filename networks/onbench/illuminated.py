@@ -1,4 +1,4 @@
-"""A network on a bench whose light is not simply coherent: incoherent, partially coherent, or of several wavelengths.
+"""Optics on a bench whose light is not simply coherent: incoherent, partially coherent, or of several wavelengths.
 
 Intensities add: over the display's pixels (incoherent), over the points of the source (partial), over the wavelengths.
 The incoherent read-out shows non-negative point-spread functions: its masks' amplitude kernels are their square roots.
@@ -6,94 +6,95 @@ The incoherent read-out shows non-negative point-spread functions: its masks' am
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from networks.cascade.cascade import Cascade
-from networks.onbench.collapsed import OnBench
-from networks.readouts.readouts import Incoherent, Intensity, Readout
-from optics.bench.spec import BenchSpec
+from networks.onbench.drive import MaskSource, panel_levels, shown
+from networks.onbench.interface import Drive, FramedOptics, Responses, Setup
+from optics.bench.geometry import order_gain
 from optics.checks import SpecError
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, panels
 from optics.fourf.system import FourF
-from optics.slm.panel import SLM
-from optics.slm.ripple import Ripple
-
-_DARK = 1e-12  # keeps the slope of the square root of a kernel's tap finite
+from optics.modules import ModuleTuple
+from optics.slm.ripple import Ripple, States
 
 
-class Illuminated(OnBench):
-    """A network's optics on `bench` in the light that `bench.light` describes; arguments as `OnBench` has them.
+class Illuminated(FramedOptics):
+    """One mask a frame in the light that `bench.light` describes.
 
-    Images are amplitudes for the intensity read-out, and intensities (the display's brightness) for the incoherent one.
+    Args:
+        setup: bench, read-out and display.
+        source: where the frames come from.
 
     Raises:
-        SpecError: the read-out does not fit the light.
+        SpecError: the read-out does not fit the light; a believed response and several wavelengths.
     """
 
-    def __init__(
-        self, cascade: Cascade | None, readout: Readout, backend: nn.Module, bench: BenchSpec, **options: Any
-    ) -> None:
-        super().__init__(cascade, readout, backend, bench, **options)
-        if options.get("believed_response") is not None and bench.light.spectrum:
-            raise SpecError(
-                "a measured response holds for one wavelength; leave out light.spectrum or the response."
-            )
-        self.light = Illumination(
-            bench,
-            self.fourf.image_shape,
-            window_shape=self.image_shape,
-            oversampling=self.fourf.oversampling[0],
+    def __init__(self, setup: Setup, source: MaskSource) -> None:
+        super().__init__()
+        _check_light(setup)
+        self.setup, self.source = setup, source
+        bench, display = setup.bench, setup.display
+        view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
+        self.illumination = Illumination(bench, view, dtype=setup.dtype)
+        region = (self.fourf.rows, self.fourf.cols)
+        believed = setup.believed_response
+        self.panels = ModuleTuple(panels(bench, region, believed=believed, dtype=setup.dtype))
+        self.windows = (self.illumination.view,)
+        self.gain = order_gain(bench, bench.image_offset)
+
+    @property
+    def fourf(self) -> FourF:
+        """The 4f system of the main wavelength, for which masks are designed."""
+        return self.illumination.lines[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The working precision."""
+        return self.fourf.dtype
+
+    def drives(self) -> tuple[Drive, ...]:
+        """One: the same levels are sent whatever the wavelength."""
+        return (self.source.drive(self.fourf, self.panels[0]),)
+
+    @property
+    def states(self) -> States:
+        """What the panel ripples through in an exposure."""
+        return self.panels[0].states
+
+    def responses(
+        self, drives: tuple[Drive, ...], *, generator: torch.Generator | None = None, ripple: Ripple = None
+    ) -> Responses:
+        """Point-spread functions (M, ly, lx) of every wavelength and source point; one draw of the panel for all."""
+        (drive,) = drives
+        start = None if generator is None else generator.get_state()
+        reflectances = []
+        for panel in self.panels:
+            if generator is not None and start is not None:
+                generator.set_state(start)
+            reflectances.append(shown(panel, drive.asked, generator=generator, ripple=ripple))
+        return self.illumination.psfs(reflectances)
+
+    def scales(self, drives: tuple[Drive, ...]) -> Tensor:
+        """The masks' own."""
+        return drives[0].scales
+
+    def intensity(self, x: Tensor, responses: Responses) -> Tensor:
+        """See `BenchOptics.intensity`."""
+        return self.setup.display.each(self.illumination.intensity, x, responses)
+
+    def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:
+        """See `FramedOptics.levels`."""
+        return panel_levels(self.panels[0], (drives or self.drives())[0], self.fourf)
+
+
+def _check_light(setup: Setup) -> None:
+    bench, readout, light = setup.bench, setup.readout, setup.bench.light.coherence
+    apart = light == "incoherent"
+    if readout.incoherent_light != apart or readout.needs_field:
+        right = "the incoherent read-out" if apart else "the intensity read-out"
+        raise SpecError(
+            f"bench {bench.name!r} has {light} light of {len(bench.light.lines)} wavelength(s), which needs {right}, "
+            f"not {readout.name!r}."
         )
-        self.panels = nn.ModuleList(panels(bench, (self.fourf.rows, self.fourf.cols)))
-
-    def _check(self) -> None:
-        light = self.bench.light.coherence
-        fits = (
-            isinstance(self.readout, Incoherent)
-            if light == "incoherent"
-            else isinstance(self.readout, Intensity)
-        )
-        if not fits:
-            right = "the incoherent read-out" if light == "incoherent" else "the intensity read-out"
-            raise SpecError(
-                f"bench {self.bench.name!r} has {light} light of {len(self.bench.light.lines)} wavelength(s), which "
-                f"needs {right}, not {self.readout.name!r}."
-            )
-
-    def _kernels(self) -> Tensor:
-        kernels = super()._kernels()
-        if isinstance(self.readout, Incoherent):
-            return (self.readout.psfs(kernels) + _DARK).sqrt()
-        return kernels
-
-    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
-        """Reflectances of the panel at every wavelength, (M, lines, ny, nx), in place of point-spread functions."""
-        if self._fixed_levels is not None:
-            levels, scales = self._fixed_levels
-            shown = [
-                panel.of_levels(levels, generator=generator, ripple=ripple)
-                for panel in self.panels
-                if isinstance(panel, SLM)
-            ]
-            return torch.stack(shown, 1), scales
-        targets, scales = self.targets()
-        driven = self.driven(targets, (self.fourf.rows, self.fourf.cols))
-        shown = [panel(driven, generator=generator, ripple=ripple) for panel in self.panels]
-        return torch.stack(shown, 1), scales
-
-    def _intensities(self, fourf: FourF, x: Tensor, psfs: Tensor, scales: Tensor) -> Tensor:
-        shine: Callable[[Tensor, Tensor], Tensor]
-        if isinstance(self.readout, Incoherent):
-
-            def shine(images: Tensor, masks: Tensor) -> Tensor:
-                return self.light((images + _DARK).sqrt(), masks.unbind(1))
-        else:
-
-            def shine(images: Tensor, masks: Tensor) -> Tensor:
-                return self.light(images, masks.unbind(1))
-
-        return self._each_channel(shine, x, psfs)

@@ -23,7 +23,7 @@ def design_masks(
     positions: Tensor | None = None,
     compensate: bool = True,
 ) -> Tensor:
-    """Masks whose point-spread functions are `kernels`, on the lit SLM pixels where they nominally are.
+    """MaskSource whose point-spread functions are `kernels`, on the lit SLM pixels where they nominally are.
 
         M_m(xi) = sum_i exp(2 pi i d_i xi_x / s) sum_r k_mi(r) exp(-2 pi i r pitch xi / s) / pixel(xi),  s = lambda f1
 
@@ -67,7 +67,7 @@ def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> t
         together: one divisor for all masks, which keeps their ratios.
 
     Returns:
-        Masks of modulus at most 1 everywhere (M, ny, nx), and the divisors (M,).
+        MaskSource of modulus at most 1 everywhere (M, ny, nx), and the divisors (M,).
     """
     power = abs2(masks) * lit
     largest = power.amax() if together else power.amax((-2, -1))

@@ -6,113 +6,129 @@ saves frames and costs light: the sum of T masks is divided by its largest modul
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from networks.cascade.cascade import Cascade
-from networks.onbench.collapsed import OnBench
-from networks.onbench.masks import design_masks, fit_to_modulator
-from networks.readouts.readouts import Readout
+from networks.onbench.collapsed import check_coherent
+from networks.onbench.drive import DesignedMasks, encoded, panel_levels, shown
+from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
+from networks.onbench.masks import order_phase
 from optics.bench.geometry import order_gain, tile_positions
-from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
-from optics.conventions import Point
-from optics.fourf.recorder import Recorder
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
-from optics.slm.ripple import Ripple
+from optics.modules import ModuleTuple
+from optics.slm.panel import SLM
+from optics.slm.ripple import Ripple, States
 from optics.wave.fourier import dft_matrix
 
 
-class Tiled(OnBench):
-    """A network's optics on `bench`, several masks in each frame; other arguments as `OnBench` has them.
+class Tiled(CoherentOptics, FramedOptics):
+    """Several masks in each frame, in coherent light of one wavelength.
 
     Tiles stand where the planner puts them (`optics.bench.geometry.tile_positions`). Camera frames are given per mask,
     (B, masks, cy, cx), each the part of its frame that shows its tile.
 
     Args:
+        setup: bench, read-out and display.
+        cascade: the network's optics.
+        compensate: see `networks.onbench.drive.DesignedMasks`.
         tiles: masks in each frame, a divisor of their number; None: as many as fit, at most four.
 
     Raises:
-        SpecError: a frame has no room for so many, or they do not fill their frames.
+        SpecError: a frame has no room for so many, or they do not fill their frames; channels that do not add as
+            fields.
     """
 
     def __init__(
-        self,
-        cascade: Cascade,
-        readout: Readout,
-        backend: nn.Module,
-        bench: BenchSpec,
-        *,
-        tiles: int | None = None,
-        **options: Any,
+        self, setup: Setup, cascade: Cascade, *, compensate: bool = True, tiles: int | None = None
     ) -> None:
-        super().__init__(cascade, readout, backend, bench, **options)
-        if self.sequential and self.in_channels > 1:
+        super().__init__()
+        check_coherent(setup)
+        bench, display = setup.bench, setup.display
+        if display.one_by_one:
             raise SpecError("tiles need channels that add as fields; use channel_sum 'coherent'.")
+        self.setup = setup
+        self.source = DesignedMasks(cascade, setup, compensate=compensate)
         # a display of several channels has ghosts as far as its channels stand apart
         places = tile_positions(
-            bench, self.fourf.image_shape, cascade.kernel_size, kernels=cascade.out_channels, tiles=tiles
+            bench, display.canvas_shape, setup.taps, kernels=cascade.out_channels, tiles=tiles
         )
-        self.per_frame = len(places)
-        self.windows = nn.ModuleList()
-        self.recorders = nn.ModuleList()
-        base = bench.image_offset
-        self.shifts: list[Point] = [(y - base[0], x - base[1]) for y, x in places]
-        for offset in places:
-            window = FourF(
-                bench,
-                self.fourf.image_shape,
-                window_shape=self.image_shape,
-                oversampling=options.get("oversampling"),
-                offset=offset,
-            )
-            self.windows.append(window)
-            self.recorders.append(
-                Recorder(
-                    bench,
-                    self.image_shape,
-                    window.camera_axis(0),
-                    window.camera_axis(1),
-                    offset=offset,
-                    believed=options.get("believed_camera"),
-                )
-            )
+        view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
+        self.windows = tuple(replace(view, offset=place) for place in places)
+        self.fourfs = ModuleTuple(FourF(bench, window, dtype=setup.dtype) for window in self.windows)
+        first = self.fourfs[0]
+        region = (first.rows, first.cols)
+        self.slm = SLM(bench.slm, region=region, believed=setup.believed_response, dtype=setup.dtype)
+        self.gain = order_gain(bench, bench.image_offset)
 
-    def tiles(self) -> list[tuple[FourF, Recorder]]:
-        """One 4f window and one part of the camera per tile, row by row."""
-        return [
-            (window, recorder)
-            for window, recorder in zip(self.windows, self.recorders, strict=True)
-            if isinstance(window, FourF) and isinstance(recorder, Recorder)
-        ]
+    @property
+    def dtype(self) -> torch.dtype:
+        """The working precision."""
+        return self.fourfs[0].dtype
 
-    def targets(self) -> tuple[Tensor, Tensor]:
-        """One complex mask per frame, the sum of its tiles' (frames, ny, nx), and their scales (frames,)."""
-        kernels = self._kernels()
-        positions = self._channel_offsets() if kernels.shape[1] > 1 else None
-        masks = design_masks(self.fourf, kernels, positions=positions, compensate=self.compensate)
-        summed = (masks.unflatten(0, (-1, self.per_frame)) * self._clear().to(masks.dtype)).sum(1)
-        return fit_to_modulator(summed, self.fourf.pupil.abs() > 0)
+    @property
+    def per_frame(self) -> int:
+        """MaskSource in one frame."""
+        return len(self.windows)
 
-    def _clear(self) -> Tensor:
-        """Masks that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
-        carriers = []
-        for shift in self.shifts:
-            y, x = (
-                dft_matrix(
-                    torch.tensor([s], dtype=torch.float64), self.fourf.slm_axis(k), scale=self.bench.scale
-                )[0]
-                for k, s in enumerate(shift)
-            )
-            carriers.append(torch.outer(y, x).to(self.fourf.pupil.dtype))
-        return torch.stack(carriers)
+    def carriers(self) -> Tensor:
+        """MaskSource that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
+        fourf, bench = self.fourfs[0], self.setup.bench
+        sides = []
+        for k in (0, 1):
+            beside = [tile.offset[k] - bench.image_offset[k] for tile in self.fourfs]
+            shifts = torch.tensor(beside, dtype=torch.float64)
+            sides.append(dft_matrix(shifts, fourf.slm_axis(k), scale=bench.scale))
+        return (sides[0][:, :, None] * sides[1][:, None, :]).to(fourf.pupil)
 
-    def _make_psfs(self, generator: torch.Generator | None, ripple: Ripple) -> tuple[Tensor, Tensor]:
-        targets, scales = self.targets()
-        shown = self.shown_by_slm(targets, generator=generator, ripple=ripple)
-        psfs = torch.stack([window.psf(shown) for window, _ in self.tiles()], 1).flatten(0, 1)
-        # the electronics divides by the gain at the bench's own carrier
-        gains = torch.tensor([order_gain(self.bench, window.offset) for window, _ in self.tiles()]).to(scales)
-        return psfs, (scales[:, None] * (self.gain / gains)).flatten()
+    def drives(self) -> tuple[Drive, ...]:
+        """One: a frame's mask is the sum of its tiles'."""
+        return (self.source.drive(self.fourfs[0], self.slm, self.carriers()),)
+
+    @property
+    def states(self) -> States:
+        """What the panel ripples through in an exposure."""
+        return self.slm.states
+
+    def responses(
+        self, drives: tuple[Drive, ...], *, generator: torch.Generator | None = None, ripple: Ripple = None
+    ) -> Responses:
+        """Point-spread functions (F, ly, lx) of every frame, by tile."""
+        (drive,) = drives
+        reflectance = shown(self.slm, drive.asked, generator=generator, ripple=ripple)
+        return tuple(fourf.psf(reflectance) for fourf in self.fourfs)
+
+    def scales(self, drives: tuple[Drive, ...]) -> Tensor:
+        """The frames', for each of their tiles; the electronics divides by the gain at the bench's own carrier."""
+        frames, bench = drives[0].scales, self.setup.bench
+        gains = torch.tensor([order_gain(bench, fourf.offset) for fourf in self.fourfs]).to(frames)
+        return (frames[:, None] * (self.gain / gains)).flatten()
+
+    def intensity(self, x: Tensor, responses: Responses) -> Tensor:
+        """See `BenchOptics.intensity`."""
+        return self._each(FourF.intensity, x, responses)
+
+    def field(self, x: Tensor, responses: Responses) -> Tensor:
+        """See `CoherentOptics.field`."""
+        return self._each(FourF.convolve, x, responses)
+
+    def _each(
+        self, see: Callable[[FourF, Tensor, Tensor], Tensor], x: Tensor, responses: Responses
+    ) -> Tensor:
+        (canvas,) = self.setup.display.exposures(x)
+        seen = [see(fourf, canvas, psfs) for fourf, psfs in zip(self.fourfs, responses, strict=True)]
+        return torch.stack(seen, 2).flatten(1, 2)
+
+    def reference_turns(self) -> tuple[complex, ...]:
+        """See `CoherentOptics.reference_turns`."""
+        clear = self.slm(encoded(self.setup.bench, self.carriers(), self.fourfs[0]))
+        return tuple(order_phase(fourf, mask) for fourf, mask in zip(self.fourfs, clear, strict=True))
+
+    def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:
+        """See `FramedOptics.levels`."""
+        return panel_levels(self.slm, (drives or self.drives())[0], self.fourfs[0])

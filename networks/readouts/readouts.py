@@ -25,6 +25,7 @@ from optics.checks import OpticsError
 from optics.conventions import abs2
 
 ChannelSum = Literal["coherent", "incoherent"]
+_DARK = 1e-12  # keeps the slope of a square root finite in darkness
 
 
 class BinnedCamera(nn.Module):
@@ -48,43 +49,70 @@ class BinnedCamera(nn.Module):
 
 
 class Readout(nn.Module, ABC):
-    """Base of the read-outs. `name` is reported with every result; `linear` tells whether features are linear in x."""
+    """What a camera records of a field, abstract; the final read-outs are below.
+
+    Attributes:
+        name: reported with every result.
+        linear: whether features are linear in the image.
+        needs_field: an exposure holds a reference beam, so there must be one field in the camera plane.
+        reference: amplitude of that beam, in the units of the field; 0 without one.
+        incoherent_light: the display's pixels must not interfere, and images are intensities.
+        channels_apart: each input channel makes its own intensity, one exposure after another.
+    """
 
     name: str
     linear: bool
-
-    def __init__(self, bins: tuple[int, int] | None = None) -> None:
-        super().__init__()
-        self.camera = BinnedCamera(bins)
+    needs_field: bool
+    reference: float
+    incoherent_light: bool
+    channels_apart: bool
+    camera: BinnedCamera
 
     @abstractmethod
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """What the camera records, non-negative, binned: (B, frames, by, bx)."""
 
+    @abstractmethod
+    def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
+        """Intensities (B, frames, y, x) of all exposures of fields (B, out, y, x), before binning.
+
+        Args:
+            field: in the camera plane.
+            beam: the reference beam there, a number or (out, 1, 1); without effect where `needs_field` is false.
+        """
+
+    @abstractmethod
     def combine(self, frames: Tensor) -> Tensor:
         """Features (B, features, by, bx) from camera frames (B, frames, by, bx)."""
-        return frames
 
+    @abstractmethod
     def features(self, out_channels: int) -> int:
         """Feature maps that `out_channels` output channels give."""
-        return out_channels
 
+    @abstractmethod
     def frame_count(self, out_channels: int) -> int:
         """Camera frames that `out_channels` output channels need."""
-        return out_channels
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        return {}
+
+    @abstractmethod
+    def amplitudes(self, kernels: Tensor) -> Tensor:
+        """Amplitude kernels (masks, in, K, K) that the optics must realise, of collapsed kernels (out, in, K, K)."""
+
+    @abstractmethod
+    def displayed(self, x: Tensor) -> Tensor:
+        """Field amplitudes on the display for images, same shape."""
+
+    @abstractmethod
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """Images (B, in, y, x) through the cascade to features (B, features, by, bx), by the shortest way."""
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to build it again, as JSON can hold it."""
         bins = None if self.camera.bins is None else list(self.camera.bins)
         return {"name": self.name, "bins": bins, **self.options()}
-
-    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
-        """Images (B, in, y, x) through the cascade to features (B, features, by, bx)."""
-        return self.combine(self.frames(cascade, x))
 
 
 def power(real: Tensor, imag: Tensor | None) -> Tensor:
@@ -103,12 +131,25 @@ class Intensity(Readout):
 
     name = "intensity"
     linear = False
+    needs_field = False
+    reference = 0.0
+    incoherent_light = False
 
     def __init__(self, bins: tuple[int, int] | None = None, *, channel_sum: ChannelSum = "coherent") -> None:
-        super().__init__(bins)
+        super().__init__()
+        self.camera = BinnedCamera(bins)
         if channel_sum not in ("coherent", "incoherent"):
             raise OpticsError(f"channel_sum is {channel_sum!r}; choose coherent or incoherent.")
         self.channel_sum: ChannelSum = channel_sum
+        self.channels_apart = channel_sum == "incoherent"
+
+    def features(self, out_channels: int) -> int:
+        """One per output channel."""
+        return out_channels
+
+    def frame_count(self, out_channels: int) -> int:
+        """One exposure per output channel, where the channels' fields add."""
+        return out_channels
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
@@ -120,6 +161,26 @@ class Intensity(Readout):
             return self.camera(power(*cascade.parts(x)))
         each = [self.camera(power(*cascade.alone(x, i))) for i in range(cascade.in_channels)]
         return torch.stack(each).sum(0)
+
+    def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
+        """(B, out, y, x): one exposure, no reference beam."""
+        return abs2(field)
+
+    def combine(self, frames: Tensor) -> Tensor:
+        """The frames themselves."""
+        return frames
+
+    def amplitudes(self, kernels: Tensor) -> Tensor:
+        """The kernels themselves."""
+        return kernels
+
+    def displayed(self, x: Tensor) -> Tensor:
+        """The images themselves: they are amplitudes."""
+        return x
+
+    def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
+        """(B, out, by, bx) intensities."""
+        return self.frames(cascade, x)
 
 
 class Homodyne(Readout):
@@ -135,9 +196,13 @@ class Homodyne(Readout):
 
     name = "homodyne"
     linear = True
+    needs_field = True
+    incoherent_light = False
+    channels_apart = False
 
     def __init__(self, bins: tuple[int, int] | None = None, *, reference: float = 1.0) -> None:
-        super().__init__(bins)
+        super().__init__()
+        self.camera = BinnedCamera(bins)
         if not reference > 0:
             raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
         self.reference = float(reference)
@@ -156,14 +221,24 @@ class Homodyne(Readout):
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, 4 out, by, bx): all channels at reference phase 0, then all at pi / 2, pi and 3 pi / 2."""
-        field = cascade(x)
-        beams = [self.reference * 1j**k for k in range(4)]
-        return self.camera(torch.cat([abs2(field + beam) for beam in beams], dim=1))
+        return self.camera(self.exposures(cascade(x), self.reference))
+
+    def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
+        """(B, 4 out, y, x): all channels with the beam as it is, then turned by pi / 2, pi and 3 pi / 2."""
+        return torch.cat([abs2(field + beam * 1j**k) for k in range(4)], dim=1)
 
     def combine(self, frames: Tensor) -> Tensor:
         """(B, 2 out, by, bx): real parts, then imaginary parts."""
         zero, quarter, half, three = frames.chunk(4, dim=1)
         return torch.cat((zero - half, quarter - three), dim=1) / (4 * self.reference)
+
+    def amplitudes(self, kernels: Tensor) -> Tensor:
+        """The kernels themselves."""
+        return kernels
+
+    def displayed(self, x: Tensor) -> Tensor:
+        """The images themselves: they are amplitudes."""
+        return x
 
     def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
         """The field's parts directly: what `combine(frames)` is without noise."""
@@ -187,10 +262,19 @@ class Incoherent(Readout):
 
     name = "incoherent"
     linear = True
+    needs_field = False
+    reference = 0.0
+    incoherent_light = True
+    channels_apart = False
 
     def __init__(self, bins: tuple[int, int] | None = None, *, signed: bool = True) -> None:
-        super().__init__(bins)
+        super().__init__()
+        self.camera = BinnedCamera(bins)
         self.signed = signed
+
+    def features(self, out_channels: int) -> int:
+        """One per output channel."""
+        return out_channels
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
@@ -213,6 +297,18 @@ class Incoherent(Readout):
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, 2 out, by, bx): positive parts, then negative parts; (B, out, by, bx) without `signed`."""
         return self._seen(cascade, x, self.psfs(cascade.kernels()))
+
+    def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
+        """(B, frames, y, x): one exposure per mask, no reference beam."""
+        return abs2(field)
+
+    def amplitudes(self, kernels: Tensor) -> Tensor:
+        """Square roots of the point-spread functions `psfs(kernels)`."""
+        return (self.psfs(kernels) + _DARK).sqrt()
+
+    def displayed(self, x: Tensor) -> Tensor:
+        """Square roots of the images: they are intensities."""
+        return (x + _DARK).sqrt()
 
     def combine(self, frames: Tensor) -> Tensor:
         """(B, out, by, bx): the difference."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from networks.students.student import Student
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
@@ -25,7 +25,7 @@ class NoiseAware(nn.Module):
         tolerance: how far its alignment may be off.
         image_shape: (H, W) of one channel of the images.
         oversampling: camera samples per input pixel; 1 is enough where the camera's bins hold several pixels.
-        options: further arguments of `OnBench`.
+        options: further arguments of `Student.on`.
     """
 
     def __init__(

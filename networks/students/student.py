@@ -18,7 +18,7 @@ from networks.students.spec import Control, StudentSpec
 from optics.checks import OpticsError
 
 if TYPE_CHECKING:
-    from networks.onbench.collapsed import OnBench
+    from networks.onbench.network import OnBench
     from optics.bench.spec import BenchSpec
 
 
@@ -153,17 +153,20 @@ class Student(nn.Module):
             bench: what the bench is.
             realisation: "collapsed" (one 4f pass and one exposure per mask), "tiled" (several masks side by side in one
                 frame) or "staged" (one 4f stage per layer).
-            options: see `networks.onbench.collapsed.OnBench`, `networks.onbench.tiled.Tiled`,
-                `networks.onbench.staged.Staged`; `image_shape` is this student's own where it knows it.
+            options: see `networks.onbench.network.OnBench.build`; `image_shape` is this student's own where it knows
+                it.
 
         Raises:
-            OpticsError: no such realisation.
+            OpticsError: no such realisation, or the size of the images is not known.
         """
-        from networks.onbench.realise import realise
+        from networks.onbench.network import OnBench
 
         if self.image_shape is not None:
             options.setdefault("image_shape", self.image_shape)
-        return realise(realisation, self.cascade, self.readout, self.backend, bench, **options)
+        if "image_shape" not in options:
+            raise OpticsError("this student does not know its images' size; give image_shape=(H, W).")
+        parts = (self.cascade, self.readout, self.backend)
+        return OnBench.build(*parts, bench, realisation=realisation, **options)
 
     def field(self, x: Tensor) -> Tensor:
         """The complex field before the camera: (B, out, y, x)."""

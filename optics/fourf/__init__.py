@@ -1,5 +1,6 @@
 """The 4f system: the same bench by several paths that agree, and the light and the camera around it.
 
+camera_window.py        Which part of the camera plane is looked at, and at which points
 convolved_intensity.py  Intensity of a batch of images convolved with complex point-spread functions, and its
                         gradient
 illumination.py         A bench under its own light: coherent, partially coherent, incoherent; one wavelength or
@@ -17,6 +18,7 @@ system.py               The 4f system: display, lens 1, Fourier-plane stop, SLM,
                         path, which agree
 """
 
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination
 from optics.fourf.periodic import Periodic4F
 from optics.fourf.periodic_bench import PeriodicBench
@@ -24,4 +26,4 @@ from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 
-__all__ = ["FourF", "Illumination", "Periodic4F", "PeriodicBench", "PlaneByPlane", "Recorder"]
+__all__ = ["CameraWindow", "FourF", "Illumination", "Periodic4F", "PeriodicBench", "PlaneByPlane", "Recorder"]

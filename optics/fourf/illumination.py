@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,11 @@ from torch import Tensor, nn
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_range, check_shape
 from optics.conventions import Point, abs2, axis, cis
+from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.convolved_intensity import polyphase
 from optics.fourf.pupil import pixel_transform
 from optics.fourf.system import FourF
+from optics.modules import ModuleTuple
 from optics.slm.panel import SLM, SLMSpec
 from optics.slm.response import ResponseSpec
 from optics.wave.fourier import fast_length
@@ -125,53 +128,39 @@ def partially_coherent(
 class Illumination(nn.Module):
     """A 4f bench as `bench.light` lights it: images in, camera-plane intensity out.
 
+    What a mask does to the light (`psfs`) is worked out once and handed back with each batch (`intensity`).
+
     Args:
         bench: what the bench is.
-        image_shape: (H, W) of the images on the display, pixels.
-        window_shape: see `FourF`.
-        margin: see `FourF`.
-        oversampling: see `FourF`; the same for every wavelength.
+        window: which images are shown and where the camera plane is sampled; or (H, W) of the images alone. All
+            wavelengths are sampled at the same points, those of the main one.
         dtype: float32 or float64.
 
     Attributes:
         lines: one `FourF` per wavelength, on the same camera window, the main one first.
-        weights: share of the light of each.
+        rays: what is coherent in itself: (line, angle of the source point, share of the light).
     """
 
     def __init__(
-        self,
-        bench: BenchSpec,
-        image_shape: tuple[int, int],
-        *,
-        window_shape: tuple[int, int] | None = None,
-        margin: int = 2,
-        oversampling: int | None = None,
-        dtype: torch.dtype = torch.float32,
+        self, bench: BenchSpec, window: CameraWindow | Size, *, dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
-        self.bench = bench
-        if oversampling is None and bench.light.spectrum:
-            oversampling = max(FourF(bench, image_shape, margin=margin).oversampling)
-        self.weights = [weight for _, weight in bench.light.lines]
-        lines = [
-            FourF(
-                at_wavelength(bench, wavelength),
-                image_shape,
-                window_shape=window_shape,
-                margin=margin,
-                oversampling=oversampling,
-                offset=bench.image_offset,
-                dtype=dtype,
-            )
+        self.bench, view = bench, CameraWindow.of(window)
+        self.view = replace(view, oversampling=view.samples_per_pixel(bench), offset=view.centre(bench))
+        self.lines = ModuleTuple(
+            FourF(at_wavelength(bench, wavelength), self.view, dtype=dtype)
             for wavelength, _ in bench.light.lines
+        )
+        self.rays: list[tuple[int, Point, float]] = [
+            (i, angle, weight * share)
+            for i, (_, weight) in enumerate(bench.light.lines)
+            for angle, share in _source_points(bench)
         ]
-        self.lines = nn.ModuleList(lines)
 
-    def forward(self, images: Tensor, reflectance: Tensor | Sequence[Tensor]) -> Tensor:
-        """Intensity (B, M, oy, ox) in units of full scale.
+    def psfs(self, reflectance: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Point-spread functions (M, ly, lx) complex of every ray.
 
         Args:
-            images: amplitudes on the display, (B, H, W).
             reflectance: (M, ny, nx) complex of the lit SLM pixels, for all wavelengths or one per wavelength (see
                 `panels`: a phase panel retards shorter waves by more).
 
@@ -183,24 +172,38 @@ class Illumination(nn.Module):
             raise OpticsError(
                 f"{len(each)} reflectances for {len(self.lines)} wavelengths; give one for each."
             )
+        return tuple(tilted_psf(self.lines[i], each[i], angle) for i, angle, _ in self.rays)
+
+    def intensity(self, images: Tensor, psfs: Sequence[Tensor]) -> Tensor:
+        """Intensity (B, M, oy, ox) in units of full scale, of amplitudes on the display (B, H, W) and `psfs(...)`.
+
+        Raises:
+            OpticsError: not one set of point-spread functions per ray.
+        """
+        if len(psfs) != len(self.rays):
+            raise OpticsError(f"{len(psfs)} sets of point-spread functions for {len(self.rays)} rays.")
+        apart = self.bench.light.coherence == "incoherent"
         total: Tensor | None = None
-        for line, mask, weight in zip(self.lines, each, self.weights, strict=True):
-            light = self._one(line, images, mask) * weight
+        for (i, angle, weight), psf in zip(self.rays, psfs, strict=True):
+            line = self.lines[i]
+            lit = images if angle == (0.0, 0.0) else tilt(line, images, angle)
+            light = (incoherent(line, lit, psf) if apart else line.intensity(lit, psf)) * weight
             total = light if total is None else total + light
         if total is None:
             raise OpticsError("the light has no wavelength.")
         return total
 
-    def _one(self, fourf: nn.Module, images: Tensor, reflectance: Tensor) -> Tensor:
-        if not isinstance(fourf, FourF):
-            raise OpticsError(f"a line of the light is {type(fourf).__name__}, expected FourF.")
-        light = self.bench.light
-        if light.coherence == "coherent":
-            return fourf(images, reflectance)
-        if light.coherence == "incoherent":
-            return incoherent(fourf, images, fourf.psf(reflectance))
-        angles, weights = light.source()
-        return partially_coherent(fourf, images, reflectance, angles, weights)
+    def forward(self, images: Tensor, reflectance: Tensor | Sequence[Tensor]) -> Tensor:
+        """Intensity (B, M, oy, ox) of amplitudes (B, H, W) behind masks that reflect so; see `psfs`."""
+        return self.intensity(images, self.psfs(reflectance))
+
+
+def _source_points(bench: BenchSpec) -> list[tuple[Point, float]]:
+    """Angles of the source's points and their shares; one on the axis unless the light is partially coherent."""
+    if bench.light.coherence != "partial":
+        return [((0.0, 0.0), 1.0)]
+    angles, weights = bench.light.source()
+    return [((y, x), w) for (y, x), w in zip(angles.tolist(), weights.tolist(), strict=True)]
 
 
 def at_wavelength(bench: BenchSpec, wavelength: float) -> BenchSpec:
@@ -221,11 +224,36 @@ def dispersed(spec: SLMSpec, ratio: float) -> SLMSpec:
     return spec.replace(response=changed)
 
 
-def panels(bench: BenchSpec, region: tuple[slice, slice], *, dtype: torch.dtype = torch.float32) -> list[SLM]:
-    """The bench's SLM once per wavelength of its light, the main one first; drive all with the same levels."""
+def panels(
+    bench: BenchSpec,
+    region: tuple[slice, slice],
+    *,
+    believed: ResponseSpec | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> list[SLM]:
+    """The bench's SLM once per wavelength of its light, the main one first; drive all with the same levels.
+
+    Args:
+        bench: what the bench is.
+        region: (rows, columns) of the panel that light reaches.
+        believed: the response that whoever computes the levels assumes, see `SLM`; for light of one wavelength.
+        dtype: float32 or float64.
+
+    Raises:
+        SpecError: a believed response and several wavelengths.
+    """
+    if believed is not None and bench.light.spectrum:
+        raise SpecError(
+            "a measured response holds for one wavelength; leave out light.spectrum or the response."
+        )
     main = bench.light.wavelength
     phase = bench.slm.modulation == "phase"
     return [
-        SLM(dispersed(bench.slm, main / wavelength) if phase else bench.slm, region=region, dtype=dtype)
+        SLM(
+            dispersed(bench.slm, main / wavelength) if phase else bench.slm,
+            region=region,
+            believed=believed,
+            dtype=dtype,
+        )
         for wavelength, _ in bench.light.lines
     ]

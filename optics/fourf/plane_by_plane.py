@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_shape
 from optics.conventions import Point, axis, cis, complex_dtype
+from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.pupil import lit_pixels
-from optics.fourf.system import check_window
 from optics.wave.aperture import circular_aperture, rectangular_aperture
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.lens import LensSpec, lens_transmission
@@ -81,11 +81,7 @@ class PlaneByPlane(nn.Module):
 
     Args:
         bench: what the bench is.
-        image_shape: (H, W) of the images on the display, pixels.
-        window_shape: (H', W') of the camera-plane window, input pixels; the images' shape when absent.
-        margin: how far beyond that the window reaches, input pixels.
-        oversampling: samples per input pixel of the window.
-        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        window: which images are shown and where the camera plane is sampled; or (H, W) of the images alone.
         subsamples: grid samples per SLM pixel and axis; absent: the least that holds all angles.
         nodes: Gauss-Legendre points per axis over each SLM pixel's active area, 2 as in `FourF`. 1 takes the incident
             field at the pixel's centre; more change little.
@@ -119,12 +115,8 @@ class PlaneByPlane(nn.Module):
     def __init__(
         self,
         bench: BenchSpec,
-        image_shape: tuple[int, int],
+        window: CameraWindow | Size,
         *,
-        window_shape: tuple[int, int] | None = None,
-        margin: int = 2,
-        oversampling: int = 2,
-        offset: Point | None = None,
         subsamples: int | None = None,
         nodes: int = 2,
         all_orders: bool = False,
@@ -132,20 +124,18 @@ class PlaneByPlane(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        if min(oversampling, nodes, 1 if subsamples is None else subsamples) < 1:
-            raise OpticsError("oversampling, nodes and subsamples count from 1.")
-        check_window(image_shape, window_shape or image_shape, margin)
-        self.bench, self.image_shape = bench, image_shape
-        self.offset: Point = bench.image_offset if offset is None else offset
-        shown = window_shape or image_shape
-        self.oversampling = oversampling
-        self.window = tuple((n + 2 * margin) * oversampling for n in shown)
+        if min(nodes, 1 if subsamples is None else subsamples) < 1:
+            raise OpticsError("nodes and subsamples count from 1.")
+        self.bench, self.view = bench, CameraWindow.of(window)
+        self.image_shape = self.view.image_shape
+        self.offset: Point = self.view.centre(bench)
+        self.oversampling, self.window = self.view.samples_per_pixel(bench), self.view.samples(bench)
         self.all_orders, self.exact = all_orders, exact
         self.dtype = complex_dtype(dtype)
         (self.rows, xi_y), (self.cols, xi_x) = lit_pixels(bench, 0), lit_pixels(bench, 1)
         self._lit = tuple(float(x.abs().max()) + bench.slm.pitch for x in (xi_y, xi_x))
         self._angles_in = tuple(self._display_edge(k) for k in (0, 1))
-        self._camera_edge = tuple(self._edge(k, shown[k], margin) for k in (0, 1))
+        self._camera_edge = tuple(self._edge(k) for k in (0, 1))
         self.subsamples = subsamples or self._least_subsamples()
         self.pitch = bench.slm.pitch / self.subsamples
         self.shape = (self._samples(0), self._samples(1))
@@ -161,11 +151,12 @@ class PlaneByPlane(nn.Module):
         passed = self._lit[k] if bench.stop is None else bench.stop.width[k] / 2
         return WIDENING * passed + EDGE_PIXELS * bench.slm.pitch
 
-    def _edge(self, k: int, pixels: int, margin: int) -> float:
+    def _edge(self, k: int) -> float:
         """How far from the axis light is followed in the camera plane along axis k, input units, metres."""
         camera = abs(self.bench.alignment.camera_shift[k])
         shift = (abs(self.bench.lens2.decentre[k]) + camera) / self.bench.magnification
-        return abs(self.offset[k]) + (pixels / 2 + margin + EDGE_PIXELS) * self.bench.input.pitch + shift
+        reach = self.view.shape[k] / 2 + self.view.margin + EDGE_PIXELS
+        return abs(self.offset[k]) + reach * self.bench.input.pitch + shift
 
     def _least_subsamples(self) -> int:
         """Samples per SLM pixel that hold the steepest angles behind each element."""
@@ -205,8 +196,7 @@ class PlaneByPlane(nn.Module):
 
     def camera_axis(self, k: int) -> Tensor:
         """Image coordinates of the samples along axis k that the window sees, metres; as `FourF.camera_axis`."""
-        step = self.bench.input.pitch / self.oversampling
-        return axis(self.window[k], step) + self.bench.seen_at(k, self.offset[k])
+        return self.view.axis(self.bench, k)
 
     # ------------------------------------------------------------------ what does not change
 

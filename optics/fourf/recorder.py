@@ -11,26 +11,26 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optics.bench.geometry import ROUNDING, camera_pixel, image_edges, on_sensor, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
 from optics.conventions import Point, axis
+from optics.fourf.camera_window import CameraWindow, Size
+from optics.modules import ConstantBuffers
 from optics.wave.pixel_integration import pixel_weights
 
 
-class Recorder(nn.Module):
+class Recorder(ConstantBuffers):
     """The camera of a bench, looking at the image of one window.
 
     Args:
         bench: the bench.
-        image_shape: (H, W) of the window in input pixels.
-        y_axis: rows of the intensity samples, input units on the reported axes, metres, (oy,) float64,
-            uniform.
-        x_axis: columns of the intensity samples, likewise.
-        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        window: the part of the camera plane that it looks at; or (H, W) of the images alone.
+        axes: rows (oy,) and columns (ox,) of the intensity samples, float64, uniform, input units on the reported
+            axes, metres; absent: the window's own.
         believed: the camera that the electronics believes in when it turns counts into photons, as a
             calibration gave it; the bench's own when absent.
 
@@ -48,29 +48,32 @@ class Recorder(nn.Module):
     def __init__(
         self,
         bench: BenchSpec,
-        image_shape: tuple[int, int],
-        y_axis: Tensor,
-        x_axis: Tensor,
+        window: CameraWindow | Size,
         *,
-        offset: Point | None = None,
+        axes: tuple[Tensor, Tensor] | None = None,
         believed: CameraSpec | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.bench = bench
-        self.image_shape = image_shape
-        self.offset: Point = bench.image_offset if offset is None else offset
+        self.view = CameraWindow.of(window)
+        self.offset: Point = self.view.centre(bench)
         slices, centres = zip(*(self._pixels(k) for k in (0, 1)), strict=True)
         self.region: tuple[slice, slice] = (slices[0], slices[1])
         self.shape = (len(centres[0]), len(centres[1]))
         self.camera = Camera(bench.camera, region=self.region)
         self.reader = Camera(believed or bench.camera, region=self.region)
         self.nominal = centres
-        for name, samples, k in (("rows", y_axis, 0), ("cols", x_axis, 1)):
+        self.axes = axes or (self.view.axis(bench, 0), self.view.axis(bench, 1))
+        self._build(dtype)
+
+    def _build(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        for k, name in enumerate(("rows", "cols")):
             # where in the image the pixels really look
-            true = bench.seen_at(k, centres[k])
-            weights = pixel_weights(samples, true, self.pixel / bench.distortion)
-            self.register_buffer(name, weights.to(dtype), persistent=False)
+            true = self.bench.seen_at(k, self.nominal[k])
+            weights = pixel_weights(self.axes[k], true, self.pixel / self.bench.distortion)
+            self._keep(name, weights, dtype)
 
     @property
     def pixel(self) -> float:
@@ -91,7 +94,7 @@ class Recorder(nn.Module):
         low, high = self._edges(k)
         half = self.pixel * (0.5 - ROUNDING)
         seen = ((centres + half > low) & (centres - half < high)).nonzero()[:, 0]
-        if not on_sensor(bench, self.image_shape[k], self.offset[k], k):
+        if not on_sensor(bench, self.view.shape[k], self.offset[k], k):
             m, (first, last) = bench.magnification, sensor_edges(bench, k)
             raise SpecError(
                 f"bench {bench.name!r}: along {'yx'[k]} the image lies at {low * m * 1e3:.3g} to "
@@ -102,7 +105,7 @@ class Recorder(nn.Module):
         return part, centres[part]
 
     def _edges(self, k: int) -> tuple[float, float]:
-        return image_edges(self.bench, self.image_shape[k], self.offset[k])
+        return image_edges(self.bench, self.view.shape[k], self.offset[k])
 
     def photons(self, intensity: Tensor) -> Tensor:
         """Expected photons per binned pixel (..., cy, cx) of intensity samples (..., oy, ox), full scale 1."""
@@ -111,7 +114,7 @@ class Recorder(nn.Module):
             intensity,
             (*intensity.shape[:-2], *window),
             name="intensity",
-            fix="One value per camera-plane sample of y_axis and x_axis.",
+            fix="One value per sample of the camera window.",
         )
         if not intensity.is_floating_point():
             raise OpticsError(
@@ -146,13 +149,13 @@ class Recorder(nn.Module):
             ShapeError: the bins are finer than the camera's pixels.
         """
         self._check_frames(relative, "relative")
-        wanted = self.image_shape if bins is None else bins
+        wanted = self.view.shape if bins is None else bins
         left, right = (self._bin_matrix(k, wanted[k]).to(relative) for k in (0, 1))
         return left @ relative @ right.mT
 
     def _bin_matrix(self, k: int, bins: int) -> Tensor:
         low, high = self._edges(k)
-        if bins < 1 or ((high - low) / bins < self.pixel * (1 - 1e-9) and bins != self.image_shape[k]):
+        if bins < 1 or ((high - low) / bins < self.pixel * (1 - 1e-9) and bins != self.view.shape[k]):
             raise ShapeError(
                 f"{bins} bins along {'yx'[k]} are finer than the camera's pixels; choose between 1 and "
                 f"{math.floor((high - low) / self.pixel)}."

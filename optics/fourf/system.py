@@ -25,42 +25,39 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
-from optics.conventions import Point, axis, cis, complex_dtype, real_dtype
+from optics.conventions import Point, axis, cis
+from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.convolved_intensity import intensity, polyphase
 from optics.fourf.pupil import check_lenses, lit_pixels, pixel_transform, pupil
+from optics.modules import ConstantBuffers, check_dtype
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.rotation import rotate
 
 
-class FourF(nn.Module):
+class FourF(ConstantBuffers):
     """A 4f bench for images of one size; coherent light of one wavelength.
 
     Args:
         bench: what the bench is.
-        image_shape: (H, W) of the images on the display, pixels.
-        window_shape: (H', W') of the camera-plane window, input pixels; the images' shape when absent.
-        margin: how far beyond that the window reaches on each side, input pixels.
-        oversampling: field samples per input pixel in the camera plane; absent: what the *intensity* needs. 1
-            is enough for a field, and for intensities that are binned over several pixels; it costs a
-            quarter.
-        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        window: which images are shown and where the camera plane is sampled; or (H, W) of the images alone.
         pixelated: the input is a display of square pixels; False: samples of a field of light, as another 4f stage
             makes it.
-        dtype: float32 or float64.
+        dtype: float32 or float64; `.double()` and `.float()` change it.
 
     Attributes:
         rows, cols: slices of the panel that light reaches; masks and reflectances are given for these pixels.
         axis_index: where the optical axis meets them, (y, x) in pixels, fractional.
         oversampling: (sy, sx) samples per input pixel.
         window: (oy, ox) samples of the camera-plane window.
+        view: the `CameraWindow`.
 
     Raises:
         SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
-        OpticsError: sizes or an oversampling that are not positive, or another dtype.
+        OpticsError: another dtype.
     """
 
     to_slm_y: Tensor
@@ -80,85 +77,55 @@ class FourF(nn.Module):
     def __init__(
         self,
         bench: BenchSpec,
-        image_shape: tuple[int, int],
+        window: CameraWindow | Size,
         *,
-        window_shape: tuple[int, int] | None = None,
-        margin: int = 2,
-        oversampling: int | None = None,
-        offset: Point | None = None,
         pixelated: bool = True,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        check_window(image_shape, window_shape or image_shape, margin)
-        if dtype not in (torch.float32, torch.float64):
-            raise OpticsError(f"dtype is {dtype}, expected torch.float32 or torch.float64.")
-        self.bench = bench
-        self.image_shape = image_shape
-        self.window_shape = window_shape or image_shape
-        self.margin = margin
-        self.pixelated = pixelated
-        self.offset: Point = bench.image_offset if offset is None else offset
+        check_dtype(dtype)
+        self.bench, self.pixelated = bench, pixelated
+        self.view = CameraWindow.of(window)
+        self.image_shape = self.view.image_shape
+        self.offset: Point = self.view.centre(bench)
+        self.oversampling = self.view.samples_per_pixel(bench)
+        self.window = self.view.samples(bench)
         self.rows, xi_y = lit_pixels(bench, 0)
         self.cols, xi_x = lit_pixels(bench, 1)
-        check_lenses(bench, image_shape, self.offset)
-        pitch = bench.slm.pitch
-        self.axis_index = (-float(xi_y[0]) / pitch, -float(xi_x[0]) / pitch)
-        xi_y, xi_x = xi_y - bench.lens1.decentre[0], xi_x - bench.lens1.decentre[1]
-        self.oversampling = self._sampling(oversampling)
-        oy, ox = ((n + 2 * margin) * s for n, s in zip(self.window_shape, self.oversampling, strict=True))
-        self.window = (oy, ox)
-        self._transforms(xi_y, xi_x, complex_dtype(dtype))
+        check_lenses(bench, self.image_shape, self.offset)
+        self.axis_index = (-float(xi_y[0]) / bench.slm.pitch, -float(xi_x[0]) / bench.slm.pitch)
+        self._build(dtype)
 
-    def _constant(self, name: str, value: Tensor, dtype: torch.dtype) -> None:
-        self.register_buffer(name, value.to(dtype).contiguous(), persistent=False)
-
-    def _sampling(self, asked: int | None) -> tuple[int, int]:
-        bench = self.bench
-        if asked is not None:
-            if asked < 1:
-                raise OpticsError(f"oversampling is {asked}; use 1 or more samples per input pixel.")
-            return (asked, asked)
-        panel = [n * bench.slm.pitch for n in bench.slm.shape]
-        width = (
-            panel if bench.stop is None else [min(w, p) for w, p in zip(bench.stop.width, panel, strict=True)]
-        )
-        # an intensity has twice the bandwidth of its field
-        sy, sx = (max(1, math.ceil(2 * w / bench.band - 1e-6)) for w in width)
-        return (sy, sx)
-
-    def _transforms(self, xi_y: Tensor, xi_x: Tensor, cdtype: torch.dtype) -> None:
+    def _build(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         bench, scale = self.bench, self.bench.true_scale
+        xi = [lit_pixels(bench, k)[1] - bench.lens1.decentre[k] for k in (0, 1)]
         # a larger image is dimmer: its energy is kept
         weight = bench.input.pitch * bench.slm.pitch / scale / math.sqrt(bench.distortion)
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
         node = (
             math.pi * side / (math.sqrt(3) * scale)
         )  # phase per metre of a Gauss node over the SLM's pixels
-        rdtype = real_dtype(cdtype)
-        for name, xi, k in (("y", xi_y, 0), ("x", xi_x, 1)):
+        for name, k in (("y", 0), ("x", 1)):
             image = axis(self.image_shape[k], bench.input.pitch)
-            pixel = pixel_transform(bench, xi) if self.pixelated else torch.ones_like(xi)
+            pixel = pixel_transform(bench, xi[k]) if self.pixelated else torch.ones_like(xi[k])
             out, lags = self.camera_axis(k), self._lags(k)
-            to_slm = pixel[:, None] * dft_matrix(xi, image, scale=scale)
-            to_camera = weight * dft_matrix(out, xi, scale=scale, sign=+1)
-            to_psf = weight * pixel * dft_matrix(lags, xi, scale=scale, sign=+1)
+            to_slm = pixel[:, None] * dft_matrix(xi[k], image, scale=scale)
+            to_camera = weight * dft_matrix(out, xi[k], scale=scale, sign=+1)
+            to_psf = weight * pixel * dft_matrix(lags, xi[k], scale=scale, sign=+1)
             to_psf = to_psf * torch.cos(node * lags)[:, None]
-            self._constant(f"to_slm_{name}", to_slm, cdtype)
-            self._constant(f"to_camera_{name}", to_camera, cdtype)
-            self._constant(f"to_psf_{name}", to_psf, cdtype)
+            self._keep(f"to_slm_{name}", to_slm, dtype)
+            self._keep(f"to_camera_{name}", to_camera, dtype)
+            self._keep(f"to_psf_{name}", to_psf, dtype)
             for side_name, x in (("in", image), ("out", out)):
-                self._constant(
-                    f"nodes_{side_name}_{name}",
-                    torch.stack((torch.cos(node * x), torch.sin(node * x))),
-                    rdtype,
-                )
-        self._constant("pupil", pupil(bench, xi_y, xi_x, self.offset), cdtype)
+                nodes = torch.stack((torch.cos(node * x), torch.sin(node * x)))
+                self._keep(f"nodes_{side_name}_{name}", nodes, dtype)
+        self._keep("pupil", pupil(bench, xi[0], xi[1], self.offset), dtype)
         chirps = self._chirps()
         self.chirped = chirps is not None
         if chirps is not None:
-            self._constant("chirp_in", chirps[0], cdtype)
-            self._constant("chirp_out", chirps[1], cdtype)
+            self._keep("chirp_in", chirps[0], dtype)
+            self._keep("chirp_out", chirps[1], dtype)
 
     def slm_axis(self, k: int) -> Tensor:
         """Nominal Fourier-plane coordinates of the lit SLM pixels along axis k, metres; where masks are designed."""
@@ -167,8 +134,7 @@ class FourF(nn.Module):
 
     def camera_axis(self, k: int) -> Tensor:
         """Image coordinates of the samples along axis k that the camera's window really sees: input units, metres."""
-        step = self.bench.input.pitch / self.oversampling[k]
-        return axis(self.window[k], step) + self.bench.seen_at(k, self.offset[k])
+        return self.view.axis(self.bench, k)
 
     def _lags(self, k: int) -> Tensor:
         """All distances between a camera sample and a display pixel along axis k, ascending by one sample."""
@@ -293,14 +259,3 @@ class FourF(nn.Module):
 
     def _leave(self, field: Tensor) -> Tensor:
         return field * self.chirp_out if self.chirped else field
-
-
-def check_window(image_shape: tuple[int, int], window_shape: tuple[int, int], margin: int) -> None:
-    """Raise OpticsError unless images and camera window have pixels."""
-    for name, shape in (("image_shape", image_shape), ("window_shape", window_shape)):
-        if min(shape) < 1:
-            raise OpticsError(f"{name} is {tuple(shape)}, expected (H, W) in input pixels, at least 1 each.")
-    if min(window_shape) + 2 * margin < 1:
-        raise OpticsError(
-            f"margin is {margin}: nothing remains of a window of {tuple(window_shape)} pixels. Use 0 or more."
-        )

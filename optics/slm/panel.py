@@ -22,10 +22,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optics.checks import OpticsError, SpecError, check_finite, check_phase, check_shape
 from optics.conventions import cis, complex_dtype, real_dtype
+from optics.modules import ConstantBuffers
 from optics.slm.fringing_field import Fringing, mean_phasor, mean_value
 from optics.slm.response import (
     TWO_PI,
@@ -44,7 +45,7 @@ from optics.wave.zernike_polynomials import zernike_phase
 __all__ = ["SLM", "SLMSpec"]
 
 
-class SLM(nn.Module):
+class SLM(ConstantBuffers):
     """What the panel, or a part of it, shows.
 
     Args:
@@ -89,10 +90,7 @@ class SLM(nn.Module):
             raise SpecError(
                 f"believed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}."
             )
-        self._keep("zero", torch.zeros((), dtype=torch.float64), dtype)
-        self._keep_response(dtype)
-        self._keep_defects(dtype)
-        self._keep_surface(dtype)
+        self._build(dtype)
 
     # ------------------------------------------------------------------ what is kept
 
@@ -105,8 +103,12 @@ class SLM(nn.Module):
         factors = [factor for row in spec.response.sections or ((1.0,),) for factor in row]
         return Fringing(spec.crosstalk, span=top * max(factors), fill_factor=spec.fill_factor)
 
-    def _keep(self, name: str, value: Tensor | None, dtype: torch.dtype) -> None:
-        self.register_buffer(name, None if value is None else value.to(dtype).contiguous(), persistent=False)
+    def _build(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._keep("zero", torch.zeros((), dtype=torch.float64), dtype)
+        self._keep_response(dtype)
+        self._keep_defects(dtype)
+        self._keep_surface(dtype)
 
     def _keep_response(self, dtype: torch.dtype) -> None:
         """Tables of levels, straight-through slopes, and the sub-sections' factors; all None where they are trivial."""
@@ -161,13 +163,13 @@ class SLM(nn.Module):
                     centre=(centre[0], centre[1]),
                 )
                 surface = surface * cis(phase)
-        self._keep("surface", surface, complex_dtype(dtype))
+        self._keep("surface", surface, dtype)
         lit = unlit = None
         if surface is not None:
             lit, rest = surface * spec.fill_factor, (1.0 - spec.fill_factor) * self.gap
             unlit = surface * rest if rest else None
-        self._keep("lit", lit, complex_dtype(dtype))
-        self._keep("unlit", unlit, complex_dtype(dtype))
+        self._keep("lit", lit, dtype)
+        self._keep("unlit", unlit, dtype)
 
     # ------------------------------------------------------------------ in and out
 

@@ -47,7 +47,14 @@ _CURVES: dict[str, tuple[Curve, float]] = {"sinc": (_sinc, math.pi), "j1": (_j1,
 
 @lru_cache(maxsize=16)
 def _table(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Values of the inverse at `u = i / _NODES` and the steps between them, by bisection in float64."""
+    """Values of the inverse at `u = i / _NODES` and the steps between them; kept, since every step asks for them."""
+    with torch.inference_mode(False):  # what is kept must serve training too
+        values, steps = _bisected(name)
+        return values.to(device, dtype), steps.to(device, dtype)
+
+
+def _bisected(name: str) -> tuple[Tensor, Tensor]:
+    """The table in float64."""
     curve, top = _CURVES[name]
     a = 1 - (torch.arange(_NODES + 1, dtype=torch.float64) / _NODES) ** 2
     low, high = torch.zeros_like(a), torch.full_like(a, top)
@@ -60,7 +67,7 @@ def _table(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor,
     values[0] = 0.0 if falling else top
     values[-1] = top if falling else 0.0
     steps = torch.cat([values.diff(), values.new_zeros(1)])
-    return values.to(device, dtype), steps.to(device, dtype)
+    return values, steps
 
 
 class _Inverse(torch.autograd.Function):

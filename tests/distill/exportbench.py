@@ -6,7 +6,7 @@ import torch
 
 from distill.data.dataset import Dataset
 from networks import Student
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from optics.bench.light import LightSpec
 from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import ADCSpec, CameraSpec

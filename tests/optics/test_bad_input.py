@@ -12,6 +12,7 @@ from optics.bench.spec import BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError
 from optics.fourf import illumination
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
@@ -41,7 +42,7 @@ BENCH = BenchSpec(
 SYSTEM = FourF(BENCH, SHAPE)
 PLANES = PlaneByPlane(BENCH, SHAPE)
 LIGHT = Illumination(BENCH, SHAPE)
-RECORDER = Recorder(BENCH, SHAPE, SYSTEM.camera_axis(0), SYSTEM.camera_axis(1))
+RECORDER = Recorder(BENCH, SHAPE)
 PANEL = SLM(BENCH.slm)
 IMAGES = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))
 MASKS = torch.ones(1, SYSTEM.rows.stop - SYSTEM.rows.start, SYSTEM.cols.stop - SYSTEM.cols.start) + 0j
@@ -110,7 +111,7 @@ BAD = {
         ShapeError,
         "psf has shape",
     ),
-    "intensity": (lambda: RECORDER.photons(torch.ones(2, 3)), ShapeError, "y_axis and x_axis"),
+    "intensity": (lambda: RECORDER.photons(torch.ones(2, 3)), ShapeError, "sample of the camera window"),
     "counts": (lambda: RECORDER.relative(torch.ones(2, 3)), ShapeError, "counts has shape"),
     "readings": (lambda: RECORDER.bins(torch.ones(2, 3), (1, 1)), ShapeError, "region of interest"),
     "mask without rows": (
@@ -121,8 +122,8 @@ BAD = {
     "rotated plane": (lambda: rotation.Rotation((4, 4), 0.1)(PLANE + 0j), ShapeError, "this shape"),
     "no pixels": (lambda: FourF(BENCH, (0, 3)), OpticsError, r"image_shape is \(0, 3\)"),
     "no pixels on planes": (lambda: PlaneByPlane(BENCH, (3, 0)), OpticsError, r"image_shape is \(3, 0\)"),
-    "no window": (lambda: FourF(BENCH, SHAPE, window_shape=(2, -1)), OpticsError, "window_shape"),
-    "margin": (lambda: FourF(BENCH, SHAPE, margin=-3), OpticsError, "margin is -3"),
+    "no window": (lambda: CameraWindow(SHAPE, (2, -1)), OpticsError, "window_shape"),
+    "margin": (lambda: CameraWindow(SHAPE, margin=-3), OpticsError, "margin is -3"),
     "dtype": (lambda: FourF(BENCH, SHAPE, dtype=torch.complex64), OpticsError, "float32 or torch.float64"),
     # impossible numbers
     "wavelength": (

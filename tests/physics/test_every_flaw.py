@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from optics.bench.spec import BenchSpec
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, panels
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -152,7 +153,7 @@ def masks(system: FourF) -> Tensor:
 def frames(bench: BenchSpec) -> Tensor:
     """Camera counts (1, 2, cy, cx) of the scene, with one draw of whatever the bench draws."""
     generator = torch.Generator().manual_seed(7)
-    light = Illumination(bench, SHAPE, oversampling=2)
+    light = Illumination(bench, CameraWindow(SHAPE, oversampling=2))
     system = typing.cast(FourF, light.lines[0])
     region = (system.rows, system.cols)
     target = masks(system)
@@ -160,7 +161,7 @@ def frames(bench: BenchSpec) -> Tensor:
         origin = (bench.slm.shape[0] // 2 - region[0].start, bench.slm.shape[1] // 2 - region[1].start)
         target = encode(target, bench.encoding, origin=origin)
     shown = [panel(target, generator=generator) for panel in panels(bench, region)]
-    recorder = Recorder(bench, SHAPE, system.camera_axis(0), system.camera_axis(1))
+    recorder = Recorder(bench, system.view)
     return recorder.expose(light(image(), shown), generator=generator)
 
 

@@ -12,6 +12,7 @@ from optics.bench.light import LightSpec
 from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
@@ -68,7 +69,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_an_empty_system_returns_the_image_upright():
-    system = FourF(bench(), (9, 12), margin=0, dtype=torch.float64)
+    system = FourF(bench(), CameraWindow((9, 12), margin=0), dtype=torch.float64)
     images = scene()
     out = at_pixels(system.wave(images, mask_of(torch.ones(1, 1), system))[:, 0], (9, 12))
     assert (
@@ -80,7 +81,7 @@ def test_a_mask_convolves_with_its_kernel():
     generator = torch.Generator().manual_seed(1)
     kernel = torch.randn(3, 5, 2, generator=generator, dtype=torch.float64)
     kernel = torch.view_as_complex(kernel)
-    system = FourF(bench(), (9, 12), margin=0, dtype=torch.float64)
+    system = FourF(bench(), CameraWindow((9, 12), margin=0), dtype=torch.float64)
     images = scene()
     out = at_pixels(system.wave(images, mask_of(kernel, system))[:, 0], (9, 12))
     for image, field in zip(images, out, strict=True):
@@ -91,7 +92,7 @@ def test_a_mask_convolves_with_its_kernel():
 
 
 def test_energy_goes_through_a_clear_system():
-    system = FourF(bench(), (24, 24), margin=40, dtype=torch.float64)
+    system = FourF(bench(), CameraWindow((24, 24), margin=40), dtype=torch.float64)
     images = torch.zeros(1, 24, 24, dtype=torch.float64)
     images[:, 8:15, 9:17] = 1.0
     clear = torch.ones(1, *system.pupil.shape, dtype=torch.complex128)
@@ -126,7 +127,7 @@ realistic = {
 @pytest.mark.parametrize("changes", [{}, realistic])
 @pytest.mark.parametrize("offset", [None, (-4e-4, 7e-4)])
 def test_wave_and_psf_paths_agree(changes, offset):
-    system = FourF(bench(**changes), (9, 12), window_shape=(8, 7), margin=3, offset=offset)
+    system = FourF(bench(**changes), CameraWindow((9, 12), (8, 7), margin=3, offset=offset))
     generator = torch.Generator().manual_seed(2)
     mask = torch.randn(2, *system.pupil.shape, 2, generator=generator)
     mask = torch.view_as_complex(mask)
@@ -138,7 +139,7 @@ def test_wave_and_psf_paths_agree(changes, offset):
 
 def test_the_fused_intensity_is_the_square_of_the_field_with_its_gradient():
     system = FourF(
-        bench(**{"alignment.mask_axial": 3e-3}), (5, 4), window_shape=(4, 6), margin=1, dtype=torch.float64
+        bench(**{"alignment.mask_axial": 3e-3}), CameraWindow((5, 4), (4, 6), margin=1), dtype=torch.float64
     )
     generator = torch.Generator().manual_seed(2)
     shape = (2, len(system.to_psf_y), len(system.to_psf_x), 2)
@@ -156,7 +157,7 @@ def test_the_fused_intensity_is_the_square_of_the_field_with_its_gradient():
 def test_the_double_sum_is_what_the_module_says():
     """One output point by the written sum, with plain loops and no shared code."""
     spec = bench(**{"alignment.mask_shift": (12e-6, -5e-6)})
-    system = FourF(spec, (4, 5), margin=1, dtype=torch.float64)
+    system = FourF(spec, CameraWindow((4, 5), margin=1), dtype=torch.float64)
     generator = torch.Generator().manual_seed(3)
     mask = torch.randn(1, *system.pupil.shape, generator=generator, dtype=torch.float64).to(torch.complex128)
     images = scene(4, 5)
@@ -190,7 +191,9 @@ def test_rotating_the_mask_turns_its_kernel():
     kernel = torch.zeros(1, 41)
     kernel[0, 40] = 1.0  # a shift by +20 pixels along x
     spec = bench()
-    tilted = FourF(spec.replace(**{"alignment.mask_rotation": 0.05}), (3, 3), window_shape=(51, 51), margin=0)
+    tilted = FourF(
+        spec.replace(**{"alignment.mask_rotation": 0.05}), CameraWindow((3, 3), (51, 51), margin=0)
+    )
     point = torch.zeros(1, 3, 3)
     point[0, 1, 1] = 1
     mask = mask_of(kernel, tilted, emphasis=False).to(torch.complex64)

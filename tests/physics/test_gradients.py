@@ -6,6 +6,7 @@ The package is walked for public functions that take and return tensors. Each st
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import math
@@ -25,6 +26,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.noise import Chain, noisy_counts
 from optics.fourf import convolved_intensity as convolution
 from optics.fourf import illumination
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination
 from optics.fourf.periodic import Periodic4F
 from optics.fourf.periodic_bench import PeriodicBench
@@ -86,7 +88,7 @@ def field(*shape: int, seed: int = 0) -> Tensor:
 
 @lru_cache
 def fourf() -> FourF:
-    return FourF(FLAWED, SHAPE, margin=0, oversampling=1, dtype=torch.float64)
+    return FourF(FLAWED, CameraWindow(SHAPE, margin=0, oversampling=1), dtype=torch.float64)
 
 
 def lit(system: typing.Any, frames: int = 1, seed: int = 5) -> Tensor:
@@ -97,12 +99,14 @@ def lit(system: typing.Any, frames: int = 1, seed: int = 5) -> Tensor:
 @lru_cache
 def recorder() -> Recorder:
     system = fourf()
-    return Recorder(FLAWED, SHAPE, system.camera_axis(0), system.camera_axis(1), dtype=torch.float64)
+    return Recorder(FLAWED, system.view, dtype=torch.float64)
 
 
 @lru_cache
 def planes() -> PlaneByPlane:
-    return PlaneByPlane(FLAWED, SHAPE, margin=0, oversampling=1, subsamples=1, dtype=torch.float64)
+    return PlaneByPlane(
+        FLAWED, CameraWindow(SHAPE, margin=0, oversampling=1), subsamples=1, dtype=torch.float64
+    )
 
 
 @lru_cache
@@ -130,10 +134,19 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
 
+def illuminated(**light: typing.Any) -> Illumination:
+    bench = STRAIGHT.replace(light={"wavelength": 532e-9, **light})
+    return Illumination(bench, CameraWindow(SHAPE, margin=0, oversampling=1), dtype=torch.float64)
+
+
+@functools.cache
+def two_lines() -> Illumination:
+    return illuminated(spectrum=((600e-9, 0.5),))
+
+
 def lights(**light: typing.Any) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
     """The bench in some light; images (B, H, W) and one reflectance for all wavelengths."""
-    bench = STRAIGHT.replace(light={"wavelength": 532e-9, **light})
-    system = Illumination(bench, SHAPE, margin=0, oversampling=1, dtype=torch.float64)
+    system = illuminated(**light)
     return system, (real(1, *SHAPE), lit(system.lines[0]))
 
 
@@ -163,7 +176,7 @@ def window() -> Window:
 
 
 def positive_photons() -> Tensor:
-    return real(1, *FourF(FLAWED, SHAPE, margin=0, oversampling=1).window, high=3.0)
+    return real(1, *FourF(FLAWED, CameraWindow(SHAPE, margin=0, oversampling=1)).window, high=3.0)
 
 
 Case = Callable[[], tuple[Callable[..., typing.Any], tuple[Tensor, ...]]]
@@ -191,6 +204,14 @@ CASES: dict[str, Case] = {
     "wave.fourier.window_fourier": lambda: (
         lambda u: fourier.window_fourier(u, pitch=8e-6, scale=1e-7, out_pitch=1e-3, out_shape=(3, 5)),
         (field(4, 3),),
+    ),
+    "fourf.illumination.Illumination.psfs": lambda: (
+        lambda m: torch.stack(two_lines().psfs(m)),
+        (lit(two_lines().lines[0]),),
+    ),
+    "fourf.illumination.Illumination.intensity": lambda: (
+        lambda u, m: two_lines().intensity(u, two_lines().psfs(m)),
+        (real(1, *SHAPE), lit(two_lines().lines[0])),
     ),
     "fourf.illumination.Illumination.forward": lambda: lights(spectrum=((600e-9, 0.5),)),
     "fourf.illumination.incoherent": lambda: psf_and_images(
@@ -429,10 +450,10 @@ def test_gradcheck_from_the_mask_to_the_camera(modulation, method):
     bench = STRAIGHT.replace(
         **{"slm.modulation": modulation, "encoding": EncodingSpec(method=method, carrier=(0.125, 0.05))}
     )
-    system = FourF(bench, SHAPE, margin=0, oversampling=1, dtype=torch.float64)
+    system = FourF(bench, CameraWindow(SHAPE, margin=0, oversampling=1), dtype=torch.float64)
     region = (system.rows, system.cols)
     panel = SLM(bench.slm, region=region, dtype=torch.float64)
-    seen = Recorder(bench, SHAPE, system.camera_axis(0), system.camera_axis(1), dtype=torch.float64)
+    seen = Recorder(bench, system.view, dtype=torch.float64)
     origin = (12 - region[0].start, 13 - region[1].start)
 
     def counts(mask: Tensor, images: Tensor) -> Tensor:

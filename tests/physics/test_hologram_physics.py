@@ -11,6 +11,7 @@ import torch
 
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.diffraction_order import measure_order
 from optics.slm.direct_design import encoding_table
@@ -129,7 +130,7 @@ def test_the_image_lands_where_the_bench_says(method):
         camera={"shape": (2000, 2000), "pitch": 5e-6},
     )
     assert bench.image_offset == pytest.approx((-0.14 * bench.scale / 8e-6, -0.05 * bench.scale / 8e-6))
-    system = FourF(bench, (6, 9), oversampling=1, margin=0, dtype=torch.float64)
+    system = FourF(bench, CameraWindow((6, 9), oversampling=1, margin=0), dtype=torch.float64)
     xi = [system.slm_axis(k) for k in (0, 1)]
     tilt = torch.exp(-2j * math.pi * (1 * xi[0][:, None] - 2 * xi[1][None, :]) * 64e-6 / bench.scale)
     origin = (200 - system.rows.start, 250 - system.cols.start)
@@ -143,7 +144,9 @@ def test_the_image_lands_where_the_bench_says(method):
     envelope = math.prod(float(torch.sinc(torch.tensor(c))) for c in (0.14, 0.05))
     edge = 0.8727**2  # the display pixel's own transform, averaged over its band, per axis
     assert float(flat.values[0]) == pytest.approx(0.6 * bench.encoding.gain * envelope * edge, rel=0.03)
-    twin = FourF(bench, (6, 9), offset=tuple(-o for o in bench.image_offset), oversampling=1, margin=0)
+    twin = FourF(
+        bench, CameraWindow((6, 9), offset=tuple(-o for o in bench.image_offset), oversampling=1, margin=0)
+    )
     conjugate = twin.wave(image, shown.to(torch.complex64))[0, 0].abs()
     assert [divmod(int(i), 9) for i in conjugate.flatten().topk(1).indices] == [(0, 6)]  # moved the other way
 

@@ -13,6 +13,7 @@ import torch
 
 from optics.bench.spec import BenchSpec
 from optics.conventions import abs2, axis
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -43,9 +44,9 @@ SIZES = {
 
 
 def photons(bench: BenchSpec, model: type, image: torch.Tensor) -> torch.Tensor:
-    system = model(bench, SHAPE, margin=6, dtype=torch.float64, oversampling=3)
+    system = model(bench, CameraWindow(SHAPE, margin=6, oversampling=3), dtype=torch.float64)
     clear = torch.ones(90, 90, dtype=torch.complex128)[system.rows, system.cols][None]
-    recorder = Recorder(bench, SHAPE, *(system.camera_axis(k) for k in (0, 1)), dtype=torch.float64)
+    recorder = Recorder(bench, system.view, dtype=torch.float64)
     seen = recorder.photons(abs2(system.wave(image[None].double(), clear)))[0, 0]
     whole = torch.zeros(420, 420, dtype=torch.float64)
     whole[recorder.region] = seen

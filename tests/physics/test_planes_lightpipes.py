@@ -20,6 +20,7 @@ import torch
 from optics.bench.light import LightSpec
 from optics.bench.spec import BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import CameraSpec
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.system import FourF
 from optics.slm.encoding import EncodingSpec
@@ -120,7 +121,7 @@ def by_lightpipes(bench: BenchSpec) -> torch.Tensor:
     # reported axes are flipped; magnified images are sampled where the window's points land
     m = bench.magnification
     turns = (2 * (f1 + f2) - a.input_axial + a.camera_axial) / bench.light.wavelength
-    pixel = PlaneByPlane(bench, SHAPE, offset=OFFSET, oversampling=5)
+    pixel = PlaneByPlane(bench, CameraWindow(SHAPE, offset=OFFSET, oversampling=5))
     n = np.fft.fftfreq(SAMPLES) * SAMPLES
     read = [
         np.exp(-2j * math.pi * np.outer(m * reported(pixel, k).numpy() / STEP - middle, n) / SAMPLES)
@@ -139,12 +140,14 @@ def reported(system: FourF, k: int) -> torch.Tensor:
 
 
 def by_planes(bench: BenchSpec, nodes: int) -> torch.Tensor:
-    planes = PlaneByPlane(bench, SHAPE, offset=OFFSET, oversampling=5, nodes=nodes, dtype=torch.float64)
+    planes = PlaneByPlane(
+        bench, CameraWindow(SHAPE, offset=OFFSET, oversampling=5), nodes=nodes, dtype=torch.float64
+    )
     return planes.wave(image(), panel(bench)[None, planes.rows, planes.cols])[0, 0]
 
 
 def by_fourf(bench: BenchSpec) -> torch.Tensor:
-    fourf = FourF(bench, SHAPE, offset=OFFSET, oversampling=5, dtype=torch.float64)
+    fourf = FourF(bench, CameraWindow(SHAPE, offset=OFFSET, oversampling=5), dtype=torch.float64)
     return fourf.wave(image(), panel(bench)[None, fourf.rows, fourf.cols])[0, 0]
 
 

@@ -74,11 +74,13 @@ def test_everything_comes_back_bit_for_bit(made):
     images, labels = dataset().images[chosen], dataset().labels[chosen]
     assert back.manifest == manifest == read_manifest(folder)
     assert back.bench == BENCH
-    assert torch.equal(back.levels, on_bench.levels())
-    masks, scales = on_bench.targets()
-    assert torch.equal(back.masks, masks)
-    assert torch.equal(back.scales, scales)
-    assert torch.equal(back.psfs, on_bench.psfs()[0])
+    assert torch.equal(back.levels, on_bench.optics.levels())
+    with torch.no_grad():
+        (drive,) = on_bench.drives()
+        (psfs,) = on_bench.optics.responses((drive,))
+    assert torch.equal(back.masks, drive.masks)
+    assert torch.equal(back.scales, drive.scales)
+    assert torch.equal(back.psfs, psfs)
     assert torch.equal(back.inputs, images)
     assert torch.equal(back.labels, labels)
     with torch.no_grad():
@@ -110,7 +112,7 @@ def test_an_export_of_version_1_is_read_as_the_same(made, copy):
 
 def test_frames_are_native_greyscale_images_of_the_levels(made):
     on_bench, folder, manifest = made
-    levels = on_bench.levels().numpy()
+    levels = on_bench.optics.levels().numpy()
     assert len(manifest.slm_frames) == len(levels) == 4
     for name, level in zip(manifest.slm_frames, levels, strict=True):
         for path in (folder / name, (folder / name).with_suffix(".bmp")):
@@ -138,7 +140,7 @@ def test_ten_bit_devices_get_sixteen_bit_files_with_unscaled_levels(tmp_path):
     on_bench = network(BENCH.replace(**{"slm.bits": 10}))
     manifest = export(on_bench, tmp_path / "ten", inputs=dataset(), count=2)
     assert manifest.slm_frame_bits == 16
-    levels = on_bench.levels()
+    levels = on_bench.optics.levels()
     assert 255 < int(levels.max()) < 1024
     assert torch.equal(read_export(tmp_path / "ten").levels, levels)
     with pytest.raises(OpticsError, match="BMP"):

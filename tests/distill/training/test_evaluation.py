@@ -12,7 +12,7 @@ from distill.training import evaluation
 from distill.training.evaluation import evaluate, evaluate_draws, refit_backend
 from distill.training.train_loop import TrainSpec, train
 from networks import Student
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
@@ -138,7 +138,7 @@ def test_refit_wins_back_what_a_shifted_camera_costs(student, tmp_path):
     after = evaluate_draws(refitted, data, draws=3)
     assert after.accuracy > as_is.accuracy + 0.05
     assert all(torch.equal(a, b) for a, b in zip(before, on_bench.backend.parameters(), strict=True))
-    assert refitted.cascade is on_bench.cascade
+    assert refitted.optics is on_bench.optics
     assert (tmp_path / "history.csv").is_file()
     again = refit_backend(
         on_bench, shapes(), shapes(30, 1), spec, teacher=student, seed=7, draws=2, directory=None

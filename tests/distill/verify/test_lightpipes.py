@@ -76,7 +76,7 @@ def by_lightpipes(bench: BenchSpec, levels: torch.Tensor, **options):
 
 
 def by_us(bench: BenchSpec, levels: torch.Tensor, model=PlaneByPlane):
-    ours = model(bench, SHAPE, margin=2, dtype=torch.float64)
+    ours = model(bench, SHAPE, dtype=torch.float64)
     slm = SLM(bench.slm, region=(ours.rows, ours.cols), dtype=torch.float64)
     return ours, ours.wave(
         image()[None].double(), slm.of_levels(levels[:, ours.rows, ours.cols], ripple=(RIPPLE,))
@@ -176,7 +176,7 @@ def test_a_decentred_lens_moves_the_image_over_the_camera(index):
     for changes in ({f"lens{index}.decentre": d}, shift, {}):
         bench = wide.replace(**changes)
         engine, field = by_lightpipes(bench, levels)
-        recorder = Recorder(bench, SHAPE, engine.y_axis, engine.x_axis, dtype=torch.float64)
+        recorder = Recorder(bench, SHAPE, axes=(engine.y_axis, engine.x_axis), dtype=torch.float64)
         seen.append(recorder.photons(field.abs() ** 2))
     moved, same, still = seen
     assert float((moved - same).norm() / same.norm()) < 0.03

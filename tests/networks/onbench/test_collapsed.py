@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from networks import Student
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from optics.bench.light import LightSpec
 from optics.bench.spec import BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import ADCSpec, CameraSpec
@@ -91,7 +91,7 @@ def test_the_same_levels_give_the_same_network():
     model, x = student(), images()
     bench_model = on(model, REAL)
     again = OnBench.from_levels(
-        bench_model.levels(),
+        bench_model.optics.levels(),
         bench_model.scales,
         bench=REAL,
         image_shape=SHAPE,
@@ -102,7 +102,7 @@ def test_the_same_levels_give_the_same_network():
         torch.testing.assert_close(again.frames(x), bench_model.frames(x), rtol=0, atol=0)
         torch.testing.assert_close(again(x), bench_model(x), rtol=0, atol=0)
         turned = OnBench.from_levels(
-            bench_model.levels().flip(-1),
+            bench_model.optics.levels().flip(-1),
             bench_model.scales,
             bench=REAL,
             image_shape=SHAPE,

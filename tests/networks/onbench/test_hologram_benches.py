@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from networks import Student
-from networks.onbench.collapsed import OnBench
+from networks.onbench.network import OnBench
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 
@@ -59,7 +59,7 @@ def test_the_twin_order_does_not(bench):
     model, x = student(bins=(8, 10)), images()
     right = on(model, bench)
     options = {"image_shape": SHAPE, "readout": model.readout, "backend": model.backend}
-    levels, scales = right.levels(), right.scales
+    levels, scales = right.optics.levels(), right.scales
     assert levels.shape[-2:] == bench.slm.shape
     twin = bench.replace(**{"encoding.carrier": tuple(-c for c in bench.encoding.carrier)})
     with torch.no_grad():

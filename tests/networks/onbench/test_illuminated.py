@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from networks.onbench.collapsed import OnBench
+from networks.onbench.collapsed import Collapsed
 from networks.onbench.illuminated import Illuminated
+from networks.onbench.network import OnBench
 from optics.checks import OpticsError, SpecError
 from tests.networks.onbench.test_collapsed import REAL, SHAPE, error, images, on, student
 
@@ -39,7 +40,7 @@ def test_a_narrow_source_and_a_narrow_line_tend_to_coherent_light():
             errors.append(error(on(model, base.replace(light=light)).features(x), want))
         lines = base.light.replace(spectrum=((532.2e-9, 0.5), (531.8e-9, 0.5)))
         coloured = on(model, base.replace(light=lines))
-        assert isinstance(coloured, Illuminated)
+        assert isinstance(coloured.optics, Illuminated)
         assert 1e-5 < error(coloured.features(x), want) < 0.05
     assert errors[0] < 1e-3
     assert errors[0] < errors[1] < errors[2]
@@ -48,8 +49,8 @@ def test_a_narrow_source_and_a_narrow_line_tend_to_coherent_light():
 def test_levels_alone_rebuild_it():
     model, x = student((1, 3), readout="incoherent"), images()
     bench_model = on(model, INCOHERENT)
-    again = Illuminated.from_levels(
-        bench_model.levels(),
+    again = OnBench.from_levels(
+        bench_model.optics.levels(),
         bench_model.scales,
         bench=INCOHERENT,
         image_shape=SHAPE,
@@ -74,4 +75,4 @@ def test_the_readout_must_fit_the_light():
         on(student(readout="incoherent"), REAL)
     with pytest.raises(OpticsError, match="Choose collapsed"):
         on(student(readout="incoherent"), INCOHERENT, realisation="staged")
-    assert type(on(student(), REAL)) is OnBench
+    assert isinstance(on(student(), REAL).optics, Collapsed)

@@ -37,7 +37,7 @@ def test_tiles_on_a_phase_only_panel_see_their_own_kernels():
         want = on(model, WIDE).features(x)
         tiled = on(model, WIDE, realisation="tiled", tiles=4)
         got = tiled.features(x)
-        assert len(tiled.levels()) == 1
+        assert len(tiled.optics.levels()) == 1
         assert error(got, want) < 0.25  # four masks share the light and the panel's phase steps
         assert error(got.roll(1, 1), want) > 0.3
         assert tiled.frames(x, generator=generator()).shape[:2] == (3, 4)
@@ -49,9 +49,8 @@ def test_stages_lose_light_and_add_their_flaws():
         collapsed, staged = on(model, WIDE), on(model, WIDE, realisation="staged")
         assert staged.expected(x).mean() < 0.5 * collapsed.expected(x).mean()
         assert error(staged.features(x), model.features(x)) > error(collapsed.features(x), model.features(x))
-        assert staged.stage_levels(1).shape[0] == 12
-        with pytest.raises(OpticsError, match="stage_levels"):
-            staged.levels()
+        assert staged.optics.stage_levels(1).shape[0] == 12
+        assert not hasattr(staged.optics, "levels")
 
 
 def test_gradients_reach_every_layer_through_stages_and_tiles():

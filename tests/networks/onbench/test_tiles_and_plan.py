@@ -30,16 +30,16 @@ def test_the_tiled_way_takes_what_the_planner_recommends_and_nothing_else(name, 
     assert found.fits, found.problems
     for schedule in found.schedules:
         made = tiled(bench, *scene, tiles=schedule.tiles)
-        assert len(made.targets()[0]) * schedule.tiles == kernels
-        places = [window.offset for window, _ in made.tiles()]
+        assert len(made.drives()[0].masks) * schedule.tiles == kernels
+        places = [window.centre(bench) for window in made.optics.windows]
         for (y, x), carrier in zip(places, schedule.carriers, strict=True):
             assert (-y * bench.slm.pitch / bench.scale, -x * bench.slm.pitch / bench.scale) == pytest.approx(
                 carrier
             )
-    assert tiled(bench, *scene).per_frame == max(n for n in (1, 2, 3, 4) if kernels % n == 0)
+    assert tiled(bench, *scene).optics.per_frame == max(n for n in (1, 2, 3, 4) if kernels % n == 0)
     for tiles in (3, 4, kernels + 1, found.tiles_possible + 1):
         if plan(bench, **asked, tiles_wanted=tiles).fits:
-            assert tiled(bench, *scene, tiles=tiles).per_frame == tiles
+            assert tiled(bench, *scene, tiles=tiles).optics.per_frame == tiles
         else:
             with pytest.raises(SpecError, match="side by side"):
                 tiled(bench, *scene, tiles=tiles)

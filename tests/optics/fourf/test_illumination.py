@@ -13,6 +13,7 @@ from optics.bench.spec import BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, SpecError
 from optics.conventions import abs2
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, dispersed, incoherent, panels, partially_coherent
 from optics.fourf.system import FourF
 from optics.slm.encoding import EncodingSpec
@@ -150,7 +151,7 @@ def test_longer_waves_shift_a_carriers_image_in_proportion():
         slm=SLMSpec(shape=(200, 240), pitch=16e-6, modulation="phase"),
         encoding=EncodingSpec(carrier=(0.0, 0.1)),
     )
-    light = Illumination(spec, SHAPE, oversampling=8, dtype=torch.float64)
+    light = Illumination(spec, CameraWindow(SHAPE, oversampling=8), dtype=torch.float64)
     columns = torch.arange(240, dtype=torch.float64)[light.lines[0].cols] - 120
     rows = light.lines[0].rows.stop - light.lines[0].rows.start
     mask = torch.exp(2j * math.pi * 0.1 * columns).expand(1, rows, -1)

@@ -12,6 +12,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.conventions import axis
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.periodic import periodic_intensity
 from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.system import FourF
@@ -77,7 +78,7 @@ def test_ideal_bench_is_the_plain_periodic_system():
 def test_flaws_do_what_the_unlimited_model_says(change):
     spec = bench(**change)
     ours = PeriodicBench(spec, (N, N), dtype=torch.float64)
-    theirs = FourF(spec, (N, N), margin=0, oversampling=1, dtype=torch.float64)
+    theirs = FourF(spec, CameraWindow((N, N), margin=0, oversampling=1), dtype=torch.float64)
     shown = theirs.psf(ours.slm(mask()))
     got, want = ours(images(), mask()), theirs.intensity(images(), shown)
     # theirs adds the envelope of the SLM's own pixels, of up to a per cent over this small image

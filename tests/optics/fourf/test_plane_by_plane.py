@@ -12,6 +12,7 @@ from optics.bench.spec import BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError
 from optics.conventions import axis
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.plane_by_plane import NAMES, PlaneByPlane
 from optics.fourf.pupil import lit_pixels, pixel_transform
 from optics.fourf.system import FourF
@@ -94,7 +95,7 @@ def mask(system: FourF | PlaneByPlane) -> torch.Tensor:
 
 def both(changes: dict[str, object], **options: object) -> tuple[torch.Tensor, torch.Tensor]:
     bench = BENCH.replace(**changes)
-    fourf = FourF(bench, SHAPE, oversampling=2, dtype=torch.float64)
+    fourf = FourF(bench, CameraWindow(SHAPE, oversampling=2), dtype=torch.float64)
     planes = PlaneByPlane(bench, SHAPE, dtype=torch.float64, **options)
     return planes.wave(image(), mask(planes)), fourf.wave(image(), mask(fourf))
 
@@ -194,7 +195,7 @@ def test_decentred_lens_2_moves_the_image_with_it():
     shift = (64e-6, -96e-6)  # of the lens, on the bench's own axes; the reported axes are flipped
     moved = BENCH.replace(**{"lens2.decentre": shift})
     offset = tuple(o - s for o, s in zip(BENCH.image_offset, shift, strict=True))
-    there = PlaneByPlane(moved, SHAPE, offset=(offset[0], offset[1]), dtype=torch.float64)
+    there = PlaneByPlane(moved, CameraWindow(SHAPE, offset=(offset[0], offset[1])), dtype=torch.float64)
     here = PlaneByPlane(BENCH, SHAPE, dtype=torch.float64)
     got, want = (p.wave(image(), mask(p)).abs() for p in (there, here))
     assert difference(got, want) < 5e-3
@@ -208,7 +209,9 @@ def test_decentred_lens_1_moves_the_spectrum_with_it():
     wide = BENCH.replace(**{"stop.width": (2.2e-3, 2.2e-3), "slm.shape": (90, 100)})
     offset = tuple(o - s for o, s in zip(BENCH.image_offset, shift, strict=True))
     lens = PlaneByPlane(
-        wide.replace(**{"lens1.decentre": shift}), SHAPE, offset=(offset[0], offset[1]), dtype=torch.float64
+        wide.replace(**{"lens1.decentre": shift}),
+        CameraWindow(SHAPE, offset=(offset[0], offset[1])),
+        dtype=torch.float64,
     )
     back = (-shift[0], -shift[1])
     slm = PlaneByPlane(wide.replace(**{"alignment.mask_shift": back}), SHAPE, dtype=torch.float64)
@@ -221,7 +224,7 @@ def test_decentred_lens_1_moves_the_spectrum_with_it():
 def test_more_samples_and_all_orders_change_nothing_in_the_window():
     usual = PlaneByPlane(BENCH, SHAPE, dtype=torch.float64)
     want = usual.wave(image(), mask(usual))
-    for options in ({"subsamples": 2}, {"all_orders": True}, {"oversampling": 2, "margin": 2}):
+    for options in ({"subsamples": 2}, {"all_orders": True}):
         other = PlaneByPlane(BENCH, SHAPE, dtype=torch.float64, **options)
         assert difference(other.wave(image(), mask(other)), want) < 2e-3
 
