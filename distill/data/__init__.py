@@ -1,16 +1,23 @@
 """Images with their answers, whatever they are stored in.
 
-augmentation.py  Small random shifts, rotations, zooms and mirrorings of the training images: more images than
-                 there are
-binaries.py      Data sets in their authors' binary formats: MNIST's idx files and CIFAR-10's binary version. No
-                 pickle
-dataset.py       What every data source gives: images with their answers, split into training, validation and test
-                 parts
-download.py      Fetching a public file once, and only if its sha256 is the published one
-folders.py       Picture files and arrays of pixels to float tensors, and folders with one subfolder per class
-hdf5.py          Image data sets in HDF5: layout A holds arrays of pixels, layout B holds JPEG files end to end
-sources.py       One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a
-                 folder
+What a source holds is found first (`parts.Found`), then the classes of all parts are settled by their labels, then the
+images that are wanted are read. `docs/data.md` states the rule for every form.
+
+arrays.py         Arrays of pixels to float tensors: which axis holds the channels, and what value is white
+augmentation.py   Small random shifts, rotations, zooms and mirrorings of the training images
+cifar.py          CIFAR-10 and CIFAR-100, binary or python version, from their folder or from the archive
+dataset.py        What every source gives: images with their answers, split into training, validation and test parts
+download.py       Fetching a public file once, and only if its sha256 is the published one
+folders.py        Folders with one subfolder per class
+hdf5.py           HDF5: layout A holds arrays of pixels, layout B holds JPEG files end to end
+idx.py            MNIST's idx files, and the sets published in the same form
+labels.py         What stands in a file as answers to classes with names, the same in every part
+listing.py        What lies in a folder, without what archives and desktops leave there
+parts.py          A data set before it is read, and reading the chosen images
+pickled.py        CIFAR's python batches without running pickle
+pictures.py       One picture file to numbers: what a viewer shows is what is read
+pixel_folders.py  Pictures beside masks, paired by name
+sources.py        One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a folder
 """
 
 from distill.data.augmentation import AugmentSpec, augment

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from optics.checks import OpticsError, ShapeError
 
+VOID = -100  # label of pixels that count nowhere; the number that PyTorch's losses leave out by default
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -17,7 +19,8 @@ class Dataset:
 
     Attributes:
         images: float32 (N, C, H, W) in [0, 1], field amplitudes on the display.
-        labels: int64 class of each image (N,), or of each pixel (N, H, W) for segmentation.
+        labels: int64 class of each image (N,), or of each pixel (N, H, W) for segmentation; there
+            VOID is a pixel that counts in no loss and no metric.
         class_names: label `i` is `class_names[i]`.
         source: where the images come from.
         licence: under which terms.
@@ -48,7 +51,8 @@ class Dataset:
                 raise OpticsError(
                     f"images range from {low:g} to {high:g}, expected within [0, 1]; rescale them."
                 )
-            first, last = int(self.labels.min()), int(self.labels.max())
+            known = self.labels if self.labels.ndim == 1 else self.labels[self.labels != VOID]
+            first, last = (int(known.min()), int(known.max())) if known.numel() else (0, -1)
             if first < 0 or last >= len(self.class_names):
                 raise OpticsError(
                     f"labels range from {first} to {last}, expected 0 to {len(self.class_names) - 1} as "
@@ -136,19 +140,42 @@ def stratified(labels: Tensor, share: float, generator: torch.Generator) -> tupl
     return (~taken).nonzero()[:, 0], taken.nonzero()[:, 0]
 
 
-def limited(data: Dataset, limit: int | None, generator: torch.Generator) -> Dataset:
-    """At most `limit` images, drawn class by class so that each class keeps its share."""
-    if limit is None or limit >= len(data):
-        return data
+def limited_index(labels: Tensor, limit: int | None, generator: torch.Generator) -> Tensor:
+    """At most `limit` indices, ascending, drawn class by class so that each class keeps its share.
+
+    Args:
+        labels: (N,) classes; per-pixel labels (N, H, W) are drawn without regard to class.
+        limit: None takes all.
+        generator: draws which.
+    """
+    count = len(labels)
+    if limit is None or limit >= count:
+        return torch.arange(count)
     if limit < 1:
         raise OpticsError(f"limit is {limit}; use a positive number of images.")
-    order = torch.randperm(len(data), generator=generator)
-    if not data.segmentation:
+    order = torch.randperm(count, generator=generator)
+    if labels.ndim == 1:
         # the k-th image of every class comes before the k+1-th of any
-        labels = data.labels[order]
-        rank = torch.zeros(len(data), dtype=torch.int64)
-        for value in labels.unique():
-            members = (labels == value).nonzero()[:, 0]
+        drawn = labels[order]
+        rank = torch.zeros(count, dtype=torch.int64)
+        for value in drawn.unique():
+            members = (drawn == value).nonzero()[:, 0]
             rank[members] = torch.arange(len(members))
         order = order[torch.argsort(rank, stable=True)]
-    return data.take(order[:limit].sort().values)
+    return order[:limit].sort().values
+
+
+def limited(data: Dataset, limit: int | None, generator: torch.Generator) -> Dataset:
+    """At most `limit` images of a data set; see `limited_index`."""
+    if limit is None or limit >= len(data):
+        return data
+    return data.take(limited_index(data.labels, limit, generator))
+
+
+def in_runs(labels: Tensor) -> bool:
+    """Whether labels (N,) stand class by class: neighbours differ less than half as often as in a random order."""
+    if len(labels) < 3:
+        return False
+    shares = labels.unique(return_counts=True)[1].double() / len(labels)
+    expected = (len(labels) - 1) * float(1 - shares.square().sum())
+    return float((labels[1:] != labels[:-1]).sum()) < expected / 2

@@ -1,111 +1,96 @@
-"""Picture files and arrays of pixels to float tensors, and folders with one subfolder per class."""
+"""Folders of pictures: one subfolder per class, or pictures beside masks; with or without parts.
+
+* Parts are subfolders named train, val or test, in any usual spelling (`distill.data.parts.NAMES`).
+* A class is a subfolder; its pictures lie in it at any depth. A class folder without a picture is refused by name.
+* A folder that holds one subfolder and nothing else, as archives unpack, is entered.
+* `images/` beside `masks/` (or another usual pair of names) is a pixel task: see `distill.data.pixel_folders`.
+* Hidden files (`._0.png`), `__MACOSX`, and files that are no pictures are passed over.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from distill.data.dataset import Dataset
-from optics.checks import OpticsError
+from distill.data import pixel_folders
+from distill.data.listing import entered, files_in, folders_in, is_picture, pictures_below, read_pictures
+from distill.data.parts import Found, Options, Part, by_part
+from distill.data.pictures import SUFFIXES
+from optics.errors import OpticsError
+from optics.reading import check_size, listed
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
-
-
-def decode(data: bytes, *, name: str, size: tuple[int, int] | None = None, grey: bool = False) -> np.ndarray:
-    """One encoded picture to uint8 (H, W) or (H, W, 3), resized to `size` (H, W); `name` is for messages."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-            plain = picture.convert("L" if grey or picture.mode in ("1", "L", "LA") else "RGB")
-        if size is not None and plain.size != (size[1], size[0]):
-            plain = plain.resize(
-                (size[1], size[0]), Image.Resampling.BILINEAR
-            )  # Pillow's widens when it shrinks
-        return np.asarray(plain)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise OpticsError(
-            f"{name} cannot be decoded ({error}); the picture is damaged or truncated."
-        ) from error
+MOST_FILES = 2**22
 
 
-def stack(
-    pictures: np.ndarray | Sequence[np.ndarray],
-    *,
-    size: tuple[int, int] | None = None,
-    grey: bool = False,
-    name: str = "the pictures",
-) -> Tensor:
-    """uint8 pictures (N, H, W) or (N, H, W, C) to float32 (N, C, H, W) in [0, 1]."""
-    if not isinstance(pictures, np.ndarray):
-        shapes = sorted({p.shape for p in pictures})
-        if len(shapes) > 1:
-            raise OpticsError(
-                f"{name}: pictures differ in shape ({shapes[0]}, {shapes[1]}); pass size=(H, W), and "
-                "grey=True where some are in colour."
-            )
-        pictures = np.stack(list(pictures)) if len(pictures) else np.zeros((0, 1, 1), np.uint8)
-    images = torch.from_numpy(np.array(pictures, order="C")).to(torch.float32).div_(255)
-    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-    return resized(images, size=size, grey=grey)
-
-
-def resized(images: Tensor, *, size: tuple[int, int] | None = None, grey: bool = False) -> Tensor:
-    """Images (N, C, H, W) turned to grey (ITU-R 601 luma) and brought to `size` (H, W), where asked."""
-    if grey and images.shape[1] == 3:
-        luma = images.new_tensor([0.299, 0.587, 0.114])
-        images = (images * luma[:, None, None]).sum(1, keepdim=True).clamp(0, 1)
-    if size is not None and tuple(images.shape[-2:]) != tuple(size):
-        images = F.interpolate(images, size=tuple(size), mode="area").clamp(0, 1)
-    return images
-
-
-def read_folder(
-    folder: Path, *, size: tuple[int, int] | None = None, grey: bool = False
-) -> dict[str, Dataset]:
-    """Pictures in one subfolder per class, either directly in `folder` or in its `train`, `val`, `test`.
-
-    Returns:
-        The splits by name; a folder without `train` gives the one split "all".
+def find(folder: Path, options: Options) -> Found:
+    """What a folder of pictures holds; a folder without `train` gives the one part "all".
 
     Raises:
-        OpticsError: no pictures, classes that differ between the splits, or pictures that differ in shape.
+        OpticsError: no pictures, an empty class, a part without training pictures, or parts of different classes; what
+            was found and what is missing.
     """
-    inner = {p.name for p in folder.iterdir() if p.is_dir()}
-    splits: dict[str, Path] = {"all": folder}
-    if "train" in inner:
-        splits = {n: folder / n for n in ("train", "val", "validation", "test") if n in inner}
-    found = {name: _one_folder(part, size=size, grey=grey) for name, part in splits.items()}
-    classes = sorted({d.class_names for d in found.values()})
-    if len(classes) > 1:
-        raise OpticsError(f"{folder}: the splits have different classes: {' and '.join(map(str, classes))}.")
+    folder = entered(folder)
+    pairs = pixel_folders.find(folder, options)
+    if pairs is not None:
+        return pairs
+    parts = by_part([p.name for p in folders_in(folder)], where=str(folder))
+    if "train" not in parts:
+        if parts:
+            raise OpticsError(
+                f"{folder} has {listed([repr(n) for n in parts.values()])} but no folder 'train'; name the training "
+                "pictures' folder so."
+            )
+        return _found(folder, {"all": folder}, options)
+    return _found(folder, {name: folder / name for name in parts.values()}, options)
+
+
+def _found(folder: Path, places: Mapping[str, Path], options: Options) -> Found:
+    classes = {name: [p.name for p in folders_in(place)] for name, place in places.items()}
+    first = by_part(list(places), where=str(folder)).get("train", "all")
+    for name, found in classes.items():
+        if found != classes[first]:
+            other = sorted(set(found) ^ set(classes[first]))
+            raise OpticsError(
+                f"{folder}: {first!r} and {name!r} have different classes; only one of them has {listed(other)}."
+            )
+    parts = {}
+    for name, place in places.items():
+        files = _by_class(place, classes[first])
+        labels = np.repeat([c for c, _ in files], [len(f) for _, f in files]).astype(np.str_)
+        parts[name] = _part(place, [f for _, group in files for f in group], labels, options)
+    return Found(parts, tuple(classes[first]), folder.name)
+
+
+def _by_class(folder: Path, classes: Sequence[str]) -> list[tuple[str, list[Path]]]:
+    """(class, its pictures); every class has some."""
+    loose = [f.name for f in files_in(folder) if is_picture(f)]
+    found = [(name, pictures_below(folder / name)) for name in classes]
+    if not any(files for _, files in found):
+        there = listed([p.name for p in (*folders_in(folder), *files_in(folder))]) or "nothing"
+        raise OpticsError(
+            f"{folder} holds no pictures in class folders; expected one subfolder per class with files such as .png "
+            f"or .jpg in it, or images/ and masks/; found {there}."
+        )
+    if loose:
+        raise OpticsError(
+            f"{folder} has pictures outside of its class folders ({listed(loose)}); move them into a class or away."
+        )
+    for name, files in found:
+        if not files:
+            kinds = sorted({f.suffix.lower() or f.name for f in files_in(folder / name)})
+            raise OpticsError(
+                f"class folder {folder / name} holds no pictures{f', only {listed(kinds)} files' if kinds else ''}; "
+                f"add some ({', '.join(SUFFIXES[:4])} ...) or remove it."
+            )
+    check_size(str(folder), (sum(len(f) for _, f in found),), most=MOST_FILES)
     return found
 
 
-def _one_folder(folder: Path, *, size: tuple[int, int] | None, grey: bool) -> Dataset:
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [
-        (f, label)
-        for label, sub in enumerate(classes)
-        for f in sorted(sub.iterdir())
-        if f.suffix.lower() in SUFFIXES
-    ]
-    if not files:
-        raise OpticsError(
-            f"{folder} holds no pictures; expected one subfolder per class with files such as .png or .jpg "
-            "in it."
-        )
-    pictures = [decode(f.read_bytes(), name=str(f), size=size, grey=grey) for f, _ in files]
-    return Dataset(
-        images=stack(pictures, grey=grey, name=str(folder)),
-        labels=torch.tensor([label for _, label in files]),
-        class_names=tuple(p.name for p in classes),
-        source=folder.name,
-    )
+def _part(folder: Path, files: list[Path], labels: np.ndarray, options: Options) -> Part:
+    def images(index: Tensor) -> Tensor:
+        return read_pictures(folder, [files[i] for i in index.tolist()], options)
+
+    return Part(str(folder), len(files), images, labels=labels)

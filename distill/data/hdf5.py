@@ -1,147 +1,182 @@
 """Image data sets in HDF5: layout A holds arrays of pixels, layout B holds JPEG files end to end.
 
-Layout A, per split: `images` uint8 (N, H, W) or (N, H, W, C); `labels` integer (N,).
+Layout A, per split: `images` (N, H, W), (N, H, W, C) or (N, C, H, W), see `distill.data.arrays`; `labels` (N,).
 Layout B, per split: `jpeg` uint8, the files end to end; `offsets` int64 (N + 1,), file `i` is
-`jpeg[offsets[i]:offsets[i + 1]]`; `labels` integer (N,). A segmentation set has masks (N, H, W) instead of
-labels. Root attributes: `class_names`, and `source`, `license`, `note`, which are kept.
+`jpeg[offsets[i]:offsets[i + 1]]`; `labels` (N,). A segmentation set has masks (N, H, W) instead of labels.
+Root attributes: `class_names`, and `source`, `license`, which are kept. Labels: see `distill.data.labels`.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.data import labels as answers
+from distill.data.arrays import axes_of, check_type, resized, stack, to_images
 from distill.data.dataset import Dataset
-from distill.data.folders import decode, stack
-from optics.checks import OpticsError
+from distill.data.parts import Found, Options, Part, part_called, read_whole
+from distill.data.pictures import decode
+from optics.errors import OpticsError
+from optics.reading import check_size, reading, regular_file
+
+SUFFIXES = (".h5", ".hdf5", ".hdf")
+_BLOCK = 2**25  # values that are read at once
 
 
 def read(
     path: Path, *, size: tuple[int, int] | None = None, grey: bool = False, target: str | None = None
 ) -> dict[str, Dataset]:
-    """Every split of an HDF5 file, by the name of its group.
+    """Every group of an HDF5 file whole, by its name, whatever it is called; see `find`."""
+    return read_whole(find(path, Options(size=size, grey=grey, target=target), every=True))
+
+
+def find(path: Path, options: Options, *, every: bool = False) -> Found:
+    """What an HDF5 file holds.
 
     Args:
         path: the file.
-        size: (H, W) that images (and masks, by nearest neighbour) are resized to; None keeps theirs.
-        grey: turn colour images to grey (ITU-R 601 luma).
-        target: name of the array that holds the answers, such as "labels", "masks" or "masks_multi"; None
-            takes "labels" where there are any, else "masks".
+        options: how images are read; `target` is the name of the array that holds the answers, such as "labels",
+            "masks" or "masks_multi"; None takes "labels" where there are any, else "masks".
+        every: groups of any name, not only those of the training, validation and test parts.
 
     Raises:
         OpticsError: not an HDF5 file, truncated, a key missing, or shapes that disagree.
     """
-    if not path.is_file():
-        raise OpticsError(f"there is no file {path}; check the path.")
-    try:
-        with h5py.File(path) as file:
-            groups = {k: v for k, v in file.items() if isinstance(v, h5py.Group)}
-            if not groups:
-                raise OpticsError(
-                    f"{path} has no splits; expected the groups 'train' and 'test', found {_listed(file)}."
-                )
-            about = {k: str(file.attrs[k]) for k in ("source", "license", "note") if k in file.attrs}
-            names = tuple(str(n) for n in file.attrs["class_names"]) if "class_names" in file.attrs else ()
-            return {
-                key: _split(path, key, group, names, about, size=size, grey=grey, target=target)
-                for key, group in groups.items()
-            }
-    except OSError as error:
-        raise OpticsError(
-            f"{path} cannot be read as HDF5 ({_first_line(error)}); it is truncated or of another kind. "
-            "Copy it again."
-        ) from error
-
-
-def _split(
-    path: Path,
-    key: str,
-    group: h5py.Group,
-    names: tuple[str, ...],
-    about: dict[str, str],
-    *,
-    size: tuple[int, int] | None,
-    grey: bool,
-    target: str | None,
-) -> Dataset:
-    where = f"{path}, group {key!r}"
-    target = target or ("labels" if "labels" in group or "masks" not in group else "masks")
-    if target not in group:
-        raise OpticsError(f"{where}: the key {target!r} is missing; found {_listed(group)}.")
-    answers = torch.from_numpy(np.asarray(group[target][()]).astype(np.int64))
-    images = _images(where, group, size=size, grey=grey)
-    if answers.ndim not in (1, 3) or len(answers) != len(images):
-        raise OpticsError(
-            f"{where}: {target!r} has shape {tuple(answers.shape)}, expected ({len(images)},) or "
-            f"({len(images)}, H, W) as there are {len(images)} images."
-        )
-    if answers.ndim == 3:
-        answers = _resize_masks(answers, (images.shape[-2], images.shape[-1]), size is not None, where)
-    count = int(answers.max()) + 1 if answers.numel() else 0
-    if answers.ndim == 3 and target == "masks" and count <= 2:
-        names = ("background", "object")  # class_names are those of the many-class masks
-    if not names or count > len(names):
-        names = tuple(str(i) for i in range(max(count, 2)))
-    source = about.get("source", path.name)
-    return Dataset(
-        images=images,
-        labels=answers,
-        class_names=names,
-        source=source,
-        licence=about.get("license", "not stated"),
-    )
-
-
-def _images(where: str, group: h5py.Group, *, size: tuple[int, int] | None, grey: bool) -> Tensor:
-    if "images" in group:
-        pixels = group["images"]
-        if pixels.ndim not in (3, 4) or pixels.dtype != np.uint8:
+    path = regular_file(path, most=2**40)
+    with reading(path, "HDF5"), h5py.File(path) as file:
+        groups = {k: v for k, v in file.items() if isinstance(v, h5py.Group)}
+        chosen = {k: v for k, v in groups.items() if every or part_called(k) is not None}
+        if not chosen:
             raise OpticsError(
-                f"{where}: 'images' has shape {pixels.shape} and type {pixels.dtype}, expected uint8 (N, H, "
-                "W) or (N, H, W, C)."
+                f"{path} has no splits; expected the groups 'train' and 'test', found {_listed(file)}."
             )
-        return stack(pixels[()], size=size, grey=grey)
+        names = answers.text_list(file.attrs["class_names"]) if "class_names" in file.attrs else ()
+        if any(_target(group, options) == "masks" and "masks_multi" in group for group in chosen.values()):
+            names = ()  # class_names are those of the many-class masks
+        return Found(
+            {key: _part(path, key, group, options) for key, group in chosen.items()},
+            names,
+            str(file.attrs.get("source", path.name)),
+            str(file.attrs.get("license", "not stated")),
+        )
+
+
+def _target(group: h5py.Group, options: Options) -> str:
+    return options.target or ("labels" if "labels" in group or "masks" not in group else "masks")
+
+
+def _part(path: Path, key: str, group: h5py.Group, options: Options) -> Part:
+    where, target = f"{path}, group {key!r}", _target(group, options)
+    stored = _array(group, target, where)
+    count, images = _images(path, key, group, options, where)
+    shape = tuple(stored.shape)
+    if (len(shape) not in (1, 3) and not (len(shape) == 2 and shape[1] == 1)) or shape[0] != count:
+        raise OpticsError(
+            f"{where}: {target!r} has shape {shape}, expected ({count},) or ({count}, H, W) as there are {count} "
+            "images."
+        )
+    place = f"{path}, {key}/{target}"
+    if len(shape) < 3:
+        check_size(place, shape, most=2**28)
+        values = stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) else stored[()]
+        return Part(place, count, images, labels=answers.plain(np.asarray(values), where=place))
+
+    def masks(index: Tensor) -> NDArray[Any]:
+        with reading(path, "HDF5"), h5py.File(path) as file:
+            found = answers.plain(_rows(file[f"{key}/{target}"], index, place), where=place)
+        return found if options.size is None else _nearest(found, options.size)
+
+    return Part(place, count, images, masks=masks)
+
+
+def _images(
+    path: Path, key: str, group: h5py.Group, options: Options, where: str
+) -> tuple[int, Callable[[Tensor], Tensor]]:
+    """How many images a group has, and what reads chosen ones."""
+    if "images" in group:
+        stored = _array(group, "images", where)
+        order = axes_of(stored.shape, options.axes, where=f"{where}: 'images'")
+        check_type(stored.dtype, options.white, where=f"{where}: 'images'")
+
+        def arrays(index: Tensor) -> Tensor:
+            with reading(path, "HDF5"), h5py.File(path) as file:
+                pixels = _rows(file[f"{key}/images"], index, where)
+            return to_images(
+                pixels, order=order, size=options.size, grey=options.grey, white=options.white, where=where
+            )
+
+        return int(stored.shape[0]), arrays
     missing = [k for k in ("jpeg", "offsets") if k not in group]
     if missing:
         raise OpticsError(
             f"{where}: the key {missing[0]!r} is missing; layout A has 'images', layout B 'jpeg' and "
             f"'offsets'; found {_listed(group)}."
         )
-    data, offsets = group["jpeg"][()], group["offsets"][()]
-    if offsets.ndim != 1 or len(offsets) < 1 or (np.diff(offsets) < 0).any() or offsets[0] != 0:
-        raise OpticsError(f"{where}: 'offsets' has shape {offsets.shape}; expected (N + 1,), rising from 0.")
+    data, starts = _array(group, "jpeg", where), _array(group, "offsets", where)
+    check_size(f"{where}: 'offsets'", starts.shape, most=2**28)
+    check_size(f"{where}: 'jpeg'", data.shape)
+    offsets = starts[()] if starts.ndim == 1 and starts.dtype.kind in "iu" else np.zeros(0, np.int64)
+    if len(offsets) < 1 or (np.diff(offsets.astype(np.int64)) < 0).any() or offsets[0] != 0:
+        raise OpticsError(f"{where}: 'offsets' has shape {starts.shape}; expected (N + 1,), rising from 0.")
     if offsets[-1] != len(data):
         raise OpticsError(
             f"{where}: 'offsets' ends at byte {offsets[-1]} but 'jpeg' holds {len(data)} bytes; the file is "
             "damaged."
         )
-    pictures = [
-        decode(data[a:b].tobytes(), name=f"{where}, image {i}", size=size, grey=grey)
-        for i, (a, b) in enumerate(pairwise(offsets))
-    ]
-    return stack(pictures, size=None, grey=grey, name=where)
+
+    def jpegs(index: Tensor) -> Tensor:
+        with reading(path, "HDF5"), h5py.File(path) as file:
+            stored = file[f"{key}/jpeg"]
+            whole = stored if 2 * len(index) < len(offsets) else stored[()]
+            encoded = [bytes(whole[int(offsets[i]) : int(offsets[i + 1])]) for i in index.tolist()]
+        names = [f"{where}, image {i}" for i in index.tolist()]
+        pictures = [
+            decode(e, name=n, size=options.size, grey=options.grey, white=options.white)
+            for e, n in zip(encoded, names, strict=True)
+        ]
+        return resized(stack(pictures, grey=options.grey, where=where), grey=options.grey)
+
+    return len(offsets) - 1, jpegs
 
 
-def _resize_masks(masks: Tensor, shape: tuple[int, int], allowed: bool, where: str) -> Tensor:
-    if tuple(masks.shape[-2:]) == shape:
+def _array(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
+    if name not in group:
+        raise OpticsError(f"{where}: the key {name!r} is missing; found {_listed(group)}.")
+    found = group[name]
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.ndim == 0:
+        raise OpticsError(f"{where}: {name!r} is no array.")
+    return found
+
+
+def _rows(stored: h5py.Dataset, index: Tensor, where: str) -> NDArray[Any]:
+    """Rows of an array at `index`, in that order, read block by block so that what is left out takes no memory."""
+    check_size(where, (len(index), *stored.shape[1:]), fix="Set limit, or use smaller images.")
+    per_row = max(1, int(np.prod(stored.shape[1:], dtype=np.int64)))
+    step = max(1, _BLOCK // per_row)
+    wanted = index.numpy()
+    out = np.empty((len(wanted), *stored.shape[1:]), stored.dtype)
+    for start in range(0, stored.shape[0], step):
+        here = (wanted >= start) & (wanted < start + step)
+        if here.any():
+            rows = wanted[here]
+            low, high = int(rows.min()), int(rows.max()) + 1
+            out[here] = stored[low:high][rows - low]
+    return out
+
+
+def _nearest(masks: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    if masks.shape[-2:] == tuple(size):
         return masks
-    if not allowed:
-        raise OpticsError(
-            f"{where}: masks are {tuple(masks.shape[-2:])} and images {shape} pixels; pass size=(H, W) to "
-            "bring both to one size."
-        )
-    small = torch.nn.functional.interpolate(masks[:, None].double(), size=shape, mode="nearest-exact")
-    return small[:, 0].long()
+    values = torch.from_numpy(masks)[:, None].double()
+    return torch.nn.functional.interpolate(values, size=size, mode="nearest-exact")[:, 0].long().numpy()
 
 
 def _listed(group: h5py.Group | h5py.File) -> str:
     return ", ".join(repr(k) for k in group) or "nothing"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,27 +4,35 @@
 |---|---|
 | `digits` | the MNIST subset shipped in the package: 5000 training and 1000 test images |
 | `mnist`, `cifar10` | downloaded once from their public address, sha256 checked |
-| `*.h5`, `*.hdf5` | `distill.hdf5`: arrays, JPEG files, segmentation masks |
-| a folder of idx files, of CIFAR `.bin` files, or CIFAR's `.tar.gz` | `distill.data.binaries` |
+| `*.h5`, `*.hdf5` | `distill.data.hdf5`: arrays, JPEG files, segmentation masks |
+| a folder of idx files, or one that holds such a folder | `distill.data.idx` |
+| CIFAR's folder or `.tar.gz`, binary or python version | `distill.data.cifar` |
 | a folder with one subfolder per class, or `train/` and `test/` with such | `distill.data.folders` |
+| a folder with `images/` and `masks/` | `distill.data.pixel_folders` |
+
+`docs/data.md` states every rule. What is taken is chosen by the labels, before any image is read.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from distill.data import binaries, download, hdf5
-from distill.data import folders as imagefiles
-from distill.data.dataset import Dataset, Splits, limited, stratified
-from optics.checks import OpticsError
+from distill.data import cifar, download, folders, hdf5, idx
+from distill.data.dataset import Dataset, Splits, in_runs, limited_index, stratified
+from distill.data.labels import Ignore
+from distill.data.parts import Found, Options, by_part, read_pixels, settle
+from optics.errors import OpticsError
+from optics.reading import home, listed, regular_file
 
 __all__ = ["Dataset", "Splits", "load", "names"]
 
-_VALIDATION = ("val", "validation", "valid")
+_ORDER = 20260  # seed of the order of parts that are stored class by class
 
 
 def names() -> tuple[str, ...]:
@@ -41,93 +49,150 @@ def load(
     size: tuple[int, int] | None = None,
     grey: bool = False,
     target: str | None = None,
+    ignore: Ignore = (),
+    axes: str | None = None,
+    white: float | None = None,
     cache: Path | None = None,
 ) -> Splits:
     """Training, validation and test parts of a data set.
 
     The validation part is cut from the training part, class by class, by a generator with `seed`; a set that
     brings its own (a group or folder `val`) keeps it. A folder of classes without `train` and `test` gives
-    its test part the same way first, with the same share.
+    its test part the same way first, with the same share. A part that is stored class by class is put in another
+    order, always the same, so that its first images show every class.
 
     Args:
         name_or_path: one of `names()`, or the path of a file or folder; see the table above.
         validation: share of the training part, between 0 and 1.
         seed: of the split and of `limit`'s draw.
-        limit: at most so many images of the training part (before the cut) and of the test part.
+        limit: at most so many images of the training part (before the cut) and of the test part; others are not read.
         size: (H, W) to resize to; None keeps the pictures' own.
         grey: turn colour to grey.
-        target: HDF5 only: the key of the answers, such as "masks_multi"; None takes "labels", else "masks".
+        target: which answers, where a source has several: HDF5's key, such as "masks_multi" (None takes "labels", else
+            "masks"); EMNIST's set; CIFAR-100's "fine" or "coarse"; the folder of the masks.
+        ignore: stored labels, or names of classes, that count nowhere; see `distill.data.labels`.
+        axes: "nhwc" or "nchw" of arrays whose shape does not tell.
+        white: stored value of full white; None is what the sample type holds.
         cache: where downloads are kept; None is `~/.cache/spectral-cascade`.
 
     Raises:
         OpticsError: unknown name, unreadable or incomplete data; one line that says what is missing.
     """
-    found = _read(name_or_path, size=size, grey=grey, target=target, cache=cache)
-    generator = torch.Generator().manual_seed(seed)
-    if "all" in found:
-        rest, chosen = stratified(found["all"].labels, validation, generator)
-        found = {"train": found["all"].take(rest), "test": found["all"].take(chosen)}
-    for part in ("train", "test"):
-        if part not in found:
-            raise OpticsError(
-                f"{name_or_path} has no {part!r} part; it has {', '.join(map(repr, found)) or 'none'}."
-            )
-    train = limited(found["train"], limit, generator)
-    own = next((found[k] for k in _VALIDATION if k in found), None)
-    if own is not None:
-        held_out = limited(own, limit, generator)
-    else:
-        rest, chosen = stratified(train.labels, validation, generator)
-        train, held_out = train.take(rest), train.take(chosen)
-    test = limited(found["test"], limit, generator)
-    _check_alike(str(name_or_path), train, test)
-    return Splits(train, held_out, test)
+    options = Options(size=size, grey=grey, white=white, axes=axes, target=target)
+    found = _find(name_or_path, options, cache)
+    where = str(name_or_path)
+    if "all" not in found.parts:
+        parts = by_part(list(found.parts), where=where)
+        for part in ("train", "test"):
+            if part not in parts:
+                raise OpticsError(
+                    f"{where} has no {part!r} part; it has {', '.join(map(repr, found.parts)) or 'none'}."
+                )
+        kept = {part: found.parts[name] for part, name in parts.items()}
+        found = Found(kept, found.names, found.source, found.licence)
+    splits = _whole_image_splits if all(p.masks is None for p in found.parts.values()) else _pixel_splits
+    made = splits(found, ignore, validation, limit, torch.Generator().manual_seed(seed))
+    _check_alike(where, made)
+    return Splits(made["train"], made["validation"], made["test"])
 
 
-def _read(
-    name_or_path: str | Path,
-    *,
-    size: tuple[int, int] | None,
-    grey: bool,
-    target: str | None,
-    cache: Path | None,
+def _whole_image_splits(
+    found: Found, ignore: Ignore, validation: float, limit: int | None, generator: torch.Generator
 ) -> dict[str, Dataset]:
+    parts, classes = settle(found, ignore=ignore)
+    labels = {name: part.labels for name, part in parts.items()}
+    chosen = _chosen(labels, validation, limit, generator)
+    made = {}
+    for part, (name, index) in chosen.items():
+        if in_runs(labels[name][index]):
+            index = index[torch.randperm(len(index), generator=torch.Generator().manual_seed(_ORDER))]
+        made[part] = parts[name].read(index, found, classes)
+    return made
+
+
+def _pixel_splits(
+    found: Found, ignore: Ignore, validation: float, limit: int | None, generator: torch.Generator
+) -> dict[str, Dataset]:
+    alike = {name: torch.zeros(part.count, dtype=torch.int64) for name, part in found.parts.items()}
+    chosen = _chosen(alike, validation, limit, generator)
+    parts = {part: found.parts[name] for part, (name, _) in chosen.items()}
+    once = Found(parts, found.names, found.source, found.licence)
+    return read_pixels(once, {part: index for part, (_, index) in chosen.items()}, ignore=ignore)
+
+
+def _chosen(
+    labels: Mapping[str, Tensor], validation: float, limit: int | None, generator: torch.Generator
+) -> dict[str, tuple[str, Tensor]]:
+    """Of each split, the part that it is taken from and which images; from labels (N,) of every part."""
+    every = {name: torch.arange(len(found)) for name, found in labels.items()}
+    sources = {"train": "train", "validation": "validation", "test": "test"}
+    if "all" in labels:
+        rest, chosen = stratified(labels["all"], validation, generator)
+        sources, every = dict.fromkeys(sources, "all"), {"train": rest, "test": chosen}
+
+    def some(part: str) -> Tensor:
+        index = every[part]
+        return index[limited_index(labels[sources[part]][index], limit, generator)]
+
+    train = some("train")
+    if "validation" in every:
+        held_out = some("validation")
+    else:
+        rest, chosen = stratified(labels[sources["train"]][train], validation, generator)
+        sources["validation"] = sources["train"]
+        train, held_out = train[rest], train[chosen]
+    picked = {"train": train, "validation": held_out, "test": some("test")}
+    return {part: (sources[part], index) for part, index in picked.items()}
+
+
+def _find(name_or_path: str | Path, options: Options, cache: Path | None) -> Found:
     if name_or_path == "digits":
         with resources.as_file(resources.files("distill") / "assets" / "digits.h5") as path:
-            return hdf5.read(path, size=size, grey=grey, target=target)
-    if str(name_or_path) in download.SETS and not Path(name_or_path).exists():
-        name = str(name_or_path)
-        folder = (cache or Path.home() / ".cache" / "spectral-cascade") / name
-        download.fetch_set(name, folder)
-        path = folder / download.SETS[name][0].name
-        return _resized(
-            binaries.read_cifar(path) if name == "cifar10" else binaries.read_mnist(folder), size, grey
-        )
-    path = Path(name_or_path)
-    if not path.exists():
+            return hdf5.find(path, options)
+    path = home(name_or_path)
+    if str(name_or_path) in download.SETS and not path.exists():
+        return _downloaded(str(name_or_path), options, cache)
+    if path.is_dir():
+        finders: tuple[Callable[[Path, Options], Found | None], ...] = (idx.find, cifar.find, folders.find)
+        return next(found for find in finders if (found := find(path, options)) is not None)
+    if not _exists(path):
         near = difflib.get_close_matches(str(name_or_path), names(), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"give a path, or one of {', '.join(names())}."
         raise OpticsError(f"no data set and no file is called {str(name_or_path)!r}; {hint}")
-    if path.is_file():
-        if path.suffix in (".h5", ".hdf5", ".hdf"):
-            return hdf5.read(path, size=size, grey=grey, target=target)
-        if path.suffix in (".gz", ".tgz", ".tar"):
-            return _resized(binaries.read_cifar(path), size, grey)
-        raise OpticsError(f"{path} is of no known kind; expected .h5, CIFAR-10's .tar.gz, or a folder.")
-    if binaries.find_idx(path):
-        return _resized(binaries.read_mnist(path), size, grey)
-    if any((path / n).is_file() for group in binaries.CIFAR_FILES.values() for n in group):
-        return _resized(binaries.read_cifar(path), size, grey)
-    return imagefiles.read_folder(path, size=size, grey=grey)
+    path = regular_file(path, most=2**40)
+    if path.suffix.lower() in hdf5.SUFFIXES:
+        return hdf5.find(path, options)
+    if path.suffix.lower() in cifar.SUFFIXES:
+        archive = cifar.find(path, options)
+        assert archive is not None
+        return archive
+    raise OpticsError(
+        f"{path} is of no known kind; expected {listed(hdf5.SUFFIXES)}, CIFAR's .tar.gz, or a folder."
+    )
 
 
-def _resized(found: dict[str, Dataset], size: tuple[int, int] | None, grey: bool) -> dict[str, Dataset]:
-    return {k: d.with_images(imagefiles.resized(d.images, size=size, grey=grey)) for k, d in found.items()}
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
-def _check_alike(name: str, train: Dataset, test: Dataset) -> None:
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise OpticsError(
-            f"{name}: training images are {tuple(train.images.shape[1:])} and test images "
-            f"{tuple(test.images.shape[1:])} (channels, H, W); pass size=(H, W), or grey=True."
-        )
+def _downloaded(name: str, options: Options, cache: Path | None) -> Found:
+    folder = home(cache or "~/.cache/spectral-cascade") / name
+    download.fetch_set(name, folder)
+    if name != "cifar10":
+        return idx.read_mnist(folder, options)
+    found = cifar.find(folder / download.SETS[name][0].name, options)
+    assert found is not None
+    return found
+
+
+def _check_alike(name: str, parts: Mapping[str, Dataset]) -> None:
+    first = parts["train"].images.shape[1:]
+    for part, data in parts.items():
+        if data.images.shape[1:] != first:
+            raise OpticsError(
+                f"{name}: training images are {tuple(first)} and {part} images {tuple(data.images.shape[1:])} "
+                "(channels, H, W); pass size=(H, W), or grey=True."
+            )

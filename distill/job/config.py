@@ -37,7 +37,8 @@ class DataConfig(Validated):
     """The images. source: a name or a path (`distill.data.sources`). validation: share cut from the training part.
 
     limit: at most so many training and so many test images. size: (H, W) to resize to. grey: colour to grey. target:
-    HDF5 key of the labels.
+    which answers, where a source has several. ignore: labels, or names of classes, that count nowhere. axes: "nhwc" or
+    "nchw" of arrays whose shape does not tell. white: stored value of full white. `docs/data.md` has the rules.
     """
 
     source: str = "digits"
@@ -46,6 +47,9 @@ class DataConfig(Validated):
     size: tuple[int, int] | None = None
     grey: bool = False
     target: str | None = None
+    ignore: tuple[int | str, ...] = ()
+    axes: Literal["nhwc", "nchw"] | None = None
+    white: float | None = Field(default=None, gt=0.0)
 
 
 class TeacherConfig(Validated):

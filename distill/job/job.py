@@ -75,6 +75,9 @@ class Job:
             size=d.size,
             grey=d.grey,
             target=d.target,
+            ignore=d.ignore,
+            axes=d.axes,
+            white=d.white,
         )
         job = cls(config, bench, splits, directory, watcher or Silent())
         job.check()

@@ -1,10 +1,14 @@
-"""How well answers agree with labels, class by class: confusion matrix, accuracy, intersection over union (IoU)."""
+"""How well answers agree with labels, class by class: confusion matrix, accuracy, intersection over union (IoU).
+
+Pixels whose label is `distill.data.dataset.VOID` count nowhere.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from distill.data.dataset import VOID
 from optics.checks import ShapeError
 
 
@@ -16,7 +20,8 @@ def confusion_matrix(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
         labels: int64 (N,) or (N, H, W).
         classes: how many there are.
     """
-    index = labels.expand_as(answers).reshape(-1) * classes + answers.reshape(-1)
+    wanted = labels.expand_as(answers).reshape(-1)
+    index = (wanted * classes + answers.reshape(-1))[wanted != VOID]
     return torch.bincount(index, minlength=classes**2).reshape(classes, classes)
 
 
@@ -44,5 +49,15 @@ def accuracy(answers: Tensor, labels: Tensor, classes: int) -> float:
     The share of right pixels would say little: where an object fills 2 % of the pictures, "nothing anywhere" has 98 %.
     """
     if labels.ndim == 1:
-        return float((answers == labels).double().mean())
+        return float(share_right(answers[None], labels)[0])
     return float(intersection_over_union(confusion_matrix(answers, labels, classes)).nanmean())
+
+
+def share_right(answers: Tensor, labels: Tensor) -> Tensor:
+    """Share of right answers in every draw, (draws,) float64, of answers (draws, N) or (draws, N, H, W).
+
+    Images or pixels that are void do not count; where nothing counts, the share is nan.
+    """
+    counts = labels != VOID
+    right = ((answers == labels) & counts).flatten(1).double().sum(1)
+    return right / counts.sum()

@@ -7,6 +7,8 @@ import math
 from pydantic import Field
 from torch import Tensor
 
+from distill.metrics.confusion import share_right
+
 from optics.spec import Validated
 
 
@@ -29,8 +31,11 @@ class Row(Validated):
 
 
 def score(answers: Tensor, labels: Tensor) -> Row:
-    """The row of answers (draws, N) and labels (N,), int64; with more axes each is a pixel's: (draws, N, H, W)."""
-    shares = (answers == labels).flatten(1).double().mean(1)
+    """The row of answers (draws, N) and labels (N,), int64; with more axes each is a pixel's: (draws, N, H, W).
+
+    Void pixels do not count.
+    """
+    shares = share_right(answers, labels)
     same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
     return Row(
         accuracy=float(shares[0] if same else shares.mean()),

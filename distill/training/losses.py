@@ -1,7 +1,8 @@
 """What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel forms.
 
 Logits are (B, classes) for one class per image, or (B, classes, H, W) for one class per pixel; every function
-takes both and averages over images and pixels.
+takes both and averages over images and pixels. Pixels whose label is `distill.data.dataset.VOID` count in none of
+them, in the teacher's part neither; where nothing counts, a loss is zero.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill.data.dataset import VOID
 from networks.cascade.cascade import Cascade
 from networks.seeded import drawn
 from optics.checks import OpticsError, ShapeError
@@ -23,14 +25,30 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, ignore: int | None = None) 
     Args:
         logits: (B, classes) or (B, classes, H, W).
         labels: int64 (B,) or (B, H, W).
-        ignore: label whose pixels do not count, such as "unlabelled".
+        ignore: a further label whose pixels do not count, such as "unlabelled".
     """
     _check_logits(logits, labels)
-    return F.cross_entropy(logits, labels, ignore_index=-100 if ignore is None else ignore)
+    void = void_of(labels, ignore)
+    if void is None:
+        return F.cross_entropy(logits, labels)
+    total = F.cross_entropy(logits, labels.masked_fill(void, VOID), ignore_index=VOID, reduction="sum")
+    return total / (~void).sum().clamp(min=1)
 
 
-def soft_divergence(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
-    """`T^2 KL(softmax(teacher / T) || softmax(student / T))`, nats, mean over images and pixels.
+def void_of(labels: Tensor, ignore: int | None = None) -> Tensor | None:
+    """Where labels are VOID or `ignore`, bool of their shape; None where they are nowhere."""
+    void = labels == VOID
+    if ignore is not None:
+        void = void | (labels == ignore)
+    return void if bool(void.any()) else None
+
+
+def soft_divergence(
+    student_logits: Tensor, teacher_logits: Tensor, *, temperature: float, void: Tensor | None = None
+) -> Tensor:
+    """`T^2 KL(softmax(teacher / T) || softmax(student / T))`, nats, mean over images and pixels that are not void.
+
+    void: bool (B,) or (B, H, W), from `void_of`; None counts everything.
 
     `T^2` keeps the gradient's size independent of the temperature. Source: Hinton, Vinyals, Dean, arXiv
     1503.02531, section 2.
@@ -45,7 +63,8 @@ def soft_divergence(student_logits: Tensor, teacher_logits: Tensor, *, temperatu
     wanted = F.log_softmax(teacher_logits / temperature, dim=1)
     given = F.log_softmax(student_logits / temperature, dim=1)
     each = (wanted.exp() * (wanted - given)).sum(dim=1)
-    return temperature**2 * each.mean()
+    mean = each.mean() if void is None else each.masked_fill(void, 0).sum() / (~void).sum().clamp(min=1)
+    return temperature**2 * mean
 
 
 def distillation_loss(
@@ -65,7 +84,7 @@ def distillation_loss(
         labels: int64 (B,) or (B, H, W).
         temperature: T; the paper uses 10.
         alpha: share of the teacher's part, 0 to 1; 0 is plain cross-entropy. The paper uses 0.5.
-        ignore: see `cross_entropy`; the teacher's part counts every pixel.
+        ignore: see `cross_entropy`; the teacher's part leaves the same pixels out.
 
     Source: Xiang et al., Applied Optics 61(9) 2173 (2022); Hinton et al., arXiv 1503.02531.
     """
@@ -74,7 +93,8 @@ def distillation_loss(
     hard = cross_entropy(student_logits, labels, ignore=ignore)
     if alpha == 0:
         return hard
-    soft = soft_divergence(student_logits, teacher_logits, temperature=temperature)
+    void = void_of(labels, ignore)
+    soft = soft_divergence(student_logits, teacher_logits, temperature=temperature, void=void)
     return alpha * soft + (1 - alpha) * hard
 
 
@@ -84,7 +104,7 @@ def dice_loss(logits: Tensor, labels: Tensor, *, ignore: int | None = None, smoo
     Args:
         logits: (B, classes, H, W).
         labels: int64 (B, H, W).
-        ignore: label whose pixels do not count.
+        ignore: see `cross_entropy`.
         smooth: s, pixels; keeps a class that is absent from an image harmless.
 
     Source: Milletari et al., "V-Net", arXiv 1606.04797, equation 3 (with probabilities not squared).
@@ -94,8 +114,9 @@ def dice_loss(logits: Tensor, labels: Tensor, *, ignore: int | None = None, smoo
         raise ShapeError(f"logits have shape {tuple(logits.shape)}; Dice is for pixels, (B, classes, H, W).")
     p = logits.softmax(dim=1)
     t = F.one_hot(labels.clamp(0, logits.shape[1] - 1), logits.shape[1]).movedim(-1, 1).to(p.dtype)
-    if ignore is not None:
-        counts = (labels != ignore)[:, None].to(p.dtype)
+    void = void_of(labels, ignore)
+    if void is not None:
+        counts = (~void)[:, None].to(p.dtype)
         p, t = p * counts, t * counts
     both = (p * t).sum((-2, -1))
     total = (p + t).sum((-2, -1))

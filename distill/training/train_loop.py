@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distill.data.augmentation import AugmentSpec, augment
-from distill.data.dataset import Dataset
+from distill.data.dataset import VOID, Dataset
 from distill.metrics.confusion import accuracy
 from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import Epoch, History
@@ -156,6 +156,7 @@ class _Run:
             raise ShapeError(
                 f"{len(self.inputs)} images and {len(self.labels)} labels; expected as many, at least 2."
             )
+        self.counting = int((self.labels != VOID).sum())
         # batches differ in size by at most one, so that no batch is left with a single image
         self.steps = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
         self.noisy = takes_generator(model)
@@ -209,7 +210,7 @@ class _Run:
             Epoch(
                 epoch=len(self.epochs) + 1,
                 loss=total / len(order),
-                accuracy=right / self.labels.numel(),
+                accuracy=right / max(1, self.counting),
                 validation_loss=float(cross_entropy(out, labels)),
                 validation_accuracy=accuracy(out.argmax(1), labels, out.shape[1]),
                 learning_rate=rate,

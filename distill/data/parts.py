@@ -1,0 +1,143 @@
+"""A data set before it is read: which parts there are, how many images each has, and how to get chosen ones.
+
+A reader gives `Found`; nothing but the labels of whole images has been read then, so that a limit limits reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill.data import labels as answers
+from distill.data.dataset import VOID, Dataset
+from distill.data.labels import Classes, Ignore
+from optics.errors import OpticsError
+
+NAMES = {
+    "train": ("train", "training", "trn", "trainset", "train_set"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "tst", "testset", "test_set"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How images and answers are to be read.
+
+    size: (H, W) to resize to. grey: colour to grey. white: stored value of full white. axes: "nhwc" or "nchw" where an
+    array's shape does not tell. target: which answers, where a source has several.
+    """
+
+    size: tuple[int, int] | None = None
+    grey: bool = False
+    white: float | None = None
+    axes: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a data set.
+
+    where: for messages, such as "digits.h5, train/labels". count: images. images: int64 index (M,) to float32
+    (M, C, H, W). labels: of every image, as `labels.plain` gives them; None where each pixel has one. masks: index to
+    labels of pixels (M, H, W).
+    """
+
+    where: str
+    count: int
+    images: Callable[[Tensor], Tensor]
+    labels: NDArray[Any] | None = None
+    masks: Callable[[Tensor], NDArray[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source holds. parts: by their names there, or "all". names: class names where it has any."""
+
+    parts: Mapping[str, Part]
+    names: tuple[str, ...]
+    source: str
+    licence: str = "not stated"
+
+
+def part_called(name: str) -> str | None:
+    """The part that a folder's or group's name stands for, in any spelling: a key of `NAMES`; None for another name."""
+    return next((part for part, spellings in NAMES.items() if name.lower() in spellings), None)
+
+
+def by_part(names: Sequence[str], *, where: str) -> dict[str, str]:
+    """Part to the name that stands for it.
+
+    Raises:
+        OpticsError: two names for one part, such as "val" and "valid".
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        part = part_called(name)
+        if part is None:
+            continue
+        if part in found:
+            raise OpticsError(f"{where} has both {found[part]!r} and {name!r}, two {part} parts; keep one.")
+        found[part] = name
+    return found
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A part of whole-image labels with the classes settled: `index` are the images that are not void."""
+
+    part: Part
+    index: Tensor
+    labels: Tensor
+
+    def read(self, chosen: Tensor, found: Found, classes: Classes) -> Dataset:
+        """The images at `chosen` (of those that are not void)."""
+        images = self.part.images(self.index[chosen])
+        return Dataset(images, self.labels[chosen], classes.names, found.source, found.licence)
+
+
+def settle(found: Found, *, ignore: Ignore = ()) -> tuple[dict[str, Labelled], Classes]:
+    """Classes of a source whose images have one label each, and every part's labels; nothing else is read."""
+    stored = {k: (p.where, p.labels) for k, p in found.parts.items() if p.labels is not None}
+    classes = answers.reconcile(stored, found.names, ignore=ignore)
+    parts = {}
+    for name, (_, values) in stored.items():
+        index = classes.index(values)
+        kept = (index != VOID).nonzero()[:, 0]
+        parts[name] = Labelled(found.parts[name], kept, index[kept])
+    answers.check_parts({k: (p.part.where, p.labels) for k, p in parts.items()}, classes)
+    return parts, classes
+
+
+def read_pixels(found: Found, chosen: Mapping[str, Tensor], *, ignore: Ignore = ()) -> dict[str, Dataset]:
+    """Chosen images of a source whose pixels have labels."""
+    stored = {}
+    for name, index in chosen.items():
+        part = found.parts[name]
+        assert part.masks is not None
+        stored[name] = (part.where, answers.plain(part.masks(index), where=part.where))
+    classes = answers.reconcile(stored, found.names, ignore=ignore)
+    made = {}
+    for name, index in chosen.items():
+        images, labels = found.parts[name].images(index), classes.index(stored[name][1])
+        if images.shape[-2:] != labels.shape[-2:]:
+            raise OpticsError(
+                f"{found.parts[name].where}: masks are {tuple(labels.shape[-2:])} and images "
+                f"{tuple(images.shape[-2:])} pixels; pass size=(H, W) to bring both to one size."
+            )
+        made[name] = Dataset(images, labels, classes.names, found.source, found.licence)
+    return made
+
+
+def read_whole(found: Found, *, ignore: Ignore = ()) -> dict[str, Dataset]:
+    """Every image of every part."""
+    if any(p.masks is not None for p in found.parts.values()):
+        return read_pixels(found, {k: torch.arange(p.count) for k, p in found.parts.items()}, ignore=ignore)
+    parts, classes = settle(found, ignore=ignore)
+    return {k: p.read(torch.arange(len(p.index)), found, classes) for k, p in parts.items()}
