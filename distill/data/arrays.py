@@ -31,7 +31,7 @@ def axes_of(shape: Sequence[int], axes: str | None, *, where: str) -> str:
     Raises:
         ShapeError: neither three nor four axes, or four that could be read either way.
     """
-    check_size(where, shape, fix="Set data.limit, or give smaller images.")
+    check_size(f"one image of {where}", shape[1:])
     if axes not in (None, "nhwc", "nchw"):
         raise OpticsError(f"data.axes is {axes!r}; choose 'nhwc' (channels last) or 'nchw'.")
     if len(shape) == 3:

@@ -54,11 +54,12 @@ def decode(
         OpticsError: damaged, of a sample type that is not read, larger than 2**26 pixels, or of several pages.
     """
     with reading(name, "a picture"):
-        picture = _upright(_opened(data, name))
+        stored = _opened(data, name)
+        bits, picture = _bits(stored), _upright(stored)
         if picture.mode in _EIGHT_BIT and white is None:
             plain = _opaque(picture).convert("L" if grey or picture.mode in ("1", "L", "LA", "La") else "RGB")
             return np.asarray(_sized(plain, size))
-        values = _numbers(picture, name, white)
+        values = _numbers(picture, bits, name, white)
         if values.ndim == 3 and grey:
             values = values @ np.array([0.299, 0.587, 0.114], np.float32)
         return _sized_floats(values, size)
@@ -149,12 +150,12 @@ def _opaque(picture: Image) -> Image:
     return shown.convert("L" if picture.mode in ("L", "LA", "La", "1") else "RGB")
 
 
-def _numbers(picture: Image, name: str, white: float | None) -> NDArray[Any]:
+def _numbers(picture: Image, bits: int, name: str, white: float | None) -> NDArray[Any]:
     """Samples of any depth as float32 in [0, 1]."""
     if picture.mode in _EIGHT_BIT:
         grey = picture.mode in ("1", "L", "LA", "La")
         values, full = np.asarray(_opaque(picture).convert("L" if grey else "RGB")), 255.0
-    elif picture.mode in _DEEP or (picture.mode == "I" and _bits(picture) == 16):
+    elif picture.mode in _DEEP or (picture.mode == "I" and bits == 16):
         values, full = np.asarray(picture), 65535.0
     elif picture.mode == "F":
         values, full = np.asarray(picture), 1.0
