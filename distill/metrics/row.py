@@ -8,7 +8,6 @@ from pydantic import Field
 from torch import Tensor
 
 from distill.metrics.confusion import share_right
-
 from optics.spec import Validated
 
 
