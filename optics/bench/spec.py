@@ -14,6 +14,7 @@ from torch import Tensor
 
 from optics.bench.light import LightSpec
 from optics.camera.camera import CameraSpec
+from optics.checks import SpecError
 from optics.conventions import Point
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
@@ -79,6 +80,12 @@ class BenchSpec(Spec):
     @model_validator(mode="after")
     def _encoded(self) -> BenchSpec:
         self.encoding.check_modulation(self.slm.modulation)
+        for name, lens in (("lens1", self.lens1), ("lens2", self.lens2)):
+            for wavelength, _ in self.light.lines:
+                try:
+                    lens.focal_shift(wavelength)
+                except SpecError as e:
+                    raise ValueError(f"{name}.{e}".removesuffix(".")) from None
         return self
 
     @property

@@ -13,7 +13,7 @@ Introduction to Fourier Optics, 3rd ed., section 6.1.3; Statistical Optics, 2nd 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -207,15 +207,35 @@ def _source_points(bench: BenchSpec) -> list[tuple[Point, float]]:
 
 
 def at_wavelength(bench: BenchSpec, wavelength: float) -> BenchSpec:
-    """The same bench in light of one other wavelength (metres)."""
-    return bench.replace(**{"light.wavelength": wavelength, "light.spectrum": ()})
+    """The same bench in light of one other wavelength (metres).
+
+    Aberrations are optical paths, given in radians of the main wavelength: their radians go with `1 / wavelength`.
+    Focal lengths move by the lenses' `chromatic_shift`.
+    """
+    main = bench.light.wavelength
+    changes: dict[str, object] = {"light.wavelength": wavelength, "light.spectrum": ()}
+    for name, lens in (("lens1", bench.lens1), ("lens2", bench.lens2)):
+        moved = lens.focal_shift(wavelength) - lens.focal_shift(main)
+        changes[f"{name}.defocus"] = lens.defocus + moved
+        changes[f"{name}.zernike"] = _in_radians(lens.zernike, main / wavelength)
+    changes["slm.curvature"] = _in_radians(bench.slm.curvature, main / wavelength)
+    return bench.replace(**changes)
+
+
+def _in_radians(paths: Mapping[int, float], ratio: float) -> dict[int, float]:
+    """Zernike coefficients of an optical path, radians, in light of another wavelength."""
+    return {noll: value * ratio for noll, value in paths.items()}
 
 
 def dispersed(spec: SLMSpec, ratio: float) -> SLMSpec:
-    """A phase panel as light of another wavelength meets it: every phase times `ratio`, design over new wavelength.
+    """A panel as light of another wavelength meets it: every phase times `ratio`, design over new wavelength.
 
-    The optical path that a level gives is taken to be the same for both (no dispersion of the liquid crystal).
+    The optical path that a level gives is taken to be the same for both (no dispersion of the liquid crystal), as is
+    that of the backplane's curvature. The modulation of a panel without phase levels does not change.
     """
+    spec = spec.replace(curvature=_in_radians(spec.curvature, ratio))
+    if spec.modulation != "phase":
+        return spec
     response = spec.response
     lut = None if response.lut is None else tuple(v * ratio for v in response.lut)
     changed = ResponseSpec.model_validate(
@@ -247,10 +267,9 @@ def panels(
             "a measured response holds for one wavelength; leave out light.spectrum or the response."
         )
     main = bench.light.wavelength
-    phase = bench.slm.modulation == "phase"
     return [
         SLM(
-            dispersed(bench.slm, main / wavelength) if phase else bench.slm,
+            dispersed(bench.slm, main / wavelength),
             region=region,
             believed=believed,
             dtype=dtype,

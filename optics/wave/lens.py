@@ -6,10 +6,12 @@ ed., equation 5-10). The phase is built in float64 and cast last. Without polari
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import field_validator, model_validator
 from torch import Tensor, nn
@@ -29,15 +31,44 @@ class LensSpec(Spec):
     focal_length: metres, positive. diameter: of its clear aperture, metres; None is unlimited. transmission:
     share of the power that passes. defocus: how much longer than `focal_length` the real focal length is,
     metres. decentre: (y, x) displacement, metres. zernike: Noll index -> radians rms over the clear aperture
-    (needs a diameter).
+    (needs a diameter), at the main wavelength of the light. chromatic_shift: (wavelength, focal length there minus that
+    at any fixed one) pairs, metres, rising wavelengths, read linearly between: `focal_length` is that at the main
+    wavelength.
     """
 
     focal_length: Annotated[float, metres(1e-3, 10.0, usual=(5e-3, 2.0))]
-    diameter: Annotated[float | None, metres(1e-4, 1.0, usual=(1e-3, 0.2))] = None
+    diameter: Annotated[float | None, metres(1e-6, 1.0, usual=(1e-3, 0.2))] = None
     transmission: float = flaw(1.0, gt=0.0, le=1.0)
     defocus: Annotated[float, metres(-5.0, 5.0, usual=SHIFT)] = flaw(0.0)
     decentre: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
     zernike: dict[int, float] = flaw({})
+    chromatic_shift: tuple[tuple[float, float], ...] = flaw(())
+
+    def focal_shift(self, wavelength: float) -> float:
+        """What `chromatic_shift` says at a wavelength (metres); 0 without it.
+
+        Raises:
+            SpecError: a wavelength that the pairs do not cover.
+        """
+        if not self.chromatic_shift:
+            return 0.0
+        known, shifts = zip(*self.chromatic_shift, strict=True)
+        if not known[0] * (1 - 1e-9) <= wavelength <= known[-1] * (1 + 1e-9):
+            raise SpecError(
+                f"chromatic_shift covers {known[0]:.4g} to {known[-1]:.4g} m, the light has {wavelength:.4g} m; add "
+                "a pair."
+            )
+        return float(np.interp(wavelength, known, shifts))
+
+    @field_validator("chromatic_shift")
+    @classmethod
+    def _rising(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        known = [wavelength for wavelength, _ in value]
+        if len(value) == 1 or any(b <= a for a, b in itertools.pairwise(known)):
+            raise ValueError(
+                "expected two or more (wavelength, focal shift) pairs, metres, of rising wavelength"
+            )
+        return value
 
     @field_validator("zernike")
     @classmethod

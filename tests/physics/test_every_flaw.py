@@ -49,6 +49,15 @@ def lut(bow: float) -> tuple[float, ...]:
     return tuple(2 * math.pi * (k / 16 + 4 * bow * (k / 16) * (1 - k / 16)) for k in range(16))
 
 
+def chromatic(lens: str, shift: float) -> dict[str, object]:
+    """A focal shift of the lens at a second line of the light, so near that it changes nothing else."""
+    near = WAVELENGTH * 1.0001
+    return {
+        "light.spectrum": ((near, 3.0),),
+        f"{lens}.chromatic_shift": ((WAVELENGTH, 0.0), (near, shift)),
+    }
+
+
 # rising values of every flaw; a dictionary sets what the flaw needs beside it
 MORE: dict[str, tuple[typing.Any, ...]] = {
     "light.spectrum": tuple(((590e-9, w),) for w in (0.1, 0.3, 1.0)),
@@ -56,10 +65,12 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
     "lens1.defocus": (2e-3, 6e-3, 1.5e-2),
     "lens1.decentre": ((0.0, 3e-5), (0.0, 8e-5), (0.0, 2e-4)),
     "lens1.zernike": ({8: 3.0}, {8: 10.0}, {8: 30.0}),
+    "lens1.chromatic_shift": tuple(chromatic("lens1", s) for s in (2e-3, 8e-3, 2e-2)),
     "lens2.transmission": (0.99, 0.9, 0.6),
     "lens2.defocus": (-2e-3, -6e-3, -1.5e-2),
     "lens2.decentre": ((2e-5, 0.0), (6e-5, 0.0), (1.2e-4, 0.0)),
     "lens2.zernike": ({4: 1.0, 7: 3.0}, {4: 3.0, 7: 9.0}, {4: 9.0, 7: 27.0}),
+    "lens2.chromatic_shift": tuple(chromatic("lens2", s) for s in (-2e-3, -8e-3, -2e-2)),
     "slm.modulation": (
         {"slm.modulation": "phase"},
         {"slm.modulation": "dmd", "encoding.method": "lee"},

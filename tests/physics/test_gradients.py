@@ -39,6 +39,7 @@ from optics.slm.diffraction_order import Window, measure_order
 from optics.slm.encoding import EncodingSpec, encode
 from optics.slm.panel import SLM
 from optics.slm.response import ResponseSpec
+from optics.slm.ripple import mean_field_loss, rippled
 from optics.wave import elements, fourier, rotation
 from optics.wave.lens import Lens, LensSpec, lens_transmission
 from optics.wave.propagation import FreeSpace
@@ -311,6 +312,8 @@ CASES: dict[str, Case] = {
         slm().phase,
         (real(4, 5, high=4.0),),
     ),
+    "slm.ripple.rippled": lambda: (lambda p: rippled(p, 0.1), (real(4, 5, high=4.0),)),
+    "slm.ripple.mean_field_loss": lambda: (lambda p: mean_field_loss(p, 0.7), (real(4, 5, high=4.0),)),
     "wave.zernike_polynomials.zernike": lambda: (lambda r, t: zernike(8, r, t), (real(4), real(4, seed=1))),
 }
 ELSEWHERE = {
@@ -347,6 +350,7 @@ NONE = {
     "slm.fringing_field.Fringing.pad": "a step inside mean_phasor",
     "slm.fringing_field.Fringing.unpad": "a step inside mean_phasor's own backward pass",
     "slm.fringing_field.shares": GEOMETRY,
+    "slm.ripple.draw_ripple": "a random draw",
     "wave.fourier.dft_matrix": GEOMETRY,
     "fourf.periodic.Workspace.take": "memory",
     "slm.direct_design.optimise_phase": "its result is a design, without a gradient",
