@@ -10,6 +10,7 @@ import torch
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.conventions import abs2
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, at_wavelength, panels
 from optics.fourf.system import FourF
 
@@ -37,7 +38,7 @@ def image() -> torch.Tensor:
 def seen(bench: BenchSpec, wavelength: float) -> torch.Tensor:
     """Intensity of one line behind the bench's own panel, asked for nothing."""
     at = at_wavelength(bench, wavelength)
-    system = FourF(at, SHAPE, oversampling=2, dtype=torch.float64)
+    system = FourF(at, CameraWindow(SHAPE, oversampling=2), dtype=torch.float64)
     lines = [line for line, _ in bench.light.lines]
     slm = panels(bench, (system.rows, system.cols), dtype=torch.float64)[lines.index(wavelength)]
     clear = torch.ones(1, *slm.shape, dtype=torch.complex128)
@@ -83,7 +84,7 @@ def test_a_chromatic_shift_is_a_lens_of_another_focal_length_at_that_line(lens):
 
 def test_the_light_adds_each_line_with_its_own_optics():
     bench = BENCH.replace(**{"lens1.zernike": {4: 60.0, 7: 30.0}})
-    light = Illumination(bench, SHAPE, oversampling=2, dtype=torch.float64)
+    light = Illumination(bench, CameraWindow(SHAPE, oversampling=2), dtype=torch.float64)
     slms = panels(bench, (light.lines[0].rows, light.lines[0].cols), dtype=torch.float64)
     clear = torch.ones(1, *slms[0].shape, dtype=torch.complex128)
     got = light(image(), [slm(clear) for slm in slms])
