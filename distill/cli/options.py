@@ -23,6 +23,23 @@ Sets = Annotated[
         "Example: --set bench.slm.bits=4 --set student.training.epochs=10",
     ),
 ]
-RunDirectory = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The directory of a run, such as runs/demo.")
+Network = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR|FILE",
+        help="The directory of a run, such as runs/demo, or the file of a network, as distill.save wrote it.",
+    ),
+]
+BenchName = Annotated[
+    str | None,
+    typer.Option("--bench", help="Another bench: a shipped one's name, or a TOML file; see `sclc devices`."),
+]
+FileConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="CONFIG.toml",
+        help="With a FILE: a run's configuration, which names its data and its bench; the digits and pluto2-200mm "
+        "by default.",
+    ),
 ]

@@ -107,5 +107,5 @@ def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, 
         cli_show.print_json(values)
     else:
         cli_show.show_result(result, folder, bars)
-    if not result.verify.agrees(config.verify.agreement):
+    if result.verify is not None and not result.verify.agrees(config.verify.agreement):
         raise typer.Exit(1)

@@ -97,9 +97,8 @@ def out() -> Console:
 
 
 def show_result(result: Result, folder: Path, bars: Bars) -> None:
-    """The eight rows, the verification, the report's path, the seconds of each step done now and in all."""
+    """The rows, the verification, the report's path, the seconds of each step done now and in all."""
     console = out()
-    operations = result.operations.model_dump()
     table = Table(title=f"{result.name}: test images of {result.data['source_name']}")
     table.add_column("row", no_wrap=True)
     for name in ("accuracy", "± draws", "draws", "images"):
@@ -108,11 +107,11 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     table.add_column("MACs", justify="right", no_wrap=True)
     for name, row in result.rows.by_name().items():
         eye = "-" if name == "teacher" else result.readout
-        macs = operations.get(name, operations["linear_kd"])
-        last = name in ("teacher", TRAINED[-1])  # of its part of the table
-        table.add_row(name, *_cells(row), eye, f"{macs:,}", end_section=last)
+        last = name in ("teacher", TRAINED[-1], "given")  # of its part of the table
+        table.add_row(name, *_cells(row), eye, f"{result.operations.of(name):,}", end_section=last)
     console.print(table)
-    show_verification(result.verify)
+    if result.verify is not None:
+        show_verification(result.verify)
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
     console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)

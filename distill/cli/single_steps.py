@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli.options import Json, RunDirectory, Sets, Threads
+from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads
 
 
 def register(app: typer.Typer) -> None:
@@ -19,27 +19,26 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    directory: RunDirectory,
-    bench: Annotated[
-        str | None,
-        typer.Option(
-            "--bench", help="Another bench: a shipped one's name, or a TOML file; see `sclc devices`."
-        ),
-    ] = None,
+    network: Network,
+    bench: BenchName = None,
     sets: Sets = None,
+    config: FileConfig = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the rows to this JSON file.")
     ] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Put the distilled network of a finished training on a bench, and tell how many test images it gets right.
+    """Put a trained network on a bench, and tell how many test images it gets right.
 
     Rows: `ideal_bench` (every flaw off), `bench_as_is`, and `bench_refit` (back end refitted on that bench), each with
-    mean and standard deviation over independent noise draws. Reads DIR; changes nothing in it. `--set bench.KEY=VALUE`
-    changes one figure of the bench, in SI units, to see what a flaw costs.
+    mean and standard deviation over independent noise draws; of a FILE also `given`, the network without a bench.
+    Of a run, DIR, it is the distilled network. Changes nothing. `--set bench.KEY=VALUE` changes one figure of the
+    bench, in SI units, to see what a flaw costs; `--set student.realisation=staged` another way onto it.
 
-    Example: sclc evaluate runs/demo --set bench.slm.crosstalk=1.0 --set bench.alignment.mask_shift='[1e-4, 0.0]'
+    Examples: sclc evaluate runs/demo --set bench.slm.crosstalk=1.0 --set bench.alignment.mask_shift='[1e-4, 0.0]'
+
+    sclc evaluate mine.safetensors --set data.source=mnist --bench bench.toml
     """
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
@@ -48,7 +47,7 @@ def evaluate(
 
     prepare(threads)
     with cli_show.Bars() as bars:
-        rows = bench_rows(directory, bench=bench, sets=sets or (), ui=bars)
+        rows = bench_rows(network, config=config, bench=bench, sets=sets or (), ui=bars)
     if output is not None:
         write_json(output, rows)
     if json:
@@ -58,33 +57,48 @@ def evaluate(
 
 
 def export(
-    directory: RunDirectory,
+    network: Network,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write; DIR/export by default.")
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; DIR/export, or NAME-export beside a FILE."),
     ] = None,
     count: Annotated[
         int | None,
         typer.Option("--count", min=1, help="Reference images with expected camera counts; as configured."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    bench: BenchName = None,
+    sets: Sets = None,
+    config: FileConfig = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Write the files for the SLM: the distilled network on its bench, back end refitted.
+    """Write the files for the SLM: a run's distilled network on its bench, back end refitted; or a FILE's, as it is.
 
     Writes slm/frame-NNN.png (grey levels at the panel's native resolution), masks.h5 (complex masks, point-spread
     functions, levels), reference.h5 (images, labels, expected camera counts), backend.safetensors, and manifest.json
-    (units, device, wavelength in metres, sha256 of every file).
+    (units, device, wavelength in metres, sha256 of every file). --bench, --set and --config go with a FILE.
 
-    Example: sclc export runs/demo --output for-the-lab
+    Examples: sclc export runs/demo --output for-the-lab
+
+    sclc export mine.safetensors --bench bench.toml --output for-the-lab
     """
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
-    from distill.pipeline.single_steps import export_run
+    from distill.pipeline.single_steps import export_network
 
     prepare(threads)
     with cli_show.Bars() as bars:
-        found = export_run(directory, output=output, count=count, overwrite=overwrite, ui=bars)
+        found = export_network(
+            network,
+            config=config,
+            bench=bench,
+            sets=sets or (),
+            output=output,
+            count=count,
+            overwrite=overwrite,
+            ui=bars,
+        )
     if json:
         cli_show.print_json(found)
     else:
@@ -150,15 +164,46 @@ def verify(
         raise typer.Exit(1)
 
 
-def report(directory: RunDirectory, json: Json = False) -> None:
-    """Write DIR/report.html and DIR/result.json again from what a finished run holds.
+def report(
+    network: Network,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--directory", "-d", help="With a FILE: where to write; runs/NAME by default."),
+    ] = None,
+    bench: BenchName = None,
+    sets: Sets = None,
+    config: FileConfig = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Write DIR/report.html and DIR/result.json again from what a finished run holds; or make a run from a FILE.
 
-    Example: sclc report runs/demo
+    The run of a FILE trains no network: it calibrates, refits the back end on the bench, evaluates, writes the files
+    for the SLM, verifies them and reports, in a directory that `evaluate`, `export` and `verify` take, too.
+
+    Examples: sclc report runs/demo
+
+    sclc report mine.safetensors --config mine.toml
     """
     from distill.cli import show as cli_show
-    from distill.pipeline.single_steps import report_run
+    from distill.pipeline import single_steps
+    from optics.errors import OpticsError
 
-    found = report_run(directory)
+    if network.is_file():
+        from distill.cli.process import prepare
+
+        prepare(threads)
+        folder = directory or Path("runs") / network.stem
+        with cli_show.Bars() as bars:
+            found = single_steps.report_file(
+                network, folder, config=config, bench=bench, sets=sets or (), ui=bars
+            )
+    elif directory is not None or bench is not None or sets or config is not None:
+        raise OpticsError(
+            f"{network} is no file; --directory, --bench, --set and --config go with the file of a network."
+        )
+    else:
+        found = single_steps.report_run(network)
     if json:
         cli_show.print_json(found)
     else:

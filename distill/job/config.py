@@ -21,12 +21,14 @@ from pydantic import Field, model_validator
 
 from distill.job import toml as settings
 from distill.job.toml import Overlaid, Said, Table
+from distill.training.checkpoint import load_spec
 from distill.training.train_loop import TrainSpec
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
 from networks.students.spec import StudentSpec, places, spread
 from networks.teachers import registry as teachers
 from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
+from optics.errors import SpecError
 from optics.spec import Validated
 from optics.toml_errors import Lines, parse
 
@@ -67,6 +69,9 @@ class TeacherConfig(Validated):
         return self
 
 
+_PARTS = ("cascade", "readout", "backend")
+
+
 class StudentConfig(Validated):
     """The linear optical network, and the controls that share its sizes.
 
@@ -74,9 +79,11 @@ class StudentConfig(Validated):
     of the first three may also stand without their table (`networks.students.spec.spread`). training: of `linear`
     and, with the teacher, of `linear_kd`. distilled_controls: train the controls with the teacher too, so that only
     the optics differ. repeats: independent trainings (first values, order of the images) behind each row that needs
-    no bench; the first goes on the bench.
+    no bench; the first goes on the bench. file: a network that was trained before, as `distill.save` wrote it: nothing
+    is trained, and its parts are the file's.
     """
 
+    file: str | None = None
     cascade: CascadeSpec = CascadeSpec()
     readout: ReadoutSpec = ReadoutSpec()
     backend: BackendSpec = BackendSpec()
@@ -87,8 +94,16 @@ class StudentConfig(Validated):
 
     def spec(self, image_shape: tuple[int, int], classes: int) -> StudentSpec:
         """The network for images of that shape, (ny, nx), and so many classes."""
-        parts = {name: getattr(self, name) for name in ("cascade", "readout", "backend")}
-        return StudentSpec(**parts, image_shape=image_shape, classes=classes)
+        return StudentSpec(**{p: getattr(self, p) for p in _PARTS}, image_shape=image_shape, classes=classes)
+
+    def of_file(self, file: Path) -> StudentConfig:
+        """The same with the network of a file, whatever the parts said before.
+
+        Raises:
+            OpticsError: no such file, or not a student's.
+        """
+        told = load_spec(file)
+        return self.replace(file=str(file), **{name: getattr(told, name) for name in _PARTS})
 
 
 class BenchConfig(Validated):
@@ -139,9 +154,9 @@ class EvaluationConfig(Validated):
 
 
 class ExportConfig(Validated):
-    """count: reference images written beside the masks, with the counts that the camera should give."""
+    """count: reference images beside the masks, with the counts that the camera should give; 0: no files at all."""
 
-    count: int = Field(default=200, ge=1)
+    count: int = Field(default=200, ge=0)
 
 
 class VerifyConfig(Validated):
@@ -175,7 +190,7 @@ class RunConfig(Validated):
     @model_validator(mode="after")
     def _enough(self) -> RunConfig:
         most = max(self.verify.wave_images, self.verify.lightpipes_images)
-        if most > self.export.count:
+        if most > self.export.count > 0:
             raise ValueError(
                 f"verify asks for {most} images and export.count is {self.export.count}; export as many"
             )
@@ -221,7 +236,7 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
 def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str, folder: Path) -> RunConfig:
     changes = [_spread(settings.assignment(text)) for text in sets]
     said = Said(_spread(table, lines), source, lines, sets, changes)
-    config = _located(said.build(RunConfig), folder)
+    config = _of_file(_located(said.build(RunConfig), folder), said)
     config.bench.resolve(said=said)  # its errors can name their line only here
     return config
 
@@ -236,10 +251,26 @@ def _spread(table: Table, lines: Lines | None = None) -> Table:
     return {**table, "student": spread(student)}
 
 
+def _of_file(config: RunConfig, said: Said) -> RunConfig:
+    """The same with the parts of the network in `student.file`, where there is one."""
+    student = config.student
+    if student.file is None:
+        return config
+    found = student.of_file(Path(student.file))
+    for name in _PARTS:
+        if getattr(student, name) not in (type(getattr(student, name))(), getattr(found, name)):
+            place = said.place(said.source, ("student", name))
+            raise SpecError(
+                f"{place}: student.{name} is not that of {student.file}; leave student.{name} out."
+            )
+    return config.replace(student=found)
+
+
 def _located(config: RunConfig, folder: Path) -> RunConfig:
     """The same with the files it names as absolute paths: beside the configuration, or else in the current folder."""
     changes: dict[str, str] = {}
-    for key, name in (("bench.source", config.bench.source), ("data.source", config.data.source)):
+    named = {"bench.source": config.bench.source, "data.source": config.data.source}
+    for key, name in (named | {"student.file": config.student.file or ""}).items():
         if Path(name).suffix or "/" in name:
             found = [f / name for f in (folder, Path()) if (f / name).exists()]
             changes |= {key: str(found[0].resolve())} if found else {}

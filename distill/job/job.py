@@ -16,7 +16,7 @@ from distill.data.dataset import Splits
 from distill.job.config import RunConfig
 from distill.job.ledger import read_json
 from distill.progress import Silent, Watcher
-from distill.training.checkpoint import load_student, load_teacher
+from distill.training.checkpoint import load_spec, load_student, load_teacher
 from distill.training.train_loop import logits
 from networks import Student, StudentSpec
 from networks.onbench.network import OnBench
@@ -91,31 +91,68 @@ class Job:
 
     def check(self) -> None:
         """Raise OpticsError unless images, network and bench fit each other."""
-        channels, train = self.config.student.cascade.channels, self.splits.train
+        student, train = self.config.student, self.splits.train
         if train.segmentation:
             raise OpticsError(
                 f"{self.config.data.source} has one class per pixel; this job classifies whole images. "
                 "Give a data set with one label per image (data.target chooses the HDF5 key)."
             )
-        if channels[0] != train.channels:
+        if student.backend.kind == "segmenter":
             raise OpticsError(
-                f"student.cascade.channels begins with {channels[0]} and the images have {train.channels} channels; "
+                "student.backend.kind is 'segmenter'; this job classifies whole images: choose classifier or embedder, "
+                "and train a segmenter from Python."
+            )
+        channels = student.cascade.channels[0]
+        if channels != train.channels:
+            raise OpticsError(
+                f"student.cascade.channels begins with {channels} and the images have {train.channels} channels; "
                 f"{'begin with 1.' if train.channels == 1 else 'set data.grey = true and begin with 1.'}"
+            )
+        if student.file is not None:
+            self._check_file(load_spec(Path(student.file)))
+
+    def _check_file(self, told: StudentSpec) -> None:
+        """Raise OpticsError unless the network of `student.file` takes these images and knows these classes."""
+        file, shape, classes = self.config.student.file, self.image_shape, self.splits.train.classes
+        if told.image_shape not in (None, shape):
+            raise OpticsError(
+                f"{file} is a network for images of {told.image_shape} pixels and {self.config.data.source} has "
+                f"{shape}; set data.size = {list(told.image_shape or shape)}."
+            )
+        if told.classes != classes:
+            raise OpticsError(
+                f"{file} is a network for {told.classes} classes and {self.config.data.source} has {classes}; give the "
+                "data that it was trained with (data.source)."
             )
 
     def check_exportable(self) -> None:
-        """Raise OpticsError unless the network can be put on the bench and exported, before anything is trained."""
+        """Raise OpticsError unless the network can be put on the bench and exported, before anything is trained.
+
+        With `export.count = 0` it need not be exportable.
+        """
+        if self.config.export.count > 0:
+            self._check_files()
+        untrained = Student.from_spec(self.spec)
+        self.on_bench(untrained, self.bench, calibrated=False)
+
+    def _check_files(self) -> None:
+        without = "or export.count = 0 to do without files."
+        if self.config.student.realisation.kind != "collapsed":
+            raise OpticsError(
+                f"student.realisation is {self.config.student.realisation.kind!r}; files for the SLM are made of the "
+                f"collapsed network. Set student.realisation = 'collapsed', {without}"
+            )
         if self.splits.train.channels != 1:
             raise OpticsError(
                 f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
-                "data.grey = true, and begin student.cascade.channels with 1."
+                f"data.grey = true and begin student.cascade.channels with 1, {without}"
             )
         if self.bench.slm.bits is None or self.bench.slm.modulation == "complex":
             raise OpticsError(
                 f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
-                f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits."
+                f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits. Choose one, "
+                f"{without}"
             )
-        self.on_bench(self.build(None, torch.Generator()), self.bench, calibrated=False)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -152,7 +189,12 @@ class Job:
         return logits(self.teacher(), self.splits.train.images)
 
     def student(self, step: str) -> Student:
-        """The trained network of a step: linear, linear_kd, random_masks, no_mask or refit."""
+        """The trained network of a step: linear, linear_kd, random_masks, no_mask or refit.
+
+        Where the configuration names a file, its network is that of linear_kd.
+        """
+        if step == "linear_kd" and self.config.student.file is not None:
+            return load_student(Path(self.config.student.file))
         return load_student(self.path(step) / MODEL)
 
     def on_bench(self, student: Student, bench: BenchSpec, *, calibrated: bool = True) -> OnBench:

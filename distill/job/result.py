@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from distill.job.ledger import read_json
 from distill.job.rows import Rows
@@ -19,14 +19,25 @@ SCHEMA_VERSION: Literal[2] = 2
 
 
 class OperationsResult(Validated):
-    """Electronic multiply-accumulates for one image."""
+    """Electronic multiply-accumulates for one image of the networks that the run has."""
 
-    teacher: int
-    linear: int
-    linear_kd: int
-    random_masks: int
-    no_mask: int
+    teacher: int | None = None
+    linear: int | None = None
+    linear_kd: int | None = None
+    random_masks: int | None = None
+    no_mask: int | None = None
+    given: int | None = None
     optics_replaced: int
+
+    def of(self, row: str) -> int:
+        """Multiply-accumulates of a row's network; the bench's rows are those of `linear_kd`, or of `given`."""
+        own: int | None = getattr(self, row, None)
+        on_bench = self.given if self.linear_kd is None else self.linear_kd
+        return (own if own is not None else on_bench) or 0
+
+    @model_serializer(mode="wrap")
+    def _there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: count for name, count in dump(self).items() if count is not None}
 
 
 class LightResult(Validated):
@@ -60,7 +71,7 @@ class Result(Validated):
     name: str
     finished: str
     rows: Rows
-    verify: Verification
+    verify: Verification | None
     operations: OperationsResult
     light: LightResult
     radiometry: dict[str, float | None]

@@ -4,41 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from distill.metrics.row import Row
 from optics.spec import Validated
 
 
 def _row(title: str, meaning: str, *, on_bench: bool = False) -> Any:
-    return Field(title=title, description=meaning, json_schema_extra={"on_bench": on_bench})
+    """A row's field; those on a bench are always there."""
+    extra: dict[str, Any] = {"on_bench": on_bench}
+    if on_bench:
+        return Field(title=title, description=meaning, json_schema_extra=extra)
+    return Field(default=None, title=title, description=meaning, json_schema_extra=extra)
 
 
 class Rows(Validated):
-    """The eight rows, in the order in which they are shown; see `title_of`, `meaning_of` and `is_on_bench`."""
+    """The rows, in the order in which they are shown; see `title_of`, `meaning_of` and `is_on_bench`.
 
-    teacher: Row = _row(
+    A run that trains has all but `given`; one of a network that was given has that and the three on the bench.
+    """
+
+    teacher: Row | None = _row(
         "teacher", "The nonlinear network that teaches, computed on the clean images; all electronic."
     )
-    linear: Row = _row(
+    linear: Row | None = _row(
         "linear, labels alone",
         "Linear optics and a small electronic back end, trained on the labels alone; computed without a bench.",
     )
-    linear_kd: Row = _row(
+    linear_kd: Row | None = _row(
         "linear, distilled",
         "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
     )
-    random_masks: Row = _row(
+    random_masks: Row | None = _row(
         "random masks",
         "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
     )
-    no_mask: Row = _row(
+    no_mask: Row | None = _row(
         "no mask",
         "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
     )
+    given: Row | None = _row(
+        "the given network", "The network that was given, trained before; computed without a bench."
+    )
     ideal_bench: Row = _row(
         "ideal bench",
-        "The first training of linear_kd on the 4f bench with every flaw switched off.",
+        "The first training of linear_kd, or the given network, on the 4f bench with every flaw switched off.",
         on_bench=True,
     )
     bench_as_is: Row = _row(
@@ -53,8 +63,12 @@ class Rows(Validated):
     )
 
     def by_name(self) -> dict[str, Row]:
-        """Every row by its name, in order."""
-        return {name: getattr(self, name) for name in ROWS}
+        """Every row that there is by its name, in order."""
+        return {name: getattr(self, name) for name in ROWS if getattr(self, name) is not None}
+
+    @model_serializer(mode="wrap")
+    def _there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: row for name, row in dump(self).items() if row is not None}
 
 
 def title_of(row: str) -> str:
@@ -74,5 +88,7 @@ def is_on_bench(row: str) -> bool:
 
 
 ROWS = tuple(Rows.model_fields)
-TRAINED = tuple(name for name in ROWS if not is_on_bench(name))  # a step of the same name trains each
+TRAINED = tuple(
+    name for name in ROWS if not is_on_bench(name) and name != "given"
+)  # a step of the same name trains each
 STUDENTS = TRAINED[1:]

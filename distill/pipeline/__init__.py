@@ -9,6 +9,6 @@ steps.py         What each step of the main job does, given a `Job`; `main_job` 
 """
 
 from distill.pipeline.main_job import run
-from distill.pipeline.single_steps import bench_rows, export_run, open_run, report_run, verify_directory
+from distill.pipeline.single_steps import bench_rows, export_network, open_run, report_run, verify_directory
 
-__all__ = ["bench_rows", "export_run", "open_run", "report_run", "run", "verify_directory"]
+__all__ = ["bench_rows", "export_network", "open_run", "report_run", "run", "verify_directory"]

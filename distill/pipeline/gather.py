@@ -22,7 +22,7 @@ def result_of(job: Job) -> Result:
         "name": job.config.name,
         "finished": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "rows": evaluation["rows"],
-        "verify": read_json(job.directory / "verify.json"),
+        "verify": read_json(job.directory / "verify.json") if job.config.export.count else None,
         "operations": evaluation["operations"],
         "light": evaluation["light"],
         "radiometry": measured,

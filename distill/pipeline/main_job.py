@@ -18,6 +18,7 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -61,7 +62,9 @@ class Step:
 
 
 def _student(job: Job) -> Any:
-    return job.config.student.model_dump(mode="json", exclude={"realisation"})
+    file = job.config.student.file
+    digest = None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return [job.config.student.model_dump(mode="json", exclude={"realisation"}), digest]
 
 
 def _realised(job: Job) -> Any:
@@ -159,6 +162,13 @@ def keys(job: Job) -> dict[str, str]:
     return found
 
 
+def steps_of(config: RunConfig) -> list[str]:
+    """The steps that this job has: none that trains where a network is given, none of files where none are wanted."""
+    trained = TRAINED if config.student.file else ()
+    files = () if config.export.count else ("export", "verify")
+    return [name for name in STEPS if name not in (*trained, *files)]
+
+
 def ledger(directory: Path) -> Ledger:
     """The ledger of a run's directory."""
     return Ledger(directory, {name: step.outputs for name, step in STEPS.items()})
@@ -191,7 +201,7 @@ def run(
     book = ledger(directory)
     job = Job.prepare(config, directory, ui)
     job.check_exportable()
-    todo = needed(last)
+    todo = [name for name in needed(last) if name in steps_of(config)]
     wanted = keys(job)
     with book.locked():
         if not resume:

@@ -1,9 +1,9 @@
-"""The job's steps one by one, on a run that was trained before."""
+"""The job's steps one by one, on a run that was trained before, or on a network that was saved from Python."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 from distill.export.manifest import Manifest
 from distill.export.write import export
 from distill.job import toml as settings
-from distill.job.config import changed
+from distill.job.config import ExportConfig, RunConfig, changed
+from distill.job.config import load as load_config
 from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.pipeline import gather, steps
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
+from distill.training.evaluation import evaluate
 from distill.verify.verification import Verification, verify
 from optics.checks import OpticsError
 
@@ -32,7 +34,8 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     config = pipeline.load_config(directory)
     job = Job.prepare(config, directory, watcher)
     book, keys = pipeline.ledger(directory), pipeline.keys(job)
-    missing = [step for step in needs if not book.done(step, keys[step])]
+    has = pipeline.steps_of(config)
+    missing = [step for step in needs if step in has and not book.done(step, keys[step])]
     if missing:
         raise OpticsError(
             f"{directory}: the step {missing[0]!r} is not done, or was done from other inputs; finish the run with "
@@ -41,34 +44,72 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     return job
 
 
-def bench_rows(
-    directory: Path, *, bench: str | None = None, sets: Sequence[str] = (), ui: Watcher | None = None
-) -> dict[str, Any]:
-    """Rows of the distilled network of a run on any bench; nothing in the directory changes.
+def open_file(
+    file: Path,
+    *,
+    config: Path | None = None,
+    bench: str | None = None,
+    sets: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> Job:
+    """A job around a network that `distill.save` wrote; its directory is the file's, and nothing is written there.
 
     Args:
-        directory: the run.
+        file: the network.
+        config: a run's configuration, for the data, the bench and the rest; the defaults when absent.
+        bench: a bench's name or file, in place of the configuration's.
+        sets: `key=value` assignments on top.
+        watcher: told of the progress.
+
+    Raises:
+        OpticsError: no such network, or it does not fit the data or the bench.
+    """
+    return Job.prepare(config_of_file(file, config=config, bench=bench, sets=sets), file.parent, watcher)
+
+
+def config_of_file(
+    file: Path, *, config: Path | None = None, bench: str | None = None, sets: Sequence[str] = ()
+) -> RunConfig:
+    """The configuration of a run that begins with the network in `file`; see `open_file`."""
+    base = load_config(config) if config is not None else RunConfig(name=file.stem)
+    given = base.replace(student=base.student.of_file(file.resolve()))
+    return changed(given, sets=sets, source=str(config or file), bench=bench)
+
+
+def bench_rows(
+    network: Path,
+    *,
+    config: Path | None = None,
+    bench: str | None = None,
+    sets: Sequence[str] = (),
+    ui: Watcher | None = None,
+) -> dict[str, Any]:
+    """Rows of a network on any bench; nothing is written.
+
+    Args:
+        network: a run's directory, whose distilled network it is, or the file of a network.
+        config: with a file, the configuration that names its data; see `open_file`.
         bench: a bench's name or file; the run's own when absent.
-        sets: `bench.KEY=VALUE`, `refit.KEY=VALUE` or `evaluation.KEY=VALUE` assignments.
+        sets: `key=value` assignments; of a run: of the bench and the realisation, the refit, the evaluation.
         ui: told of the progress.
 
     Returns:
-        `bench`: its name and changed keys; `rows`: ideal_bench, bench_as_is, bench_refit; `light` on it.
+        `bench`: its name and changed keys; `rows`: ideal_bench, bench_as_is, bench_refit, for a file also given;
+        `light` on the bench.
 
     Raises:
-        OpticsError: no trained run, an unknown bench or key.
+        OpticsError: no trained network, an unknown bench or key.
     """
     watcher = ui or Silent()
-    for text in sets:
-        for part in settings.assignment(text):
-            if part not in ("bench", "refit", "evaluation", "calibration"):
-                raise OpticsError(
-                    f"--set {text}: evaluate changes bench, refit, evaluation and calibration only."
-                )
-    job = open_run(directory, ("linear_kd",), watcher)
-    config = changed(job.config, sets=sets, source=str(directory / pipeline.CONFIG), bench=bench)
-    job = Job(config, config.bench.resolve(), job.splits, directory, watcher)
-    job.check()
+    if network.is_file():
+        job = open_file(network, config=config, bench=bench, sets=sets, watcher=watcher)
+    else:
+        _only_a_file(network, config)
+        _check_sets(sets)
+        job = open_run(network, ("linear_kd",), watcher)
+        told = changed(job.config, sets=sets, source=str(network / pipeline.CONFIG), bench=bench)
+        job = Job(told, told.bench.resolve(), job.splits, network, watcher)
+        job.check()
     student = job.student("linear_kd")
     job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: steps.calibration(job))
     as_is = job.on_bench(student, job.bench)
@@ -77,11 +118,34 @@ def bench_rows(
     rows = _timed(
         job, "evaluate", "Evaluating the rows", lambda: steps.bench_rows(job, ideal, as_is, refitted)[0]
     )
+    if network.is_file():
+        rows = {"given": evaluate(student, job.splits.test)} | rows
     return {
         "bench": job.bench.model_dump(mode="json"),
         "rows": {name: row.model_dump(mode="json") for name, row in rows.items()},
         "light": steps.light(job, refitted),
     }
+
+
+def _only_a_file(network: Path, config: Path | None) -> None:
+    if config is not None:
+        raise OpticsError(
+            f"--config {config}: {network} is a run with a configuration of its own; --config goes with the file of a "
+            "network."
+        )
+
+
+def _check_sets(sets: Sequence[str]) -> None:
+    """Raise OpticsError where an assignment changes what a finished training depends on."""
+    for text in sets:
+        table = settings.assignment(text)
+        for part, value in table.items():
+            way = part == "student" and isinstance(value, Mapping) and set(value) == {"realisation"}
+            if part not in ("bench", "refit", "evaluation", "calibration") and not way:
+                raise OpticsError(
+                    f"--set {text}: evaluate changes bench, student.realisation, refit, evaluation and calibration "
+                    "only."
+                )
 
 
 def _timed(job: Job, step: str, title: str, work: Callable[[], T]) -> T:
@@ -93,23 +157,51 @@ def _timed(job: Job, step: str, title: str, work: Callable[[], T]) -> T:
     return found
 
 
-def export_run(
-    directory: Path,
+def export_network(
+    network: Path,
     *,
+    config: Path | None = None,
+    bench: str | None = None,
+    sets: Sequence[str] = (),
     output: Path | None = None,
     count: int | None = None,
     overwrite: bool = False,
     ui: Watcher | None = None,
 ) -> dict[str, Any]:
-    """Export the refitted network of a run; see `distill.export.write`."""
-    job = open_run(directory, ("refit",), ui)
-    target = output or directory / "export"
-    bench = job.on_bench(job.student("refit"), job.bench)
+    """Export the refitted network of a run, or the network in a file as it is; see `distill.export.write`.
 
-    number = count or job.config.export.count
+    Args:
+        network: a run's directory, or the file of a network.
+        config: with a file, what names its data and its bench; see `open_file`.
+        bench: with a file, another bench.
+        sets: with a file, `key=value` assignments.
+        output: where to; beside the file, or in the run, under "export" by default.
+        count: reference images; as configured when absent.
+        overwrite: replace an export that is there.
+        ui: told of the progress.
+
+    Raises:
+        OpticsError: no trained network, or one that cannot be exported.
+    """
+    if network.is_file():
+        job = open_file(network, config=config, bench=bench, sets=sets, watcher=ui)
+        job.check_exportable()
+        on_bench = job.on_bench(job.student("linear_kd"), job.bench, calibrated=False)
+        target = output or network.with_name(f"{network.stem}-export")
+    else:
+        _only_a_file(network, config)
+        if bench is not None or sets:
+            raise OpticsError(
+                f"{network} is a run and is exported as it is; --bench and --set go with a file."
+            )
+        job = open_run(network, ("refit",), ui)
+        on_bench = job.on_bench(job.student("refit"), job.bench)
+        target = output or network / "export"
+
+    number = count or job.config.export.count or ExportConfig().count
 
     def work() -> Manifest:
-        return export(bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
+        return export(on_bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
 
     manifest = _timed(job, "export", "Writing the files for the SLM", work)
     return {"directory": str(target), "slm_frames": len(manifest.slm_frames), "images": manifest.images}
@@ -131,9 +223,34 @@ def verify_directory(
 
 def report_run(directory: Path) -> dict[str, Any]:
     """Write a finished run's report and result again."""
-    job = open_run(directory, ("evaluate", "verify"))
+    config = pipeline.load_config(directory)
+    needs = [step for step in ("evaluate", "verify") if step in pipeline.steps_of(config)]
+    job = open_run(directory, needs)
     book = pipeline.ledger(directory)
     job.seconds = {name: book.seconds(name) for name in pipeline.STEPS if name != "report"}
     gather.run_report(job)
     read_json(directory / "result.json")
+    return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}
+
+
+def report_file(
+    file: Path,
+    directory: Path,
+    *,
+    config: Path | None = None,
+    bench: str | None = None,
+    sets: Sequence[str] = (),
+    ui: Watcher | None = None,
+) -> dict[str, Any]:
+    """The run that begins with a network from a file: bench, refit, rows, files, proof, report; see `open_file`.
+
+    Args:
+        file: the network.
+        directory: of the run; steps whose inputs are the same are kept.
+        config: what names its data and its bench; see `open_file`.
+        bench: another bench.
+        sets: `key=value` assignments.
+        ui: told of the progress.
+    """
+    pipeline.run(config_of_file(file, config=config, bench=bench, sets=sets), directory, ui=ui)
     return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}

@@ -152,7 +152,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         job.splits.train,
         job.splits.validation,
         seeded(job, job.config.refit),
-        teacher=job.teacher(),
+        teacher=None if job.config.student.file else job.teacher(),
         seed=1000 * job.config.seed + STREAMS["refit"],
         directory=directory,
         progress=job.progress,
@@ -162,15 +162,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
 def run_evaluate(job: Job) -> None:
     """Every row of the table, on the test part."""
     test = job.splits.test
-    networks: dict[str, nn.Module] = {"teacher": job.teacher()}
-    rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
-    for step in STUDENTS:
-        networks[step] = job.student(step)
-        repeats = [
-            logits(job.student(job.repeat(step, r)), test.images).argmax(1)
-            for r in range(job.config.student.repeats)
-        ]
-        rows[step] = score(torch.stack(repeats), test.labels)
+    networks, rows = _given(job) if job.config.student.file else _trained(job)
     kd = job.student("linear_kd")
     refitted = job.on_bench(job.student("refit"), job.bench)
     found, last = bench_rows(
@@ -186,6 +178,27 @@ def run_evaluate(job: Job) -> None:
             "environment": environment(job.config.seed),
         },
     )
+
+
+def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
+    """The network of a file, and its row without a bench."""
+    network = job.student("linear_kd")
+    return {"given": network}, {"given": evaluation.evaluate(network, job.splits.test)}
+
+
+def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
+    """The teacher, the students and their controls, and their rows without a bench."""
+    test = job.splits.test
+    networks: dict[str, nn.Module] = {"teacher": job.teacher()}
+    rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
+    for step in STUDENTS:
+        networks[step] = job.student(step)
+        repeats = [
+            logits(job.student(job.repeat(step, r)), test.images).argmax(1)
+            for r in range(job.config.student.repeats)
+        ]
+        rows[step] = score(torch.stack(repeats), test.labels)
+    return networks, rows
 
 
 def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> tuple[dict[str, Row], Tensor]:

@@ -29,8 +29,10 @@ def _reduced(plane: Tensor, size: int) -> Tensor:
     return plane[:ny, :nx].reshape(ny // step, step, nx // step, step).mean((1, 3))
 
 
-def masks(bench: OnBench) -> dict[str, Any]:
-    """The collapsed masks and their point-spread functions on the bench, as complex fields."""
+def masks(bench: OnBench, way: str) -> dict[str, Any]:
+    """The collapsed masks and their point-spread functions on the bench, as complex fields; none unless collapsed."""
+    if way != "collapsed":
+        return {"masks": [], "psfs": [], "lit": "", "psf_caption": ""}
     with torch.no_grad():
         drives = bench.drives()
         targets, psfs = drives[0].masks, bench.optics.responses(drives)[0]
@@ -54,9 +56,9 @@ def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
 
 
 def slm(job: Job, bench: OnBench) -> dict[str, Any]:
-    """Two SLM frames: the whole panel, and its middle pixel by pixel."""
-    if not isinstance(bench.optics, FramedOptics):
-        raise OpticsError(f"{type(bench.optics).__name__} optics have no frames.")
+    """Two SLM frames: the whole panel, and its middle pixel by pixel; none where no files are made."""
+    if not job.config.export.count or not isinstance(bench.optics, FramedOptics):
+        return {"slm": [], "slm_caption": ""}
     levels = _array(bench.optics.levels(bench.drives()))
     ny, nx = levels.shape[-2:]
     cy, cx = ny // 2, nx // 2
@@ -103,9 +105,13 @@ def training(job: Job) -> dict[str, Any]:
     """Validation accuracy by epoch of every network."""
     series: dict[str, list[tuple[float, float]]] = {}
     for step in TRAINED:
+        if not (job.path(step) / "history.csv").is_file():
+            continue  # a network from a file was trained elsewhere
         with (job.path(step) / "history.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         series[title_of(step)] = [(float(r["epoch"]), float(r["validation_accuracy"])) for r in rows]
+    if not series:
+        return {"curves": "", "curves_caption": ""}
     drawn = pictures.curves(series, title="validation accuracy by epoch", x="epoch", y="validation accuracy")
     return {
         "curves": drawn,

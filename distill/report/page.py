@@ -58,7 +58,7 @@ def context(job: Job, result: Result) -> dict[str, Any]:
         "rows": _rows(result),
         "wheel": pictures.phase_wheel(),
         "ramp": pictures.ramp_bar(),
-        **shown.masks(realistic),
+        **shown.masks(realistic, job.config.student.realisation.kind),
         **shown.slm(job, realistic),
         "example": shown.example(job, ideal, realistic),
         "classes": result.data["class_names"],
@@ -82,38 +82,55 @@ def _percent(share: float, digits: int = 1) -> str:
 
 
 def _words(job: Job, result: Result) -> dict[str, Any]:
-    rows, verify = result.rows, result.verify
-    images = rows.bench_refit.images
+    rows = result.rows
     p = rows.bench_refit.accuracy
-    half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / images)
-    passed = verify.agrees(job.config.verify.agreement)
-    masks = job.config.student.cascade.channels[-1]
-    summary = (
-        f"A linear optical network of {masks} masks, distilled from a nonlinear teacher "
-        f"({_percent(rows.teacher.accuracy)}), answers {_percent(rows.linear_kd.accuracy)} of {images} test images "
-        "correctly when computed, "
-        f"{_percent(rows.bench_as_is.accuracy)} on the bench {job.bench.name!r} as it comes, and "
-        f"{_percent(rows.bench_refit.accuracy)} there after refitting its back end. Random masks reach "
-        f"{_percent(rows.random_masks.accuracy)}, a plain lens {_percent(rows.no_mask.accuracy)}."
-    )
-    note = (
-        "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
-        "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
-        "the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
-        "paraxial lenses; differences come from its sampling "
-        "of the stop and the lenses, and show where two classes are nearly even."
-    )
+    half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / rows.bench_refit.images)
+    masks = job.spec.cascade.channels[-1]
+    macs = result.operations.of("bench_refit")
     return {
-        "headline": (
-            f"{_percent(p)} on the realistic bench: {masks} masks, {result.operations.linear_kd:,} electronic MACs"
-        ),
-        "summary": summary,
+        "headline": f"{_percent(p)} on the realistic bench: {masks} masks, {macs:,} electronic MACs",
+        "summary": _summary(result, masks, job.bench.name),
         "sampling": f"{100 * half:.1f}",
-        "verdict": (
-            f"{'Passed' if passed else 'Failed'}: {_percent(verify.agreement)} of the answers agree by the "
-            f"wave path (at least {_percent(job.config.verify.agreement)} must)."
-        ),
-        "verify_note": note,
+        "sampled": rows.bench_refit.images,
+        **_verification(job, result),
+    }
+
+
+def _summary(result: Result, masks: int, bench: str) -> str:
+    rows = result.rows
+    computed, made, controls = rows.given, "trained before", ""
+    if rows.linear_kd and rows.teacher and rows.random_masks and rows.no_mask:
+        computed = rows.linear_kd
+        made = f"distilled from a nonlinear teacher ({_percent(rows.teacher.accuracy)})"
+        masked, unmasked = _percent(rows.random_masks.accuracy), _percent(rows.no_mask.accuracy)
+        controls = f" Random masks reach {masked}, a plain lens {unmasked}."
+    alone = computed or rows.ideal_bench
+    return (
+        f"A linear optical network of {masks} masks, {made}, answers {_percent(alone.accuracy)} of {alone.images} test "
+        f"images correctly when computed, {_percent(rows.bench_as_is.accuracy)} on the bench {bench!r} as it comes, "
+        f"and {_percent(rows.bench_refit.accuracy)} there after refitting its back end.{controls}"
+    )
+
+
+_NOTE = (
+    "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
+    "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
+    "the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
+    "paraxial lenses; differences come from its sampling "
+    "of the stop and the lenses, and show where two classes are nearly even."
+)
+
+
+def _verification(job: Job, result: Result) -> dict[str, Any]:
+    """What the two engines found, and whether that is enough; no rows where no files were made."""
+    verify, least = result.verify, _percent(job.config.verify.agreement)
+    if verify is None:
+        return {"verification": [], "verdict": "", "verify_note": ""}
+    word = "Passed" if verify.agrees(job.config.verify.agreement) else "Failed"
+    agree = _percent(verify.agreement)
+    return {
+        "verdict": f"{word}: {agree} of the answers agree by the wave path (at least {least} must).",
+        "verify_note": _NOTE,
         "verification": [
             {
                 "name": name,
@@ -131,7 +148,6 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
-    operations = result.operations.model_dump()
     out = []
     for name, row in result.rows.by_name().items():
         out.append(
@@ -142,7 +158,7 @@ def _rows(result: Result) -> list[dict[str, Any]]:
                 "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
                 "draws": row.draws,
                 "images": row.images,
-                "macs": f"{operations.get(name, operations['linear_kd']):,}",
+                "macs": f"{result.operations.of(name):,}",
                 "bench": is_on_bench(name),
             }
         )
@@ -151,10 +167,14 @@ def _rows(result: Result) -> list[dict[str, Any]]:
 
 def _operations(result: Result) -> list[dict[str, str]]:
     counts = result.operations.model_dump()
-    names = {name: title_of(name) for name in TRAINED}
+    names = {name: title_of(name) for name in (*TRAINED, "given")}
     names["optics_replaced"] = "the convolutions that the optics does, if computed"
     return [
-        {"name": names[k], "macs": f"{v:,}", "ratio": _ratio(counts["teacher"] / v) if v else "-"}
+        {
+            "name": names[k],
+            "macs": f"{v:,}",
+            "ratio": _ratio(counts["teacher"] / v) if v and "teacher" in counts else "-",
+        }
         for k, v in counts.items()
     ]
 

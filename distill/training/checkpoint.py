@@ -75,6 +75,20 @@ def load_student(path: Path) -> Student:
         OpticsError: no such file, damaged, or not a student's.
     """
     tensors, config = _read(path)
+    spec = _told(path, config)
+    return _filled(path, lambda: Student.from_spec(spec), tensors)
+
+
+def load_spec(path: Path) -> StudentSpec:
+    """The description of the student saved at `path`.
+
+    Raises:
+        OpticsError: no such file, damaged, or not a student's.
+    """
+    return _told(path, load_config(path))
+
+
+def _told(path: Path, config: dict[str, Any]) -> StudentSpec:
     try:
         spec = _spec(config)
     except (OpticsError, ValidationError, KeyError, TypeError) as error:
@@ -82,7 +96,7 @@ def load_student(path: Path) -> Student:
         raise OpticsError(f"{path}: its description of a student is not one ({text[:200]}).") from error
     if spec is None:
         raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a student.")
-    return _filled(path, lambda: Student.from_spec(spec), tensors)
+    return spec
 
 
 def _spec(config: dict[str, Any]) -> StudentSpec | None:
