@@ -167,20 +167,19 @@ class RealisationSpec(_Kinds):
     """The way onto a bench, see `Student.on`.
 
     kind: "collapsed" (one mask and one exposure a frame), "tiled" (several masks side by side in a frame) or "staged"
-    (one 4f stage per layer). tiles, guard (tiled): (rows, columns) of masks in a frame, dark input pixels between them.
-    compensate: pre-emphasise the masks by the inverse of the display pixel's transform. oversampling: camera samples
-    per input pixel; chosen by the bench where absent.
+    (one 4f stage per layer). tiles (tiled): masks in a frame; where absent as many as fit, see
+    `networks.onbench.tiled`. compensate: pre-emphasise the masks by the inverse of the display pixel's transform.
+    oversampling: camera samples per input pixel; chosen by the bench where absent.
     """
 
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {
         "collapsed": {},
-        "tiled": {"tiles": (2, 2), "guard": 4},
+        "tiled": {"tiles": None},
         "staged": {},
     }
 
     kind: Literal["collapsed", "tiled", "staged"] = "collapsed"
-    tiles: Pair | None = None
-    guard: int | None = Field(default=None, ge=0)
+    tiles: Count | None = None
     compensate: bool = True
     oversampling: Count | None = None
 
