@@ -15,7 +15,6 @@ from distill.job.rows import TRAINED, title_of
 from distill.report import data_addresses as pictures
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
-from optics.checks import OpticsError
 
 
 def _array(x: Tensor) -> Any:

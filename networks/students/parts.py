@@ -181,7 +181,7 @@ class RealisationSpec(_Kinds):
     kind: Literal["collapsed", "tiled", "staged"] = "collapsed"
     tiles: Count | None = None
     compensate: bool = True
-    oversampling: Count | None = None
+    oversampling: Count | Pair | None = None
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Student.on` beside the bench and the images' shape."""

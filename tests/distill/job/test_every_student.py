@@ -181,7 +181,7 @@ def test_the_description_has_every_kind_and_every_option_of_the_parts():
     """A keyword that a read-out or a back end gains is missing here until the description has it."""
     import inspect
 
-    from networks.onbench.realise import realisations
+    from networks.onbench.ways import realisations
 
     classes: dict[Any, dict[str, Any]] = {
         ReadoutSpec: {"intensity": Intensity, "homodyne": Homodyne, "incoherent": Incoherent},
