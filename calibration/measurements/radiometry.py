@@ -175,13 +175,13 @@ def measure_radiometry(
     dark_frames = rig.flat_field(0.0, frames, generator=generator)
     good = _good_pixels(dark_frames)
     dark = _level(dark_frames, good)
-    lit = [_level(rig.flat_field(p, frames, generator=generator), good) for p in photons]
+    bright = [_level(rig.flat_field(p, frames, generator=generator), good) for p in photons]
 
     light = torch.tensor(photons, dtype=torch.float64)
-    mean = torch.tensor([v.mean for v in lit], dtype=torch.float64)
-    mean_error = torch.tensor([v.mean_error for v in lit], dtype=torch.float64)
-    variance = torch.tensor([v.variance for v in lit], dtype=torch.float64)
-    variance_error = torch.tensor([v.variance_error for v in lit], dtype=torch.float64)
+    mean = torch.tensor([v.mean for v in bright], dtype=torch.float64)
+    mean_error = torch.tensor([v.mean_error for v in bright], dtype=torch.float64)
+    variance = torch.tensor([v.variance for v in bright], dtype=torch.float64)
+    variance_error = torch.tensor([v.variance_error for v in bright], dtype=torch.float64)
 
     top = float(mean.max())
     fitted = mean - dark.mean < LINEAR_SHARE * (top - dark.mean)

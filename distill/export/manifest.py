@@ -31,7 +31,7 @@ UNITS = {
     "device.pitch": "metres",
     "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by scales^2",
     "levels": "grey levels of the SLM, 0 .. 2^bits - 1, whole panel, row 0 first, unscaled also in 16-bit files",
-    "masks": "complex field transmission asked of the lit SLM pixels, before the encoding; modulus at most 1",
+    "masks": "complex field transmission asked of the illuminated SLM pixels, before the encoding; modulus at most 1",
     "psfs": "complex field per unit amplitude of one input pixel",
     "inputs": "field amplitude on the display: value / 255 for uint8, value itself for float32; full scale is 1",
     "camera_counts": "camera counts (DN) without noise; photons per binned pixel where the camera has no converter",

@@ -41,7 +41,7 @@ class Exported:
         bench: the bench.
         believed_camera: the camera that the electronics assumes, None: the bench's own.
         levels: (F, NY, NX) int32, from the image files.
-        masks: (F, ny, nx) complex64, asked of the lit SLM pixels, before the encoding.
+        masks: (F, ny, nx) complex64, asked of the illuminated SLM pixels, before the encoding.
         psfs: (F, ly, lx) complex64.
         scales: (F,) float32.
         readout: the read-out.

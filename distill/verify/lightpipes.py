@@ -226,7 +226,7 @@ class LightPipesBench:
     # ------------------------------------------------------------------ light
 
     def at_slm(self, image: NDArray[np.float32]) -> NDArray[np.complex64]:
-        """Field behind the stop at the points of the lit SLM pixels, (points, ny, nx), of one image (H, W)."""
+        """Field behind the stop at the points of the illuminated SLM pixels, (points, ny, nx), of one image (H, W)."""
         field = self._through(self._display[0] @ image @ self._display[1].T, 0)
         frequency = np.fft.fftfreq(self.samples, self.grid.step)
         angle = self.bench.alignment.mask_rotation
@@ -241,7 +241,7 @@ class LightPipesBench:
         return np.stack(out)
 
     def _at_pixels(self, field: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Values (ny, nx) of a plane (N, N) where the lit SLM pixels are."""
+        """Values (ny, nx) of a plane (N, N) where the illuminated SLM pixels are."""
         if self._points is not None:
             return map_coordinates(field, self._points, order=5, mode="grid-wrap")
         rows, cols = (self.samples // 2 + i for i in self.grid.index)
@@ -291,7 +291,7 @@ class LightPipesBench:
 
         Args:
             images: amplitudes on the display, (B, H, W) real.
-            reflectance: (M, ny, nx) of the lit SLM pixels (`rows`, `cols`).
+            reflectance: (M, ny, nx) of the illuminated SLM pixels (`rows`, `cols`).
             processes: images at once, each in a thread: the time goes into numpy's transforms, which let other
                 threads run. Absent: one per core.
             progress: called with (images done, images in all).
@@ -305,7 +305,7 @@ class LightPipesBench:
             torch.from_numpy(reflectance),
             (None, *lit),
             name="reflectance",
-            fix="It is that of the lit SLM pixels.",
+            fix="It is that of the illuminated SLM pixels.",
         )
 
         def one(image: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -115,13 +115,13 @@ class Grid:
         return (float(np.abs(self.index[k]).max()) + 1) * self.step
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the lit SLM pixels really are, (y, x) metres, each (ny, nx): shifted, then turned about the axis."""
+        """Where illuminated SLM pixels really are, (y, x) metres, (ny, nx) each: shifted, turned about the axis."""
         y, x = (i * self.step + r for i, r in zip(self.index, self.residual, strict=True))
         c, s = math.cos(self.bench.alignment.mask_rotation), math.sin(self.bench.alignment.mask_rotation)
         return c * y[:, None] + s * x[None, :], c * x[None, :] - s * y[:, None]
 
     def coverage(self) -> NDArray[np.float64]:
-        """Share of each lit SLM pixel that the stop leaves open, (ny, nx)."""
+        """Share of each illuminated SLM pixel that the stop leaves open, (ny, nx)."""
         y, x = self.positions()
         stop = self.bench.stop
         if stop is None:
@@ -138,7 +138,7 @@ class Grid:
         for k, name in enumerate("yx"):
             lit, around = self.band(k), self.region(k)[1]
             for what, focal_length, reach in (
-                ("lit SLM reaches", bench.lens1.focal_length, lit),
+                ("illuminated SLM reaches", bench.lens1.focal_length, lit),
                 ("camera's region extends", bench.lens2.focal_length, around),
             ):
                 limit = bench.light.wavelength * focal_length / (2 * self.step)

@@ -23,7 +23,7 @@ def design_masks(
     positions: Tensor | None = None,
     compensate: bool = True,
 ) -> Tensor:
-    """MaskSource whose point-spread functions are `kernels`, on the lit SLM pixels where they nominally are.
+    """MaskSource whose point-spread functions are `kernels`, on the illuminated SLM pixels where they nominally are.
 
         M_m(xi) = sum_i exp(2 pi i d_i xi_x / s) sum_r k_mi(r) exp(-2 pi i r pitch xi / s) / pixel(xi),  s = lambda f1
 

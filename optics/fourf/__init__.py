@@ -10,7 +10,7 @@ periodic_bench.py       A bench on a periodic grid: the fast periodic 4f with wh
                         camera do to it
 plane_by_plane.py       The 4f bench plane by plane in free space: display, lens 1, stop and SLM, lens 2, camera,
                         each where it stands
-pupil.py                The Fourier plane of a 4f bench: which SLM pixels are lit, where they are, and what stop
+pupil.py                The Fourier plane of a 4f bench: which SLM pixels are illuminated, where they are, and what stop
                         and lenses add there
 recorder.py             From the intensity in the camera plane to camera counts, and back to the intensities that
                         the electronics uses

@@ -85,7 +85,7 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
 
 
 def tilt(fourf: FourF, images: Tensor, angle: Point) -> Tensor:
-    """Images (B, H, W) lit by the plane wave of a source point at `angle` (y, x), radians; complex."""
+    """Images (B, H, W) illuminated by the plane wave of a source point at `angle` (y, x), radians; complex."""
     _check_angle(angle)
     check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
     bench, pitch = fourf.bench, fourf.bench.input.pitch
@@ -109,7 +109,7 @@ def partially_coherent(
     Args:
         fourf: the bench.
         images: amplitudes on the display, (B, H, W).
-        reflectance: (M, ny, nx) complex, of the lit SLM pixels.
+        reflectance: (M, ny, nx) complex, of the illuminated SLM pixels.
         angles: (n, 2) radians (y, x), as `LightSpec.source` gives them.
         weights: (n,) shares of the light.
     """
@@ -161,7 +161,7 @@ class Illumination(nn.Module):
         """Point-spread functions (M, ly, lx) complex of every ray.
 
         Args:
-            reflectance: (M, ny, nx) complex of the lit SLM pixels, for all wavelengths or one per wavelength (see
+            reflectance: (M, ny, nx) complex of illuminated SLM pixels, for all wavelengths or one per wavelength (see
                 `panels`: a phase panel retards shorter waves by more).
 
         Raises:
@@ -186,8 +186,8 @@ class Illumination(nn.Module):
         total: Tensor | None = None
         for (i, angle, weight), psf in zip(self.rays, psfs, strict=True):
             line = self.lines[i]
-            lit = images if angle == (0.0, 0.0) else tilt(line, images, angle)
-            light = (incoherent(line, lit, psf) if apart else line.intensity(lit, psf)) * weight
+            field = images if angle == (0.0, 0.0) else tilt(line, images, angle)
+            light = (incoherent(line, field, psf) if apart else line.intensity(field, psf)) * weight
             total = light if total is None else total + light
         if total is None:
             raise OpticsError("the light has no wavelength.")

@@ -101,8 +101,8 @@ class PeriodicBench(nn.Module):
     def intensity(self, images: Tensor, mask: Tensor) -> Tensor:
         """Intensity (B, M, ny, nx) on the camera, in units of the input's, of images (B, ny, nx) and `mask(...)`."""
         check_shape(images, (None, *self.shape), name="images", fix="One channel at a time: (B, ny, nx).")
-        lit = images if self.onto_images is None else images * self.onto_images
-        return periodic_intensity(lit, mask, workspace=self.workspace)
+        field = images if self.onto_images is None else images * self.onto_images
+        return periodic_intensity(field, mask, workspace=self.workspace)
 
     def forward(
         self,

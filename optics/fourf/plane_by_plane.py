@@ -7,8 +7,8 @@ be looked at.
 
 All planes share one grid with one sample per SLM pixel (or several), origin at index `n // 2`. What makes that enough:
 
-* the display's light is synthesised by its angles; those that would meet the Fourier plane outside the lit part of the
-  SLM are left out, since they are absorbed there;
+* the display's light is synthesised by its angles; those that would meet the Fourier plane outside the illuminated part
+  of the SLM are left out, since they are absorbed there;
 * the SLM is sampled at its pixels' centres and rebuilt from its pixels' area; the angles behind it are limited to those
   that reach the part of the camera plane that is asked for (all orders of the first zone, if asked);
 * the window holds all light that remains, so nothing comes back at its edges.
@@ -30,7 +30,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_shape
 from optics.conventions import Point, axis, cis, complex_dtype
 from optics.fourf.camera_window import CameraWindow, Size
-from optics.fourf.pupil import lit_pixels
+from optics.fourf.pupil import illuminated_pixels
 from optics.wave.aperture import circular_aperture, rectangular_aperture
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.lens import LensSpec, lens_transmission
@@ -132,8 +132,8 @@ class PlaneByPlane(nn.Module):
         self.oversampling, self.window = self.view.samples_per_pixel(bench), self.view.samples(bench)
         self.all_orders, self.exact = all_orders, exact
         self.dtype = complex_dtype(dtype)
-        (self.rows, xi_y), (self.cols, xi_x) = lit_pixels(bench, 0), lit_pixels(bench, 1)
-        self._lit = tuple(float(x.abs().max()) + bench.slm.pitch for x in (xi_y, xi_x))
+        (self.rows, xi_y), (self.cols, xi_x) = illuminated_pixels(bench, 0), illuminated_pixels(bench, 1)
+        self._illuminated = tuple(float(x.abs().max()) + bench.slm.pitch for x in (xi_y, xi_x))
         self._angles_in = tuple(self._display_edge(k) for k in (0, 1))
         self._camera_edge = tuple(self._edge(k) for k in (0, 1))
         self.subsamples = subsamples or self._least_subsamples()
@@ -148,7 +148,7 @@ class PlaneByPlane(nn.Module):
     def _display_edge(self, k: int) -> float:
         """How far from the axis the display's light meets the Fourier plane along axis k, metres."""
         bench = self.bench
-        passed = self._lit[k] if bench.stop is None else bench.stop.width[k] / 2
+        passed = self._illuminated[k] if bench.stop is None else bench.stop.width[k] / 2
         return WIDENING * passed + EDGE_PIXELS * bench.slm.pitch
 
     def _edge(self, k: int) -> float:
@@ -167,7 +167,7 @@ class PlaneByPlane(nn.Module):
                 (self._angles_in[k] + abs(bench.lens1.decentre[k])) / f1,
                 self.image_shape[k] * bench.input.pitch / 2 / f1,
                 self._camera_edge[k] / f1,
-                self._lit[k] / f2,
+                self._illuminated[k] / f2,
             )
             for k in (0, 1)
         ]
@@ -180,7 +180,7 @@ class PlaneByPlane(nn.Module):
         if self.all_orders:
             out = max(out, bench.light.wavelength * bench.lens2.focal_length / (2 * bench.slm.pitch))
         decentre = max(abs(bench.lens1.decentre[k]), abs(bench.lens2.decentre[k]))
-        inside = max(self._angles_in[k] + image, self._lit[k] + out) + decentre
+        inside = max(self._angles_in[k] + image, self._illuminated[k] + out) + decentre
         return 2 * fast_length(math.ceil(WIDENING * inside / self.pitch))
 
     def _distances(self) -> tuple[float, float, float, float]:
@@ -252,11 +252,7 @@ class PlaneByPlane(nn.Module):
             self.shape,
             wavelength=self.bench.light.wavelength,
             pitch=self.pitch,
-            focal_length=lens.focal_length + lens.defocus,
-            diameter=lens.diameter,
-            centre=lens.decentre,
-            zernike=lens.zernike,
-            transmission=lens.transmission,
+            **lens.as_built,
         )
 
     def _stop(self) -> Tensor:
@@ -268,7 +264,7 @@ class PlaneByPlane(nn.Module):
         return circular_aperture(self.shape, self.pitch, stop.width[0])
 
     def _slm_frame(self, nodes: int, xi: tuple[Tensor, Tensor]) -> None:
-        """Where the lit pixels stand on the grid, the shifts to their quadrature points, and the angles kept."""
+        """Where illuminated pixels stand on the grid, the shifts to their quadrature points, and the angles kept."""
         bench, a = self.bench, self.bench.alignment
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
         points, weights = gauss_legendre(nodes)
@@ -308,9 +304,9 @@ class PlaneByPlane(nn.Module):
         return torch.fft.ifft2(torch.fft.fft2(field) * getattr(self, f"space{i}"))
 
     def reflect(self, field: Tensor, reflectance: Tensor) -> Tensor:
-        """Field (B, ny, nx) behind stop and SLM; `reflectance` (ny', nx') complex, one value per lit pixel."""
+        """Field (B, ny, nx) behind stop and SLM; `reflectance` (ny', nx') complex, one value per illuminated pixel."""
         size = (self.rows.stop - self.rows.start, self.cols.stop - self.cols.start)
-        fix = "It is that of the lit SLM pixels, panel[planes.rows, planes.cols]."
+        fix = "It is that of the illuminated SLM pixels, panel[planes.rows, planes.cols]."
         check_shape(reflectance, size, name="reflectance", fix=fix)
         if not reflectance.is_complex():
             raise OpticsError(
@@ -352,7 +348,7 @@ class PlaneByPlane(nn.Module):
 
         Args:
             images: field amplitudes on the display, (B, H, W), real or complex.
-            reflectance: (ny', nx') complex, one value per lit SLM pixel (`panel[rows, cols]`).
+            reflectance: (ny', nx') complex, one value per illuminated SLM pixel (`panel[rows, cols]`).
 
         Returns:
             The fields by name, (B, ny, nx) each.

@@ -1,4 +1,4 @@
-"""The Fourier plane of a 4f bench: which SLM pixels are lit, where they are, and what stop and lenses add there."""
+"""The Fourier plane of a 4f bench: which SLM pixels are illuminated, where they are, what stop and lenses add there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from optics.wave.fourier import fast_length
 from optics.wave.zernike_polynomials import zernike_phase
 
 
-def lit_pixels(bench: BenchSpec, k: int) -> tuple[slice, Tensor]:
+def illuminated_pixels(bench: BenchSpec, k: int) -> tuple[slice, Tensor]:
     """The SLM pixels that light reaches along axis k (0: y, 1: x), and where they stand.
 
     A rotated mask gets a few more, so that what turns into the stop is known, and a count without large prime
@@ -59,8 +59,8 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
 
     Args:
         bench: the bench.
-        xi_y: where the lit pixels' rows are, from the middle of the spectrum, which lens 1 carries along, metres.
-        xi_x: where the lit pixels' columns are, likewise.
+        xi_y: where rows of illuminated pixels are, from the middle of the spectrum, which lens 1 carries along, metres.
+        xi_x: where their columns are, likewise.
         offset: where the wanted order lands, (y, x) metres in input units: its beam meets lens 2 displaced by
             that.
 

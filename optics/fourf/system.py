@@ -32,7 +32,7 @@ from optics.checks import OpticsError, check_shape
 from optics.conventions import Point, axis, cis
 from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.convolved_intensity import intensity, polyphase
-from optics.fourf.pupil import check_lenses, lit_pixels, pixel_transform, pupil
+from optics.fourf.pupil import check_lenses, illuminated_pixels, pixel_transform, pupil
 from optics.modules import ConstantBuffers, check_dtype
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.rotation import rotate
@@ -90,8 +90,8 @@ class FourF(ConstantBuffers):
         self.offset: Point = self.view.centre(bench)
         self.oversampling = self.view.samples_per_pixel(bench)
         self.window = self.view.samples(bench)
-        self.rows, xi_y = lit_pixels(bench, 0)
-        self.cols, xi_x = lit_pixels(bench, 1)
+        self.rows, xi_y = illuminated_pixels(bench, 0)
+        self.cols, xi_x = illuminated_pixels(bench, 1)
         check_lenses(bench, self.image_shape, self.offset)
         self.axis_index = (-float(xi_y[0]) / bench.slm.pitch, -float(xi_x[0]) / bench.slm.pitch)
         self._build(dtype)
@@ -99,7 +99,7 @@ class FourF(ConstantBuffers):
     def _build(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
         bench, scale = self.bench, self.bench.true_scale
-        xi = [lit_pixels(bench, k)[1] - bench.lens1.decentre[k] for k in (0, 1)]
+        xi = [illuminated_pixels(bench, k)[1] - bench.lens1.decentre[k] for k in (0, 1)]
         # a larger image is dimmer: its energy is kept
         weight = bench.input.pitch * bench.slm.pitch / scale / math.sqrt(bench.distortion)
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
@@ -128,7 +128,7 @@ class FourF(ConstantBuffers):
             self._keep("chirp_out", chirps[1], dtype)
 
     def slm_axis(self, k: int) -> Tensor:
-        """Nominal Fourier-plane coordinates of the lit SLM pixels along axis k, metres; where masks are designed."""
+        """Nominal Fourier-plane places of the illuminated SLM pixels along axis k, metres; masks are designed there."""
         region = (self.rows, self.cols)[k]
         return axis(self.bench.slm.shape[k], self.bench.slm.pitch)[region]
 
@@ -179,12 +179,12 @@ class FourF(ConstantBuffers):
     # ------------------------------------------------------------------ the two paths
 
     def at_pupil(self, reflectance: Tensor) -> Tensor:
-        """Mask as the light meets it: `reflectance` (..., ny, nx) of the lit pixels, turned, with stop and phases."""
+        """Mask as light meets it: `reflectance` (..., ny, nx) of illuminated pixels, turned; with stop and phases."""
         check_shape(
             reflectance,
             (None, *self.pupil.shape),
             name="reflectance",
-            fix="It is that of the lit SLM pixels, panel[:, fourf.rows, fourf.cols].",
+            fix="It is that of the illuminated SLM pixels, panel[:, fourf.rows, fourf.cols].",
         )
         if reflectance.dtype != self.pupil.dtype:
             raise OpticsError(
@@ -194,16 +194,16 @@ class FourF(ConstantBuffers):
         return rotate(reflectance, self.bench.alignment.mask_rotation, centre=self.axis_index) * self.pupil
 
     def at_slm(self, images: Tensor) -> Tensor:
-        """Field arriving at the lit part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
+        """Field arriving at the illuminated part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
         self._check_images(images)
-        return self.to_slm_y @ self._lit_images(images) @ self.to_slm_x.mT
+        return self.to_slm_y @ self._entering(images) @ self.to_slm_x.mT
 
     def wave(self, images: Tensor, reflectance: Tensor) -> Tensor:
         """Every image through every mask, plane by plane.
 
         Args:
             images: field amplitudes on the display, (B, H, W), real or complex.
-            reflectance: (M, ny, nx) complex, one value per lit SLM pixel.
+            reflectance: (M, ny, nx) complex, one value per illuminated SLM pixel.
 
         Returns:
             Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
@@ -214,8 +214,8 @@ class FourF(ConstantBuffers):
         for j in (0, 1):
             for i in (0, 1):
                 # cos(X - x) and its like for the two axes, as products of a factor of x and one of X
-                lit = images * torch.outer(self.nodes_in_y[j], self.nodes_in_x[i])
-                spectrum = self.at_slm(lit)
+                weighted = images * torch.outer(self.nodes_in_y[j], self.nodes_in_x[i])
+                spectrum = self.at_slm(weighted)
                 left = self.nodes_out_y[j][:, None] * self.to_camera_y
                 right = (self.nodes_out_x[i][:, None] * self.to_camera_x).mT
                 total = [t + left @ (spectrum * m @ right) for t, m in zip(total, masks, strict=True)]
@@ -236,7 +236,7 @@ class FourF(ConstantBuffers):
         (sy, sx), (h, w) = self.oversampling, self.image_shape
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
         size = (fast_length(ly), fast_length(lx))
-        spectrum = torch.fft.fft2(self._lit_images(images), s=size)[:, None, None, None]
+        spectrum = torch.fft.fft2(self._entering(images), s=size)[:, None, None, None]
         product = spectrum * torch.fft.fft2(polyphase(psf, self.oversampling), s=size)
         full = torch.fft.ifft2(product)[..., h - 1 : ly, w - 1 : lx]
         field = full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *self.window)
@@ -246,14 +246,14 @@ class FourF(ConstantBuffers):
         """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
         self._check_images(images)
         self.check_psf(psf)
-        lit = self._lit_images(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
-        return intensity(lit, psf, self.window, self.oversampling)
+        field = self._entering(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
+        return intensity(field, psf, self.window, self.oversampling)
 
     def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
         """Intensity in the camera plane (B, M, oy, ox) by the PSF path."""
         return self.intensity(images, self.psf(reflectance))
 
-    def _lit_images(self, images: Tensor) -> Tensor:
+    def _entering(self, images: Tensor) -> Tensor:
         u = images.to(self.pupil.dtype)
         return u * self.chirp_in if self.chirped else u
 

@@ -28,9 +28,9 @@ def peak_memory(system: FourF, *, images: int, masks: int, path: Path = "psf") -
     size = system.pupil.element_size()  # of one complex number
     ny, nx = system.pupil.shape
     oy, ox = system.window
-    lit, window = masks * ny * nx, images * masks * oy * ox
+    reflectances, window = masks * ny * nx, images * masks * oy * ox
     held = sum(buffer.nbytes for buffer in system.buffers())
-    held += size // 2 * images * math.prod(system.image_shape) + size * lit
+    held += size // 2 * images * math.prod(system.image_shape) + size * reflectances
     reflecting = size * _at_pupil(system, masks)
     later = _wave(system, images, masks, window) if path == "wave" else _psf(system, images, masks, window)
     return held + max(reflecting, size * later)

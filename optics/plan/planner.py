@@ -19,7 +19,7 @@ from optics.bench import geometry
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
 from optics.conventions import Point
-from optics.fourf.pupil import lit_pixels
+from optics.fourf.pupil import illuminated_pixels
 from optics.fourf.system import FourF
 from optics.plan.feasibility import focal_lengths, problems
 from optics.plan.memory import peak_memory
@@ -236,8 +236,10 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
 def _memory(bench: BenchSpec, image_shape: tuple[int, int], kernels: int, batch: int) -> dict[str, int]:
     """Peak bytes of a simulated batch, by path; nothing where the system cannot be simulated so."""
     try:
-        lit = [len(lit_pixels(bench, k)[1]) for k in (0, 1)]
-        if math.prod(lit) > LARGEST or any(a * b > LARGEST for a, b in zip(lit, image_shape, strict=True)):
+        illuminated = [len(illuminated_pixels(bench, k)[1]) for k in (0, 1)]
+        if math.prod(illuminated) > LARGEST or any(
+            a * b > LARGEST for a, b in zip(illuminated, image_shape, strict=True)
+        ):
             return {}
         system = FourF(bench, image_shape)
     except SpecError:

@@ -195,12 +195,12 @@ class _Strip:
         inner = slice(1, -1)
         out = grad.new_zeros(ny + 2, nx + 2)
         torch.mul(grad, straight, out=out[inner, inner])
-        lit = grad * self.whole
-        mirrored = lit.conj_physical()
+        weighted = grad * self.whole
+        mirrored = weighted.conj_physical()
         for dim, (before, after) in enumerate((((0, ny), (1, ny)), ((0, nx), (1, nx)))):
             # the pixel before an edge sees the step, the pixel behind it its conjugate
             both = torch.empty_like(self.steps[dim])
-            both.narrow(dim, *after).copy_(lit)
+            both.narrow(dim, *after).copy_(weighted)
             both.select(dim, 0).zero_()
             both.narrow(dim, *before).add_(mirrored)
             both.mul_(self.slope(dim))
@@ -222,14 +222,14 @@ class _Strip:
             for columns in (slice(1, None), slice(None, -1)):
                 out[rows, columns].add_(crossing, alpha=half / 4)
         for here, there, side in zip(self.here, self.there, (after, before), strict=True):
-            lit = here * grad
-            near = (there[2:] + there[:-2]).mul_(lit)
+            weighted = here * grad
+            near = (there[2:] + there[:-2]).mul_(weighted)
             out[inner, inner].add_(near, alpha=9 / 16 * quarter)
             out[inner, side].add_(near, alpha=3 / 16 * quarter)
             around[:2, inner] = 0
-            around[after, inner] = lit
+            around[after, inner] = weighted
             far = around[:, inner]
-            far[before] += lit
+            far[before] += weighted
             far = far.mul_(there)
             out[:, inner].add_(far, alpha=3 / 16 * quarter)
             out[:, side].add_(far, alpha=1 / 16 * quarter)

@@ -67,8 +67,8 @@ class SLM(ConstantBuffers):
     held: Tensor  # None without defects, as is the next
     defective: Tensor | None
     surface: Tensor | None
-    lit: Tensor | None  # the surface times the share of the active areas, and of the gaps
-    unlit: Tensor | None
+    active: Tensor | None  # the surface times the share of the active areas, and of the gaps
+    gaps: Tensor | None
 
     def __init__(
         self,
@@ -164,12 +164,12 @@ class SLM(ConstantBuffers):
                 )
                 surface = surface * cis(phase)
         self._keep("surface", surface, dtype)
-        lit = unlit = None
+        active = gaps = None
         if surface is not None:
-            lit, rest = surface * spec.fill_factor, (1.0 - spec.fill_factor) * self.gap
-            unlit = surface * rest if rest else None
-        self._keep("lit", lit, dtype)
-        self._keep("unlit", unlit, dtype)
+            active, rest = surface * spec.fill_factor, (1.0 - spec.fill_factor) * self.gap
+            gaps = surface * rest if rest else None
+        self._keep("active", active, dtype)
+        self._keep("gaps", gaps, dtype)
 
     # ------------------------------------------------------------------ in and out
 
@@ -367,8 +367,8 @@ class SLM(ConstantBuffers):
 
     def _surface(self, m: Tensor) -> Tensor:
         """Fill factor, then what all light meets."""
-        if self.lit is not None:
-            return m * self.lit if self.unlit is None else torch.addcmul(self.unlit, m, self.lit)
+        if self.active is not None:
+            return m * self.active if self.gaps is None else torch.addcmul(self.gaps, m, self.active)
         fill = self.spec.fill_factor
         if fill != 1.0:
             m = m * fill

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -90,6 +90,17 @@ class LensSpec(Spec):
             )
         return self
 
+    @property
+    def as_built(self) -> dict[str, Any]:
+        """The lens that really stands there, as arguments of `lens_transmission` and `thin_lens`."""
+        return {
+            "focal_length": self.focal_length + self.defocus,
+            "diameter": self.diameter,
+            "centre": self.decentre,
+            "zernike": self.zernike,
+            "transmission": self.transmission,
+        }
+
 
 def lens_phase(
     shape: tuple[int, int],
@@ -152,6 +163,22 @@ def lens_transmission(
     return math.sqrt(transmission) * factor
 
 
+def _sampled_transmission(
+    shape: tuple[int, int],
+    *,
+    wavelength: float,
+    pitch: Pitch,
+    focal_length: float,
+    diameter: float | None,
+    centre: Point,
+    **rest: Any,
+) -> Tensor:
+    """`lens_transmission` on a grid that can hold it, or SamplingError."""
+    outline: dict[str, Any] = {"focal_length": focal_length, "diameter": diameter, "centre": centre}
+    check_lens_sampling(shape, wavelength=wavelength, pitch=pitch, **outline)
+    return lens_transmission(shape, wavelength=wavelength, pitch=pitch, **outline, **rest)
+
+
 def thin_lens(
     field: Tensor,
     *,
@@ -173,17 +200,8 @@ def thin_lens(
             would do.
     """
     check_plane(field)
-    shape = (field.shape[-2], field.shape[-1])
-    check_lens_sampling(
-        shape,
-        wavelength=wavelength,
-        pitch=pitch,
-        focal_length=focal_length,
-        diameter=diameter,
-        centre=centre,
-    )
-    factor = lens_transmission(
-        shape,
+    factor = _sampled_transmission(
+        (field.shape[-2], field.shape[-1]),
         wavelength=wavelength,
         pitch=pitch,
         focal_length=focal_length,
@@ -222,25 +240,7 @@ class Lens(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        focal_length = spec.focal_length + spec.defocus
-        check_lens_sampling(
-            shape,
-            wavelength=wavelength,
-            pitch=pitch,
-            focal_length=focal_length,
-            diameter=spec.diameter,
-            centre=spec.decentre,
-        )
-        factor = lens_transmission(
-            shape,
-            wavelength=wavelength,
-            pitch=pitch,
-            focal_length=focal_length,
-            diameter=spec.diameter,
-            centre=spec.decentre,
-            zernike=spec.zernike,
-            transmission=spec.transmission,
-        )
+        factor = _sampled_transmission(shape, wavelength=wavelength, pitch=pitch, **spec.as_built)
         self.register_buffer("factor", factor.to(complex_dtype(dtype)), persistent=False)
 
     def forward(self, field: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A small bench for the tests of calibration: 83 x 75 lit SLM pixels, frames of 26 x 29 bins."""
+"""A small bench for the tests of calibration: 83 x 75 illuminated SLM pixels, frames of 26 x 29 bins."""
 
 from __future__ import annotations
 

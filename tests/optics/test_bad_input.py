@@ -96,8 +96,8 @@ BAD = {
     # wrong shapes
     "mask": (lambda: SYSTEM.wave(IMAGES, MASKS[..., 1:]), ShapeError, r"panel\[:, fourf.rows, fourf.cols\]"),
     "one mask": (lambda: SYSTEM.psf(MASKS[0]), ShapeError, r"expected \(any, "),
-    "mask in light": (lambda: LIGHT(IMAGES, MASKS[..., 1:]), ShapeError, "lit SLM pixels"),
-    "mask on planes": (lambda: PLANES.wave(IMAGES, MASKS[..., 1:]), ShapeError, "lit SLM pixels"),
+    "mask in light": (lambda: LIGHT(IMAGES, MASKS[..., 1:]), ShapeError, "illuminated SLM pixels"),
+    "mask on planes": (lambda: PLANES.wave(IMAGES, MASKS[..., 1:]), ShapeError, "illuminated SLM pixels"),
     "image": (lambda: SYSTEM.wave(IMAGES[..., 1:], MASKS), ShapeError, "One channel at a time"),
     "image of channels": (
         lambda: SYSTEM.at_slm(IMAGES[None]),

@@ -379,7 +379,7 @@ def mentions_tensor(hint: typing.Any) -> bool:
 def tensor_functions() -> Iterator[str]:
     """Public functions and methods of `optics` that take tensors and return tensors, as "folder.module.name"."""
     for info in pkgutil.walk_packages(optics.__path__, "optics."):
-        if info.name.startswith("optics.plots"):
+        if info.name.startswith(("optics.plots", "optics.files")):
             continue
         module = importlib.import_module(info.name)
         for name, thing in vars(module).items():

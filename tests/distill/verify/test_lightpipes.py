@@ -241,7 +241,7 @@ def test_what_does_not_fit_is_refused():
         LightPipesBench(CLEAN, SHAPE, samples=100)
     with pytest.raises(SamplingError, match="even number"):
         LightPipesBench(CLEAN, SHAPE, samples=401)
-    with pytest.raises(SamplingError, match="lit SLM"):
+    with pytest.raises(SamplingError, match="illuminated SLM"):
         LightPipesBench(CLEAN.replace(stop=None, **{"slm.shape": (2000, 2000)}), SHAPE)
     with pytest.raises(SpecError, match="incoherent"):
         LightPipesBench(CLEAN.replace(**{"light.coherence": "incoherent"}), SHAPE)

@@ -14,7 +14,7 @@ from optics.checks import OpticsError, ShapeError, SpecError
 from optics.conventions import axis
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.plane_by_plane import NAMES, PlaneByPlane
-from optics.fourf.pupil import lit_pixels, pixel_transform
+from optics.fourf.pupil import illuminated_pixels, pixel_transform
 from optics.fourf.system import FourF
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
@@ -135,7 +135,7 @@ def test_slm_pixels_diffract_as_squares(nodes, tolerance):
     stop = FourF(BENCH, SHAPE, dtype=torch.float64).pupil
     into, out = [], []
     for k in (0, 1):
-        xi = (lit_pixels(BENCH, k)[1][:, None] + inner).reshape(-1)
+        xi = (illuminated_pixels(BENCH, k)[1][:, None] + inner).reshape(-1)
         pixel = pixel_transform(BENCH, xi)[:, None]
         into.append(pixel * dft_matrix(xi, axis(SHAPE[k], BENCH.input.pitch), scale=BENCH.scale))
         weight = BENCH.input.pitch * pitch / q / BENCH.scale
@@ -253,7 +253,7 @@ def test_planes_have_names_and_positions():
 
 def test_bad_input_is_refused():
     planes = PlaneByPlane(BENCH, SHAPE)
-    with pytest.raises(ShapeError, match="lit SLM pixels"):
+    with pytest.raises(ShapeError, match="illuminated SLM pixels"):
         planes.wave(image(torch.float32), torch.ones(1, 240, 300, dtype=torch.complex64))
     with pytest.raises(ShapeError, match="images"):
         planes.wave(torch.zeros(1, 24, 20), mask(planes))
