@@ -73,11 +73,11 @@ class Tiled(CoherentOptics, FramedOptics):
 
     @property
     def per_frame(self) -> int:
-        """MaskSource in one frame."""
+        """Masks in one frame."""
         return len(self.windows)
 
     def carriers(self) -> Tensor:
-        """MaskSource that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
+        """Masks that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
         fourf, bench = self.fourfs[0], self.setup.bench
         sides = []
         for k in (0, 1):
