@@ -1,8 +1,8 @@
 """Knowledge distillation of linear optical networks (spectral-cascade): from a data set to proved SLM files.
 
-data/           images with their answers, whatever they are stored in
+data/           images with their labels, whatever they are stored in
 training/       losses, the loop that a `kill -9` cannot spoil, evaluation on and off the bench
-metrics/        how well answers agree with labels
+metrics/        how well predictions agree with labels
 export/         a network on a bench as files for the lab, and those files read back
 verify/         the exported directory alone, through two physics engines
 job/            one job: what it is to do, what it has done, what came out

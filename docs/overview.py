@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from distill.export.read import read_export
+from distill.job.rows import is_on_bench, title_of
 from optics.plots import plots as plot
 
 if TYPE_CHECKING:
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE, FRAME = 3, 0  # which reference image, which mask
-ROWS = {
-    "teacher": "nonlinear teacher (electronic)",
-    "linear": "linear optics, trained on the labels",
-    "linear_kd": "linear optics, distilled",
-    "random_masks": "control: random masks",
-    "no_mask": "control: no mask, a plain lens",
-    "ideal_bench": "distilled, on the ideal bench",
-    "bench_as_is": "distilled, on the realistic bench as it comes",
-    "bench_refit": "the same, back end refitted there",
-}
 DETAIL = 64  # SLM pixels shown of the panel
 
 
@@ -97,11 +88,10 @@ def table(directory: Path) -> str:
     """The rows and the verification of `result.json` in Markdown."""
     result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
     lines = ["| row | accuracy, % | spread |", "| --- | --- | --- |"]
-    for key, title in ROWS.items():
-        row = result["rows"][key]
-        of = "noise draws" if "bench" in key else "trainings"
+    for key, row in result["rows"].items():
+        of = "noise draws" if is_on_bench(key) else "trainings"
         spread = f"{100 * row['spread']:.2f} over {row['draws']} {of}" if row["draws"] > 1 else ""
-        lines.append(f"| {title} | {100 * row['accuracy']:.1f} | {spread} |")
+        lines.append(f"| {title_of(key)} | {100 * row['accuracy']:.1f} | {spread} |")
     images = result["rows"]["linear_kd"]["images"]
     machine = result["environment"]
     lines.append(

@@ -1,7 +1,7 @@
-"""`sclc`, the command line: one room a group of commands. Nothing is imported here, so that `--help` is quick.
+"""`sclc`, the command line: one file for each group of commands, which import what computes when they are called.
 
-bench.py         `sclc devices`, `encodings`, `plan`: what can be had and what fits, before anything is trained
-main.py          `sclc`: the command line. Each command's room is a `cli_*.py` beside this file
+bench.py         `sclc devices` and `sclc encodings`: which hardware there is, and how it can show a complex mask
+main.py          `sclc`: the application, its version, its exit codes
 options.py       Options that several commands share, with the help that a physicist reads
 plan.py          `sclc plan`: whether a network's kernels fit a bench, before anything is trained
 process.py       What the command may set for its whole process, and no import ever does: threads and the

@@ -1,4 +1,4 @@
-"""`sclc devices`, `encodings`, `plan`: what can be had and what fits, before anything is trained."""
+"""`sclc devices` and `sclc encodings`: which hardware there is, and how it can show a complex mask."""
 
 from __future__ import annotations
 

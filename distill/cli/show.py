@@ -20,6 +20,10 @@ from distill.metrics.row import Row
 from distill.verify.verification import Verification
 from optics.bench.catalogue import dotted
 
+_TITLE = 44  # characters for the title of a step
+_WIDE = 132  # characters a line where stdout is not a terminal
+_ROOMY = 120  # characters a line from which the devices' titles are shown
+
 
 class Bars:
     """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal.
@@ -42,7 +46,7 @@ class Bars:
             return
         if self._bars is None:
             self._bars = Progress(
-                TextColumn("{task.description:<44}"),
+                TextColumn(f"{{task.description:<{_TITLE}}}"),
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[note]}"),
                 TimeElapsedColumn(),
@@ -62,11 +66,11 @@ class Bars:
         if self._bars is not None and step in self._tasks:
             self._bars.remove_task(self._tasks.pop(step))
         self.seconds[step] = seconds
-        self.console.print(f"{self._titles.pop(step, step):<44} {seconds:7.1f} s", markup=False)
+        self.console.print(f"{self._titles.pop(step, step):<{_TITLE}} {seconds:7.1f} s", markup=False)
 
     def kept(self, step: str, title: str) -> None:
         """One line for a step that need not be repeated."""
-        self.console.print(f"{title:<44}    kept", markup=False)
+        self.console.print(f"{title:<{_TITLE}}    kept", markup=False)
 
     def __enter__(self) -> Bars:
         """Nothing is shown before the first step begins."""
@@ -93,7 +97,7 @@ def print_json(value: Any) -> None:
 def out() -> Console:
     """The console for results: stdout; wide where it is not a terminal, so that nothing is cut."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=132)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
 
 
 def show_result(result: Result, folder: Path, bars: Bars) -> None:
@@ -167,7 +171,7 @@ def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:
     for k, name in enumerate(("name", "kind", "pixels y, x", "pitch", "bits")):
         table.add_column(name, no_wrap=True, min_width=max(len(c[k]) for c in [*cells, [name] * 5]))
     console = out()
-    if roomy := console.width >= 120:
+    if roomy := console.width >= _ROOMY:
         table.add_column("title", no_wrap=True, overflow="ellipsis")
     for line in cells:
         table.add_row(*(line if roomy else line[:-1]))

@@ -124,7 +124,7 @@ def verify(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Least share of answers, by the wave path, that must agree, else exit code 1.",
+            help="Least share of predictions, by the wave path, that must agree, else exit code 1.",
         ),
     ] = 0.98,
     processes: Annotated[
@@ -139,7 +139,7 @@ def verify(
     """Prove exported files: read that directory alone and run its images through two optical engines.
 
     The levels come out of the PNG files; each plane is propagated by this project's wave path, and again by LightPipes,
-    which this project did not write. Tells the accuracy of each and the share of images that get the answer of the
+    which this project did not write. Tells the accuracy of each and the share of images that get the prediction of the
     trained network. Exit code 1 if fewer than the share asked for agree.
 
     Example: sclc verify runs/demo/export --lightpipes-images 20

@@ -239,7 +239,7 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
     for x in inputs.images.split(_BATCH):
         parts.append(on_bench.frames(x))
         logits.append(on_bench.backend(on_bench.features_of(parts[-1])))
-    counts, answers = torch.cat(parts), torch.cat(logits)
+    counts, outputs = torch.cat(parts), torch.cat(logits)
     whole = on_bench.bench.camera.adc.bits is not None
     grey = (inputs.images * 255).round().to(torch.uint8)
     exact = bool((grey.to(torch.float32) / 255 == inputs.images).all())
@@ -256,8 +256,8 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
             counts.numpy().astype(_smallest(counts)) if whole else counts.numpy(),
             {"axes": "image, exposure, y, x", "units": "DN" if whole else "photons per binned pixel"},
         ),
-        "logits": (answers.numpy(), {"axes": "image, class", "units": "dimensionless"}),
-        "predictions": (answers.argmax(1).numpy(), {"axes": "image", "units": "class"}),
+        "logits": (outputs.numpy(), {"axes": "image, class", "units": "dimensionless"}),
+        "predictions": (outputs.argmax(1).numpy(), {"axes": "image", "units": "class"}),
     }
 
 

@@ -142,10 +142,17 @@ class BenchConfig(Validated):
 
 
 class CalibrationConfig(Validated):
-    """Radiometry of the camera: light levels of flat fields, frames at each."""
+    """Radiometry of the camera: light levels of flat fields, exposures at each (once called `frames`, still read)."""
 
     levels: int = Field(default=24, ge=4)
-    frames: int = Field(default=8, ge=2)
+    exposures: int = Field(default=8, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "frames" in data and "exposures" not in data:
+            return {("exposures" if key == "frames" else key): value for key, value in data.items()}
+        return data
 
 
 class EvaluationConfig(Validated):
@@ -163,7 +170,7 @@ class ExportConfig(Validated):
 class VerifyConfig(Validated):
     """How many reference images each engine runs (LightPipes: 0 leaves it out).
 
-    agreement: least share of the wave path's answers that must be the trained network's. processes: images that
+    agreement: least share of the wave path's predictions that must be the trained network's. processes: images that
     LightPipes works on at once; all processors when absent.
     """
 

@@ -25,39 +25,40 @@ class Rows(Validated):
     """
 
     teacher: Row | None = _row(
-        "teacher", "The nonlinear network that teaches, computed on the clean images; all electronic."
+        "nonlinear teacher (electronic)",
+        "The nonlinear network that teaches, computed on the clean images; all electronic.",
     )
     linear: Row | None = _row(
-        "linear, labels alone",
+        "linear optics, trained on the labels",
         "Linear optics and a small electronic back end, trained on the labels alone; computed without a bench.",
     )
     linear_kd: Row | None = _row(
-        "linear, distilled",
+        "linear optics, distilled",
         "The same network, trained by knowledge distillation: it also learns what the teacher answers.",
     )
     random_masks: Row | None = _row(
-        "random masks",
+        "control: random masks",
         "Control: the masks stay random, only the back end learns. What is above it, the masks earn.",
     )
     no_mask: Row | None = _row(
-        "no mask",
+        "control: no mask, a plain lens",
         "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
     )
     given: Row | None = _row(
         "the given network", "The network that was given, trained before; computed without a bench."
     )
     ideal_bench: Row = _row(
-        "ideal bench",
+        "on the ideal bench",
         "The first training of linear_kd, or the given network, on the 4f bench with every flaw switched off.",
         on_bench=True,
     )
     bench_as_is: Row = _row(
-        "bench as it is",
+        "on the realistic bench as it comes",
         "The same network on the realistic bench as it comes, with every flaw that the bench names.",
         on_bench=True,
     )
     bench_refit: Row = _row(
-        "bench, back end refitted",
+        "the same, back end refitted there",
         "The same masks on the same bench; the back end refitted to exposures of training images taken there.",
         on_bench=True,
     )
@@ -88,7 +89,6 @@ def is_on_bench(row: str) -> bool:
 
 
 ROWS = tuple(Rows.model_fields)
-TRAINED = tuple(
-    name for name in ROWS if not is_on_bench(name) and name != "given"
-)  # a step of the same name trains each
+# a step of the same name trains each
+TRAINED = tuple(name for name in ROWS if not is_on_bench(name) and name != "given")
 STUDENTS = TRAINED[1:]

@@ -1,6 +1,6 @@
-"""How well answers agree with labels.
+"""How well predictions agree with labels.
 
-confusion.py    How well answers agree with labels, class by class: confusion matrix, accuracy, intersection over
+confusion.py    How well predictions agree with labels, class by class: confusion matrix, accuracy, intersection over
                 union (IoU)
 recognition.py  How well unit vectors tell people apart: who is it (rank one), and are these two the same
                 (verification)

@@ -14,8 +14,8 @@ from optics.spec import Validated
 class Row(Validated):
     """One row of the table.
 
-    accuracy: share (0 to 1) of right answers, the mean over draws. spread: standard deviation between draws, 0 for one.
-    draws: how many. images: in each draw.
+    accuracy: share (0 to 1) of correct predictions, the mean over draws. spread: standard deviation between draws, 0
+    for one. draws: how many. images: in each draw.
     """
 
     accuracy: float = Field(ge=0, le=1)
@@ -29,12 +29,12 @@ class Row(Validated):
         return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
 
-def score(answers: Tensor, labels: Tensor) -> Row:
-    """The row of answers (draws, N) and labels (N,), int64; with more axes each is a pixel's: (draws, N, H, W).
+def score(predictions: Tensor, labels: Tensor) -> Row:
+    """The row of predictions (draws, N) and labels (N,), int64; with more axes each is a pixel's: (draws, N, H, W).
 
     Void pixels do not count.
     """
-    shares = share_right(answers, labels)
+    shares = share_right(predictions, labels)
     same = bool((shares == shares[0]).all())  # no spread by rounding where every draw gives the same
     return Row(
         accuracy=float(shares[0] if same else shares.mean()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,22 @@ from networks.students.spec import Control
 from networks.teachers import registry as teachers
 from optics.files import write_json
 
-# Every random number follows from the run's seed; each use has its own stream.
+# Every random number follows from the run's seed; each use has its own stream. Between the seeds of two runs lie more
+# numbers than a run uses, and between those of two repeats of a training more than there are uses.
+RUNS_APART, REPEATS_APART = 1000, 10
 STREAMS = {"teacher": 1, "student": 2, "calibrate": 3, "refit": 4, "evaluate": 5, "light": 6}
 LIGHT_IMAGES = 100
+CONTROLS: dict[str, Control] = {name: name for name in get_args(Control)}
 
 
 def stream(job: Job, use: str) -> torch.Generator:
     """The generator of one use."""
-    return torch.Generator().manual_seed(1000 * job.config.seed + STREAMS[use])
+    return torch.Generator().manual_seed(seed_of(job, use))
+
+
+def seed_of(job: Job, use: str, repeat: int = 0) -> int:
+    """The seed of one use, in the `repeat`-th repeat of a training."""
+    return RUNS_APART * job.config.seed + STREAMS[use] + REPEATS_APART * repeat
 
 
 def seeded(job: Job, spec: TrainSpec) -> TrainSpec:
@@ -79,7 +87,7 @@ def run_teacher(job: Job) -> None:
 
 def run_student(job: Job, step: str) -> None:
     """Train `linear`, `linear_kd`, or a control: the same first values, the same order of images, in every repeat."""
-    control: Control | None = step if step in ("random_masks", "no_mask") else None  # type: ignore[assignment]
+    control = CONTROLS.get(step)
     distilled = job.config.student.distilled_controls if control else step == "linear_kd"
     repeats = job.config.student.repeats
     for repeat in range(repeats):
@@ -87,10 +95,10 @@ def run_student(job: Job, step: str) -> None:
         def progress(done: int, total: int, note: str, before: int = repeat) -> None:
             job.progress(before * total + done, repeats * total, note)
 
-        first = torch.Generator().manual_seed(1000 * job.config.seed + STREAMS["student"] + 10 * repeat)
+        first = torch.Generator().manual_seed(seed_of(job, "student", repeat))
         model = job.build(control, first)
         spec = job.config.student.training
-        spec = spec.replace(seed=spec.seed + 1000 * repeat)
+        spec = spec.replace(seed=spec.seed + RUNS_APART * repeat)
         _train(job, job.repeat(step, repeat), model, spec, distilled=distilled, progress=progress)
         save(model, job.path(job.repeat(step, repeat)) / MODEL)
 
@@ -121,10 +129,15 @@ def _train(
 def calibration(job: Job) -> dict[str, Any]:
     """Photon transfer of the bench's camera from simulated flat fields; without shot noise there is nothing to see."""
     camera, c = job.bench.camera, job.config.calibration
-    found: dict[str, Any] = {"radiometry": None, "believed": None, "levels": c.levels, "frames": c.frames}
+    found: dict[str, Any] = {
+        "radiometry": None,
+        "believed": None,
+        "levels": c.levels,
+        "exposures": c.exposures,
+    }
     if camera.shot_noise:
         radiometry = measure_radiometry(
-            SimulatedCamera(camera), levels=c.levels, frames=c.frames, generator=stream(job, "calibrate")
+            SimulatedCamera(camera), levels=c.levels, frames=c.exposures, generator=stream(job, "calibrate")
         )
         found["radiometry"] = radiometry.to_dict()
         found["believed"] = radiometry.corrected(camera).model_dump(mode="json")
@@ -153,7 +166,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         job.splits.validation,
         seeded(job, job.config.refit),
         teacher=None if job.config.student.file else job.teacher(),
-        seed=1000 * job.config.seed + STREAMS["refit"],
+        seed=seed_of(job, "refit"),
         directory=directory,
         progress=job.progress,
     )
@@ -202,19 +215,19 @@ def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
 
 
 def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> tuple[dict[str, Row], Tensor]:
-    """The three rows of a bench, and the answers (draws, N) of the last.
+    """The three rows of a bench, and the predictions (draws, N) of the last.
 
     The network as it is and the refitted one share their masks, hence their light and their exposures; only the
     electronics differs.
     """
     features = exposures(job, as_is)
-    answers = {
-        "ideal_bench": evaluation.answers_to(ideal.backend, exposures(job, ideal)),
-        "bench_as_is": evaluation.answers_to(as_is.backend, features),
-        "bench_refit": evaluation.answers_to(refitted.backend, features),
+    predictions = {
+        "ideal_bench": evaluation.predictions_from(ideal.backend, exposures(job, ideal)),
+        "bench_as_is": evaluation.predictions_from(as_is.backend, features),
+        "bench_refit": evaluation.predictions_from(refitted.backend, features),
     }
-    rows = {name: score(found, job.splits.test.labels) for name, found in answers.items()}
-    return rows, answers["bench_refit"]
+    rows = {name: score(found, job.splits.test.labels) for name, found in predictions.items()}
+    return rows, predictions["bench_refit"]
 
 
 def exposures(job: Job, bench: OnBench) -> Tensor:
@@ -223,7 +236,7 @@ def exposures(job: Job, bench: OnBench) -> Tensor:
         bench,
         job.splits.test.images,
         draws=job.config.evaluation.draws,
-        seed=1000 * job.config.seed + STREAMS["evaluate"],
+        seed=seed_of(job, "evaluate"),
         progress=job.progress,
     )
 

@@ -16,6 +16,12 @@ from distill.report import data_addresses as pictures
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
 
+_MASK_SAMPLES = 160  # at most so many samples a side of a mask's picture
+_MARGIN = 3  # input pixels shown around a kernel
+_THUMBNAIL = 360  # pixels: width of a whole panel's picture
+_DETAIL = 64  # pixels: side of the part of a panel that is shown pixel by pixel
+_WHITE = 0.999  # quantile of the intensities that is shown white
+
 
 def _array(x: Tensor) -> Any:
     return x.detach().cpu().numpy()
@@ -38,7 +44,9 @@ def masks(bench: OnBench, way: str) -> dict[str, Any]:
     shown = psfs / bench.gain * bench.scales[:, None, None]
     middle = [n // 2 for n in shown.shape[-2:]]
     return {
-        "masks": [pictures.picture(pictures.complex_rgb(_array(_reduced(t, 160)))) for t in targets],
+        "masks": [
+            pictures.picture(pictures.complex_rgb(_array(_reduced(t, _MASK_SAMPLES)))) for t in targets
+        ],
         "psfs": [pictures.picture(pictures.complex_rgb(_array(_central(p, bench, middle)))) for p in shown],
         "lit": f"{targets.shape[-2]} x {targets.shape[-1]} pixels",
         "psf_caption": "Point-spread functions on the realistic bench, each relative to its largest modulus.",
@@ -46,10 +54,10 @@ def masks(bench: OnBench, way: str) -> dict[str, Any]:
 
 
 def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
-    """The part of a point-spread function around the wanted order that the kernel fills, and two pixels beyond."""
+    """The part of a point-spread function around the wanted order that the kernel fills, and a margin."""
     taps = bench.optics.setup.taps
     sy, sx = bench.optics.windows[0].samples_per_pixel(bench.bench)
-    hy, hx = (taps // 2 + 3) * sy, (taps // 2 + 3) * sx
+    hy, hx = (taps // 2 + _MARGIN) * sy, (taps // 2 + _MARGIN) * sx
     cy, cx = middle
     return psf[max(0, cy - hy) : cy + hy + 1, max(0, cx - hx) : cx + hx + 1]
 
@@ -60,14 +68,16 @@ def slm(job: Job, bench: OnBench) -> dict[str, Any]:
         return {"slm": [], "slm_caption": ""}
     levels = _array(bench.optics.levels(bench.drives()))
     ny, nx = levels.shape[-2:]
-    cy, cx = ny // 2, nx // 2
+    cy, cx, half = ny // 2, nx // 2, _DETAIL // 2
     top = 2 ** (job.bench.slm.bits or 8) - 1
     grey = np.round(levels[:2] * (255 / top)).astype(np.uint8)
     shown = []
     for i, frame in enumerate(grey):
-        shown.append({"src": pictures.thumbnail(frame, 360), "name": f"SLM frame {i}, whole panel"})
-        detail = frame[cy - 32 : cy + 32, cx - 32 : cx + 32]
-        shown.append({"src": pictures.picture(detail), "name": f"SLM frame {i}, central 64 x 64 pixels"})
+        shown.append({"src": pictures.thumbnail(frame, _THUMBNAIL), "name": f"SLM frame {i}, whole panel"})
+        detail = frame[cy - half : cy + half, cx - half : cx + half]
+        shown.append(
+            {"src": pictures.picture(detail), "name": f"SLM frame {i}, central {_DETAIL} x {_DETAIL} pixels"}
+        )
     caption = (
         f"Two of {len(levels)} SLM frames, {ny} x {nx} pixels, {job.bench.slm.bits} bit. The stripes are the carrier "
         "that sends the wanted light aside; their contrast carries the modulus. Only the lit part of the panel is used."
@@ -85,7 +95,7 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
         seen = (
             realistic.recorders[0].relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
         )
-    full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), 0.999))
+    full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), _WHITE))
     name = job.splits.validation.class_names[int(labels[0])]
 
     def exposures(stack: Tensor) -> list[str]:

@@ -18,6 +18,7 @@ from distill.report import data_addresses as pictures
 from distill.report import figures as shown
 from optics.files import write_text
 
+_NORMAL_95 = 1.96  # a normal variable lies within so many standard deviations in 95 % of cases
 _ENGINES = {
     "wave path": "this project's own propagation, every plane",
     "LightPipes": "a physics engine that this project did not write",
@@ -84,7 +85,7 @@ def _percent(share: float, digits: int = 1) -> str:
 def _words(job: Job, result: Result) -> dict[str, Any]:
     rows = result.rows
     p = rows.bench_refit.accuracy
-    half = 1.96 * math.sqrt(max(p * (1 - p), 1e-9) / rows.bench_refit.images)
+    half = _NORMAL_95 * math.sqrt(max(p * (1 - p), 1e-9) / rows.bench_refit.images)
     masks = job.spec.cascade.channels[-1]
     macs = result.operations.of("bench_refit")
     return {
@@ -114,10 +115,10 @@ def _summary(result: Result, masks: int, bench: str) -> str:
 
 _NOTE = (
     "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
-    "which the engine gives the answer of the trained network on the same bench without noise; the difference of "
-    "the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
-    "paraxial lenses; differences come from its sampling "
-    "of the stop and the lenses, and show where two classes are nearly even."
+    "which the engine predicts the same class as the trained network on the same bench without noise; the difference "
+    "of the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
+    "paraxial lenses; differences come from its sampling of the stop and the lenses, and show where two classes are "
+    "nearly even."
 )
 
 
@@ -129,7 +130,7 @@ def _verification(job: Job, result: Result) -> dict[str, Any]:
     word = "Passed" if verify.agrees(job.config.verify.agreement) else "Failed"
     agree = _percent(verify.agreement)
     return {
-        "verdict": f"{word}: {agree} of the answers agree by the wave path (at least {least} must).",
+        "verdict": f"{word}: {agree} of the predictions agree by the wave path (at least {least} must).",
         "verify_note": _NOTE,
         "verification": [
             {
@@ -219,8 +220,8 @@ def _radiometry(job: Job, result: Result) -> dict[str, Any]:
         rows.append(
             {"name": name, "measured": measured, "nominal": "-" if nominal is None else f"{nominal:.4g}"}
         )
-    frames = f"{calibration['frames']} flat fields at each of {calibration['levels']} light levels"
-    return {"radiometry": rows, "radiometry_frames": frames}
+    fields = f"{calibration['exposures']} flat fields at each of {calibration['levels']} light levels"
+    return {"radiometry": rows, "radiometry_fields": fields}
 
 
 def _confusion(counts: list[list[int]]) -> list[list[dict[str, str]]]:

@@ -51,29 +51,13 @@ def evaluate_draws(
         OpticsError: no draws, or no images.
     """
     _some(data)
-    answers = answers_of_draws(
+    features = record_features(
         on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
     )
-    return score(answers, data.labels)
+    return score(predictions_from(on_bench.backend, features), data.labels)
 
 
-def answers_of_draws(
-    on_bench: OnBench,
-    images: Tensor,
-    *,
-    draws: int,
-    seed: int = 0,
-    batch_size: int = _BATCH,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Predicted classes in every draw, (draws, N) int64, see `evaluate_draws`."""
-    features = record_features(
-        on_bench, images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
-    )
-    return answers_to(on_bench.backend, features)
-
-
-def answers_to(backend: nn.Module, features: Tensor) -> Tensor:
+def predictions_from(backend: nn.Module, features: Tensor) -> Tensor:
     """Predicted classes (draws, N, ...) int64 that electronics gives for features (draws, N, maps, by, bx)."""
     return logits(backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
 
@@ -126,7 +110,7 @@ def _one_exposure(
 def confusion(
     model: nn.Module, data: Dataset, *, draws: int = 1, seed: int | None = None, batch_size: int = _BATCH
 ) -> Tensor:
-    """Counts (classes, classes) int64: row is the true class, column the answer, all draws together.
+    """Counts (classes, classes) int64: row is the true class, column the predicted one, all draws together.
 
     Args:
         model: any model, or one on a bench.
@@ -137,10 +121,11 @@ def confusion(
     """
     _some(data)
     if seed is not None and isinstance(model, OnBench):
-        answers = answers_of_draws(model, data.images, draws=draws, seed=seed, batch_size=batch_size)
+        features = record_features(model, data.images, draws=draws, seed=seed, batch_size=batch_size)
+        predictions = predictions_from(model.backend, features)
     else:
-        answers = logits(model, data.images, batch_size).argmax(1)[None]
-    return confusion_matrix(answers, data.labels, data.classes)
+        predictions = logits(model, data.images, batch_size).argmax(1)[None]
+    return confusion_matrix(predictions, data.labels, data.classes)
 
 
 def refit_backend(

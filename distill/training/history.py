@@ -11,7 +11,7 @@ from typing import Any
 class Epoch:
     """One epoch. loss, accuracy (0 to 1): of the training part while training; seconds: wall time.
 
-    validation_accuracy: share of right answers; where every pixel has a class, the mean IoU of the classes
+    validation_accuracy: share of correct predictions; where every pixel has a class, the mean IoU of the classes
     (`distill.metrics.confusion.accuracy`).
     """
 

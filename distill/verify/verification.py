@@ -66,12 +66,12 @@ class Verification(Validated):
 
     @property
     def agreement(self) -> float:
-        """The share of answers that decides: the wave path's, LightPipes' where that was not asked; else 0."""
+        """The share of predictions that decides: the wave path's, LightPipes' where that was not asked; else 0."""
         decides = self.wave or self.lightpipes
         return 0.0 if decides is None else decides.agreement
 
     def agrees(self, least: float) -> bool:
-        """Whether at least this share (0 to 1) of answers are those of the trained network."""
+        """Whether at least this share (0 to 1) of predictions are those of the trained network."""
         return self.agreement >= least
 
     def engines(self) -> dict[str, Engine | None]:

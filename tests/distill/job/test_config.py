@@ -50,6 +50,15 @@ def test_a_file_holds_only_what_differs(tmp_path):
     assert got.student.readout.bins == RunConfig().student.readout.bins
 
 
+def test_the_older_name_of_the_exposures_is_read(tmp_path):
+    for key in ("frames", "exposures"):
+        got = config.load(write(tmp_path, f"[calibration]\n{key} = 5\n"))
+        assert got.calibration.exposures == 5
+        assert "frames" not in got.to_toml()
+    with pytest.raises(SpecError, match="frames"):
+        config.load(write(tmp_path, "[calibration]\nframes = 5\nexposures = 5\n"))
+
+
 def test_written_toml_reads_back_as_the_same_configuration(tmp_path):
     one = config.demo(
         sets=["bench.slm.bits=4", "bench.lens1.zernike={4=0.1}", "student.hidden=[32]", 'name="a \\"b\\" µ"']

@@ -250,7 +250,9 @@ def as_is(folder: Path, *sets: str) -> float:
     job.splits = type(job.splits)(job.splits.train, job.splits.validation, part)
     job.calibration = steps.calibration(job)
     bench = job.on_bench(job.student("linear_kd"), job.bench)
-    return score(evaluation.answers_to(bench.backend, steps.exposures(job, bench)), part.labels).accuracy
+    return score(
+        evaluation.predictions_from(bench.backend, steps.exposures(job, bench)), part.labels
+    ).accuracy
 
 
 @pytest.fixture(scope="module")
