@@ -60,9 +60,8 @@ def _kernels(cascade: Cascade) -> list[Tensor]:
 def _step(maps: Callable[[], Tensor], parameters: Sequence[Tensor]) -> Callable[[], None]:
     """One training step under a given gradient at the maps: forward, backward, update."""
     with torch.no_grad():
-        gradient = torch.empty_like(maps()).normal_(
-            generator=_generator(1)
-        )  # laid out as a loss would give it
+        # laid out as a loss would give it
+        gradient = torch.empty_like(maps()).normal_(generator=_generator(1))
 
     def step() -> None:
         maps().backward(gradient)

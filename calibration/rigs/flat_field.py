@@ -42,7 +42,7 @@ class FlatField(Protocol):
 
 
 class SimulatedCamera:
-    """A simulated `FlatField`. The calibration sees frames only; `truth` is for comparing afterwards.
+    """A simulated `FlatField`. The calibration sees frames only; `truth` is for the comparison that follows.
 
     Args:
         truth: the camera as it really is.

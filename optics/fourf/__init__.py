@@ -19,11 +19,21 @@ system.py               The 4f system: display, lens 1, Fourier-plane stop, SLM,
 """
 
 from optics.fourf.camera_window import CameraWindow
-from optics.fourf.illumination import Illumination
+from optics.fourf.illumination import Illumination, incoherent, partially_coherent
 from optics.fourf.periodic import Periodic4F
 from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 
-__all__ = ["CameraWindow", "FourF", "Illumination", "Periodic4F", "PeriodicBench", "PlaneByPlane", "Recorder"]
+__all__ = [
+    "CameraWindow",
+    "FourF",
+    "Illumination",
+    "Periodic4F",
+    "PeriodicBench",
+    "PlaneByPlane",
+    "Recorder",
+    "incoherent",
+    "partially_coherent",
+]

@@ -103,9 +103,8 @@ class FourF(ConstantBuffers):
         # a larger image is dimmer: its energy is kept
         weight = bench.input.pitch * bench.slm.pitch / scale / math.sqrt(bench.distortion)
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
-        node = (
-            math.pi * side / (math.sqrt(3) * scale)
-        )  # phase per metre of a Gauss node over the SLM's pixels
+        # phase per metre of a Gauss node over the SLM's pixels
+        node = math.pi * side / (math.sqrt(3) * scale)
         for name, k in (("y", 0), ("x", 1)):
             image = axis(self.image_shape[k], bench.input.pitch)
             pixel = pixel_transform(bench, xi[k]) if self.pixelated else torch.ones_like(xi[k])
