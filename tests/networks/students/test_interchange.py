@@ -94,7 +94,9 @@ def test_a_published_mask_is_read_shown_and_written(tmp_path):
     shown = taps_of_mask(cascade.collapse((30, 30)))
     torch.testing.assert_close(shown[..., 12:19, 12:19], taps, rtol=1e-4, atol=1e-4)
     interchange.write(tmp_path / "masks.h5", cascade.collapse((30, 30)))
-    again = interchange.as_cascade(interchange.read(tmp_path / "masks.h5"), kind="mask", image_shape=(24, 24))
+    again = interchange.as_cascade(
+        interchange.read(tmp_path / "masks.h5"), kind="mask", corner=False, image_shape=(24, 24)
+    )
     torch.testing.assert_close(again(x), cascade(x))
 
 
@@ -130,6 +132,7 @@ def test_shapes_are_read_as_out_in_y_x():
         ((4, 5), (1, 1, 4, 5)),
         ((3, 4, 5), (3, 1, 4, 5)),
         ((3, 2, 1, 4, 5), (3, 2, 4, 5)),
+        ((3, 2, 4, 5), (3, 2, 4, 5)),
     ):
         assert interchange.as_bank(torch.zeros(shape)).shape == expected
     assert interchange.as_bank(torch.zeros(1, 256, 1, 30, 30), axes="ioyx").shape == (256, 1, 30, 30)
@@ -140,8 +143,8 @@ def test_shapes_are_read_as_out_in_y_x():
     with pytest.raises(OpticsError, match="finite"):
         interchange.as_bank(torch.full((4, 4), torch.nan))
     with pytest.raises(ShapeError, match="smaller than the image"):
-        interchange.as_cascade(torch.ones(8, 8), kind="mask", image_shape=(9, 9))
-    with pytest.raises(OpticsError, match="mask or kernel"):
+        interchange.as_cascade(torch.ones(8, 8), kind="mask", corner=False, image_shape=(9, 9))
+    with pytest.raises(OpticsError, match="choose one of mask, phase, kernel, panel"):
         interchange.as_cascade(torch.ones(8, 8), kind="psf", image_shape=(8, 8))
 
 
