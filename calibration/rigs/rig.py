@@ -270,7 +270,7 @@ class Rig:
 
 
 def default_region(bench: BenchSpec, image_shape: tuple[int, int], margin: int = 2) -> Region:
-    """Binned pixels that the image of the wanted order covers by the data sheet, and `margin` input pixels around.
+    """Binned pixels that the image of the signal order covers by the data sheet, and `margin` input pixels around.
 
     Raises:
         RigError: the image does not lie on the sensor.
@@ -283,7 +283,7 @@ def default_region(bench: BenchSpec, image_shape: tuple[int, int], margin: int =
         high = min(n, round((offset + half) / pixel) + n // 2)
         if high - low < 2:
             raise RigError(
-                f"bench {bench.name!r}: the wanted order lies beside the sensor; check encoding.carrier, camera.shape."
+                f"bench {bench.name!r}: the signal order lies beside the sensor; check encoding.carrier, camera.shape."
             )
         parts.append(slice(low, high))
     return parts[0], parts[1]

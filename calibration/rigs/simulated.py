@@ -153,7 +153,7 @@ def simulate(
 ) -> tuple[SLM, FourF, Recorder]:
     """Panel, 4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
 
-    `recorder.region` says which binned pixels it really has; the window lies around the wanted order or around the
+    `recorder.region` says which binned pixels it really has; the window lies around the signal order or around the
     region, whichever the region asks for.
 
     Raises:

@@ -83,7 +83,7 @@ def encodings(
 ) -> None:
     """Ways to show a complex mask on an SLM that cannot, compared on the same masks through the bench's own SLM.
 
-    efficiency: share of the light on the mask that the wanted order carries. relative: the same relative to an ideal
+    efficiency: share of the light on the mask that the signal order carries. relative: the same relative to an ideal
     complex modulator. error: relative rms of the far field around that order. zero order: share of the light left on
     the axis. The SLM's levels, fill factor, crosstalk and response are those of the bench.
 

@@ -54,7 +54,7 @@ def masks(bench: OnBench, way: str) -> dict[str, Any]:
 
 
 def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
-    """The part of a point-spread function around the wanted order that the kernel fills, and a margin."""
+    """The part of a point-spread function around the signal order that the kernel fills, and a margin."""
     taps = bench.optics.setup.taps
     sy, sx = bench.optics.windows[0].samples_per_pixel(bench.bench)
     hy, hx = (taps // 2 + _MARGIN) * sy, (taps // 2 + _MARGIN) * sx

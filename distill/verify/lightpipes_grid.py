@@ -6,7 +6,7 @@ camera's samples are looked up in that turned frame likewise.
 
 Behind the SLM the origin follows the *chief ray*, from the middle of the SLM to the middle of the camera's region. For
 paraxial light that is exact (Fresnel's integral keeps its form in a frame that moves across), and the grid need not
-hold the 1.7 mm between the optical axis and the wanted order.
+hold the 1.7 mm between the optical axis and the signal order.
 """
 
 from __future__ import annotations

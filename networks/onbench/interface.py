@@ -162,7 +162,7 @@ class BenchOptics(nn.Module, ABC):
     Attributes:
         setup: what it was built from.
         windows: where the camera looks; mask `m` is seen in window `m % len(windows)`. All have equally many samples.
-        gain: amplitude of the wanted order relative to the mask, by the data sheets; the electronics divides by its
+        gain: amplitude of the signal order relative to the mask, by the data sheets; the electronics divides by its
             square.
     """
 

@@ -163,7 +163,7 @@ class OnBench(nn.Module):
 
     @property
     def gain(self) -> float:
-        """Amplitude of the wanted order relative to the mask, see `BenchOptics.gain`."""
+        """Amplitude of the signal order relative to the mask, see `BenchOptics.gain`."""
         return self.optics.gain
 
     @property

@@ -121,7 +121,7 @@ class BenchSpec(Spec):
 
     @property
     def image_offset(self) -> Point:
-        """Where the wanted order lands, (y, x) metres in input units on the reported, upright axes.
+        """Where the signal order lands, (y, x) metres in input units on the reported, upright axes.
 
         `-carrier lambda f1 / pitch`: a phase that rises along +y deflects the light to +y, and the reported axes are
         flipped. Only a complex modulator needs no carrier: it puts the image on the axis.

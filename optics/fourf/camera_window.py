@@ -25,7 +25,7 @@ class CameraWindow:
         oversampling: field samples per input pixel, one number or (sy, sx); absent: what the *intensity* needs, twice
             the stop's width over the display's band. 1 is enough for a field, and for intensities that are binned over
             several pixels; it costs a quarter.
-        offset: centre of the window, (y, x) metres in input units; absent: where the wanted order lands.
+        offset: centre of the window, (y, x) metres in input units; absent: where the signal order lands.
 
     Raises:
         OpticsError: sizes or an oversampling that are not positive.

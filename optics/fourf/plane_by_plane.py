@@ -229,7 +229,7 @@ class PlaneByPlane(nn.Module):
         self._keep("stop", self._stop())
         # the camera field in units of the input's amplitude: without k z and the transforms' two factors 1 / i,
         # for an image of the nominal size
-        turns = math.fmod(sum(self.distances) / wavelength, 1.0)
+        cycles = math.fmod(sum(self.distances) / wavelength, 1.0)
         scale = -bench.magnification / bench.alignment.magnification
         for k, name in enumerate("yx"):
             f, area = self._frequencies(k), math.sqrt(bench.input.fill_factor) * bench.input.pitch
@@ -244,7 +244,7 @@ class PlaneByPlane(nn.Module):
             position = bench.lens2.decentre[k] - size * (self.camera_axis(k) - bench.lens1.decentre[k])
             read = dft_matrix(position, f, scale=1.0, sign=+1) / self.shape[k]
             self._keep(f"camera_{name}", read * self._origin(k).conj())
-        whole = torch.tensor(-2 * math.pi * turns, dtype=torch.float64)
+        whole = torch.tensor(-2 * math.pi * cycles, dtype=torch.float64)
         self._keep("camera_factor", cis(whole) * scale)
 
     def _lens(self, lens: LensSpec) -> Tensor:

@@ -61,7 +61,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
         bench: the bench.
         xi_y: where rows of illuminated pixels are, from the middle of the spectrum, which lens 1 carries along, metres.
         xi_x: where their columns are, likewise.
-        offset: where the wanted order lands, (y, x) metres in input units: its beam meets lens 2 displaced by
+        offset: where the signal order lands, (y, x) metres in input units: its beam meets lens 2 displaced by
             that.
 
     A lens's Zernike phase is taken where the beam of the field's centre crosses it: exact for a field much
@@ -83,7 +83,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     near1 = bench.alignment.input_axial + bench.lens1.defocus
     near2 = bench.lens2.defocus - bench.alignment.camera_axial
     phase = math.pi * radius2 / bench.light.wavelength * (near1 / f1**2 + near2 / f2**2)
-    # the wanted order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
+    # the signal order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
     d1, m = bench.lens1.decentre, bench.magnification
     beam = (offset[0] * m - d1[0] * (1 + m), offset[1] * m - d1[1] * (1 + m))
     for lens, shift in ((bench.lens1, (0.0, 0.0)), (bench.lens2, beam)):

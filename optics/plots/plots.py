@@ -163,7 +163,7 @@ def bench(spec: BenchSpec, image_shape: tuple[int, int], *, across: str | None =
     Args:
         spec: the bench.
         image_shape: (H, W) pixels on its display.
-        across: "y" or "x"; the axis along which the wanted order leaves the optical axis when absent.
+        across: "y" or "x"; the axis along which the signal order leaves the optical axis when absent.
     """
     from matplotlib.figure import Figure as NewFigure
 

@@ -53,7 +53,7 @@ def layout(bench: BenchSpec, image_shape: tuple[int, int], *, across: str | None
     Args:
         bench: the bench.
         image_shape: (H, W) pixels on its display.
-        across: "y" or "x"; the axis along which the wanted order leaves the optical axis further when absent.
+        across: "y" or "x"; the axis along which the signal order leaves the optical axis further when absent.
 
     Raises:
         OpticsError: another axis.

@@ -99,7 +99,7 @@ def optimise_phase(
 class EncodingRow:
     """One encoding on given masks through a given device; means over the masks.
 
-    method, carrier: see EncodingSpec. gain: amplitude of the wanted order relative to the mask. efficiency: share of
+    method, carrier: see EncodingSpec. gain: amplitude of the signal order relative to the mask. efficiency: share of
     the light on the mask that carries it. relative: the same, relative to an ideal complex modulator. error: relative
     rms in the window. zero_order: share of the light that stays un-modulated on the axis.
     """
@@ -132,7 +132,7 @@ def encoding_table(
     Args:
         masks: (n, ny, nx) complex, modulus at most 1; they lie in the middle of the panel.
         slm: the device; a complex one is taken as a phase device. Its encodings are compared.
-        carrier: of the wanted order, (y, x) cycles per SLM pixel.
+        carrier: of the signal order, (y, x) cycles per SLM pixel.
         half: half width of the window, cycles per pixel; None is half way to the zero order.
         names: encodings to compare; None is all that the carrier allows.
         steps: of the direct optimisation.

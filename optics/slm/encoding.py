@@ -59,7 +59,8 @@ class EncodingSpec(Spec):
     """How complex masks are shown.
 
     method: see `optics.slm.encoding`; "interferogram" is for amplitude panels, "lee" for mirror arrays (dmd), all
-    others for phase panels. carrier: where the wanted order goes, (y, x) cycles per SLM pixel, at most 1/2.
+    others for phase panels. carrier: where the signal order, the one that carries the image, goes:
+    (y, x) cycles per SLM pixel, at most 1/2.
     """
 
     method: Method = "blazed"
@@ -79,12 +80,12 @@ class EncodingSpec(Spec):
 
     @property
     def offset(self) -> Point:
-        """Where the wanted order goes, (y, x) cycles per SLM pixel."""
+        """Where the signal order goes, (y, x) cycles per SLM pixel."""
         return self.carrier
 
     @property
     def gain(self) -> float:
-        """Amplitude of the wanted order relative to the mask, in the limit of many pixels; 1 also for phase_only."""
+        """Amplitude of the signal order relative to the mask, in the limit of many pixels; 1 also for phase_only."""
         return {"arrizon": J1_MAX, "interferogram": 1 / 4, "lee": 1 / math.pi}.get(self.method, 1.0)
 
     @property
@@ -167,7 +168,7 @@ def methods(modulation: str = "phase") -> tuple[str, ...]:
 
 
 def encode(mask: Tensor, spec: EncodingSpec, *, origin: tuple[int, int]) -> Tensor:
-    """What the panel is to show so that the wanted order carries `mask`: the target of `optics.slm.panel.SLM`.
+    """What the panel is to show so that the signal order carries `mask`: the target of `optics.slm.panel.SLM`.
 
     Args:
         mask: (..., ny, nx) complex, modulus at most 1.

@@ -4,7 +4,7 @@
 
 with one relative ripple `e` for the whole panel, normal with mean 0 and rms `flicker / (2 pi)`. The exposure is long
 against the ripple, so the camera records the *mean of the intensity* over `e`. That is not the square of the mean
-field: what the ripple takes out of the wanted order it puts into the zero order and its neighbours. The mean is a
+field: what the ripple takes out of the signal order it puts into the zero order and its neighbours. The mean is a
 Gauss-Hermite sum: few states of the panel, each with a weight. Two states are exact to the third power of `e`.
 Sources: Lizana et al., Optics Express 16, 16711 (2008); several panels at once: the rule of degree 3 in Stroud,
 Approximate Calculation of Multiple Integrals (1971), E_n^{r^2} 3-1.

@@ -70,8 +70,8 @@ def fresnel_transform(
     dtype = complex_dtype(field.dtype)
     before = _quadratic(shape, near, (0.0, 0.0), wavelength * distance)
     after = _quadratic(out_shape, far, out_centre, wavelength * distance)
-    turn = cis(torch.tensor(2 * math.pi * math.fmod(distance / wavelength, 1.0), dtype=torch.float64))
-    after = after * turn * (-1j if distance > 0 else 1j)
+    phasor = cis(torch.tensor(2 * math.pi * math.fmod(distance / wavelength, 1.0), dtype=torch.float64))
+    after = after * phasor * (-1j if distance > 0 else 1j)
     out = window_fourier(
         field * before.to(device=field.device, dtype=dtype),
         pitch=near,

@@ -30,8 +30,8 @@ def _ramp(shape: tuple[int, int], slope: float, centre: float, *, along: int) ->
     n_along, n_other = shape[along], shape[-3 - along]
     line = torch.arange(n_other, dtype=torch.float64) - centre
     frequency = torch.fft.fftfreq(n_along, dtype=torch.float64)
-    turns = frequency[None, :] * line[:, None] if along == -1 else line * frequency[:, None]
-    return cis(-2 * math.pi * slope * turns)
+    cycles = frequency[None, :] * line[:, None] if along == -1 else line * frequency[:, None]
+    return cis(-2 * math.pi * slope * cycles)
 
 
 def _shears(

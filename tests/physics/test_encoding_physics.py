@@ -1,4 +1,4 @@
-"""Encodings against what they promise: an off-centre, asymmetric kernel on the wanted order, right sign and axis.
+"""Encodings against what they promise: an off-centre, asymmetric kernel on the signal order, right sign and axis.
 
 The far field is summed here in numpy, not with the package's own transforms.
 """
@@ -191,7 +191,7 @@ MORE = {
 
 @pytest.mark.parametrize("name", MORE)
 def test_more_of_a_flaw_never_helps(name):
-    """Distance of the wanted order from the mask on one scene; each step up the list makes it larger, to 2 %."""
+    """Distance of the signal order from the mask on one scene; each step up the list makes it larger, to 2 %."""
     ideal = SLMSpec(shape=SHAPE, pitch=8e-6, modulation="phase")
     spec = EncodingSpec(method="double_phase", carrier=(0.0625, 0.0))
     phase = encode(mask(), spec, origin=ORIGIN)

@@ -1,4 +1,4 @@
-"""Rays of a bench: the lens equations hold at every element, and the wanted order goes where the bench says."""
+"""Rays of a bench: the lens equations hold at every element, and the signal order goes where the bench says."""
 
 from __future__ import annotations
 
