@@ -98,11 +98,22 @@ def _dft_from_corner(n: int, samples: int, band: int, *, like: Tensor) -> Tensor
     return dft_rows(n, 2 * samples, band, like=like)[:, samples:]
 
 
+def same_values(kept: Sequence[Tensor], now: Sequence[Tensor]) -> bool:
+    """Whether two rows of tensors agree in type, place, shape and every value."""
+    return len(kept) == len(now) and all(
+        a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+        for a, b in zip(kept, now, strict=True)
+    )
+
+
 class Kept:
-    """One result, kept while the parameters it comes from stay as they are and no gradient is asked for."""
+    """One result, kept while the parameters it comes from stay as they are and no gradient is asked for.
+
+    They are compared by value: what is written through `.data` counts up no version.
+    """
 
     def __init__(self) -> None:
-        self._value: tuple[object, Tensor] | None = None
+        self._value: tuple[list[Tensor], Tensor] | None = None
 
     def of(self, modules: Iterable[nn.Module], make: Callable[[], Tensor]) -> Tensor:
         """`make()`, or what it gave before for the parameters of `modules`."""
@@ -111,14 +122,13 @@ class Kept:
             return make()
         if not all(isinstance(p, nn.Parameter) for p in parameters):
             return make()  # stand-ins of a functional call, which carry derivatives of their own
-        key = tuple((p.data_ptr(), p._version, p.dtype, p.device, p.shape) for p in parameters)
         kept = self._value
         if (
             kept is None
-            or kept[0] != key
+            or not same_values(kept[0], parameters)
             or (kept[1].is_inference() and not torch.is_inference_mode_enabled())
         ):
-            kept = self._value = (key, make())
+            kept = self._value = ([p.detach().clone() for p in parameters], make())
         return kept[1]
 
     def __deepcopy__(self, memo: object) -> Kept:

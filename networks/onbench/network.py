@@ -188,6 +188,8 @@ class OnBench(nn.Module):
         parameters = list(self.optics.parameters())
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
             return make()
+        if not all(isinstance(p, nn.Parameter) for p in parameters):
+            return make()  # stand-ins of a functional call, which carry derivatives of their own
         return self._cache.get(name, parameters, self.optics.buffers(), make)
 
     def reference_beam(self) -> Tensor:

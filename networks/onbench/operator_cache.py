@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from networks.cascade.collapse import same_values
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class OperatorCache:
         """The value called `name`, from `make()` unless what it depends on is what it was."""
         values, constants = list(parameters), list(buffers)
         kept = self._kept.get(name)
-        if kept is not None and _same(kept[0], values) and _unchanged(kept[1], constants):
+        if kept is not None and same_values(kept[0], values) and _unchanged(kept[1], constants):
             value: T = kept[2]
             return value
         with torch.inference_mode(False), torch.no_grad():
@@ -55,13 +57,6 @@ class _Seen:
 
 def _version(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
-
-
-def _same(kept: list[Tensor], now: list[Tensor]) -> bool:
-    return len(kept) == len(now) and all(
-        a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
-        for a, b in zip(kept, now, strict=True)
-    )
 
 
 def _unchanged(kept: list[_Seen], now: list[Tensor]) -> bool:

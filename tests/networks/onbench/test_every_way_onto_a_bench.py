@@ -28,7 +28,8 @@ from tests.networks.onbench.test_realisations import WIDE
 BENCH = WIDE.replace(**{"slm.flicker": 0.3, "slm.crosstalk": (0.2, 0.1)})
 LINES = {"light.spectrum": ((560e-9, 0.4),)}
 PARTIAL = {"light.coherence": "partial", "light.source_width": 2e-3, "light.source_points": 2}
-MIRRORS = {"slm.modulation": "dmd", "slm.bits": None, "slm.flicker": 0.0, "encoding.method": "lee"}
+MIRRORS = {"slm.modulation": "dmd", "slm.bits": None, "encoding.method": "lee"}
+MIRRORS |= {"slm.flicker": 0.0, "slm.crosstalk": (0.0, 0.0)}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ WAYS: dict[str, Way] = {
     "collapsed": Way(),
     "collapsed, fields": Way({"readout": "homodyne"}),
     "collapsed, channels one by one": Way({"channel_sum": "incoherent"}),
-    "collapsed, designed by gradient": Way(bench={"encoding.method": "direct"}, channels=(1, 2)),
+    "collapsed, designed by gradient": Way(bench={"encoding.method": "direct"}, channels=(1, 1)),
     "collapsed, mirrors": Way(bench=MIRRORS),
     "levels alone": Way(rebuilt=True),
     "levels alone, incoherent": Way(
@@ -201,15 +202,16 @@ def gradients_work_after_inference_mode(way):
     model = way.model()
     made, x = way.on(model), images()
     with torch.inference_mode():
-        want = made(x)
-        made(x, generator=generator(1))
+        want = made.features(x).clone()
+        made.features(x, generator=generator(1))
+    assert torch.equal(made.features(x).detach(), want) or way.bench.get("encoding.method") == "direct"
+    made.training = True  # the camera's rounding passes gradients
     model.cascade.requires_grad_(False)
-    made(x.requires_grad_()).square().sum().backward()  # through light that was kept
+    made.features(x.requires_grad_()).square().sum().backward()  # through light that was kept
     assert float(x.grad.abs().max()) > 0
     model.cascade.requires_grad_(True)
-    got = made(images())
-    got.square().sum().backward()  # through light that is made anew
-    assert error(got.detach(), want.clone()) < 1e-2 or way.bench.get("encoding.method") == "direct"
+    made.features(images().requires_grad_()).square().sum().backward()  # through light that is made anew
+    assert way.rebuilt or all(float(p.grad.abs().max()) > 0 for p in model.cascade.parameters())
 
 
 # ---------------------------------------------------------------------- sizes
@@ -256,7 +258,7 @@ def no_image_and_images_of_another_kind_are_refused(way):
     made, x = way.on(), images()
     with pytest.raises(OpticsError, match="no image; give at least one"):
         made(x[:0])
-    with pytest.raises(OpticsError, match="images are torch.float64"):
+    with pytest.raises(OpticsError, match=r"images are torch\.float64"):
         made(x.double())
     with pytest.raises(OpticsError, match="images has shape"):
         made(x[:, :, 1:])
