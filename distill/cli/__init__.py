@@ -7,6 +7,7 @@ plan.py          `sclc plan`: whether a network's kernels fit a bench, before an
 process.py       What the command may set for its whole process, and no import ever does: threads and the
                  allocator
 run.py           `sclc demo` and `sclc run`: the whole job
+schema.py        `sclc schema`: the JSON Schemas of the files that people write, for their editors
 show.py          What the command line shows: progress on stderr, tables or JSON on stdout
 single_steps.py  `sclc evaluate`, `export`, `verify`, `report`: the job's steps one by one
 """

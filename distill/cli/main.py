@@ -17,6 +17,7 @@ import typer
 from distill.cli import bench as cli_bench
 from distill.cli import plan as cli_plan
 from distill.cli import run as cli_run
+from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
 
 # typer has carried click inside since 0.2x; the class is click's ClickException either way
@@ -61,6 +62,7 @@ cli_run.register(app)
 cli_steps.register(app)
 cli_bench.register(app)
 cli_plan.register(app)
+cli_schema.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

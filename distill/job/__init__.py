@@ -8,6 +8,7 @@ ledger.py  The ledger of a run's directory: which steps are done, for which inpu
 result.py  `result.json`: every number of a run, validated when it is written. `docs/result-schema.md` explains
            each key
 rows.py    The rows of the table that a run ends with: which network, where, what it is called
+schema.py  The JSON Schemas of run, bench and result files, for editors and other programs
 toml.py    Settings of a run: `--set key=value` on top of a TOML file, validated with one-line errors, and TOML
            written back
 """

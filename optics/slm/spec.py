@@ -40,7 +40,7 @@ class SLMSpec(Spec):
     seed: int = Field(default=0, ge=0)
     frame_rate: float = Field(default=60.0, gt=0.0)
 
-    @field_validator("crosstalk", mode="before")
+    @field_validator("crosstalk", mode="before", json_schema_input_type=float | Point)
     @classmethod
     def _both_axes(cls, value: Any) -> Any:
         return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -16,7 +16,7 @@ import pytest
 from distill.cli.main import main
 from distill.job import config
 
-COMMANDS = ("demo", "run", "evaluate", "export", "verify", "report", "devices", "encodings")
+COMMANDS = ("demo", "run", "evaluate", "export", "verify", "report", "schema", "devices", "encodings")
 
 
 def refused(capsys, *arguments) -> str:

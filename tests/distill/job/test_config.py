@@ -173,6 +173,38 @@ def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "sets", "start"),
+    [
+        ("seed = 1\n[bench.slm]\nbitz = 4\n", [], "mine.toml:3: unknown key 'slm.bitz'"),
+        ("[bench.camera.adc]\nbits = 4\nblack_level = -1\n", [], "mine.toml:3: camera.adc.black_level"),
+        ("[bench.slm]\nbits = 6\ndevice = 'holoeye-plutto-2'\n", [], "mine.toml:3: unknown slm"),
+        ("[bench.slm]\nbits = 6\n", ["bench.slm.bits=40"], "--set bench.slm.bits=40: slm.bits"),
+        ("[bench.slm]\nbits = 40\n", ["bench.slm.pitch=8e-6"], "mine.toml:2: slm.bits"),
+        (
+            "[bench]\nsource = 'own.toml'\n[bench.slm]\nbits = 6\n",
+            [],
+            "own.toml:2: unknown key 'light.wavelenth'",
+        ),
+        ("[student]\nbins = [3, 0]\n", [], "mine.toml:2: student.readout.bins"),
+        ("[student.cascade]\nkernel_size = 1.5\n", [], "mine.toml:2: student.cascade.kernel_size = 1.5"),
+        ("[student]\nmix = 3\nhead = 'segmenter'\n", [], "student.backend: mix belongs to classifier"),
+        ("[student]\nbins = [3, 3]\n[student.readout]\nbins = [2, 2]\n", [], "both given; keep one"),
+    ],
+)
+def test_errors_name_the_line_or_the_assignment_that_said_it(tmp_path, text, sets, start):
+    (tmp_path / "own.toml").write_text("[light]\nwavelenth = 5e-7\n")
+    with pytest.raises(SpecError) as error:
+        config.load(write(tmp_path, text), sets=sets)
+    assert start in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_shipped_bench_may_be_named_with_its_ending_beside_other_keys():
+    got = config.demo(sets=["bench.source=pluto2-200mm.toml", "bench.slm.bits=4"]).bench.resolve()
+    assert got.slm.bits == 4
+
+
 def test_a_bench_file_beside_the_configuration_is_found(tmp_path):
     from optics.bench.files import BENCHES
 
