@@ -14,6 +14,7 @@ from PIL import Image
 
 from distill.export.read import read_export
 from distill.job.rows import is_on_bench, title_of
+from optics.files import write_text
 from optics.plots import plots as plot
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def main(directory: Path) -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     marks = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
-    readme.write_text(marks.sub(lambda m: f"{m[1]}{table(directory)}\n{m[2]}", text), encoding="utf-8")
+    write_text(readme, marks.sub(lambda m: f"{m[1]}{table(directory)}\n{m[2]}", text))
 
 
 if __name__ == "__main__":
