@@ -107,9 +107,11 @@ def same_values(kept: Sequence[Tensor], now: Sequence[Tensor]) -> bool:
 
 
 class Kept:
-    """One result, kept while the parameters it comes from stay as they are and no gradient is asked for.
+    """One result, kept while the parameters it comes from are what they were and no gradient is asked for.
 
-    They are compared by value: what is written through `.data` counts up no version.
+    Parameters are compared by value: an optimiser, `load_state_dict`, `.data` and a parameter in another's place all
+    show. What is kept needs no gradient and serves training, also where it was first asked for in
+    `torch.inference_mode`.
     """
 
     def __init__(self) -> None:
@@ -123,12 +125,10 @@ class Kept:
         if not all(isinstance(p, nn.Parameter) for p in parameters):
             return make()  # stand-ins of a functional call, which carry derivatives of their own
         kept = self._value
-        if (
-            kept is None
-            or not same_values(kept[0], parameters)
-            or (kept[1].is_inference() and not torch.is_inference_mode_enabled())
-        ):
-            kept = self._value = ([p.detach().clone() for p in parameters], make())
+        if kept is None or not same_values(kept[0], parameters):
+            with torch.inference_mode(False), torch.no_grad():
+                # what is made may be a parameter itself; a copy does not change with it
+                kept = self._value = ([p.detach().clone() for p in parameters], make().clone())
         return kept[1]
 
     def __deepcopy__(self, memo: object) -> Kept:

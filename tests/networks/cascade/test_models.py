@@ -80,6 +80,26 @@ def copies_and_states_agree(cascade: Cascade, x: torch.Tensor) -> None:
     assert again.config() == cascade.config()
 
 
+def every_change_of_a_parameter_shows(cascade: Cascade, x: torch.Tensor) -> None:
+    layer = cascade.layers[0]
+    with torch.no_grad():
+        for change in (
+            lambda: layer.weight.data.mul_(2),
+            lambda: setattr(layer, "weight", torch.nn.Parameter(layer.weight.flip(0))),
+            lambda: cascade.load_state_dict({k: v + 0.1 for k, v in cascade.state_dict().items()}),
+        ):
+            before = cascade(x)
+            change()
+            assert not torch.equal(cascade(x), before)
+            close(cascade(x), cascade.layer_by_layer(x))
+
+
+def it_can_be_built_where_nothing_is_trained(cascade: Cascade, x: torch.Tensor) -> None:
+    with torch.inference_mode():
+        made = Cascade.from_config(cascade.config(), generator=generator())
+        assert torch.equal(made(x), cascade(x)) and torch.equal(made(x), cascade(x))
+
+
 def inference_does_not_stop_gradients(cascade: Cascade, x: torch.Tensor) -> None:
     with torch.inference_mode():
         cascade.binned(x, (3, 2))
@@ -109,6 +129,8 @@ PROPERTIES: list[Callable[[Cascade, torch.Tensor], None]] = [
     one_mask_or_a_refusal,
     double_is_more_exact,
     copies_and_states_agree,
+    every_change_of_a_parameter_shows,
+    it_can_be_built_where_nothing_is_trained,
     inference_does_not_stop_gradients,
     wrong_sizes_are_refused,
     it_is_final,
