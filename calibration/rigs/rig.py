@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from calibration.rigs.recording import Corner, Probes, Recording, RigError
-from optics.bench.geometry import camera_pixel
+from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import check_shape
@@ -277,10 +277,11 @@ def default_region(bench: BenchSpec, image_shape: tuple[int, int], margin: int =
     """
     pixel = camera_pixel(bench)
     parts = []
-    for n, size, offset in zip(bench.camera.binned_shape, image_shape, bench.image_offset, strict=True):
+    for k, (n, size) in enumerate(zip(bench.camera.binned_shape, image_shape, strict=True)):
         half = (size / 2 + margin) * bench.input.pitch
-        low = max(0, round((offset - half) / pixel) + n // 2)
-        high = min(n, round((offset + half) / pixel) + n // 2)
+        middle = bench.image_offset[k] - sensor_edges(bench, k)[0] - pixel / 2
+        low = max(0, round((middle - half) / pixel))
+        high = min(n, round((middle + half) / pixel))
         if high - low < 2:
             raise RigError(
                 f"bench {bench.name!r}: the signal order lies beside the sensor; check encoding.carrier, camera.shape."

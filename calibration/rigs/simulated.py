@@ -12,7 +12,7 @@ from torch import Tensor
 from calibration.rigs.flat_field import SimulatedCamera
 from calibration.rigs.recording import Corner, Probes, RigError
 from calibration.rigs.rig import Abilities, Region, Rig
-from optics.bench.geometry import camera_pixel
+from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.fourf.camera_window import CameraWindow
@@ -161,8 +161,8 @@ def simulate(
     """
     pixel = camera_pixel(bench)
     centre, shape = [], []
-    for part, n in zip(region, bench.camera.binned_shape, strict=True):
-        low, high = ((edge - n // 2 - 0.5) * pixel for edge in (part.start, part.stop))
+    for k, part in enumerate(region):
+        low, high = (sensor_edges(bench, k)[0] + edge * pixel for edge in (part.start, part.stop))
         shape.append(math.ceil((high - low) / bench.input.pitch - 1e-9))
         centre.append((low + high) / 2)
     window = (shape[0], shape[1])

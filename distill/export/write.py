@@ -31,6 +31,7 @@ from networks.onbench.network import OnBench
 from optics.bench import catalogue
 from optics.checks import OpticsError, check_shape
 from optics.files import hdf5_bytes, image_bytes, weights_bytes, writing_folder
+from optics.fourf.stored_psf import point_spread
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 
@@ -197,7 +198,7 @@ def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> byte
 
 def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
     deep = (fourf.bench.slm.bits or 8) > 8
-    step_y, step_x = (fourf.bench.input.pitch / s for s in fourf.oversampling)
+    spread = point_spread(fourf, psfs)
     return hdf5_bytes(
         {
             "levels": (
@@ -220,12 +221,15 @@ def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
                 },
             ),
             "psfs": (
-                psfs.numpy(),
+                spread.samples.numpy(),
                 {
                     "axes": "SLM frame, y, x",
                     "units": "field per unit amplitude of one input pixel",
-                    "pitch": np.array([step_y, step_x]),
+                    "origin": "index n // 2 of y and of x",
+                    "pitch": np.array(spread.pitch),
                     "pitch_units": "m, in the plane of the display",
+                    "centre": np.array(spread.centre),
+                    "centre_units": "m, in the plane of the display: from an input pixel to where the origin looks",
                 },
             ),
             "scales": (drive.scales.double().numpy(), {"axes": "SLM frame", "units": UNITS["scales"]}),

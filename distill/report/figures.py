@@ -13,8 +13,10 @@ from torch import Tensor
 from distill.job.job import Job
 from distill.job.rows import TRAINED, title_of
 from distill.report import data_addresses as pictures
+from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
+from optics.fourf.stored_psf import point_spread
 
 _MASK_SAMPLES = 160  # at most so many samples a side of a mask's picture
 _MARGIN = 3  # input pixels shown around a kernel
@@ -36,29 +38,29 @@ def _reduced(plane: Tensor, size: int) -> Tensor:
 
 def masks(bench: OnBench, way: str) -> dict[str, Any]:
     """The collapsed masks and their point-spread functions on the bench, as complex fields; none unless collapsed."""
-    if way != "collapsed":
+    if way != "collapsed" or not isinstance(bench.optics, Collapsed):
         return {"masks": [], "psfs": [], "lit": "", "psf_caption": ""}
     with torch.no_grad():
         drives = bench.drives()
         targets, psfs = drives[0].masks, bench.optics.responses(drives)[0]
-    shown = psfs / bench.gain * bench.scales[:, None, None]
-    middle = [n // 2 for n in shown.shape[-2:]]
+        spread = point_spread(bench.optics.fourf, psfs).samples
+    shown = spread / bench.gain * bench.scales[:, None, None]
     return {
         "masks": [
             pictures.picture(pictures.complex_rgb(_array(_reduced(t, _MASK_SAMPLES)))) for t in targets
         ],
-        "psfs": [pictures.picture(pictures.complex_rgb(_array(_central(p, bench, middle)))) for p in shown],
+        "psfs": [pictures.picture(pictures.complex_rgb(_array(_central(p, bench)))) for p in shown],
         "lit": f"{targets.shape[-2]} x {targets.shape[-1]} pixels",
         "psf_caption": "Point-spread functions on the realistic bench, each relative to its largest modulus.",
     }
 
 
-def _central(psf: Tensor, bench: OnBench, middle: list[int]) -> Tensor:
+def _central(psf: Tensor, bench: OnBench) -> Tensor:
     """The part of a point-spread function around the signal order that the kernel fills, and a margin."""
     taps = bench.optics.setup.taps
     sy, sx = bench.optics.windows[0].samples_per_pixel(bench.bench)
     hy, hx = (taps // 2 + _MARGIN) * sy, (taps // 2 + _MARGIN) * sx
-    cy, cx = middle
+    cy, cx = (n // 2 for n in psf.shape)
     return psf[max(0, cy - hy) : cy + hy + 1, max(0, cx - hx) : cx + hx + 1]
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
+from torch import Tensor
+
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.conventions import Point
@@ -42,10 +45,19 @@ def image_edges(bench: BenchSpec, pixels: int, offset: float) -> tuple[float, fl
 
 
 def sensor_edges(bench: BenchSpec, k: int) -> tuple[float, float]:
-    """Where the binned sensor begins and ends along axis k, input units, metres."""
+    """Where the binned sensor begins and ends along axis k, input units, metres.
+
+    The sensor pixel `n // 2` stands on the axis whatever the binning: binning reads a camera, it does not move it.
+    """
     n, pixel = bench.camera.shape[k] // bench.camera.binning, camera_pixel(bench)
-    low = -(n // 2 + 0.5) * pixel
+    low = -(bench.camera.shape[k] // 2 + 0.5) * bench.camera.pitch / bench.magnification
     return low, low + n * pixel
+
+
+def camera_pixels(bench: BenchSpec, k: int) -> Tensor:
+    """Nominal centres of the binned camera pixels along axis k, input units, metres; (n,) float64."""
+    n = bench.camera.shape[k] // bench.camera.binning
+    return (torch.arange(n, dtype=torch.float64) + 0.5) * camera_pixel(bench) + sensor_edges(bench, k)[0]
 
 
 def spacing(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> Point:

@@ -14,6 +14,7 @@ pupil.py                The Fourier plane of a 4f bench: which SLM pixels are il
                         and lenses add there
 recorder.py             From the intensity in the camera plane to camera counts, and back to the intensities that
                         the electronics uses
+stored_psf.py           A point-spread function as it is stored and drawn: origin in the middle, pitch, place
 system.py               The 4f system: display, lens 1, Fourier-plane stop, SLM, lens 2, camera. Wave path and PSF
                         path, which agree
 """
@@ -24,6 +25,7 @@ from optics.fourf.periodic import Periodic4F
 from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
+from optics.fourf.stored_psf import PointSpread, point_spread
 from optics.fourf.system import FourF
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "Periodic4F",
     "PeriodicBench",
     "PlaneByPlane",
+    "PointSpread",
     "Recorder",
     "incoherent",
     "partially_coherent",
+    "point_spread",
 ]

@@ -13,11 +13,11 @@ import math
 import torch
 from torch import Tensor
 
-from optics.bench.geometry import ROUNDING, camera_pixel, image_edges, on_sensor, sensor_edges
+from optics.bench.geometry import ROUNDING, camera_pixel, camera_pixels, image_edges, on_sensor, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
-from optics.conventions import Point, axis
+from optics.conventions import Point
 from optics.fourf.camera_window import CameraWindow, Size
 from optics.modules import ConstantBuffers
 from optics.wave.pixel_integration import pixel_weights
@@ -89,8 +89,7 @@ class Recorder(ConstantBuffers):
     def _pixels(self, k: int) -> tuple[slice, Tensor]:
         """Binned pixels along axis k whose nominal area meets the image, and their nominal centres, input units."""
         bench = self.bench
-        n = bench.camera.shape[k] // bench.camera.binning
-        centres = axis(n, self.pixel)
+        centres = camera_pixels(bench, k)
         low, high = self._edges(k)
         half = self.pixel * (0.5 - ROUNDING)
         seen = ((centres + half > low) & (centres - half < high)).nonzero()[:, 0]
@@ -127,7 +126,7 @@ class Recorder(ConstantBuffers):
         self, intensity: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False
     ) -> Tensor:
         """Camera counts (..., cy, cx) of intensity samples (..., oy, ox); without a generator nothing is drawn."""
-        # the sinc interpolation of a sampled intensity can undershoot zero by rounding
+        # the interpolation of a sampled intensity can undershoot zero
         photons = self.photons(intensity).clamp(min=0)
         return self.camera.expose(photons, generator=generator, differentiable=differentiable)
 

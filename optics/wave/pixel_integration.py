@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.special import sici
 from torch import Tensor
 
 from optics.checks import SamplingError, SpecError
 
 
 def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
-    """Weights that average a sampled band-limited signal over pixels: integrals of its sinc interpolation.
+    """Weights that average a sampled band-limited signal over pixels: integrals of its cosine interpolation.
 
-    `weights @ signal` is the mean of `sum_k s_k sinc((x - x_k) / d)` over each pixel; in the spectrum a
-    factor `sinc(f width)`. Exact for signals with no frequency above `1 / (2 d)` whose samples outside the
-    window are zero.
+    The samples are a sum of `cos(pi q u / n)`, `u` the place in samples from half a sample before the first: their
+    discrete cosine transform (Ahmed, Natarajan & Rao, IEEE Trans. Comput. C-23, 90 (1974)). `weights @ signal` is the
+    mean of that sum over each pixel; in the spectrum a factor `sinc(f width)`. So the signal goes on beyond the window
+    as its mirror image: what lies there is not known, but it is not dark. Exact where the signal has no frequency above
+    `1 / (2 d)` and is level, or symmetric, at the window's ends; an even signal is as bright at the edge as inside.
 
     Args:
         samples: uniform positions (n_samples,) float64, metres, ascending.
@@ -24,7 +25,7 @@ def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
         width: side of one pixel, metres; 0 = the interpolated value at the centre.
 
     Returns:
-        (n_pixels, n_samples) float64; a row sums to 1 up to the truncation of the sinc at the window's ends.
+        (n_pixels, n_samples) float64; every row sums to 1.
 
     Raises:
         SamplingError: the samples are not uniform and ascending.
@@ -35,13 +36,13 @@ def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
         raise SamplingError("pixel_weights needs at least two uniform, ascending sample positions (metres).")
     if not (math.isfinite(width) and width >= 0):
         raise SpecError(f"pixel width is {width:g} m, expected zero or more.")
-    d = float(x[-1] - x[0]) / (len(x) - 1)
-    t = (c[:, None] - x[None, :]) / d
-    if width == 0.0:
-        return torch.sinc(t)
-    half = width / (2 * d)
-    upper, lower = (torch.from_numpy(sici((math.pi * (t + s * half)).numpy())[0]) for s in (+1, -1))
-    return (upper - lower) / (math.pi * 2 * half)
+    n = len(x)
+    d = float(x[-1] - x[0]) / (n - 1)
+    q = torch.arange(n, dtype=torch.float64)
+    seen = torch.cos(math.pi / n * torch.outer((c - x[0]) / d + 0.5, q)) * torch.sinc(q * width / (2 * n * d))
+    made = torch.cos(math.pi / n * torch.outer(q, q + 0.5)) * (2 / n)
+    made[0] = 1 / n
+    return seen @ made
 
 
 def gauss_legendre(n: int) -> tuple[Tensor, Tensor]:

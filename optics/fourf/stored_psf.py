@@ -1,0 +1,50 @@
+"""A point-spread function as it is stored and drawn: its origin at the middle sample, with its pitch and its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from optics.conventions import Point, axis
+from optics.fourf.system import FourF
+
+
+@dataclass(frozen=True, eq=False)
+class PointSpread:
+    """Point-spread functions of masks, on camera samples.
+
+    Attributes:
+        samples: (M, ly, lx) complex field per unit amplitude of one input pixel; the origin is at index `n // 2` of
+            each axis, and both are odd.
+        pitch: of the samples, (y, x) metres in input units.
+        centre: how far from its input pixel the origin's sample looks, (y, x) metres in input units on the reported
+            axes: the middle of the camera window, where the signal order lands on an aligned bench.
+    """
+
+    samples: Tensor
+    pitch: Point
+    centre: Point
+
+    def lags(self, k: int) -> Tensor:
+        """Distances from the input pixel along axis k, metres in input units, (n,) float64."""
+        return axis(self.samples.shape[k - 2], self.pitch[k]) + self.centre[k]
+
+
+def point_spread(fourf: FourF, psf: Tensor) -> PointSpread:
+    """`fourf.psf(...)`, which has all lags that images and window need, cut to as many on either side of its origin.
+
+    Args:
+        fourf: the system.
+        psf: what its `psf` returned, (M, ly, lx) complex.
+    """
+    fourf.check_psf(psf)
+    for k in (0, 1):
+        n, s = fourf.image_shape[k], fourf.oversampling[k]
+        origin = fourf.window[k] // 2 + (n - 1 - n // 2) * s
+        half = min(origin, psf.shape[k - 2] - 1 - origin)
+        psf = psf.narrow(k - 2, origin - half, 2 * half + 1)
+    bench = fourf.bench
+    steps = [bench.input.pitch / s for s in fourf.oversampling]
+    seen = [float(bench.seen_at(k, fourf.offset[k])) for k in (0, 1)]
+    return PointSpread(psf.contiguous(), (steps[0], steps[1]), (seen[0], seen[1]))
