@@ -24,8 +24,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_MOST_BYTES = 2**24
+_DEEPEST = 32  # tables and arrays in each other; nothing that is read here has six
+
 DEVICE_TABLES = {"slm": "slm", "camera": "camera", "input": "display"}
 
+_MANY_DOTS = re.compile(rf"""[\s\[]*(?:[A-Za-z0-9_"'-]+\s*\.\s*){{{_DEEPEST}}}""")
 _KEY = re.compile(
     r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
@@ -107,6 +111,16 @@ def _open_ends(line: str, depth: int, quote: str) -> tuple[int, str]:
     return depth, quote
 
 
+def _check_depth(table: dict[str, Any], path: Path) -> None:
+    level: list[Any] = [table]
+    for _ in range(_DEEPEST):
+        inner = [v.values() if isinstance(v, dict) else v for v in level]
+        level = [v for values in inner for v in values if isinstance(v, dict | list)]
+        if not level:
+            return
+    raise SpecError(f"{path}: nested too deeply; at most {_DEEPEST} tables or arrays in each other.")
+
+
 def parse(path: Path) -> tuple[dict[str, Any], Lines]:
     """The tables of a TOML file and where its keys stand.
 
@@ -114,19 +128,35 @@ def parse(path: Path) -> tuple[dict[str, Any], Lines]:
         SpecError: the file cannot be read, or is not TOML (with the line).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        large = path.is_file() and path.stat().st_size > _MOST_BYTES
+        text = "" if large else path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark in front
     except OSError as e:
         raise SpecError(f"cannot read {path}: {e.strerror or e}.") from e
     except UnicodeDecodeError as e:
         raise SpecError(f"{path}: not a text file in UTF-8 (byte {e.start}).") from e
+    except ValueError as e:
+        raise SpecError(f"cannot read {str(path)!r}: {e}.") from e
+    if large:
+        raise SpecError(f"{path} holds more than {_MOST_BYTES} bytes; a configuration is smaller.")
+    deep = next((n for n, line in enumerate(text.splitlines(), 1) if _MANY_DOTS.match(line)), None)
+    if deep is not None:  # the parser's time grows with the square of a key's parts
+        raise SpecError(
+            f"{path}:{deep}: nested too deeply; at most {_DEEPEST} tables or arrays in each other."
+        )
     try:
-        return tomllib.loads(text), Lines(text)
-    except tomllib.TOMLDecodeError as e:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise SpecError(
+            f"{path}: nested too deeply; at most {_DEEPEST} tables or arrays in each other."
+        ) from None
+    except ValueError as e:  # TOMLDecodeError, or a number of thousands of digits
         message = str(e)
         found = re.search(r"\(at line (\d+), column \d+\)", message)
         where = f"{path}:{found[1]}" if found else f"{path}:{len(text.splitlines())}"
         message = re.sub(r"\s*\(at [^)]*\)", "", message)
-        raise SpecError(f"{where}: not valid TOML: {message}.") from e
+        raise SpecError(f"{where}: not valid TOML: {message[:200]}.") from e
+    _check_depth(table, path)
+    return table, Lines(text)
 
 
 def unknown(what: str, name: str, known: tuple[str, ...]) -> str:

@@ -85,7 +85,7 @@ def run(
 
     chosen = load(config, sets=sets or ())
     folder = directory or Path("runs") / (chosen.name.replace("/", "-") or "run")
-    if ledger(folder).exists() and not (resume or fresh):
+    if ledger(folder).begun(beside=("data",)) and not (resume or fresh):
         raise OpticsError(
             f"{folder} holds a run already; add --resume to go on with it, --fresh to begin anew, or choose another "
             "--directory."

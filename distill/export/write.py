@@ -120,7 +120,10 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
             "the reference images have one class per pixel; the export takes one label per image."
         )
     if not 1 <= count <= len(inputs):
-        raise OpticsError(f"count is {count} and there are {len(inputs)} images; choose between 1 and that.")
+        raise OpticsError(
+            f"count is {count} and there are {len(inputs)} images; choose between 1 and that (export.count in a "
+            "run's configuration)."
+        )
     check_shape(
         inputs.images,
         (None, on_bench.in_channels, *on_bench.image_shape),

@@ -29,6 +29,7 @@ from networks.teachers import registry as teachers
 from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.errors import SpecError
+from optics.reading import home
 from optics.spec import Validated
 from optics.toml_errors import Lines, parse
 
@@ -162,7 +163,10 @@ class EvaluationConfig(Validated):
 
 
 class ExportConfig(Validated):
-    """count: reference images beside the masks, with the counts that the camera should give; 0: no files at all."""
+    """count: reference images beside the masks, with the counts that the camera should give; 0: no files at all.
+
+    Where the test part has fewer images, all of them are taken.
+    """
 
     count: int = Field(default=200, ge=0)
 
@@ -281,6 +285,6 @@ def _located(config: RunConfig, folder: Path) -> RunConfig:
     named = {"bench.source": config.bench.source, "data.source": config.data.source}
     for key, name in (named | {"student.file": config.student.file or ""}).items():
         if Path(name).suffix or "/" in name:
-            found = [f / name for f in (folder, Path()) if (f / name).exists()]
+            found = [f / home(name) for f in (folder, Path()) if (f / home(name)).exists()]
             changes |= {key: str(found[0].resolve())} if found else {}
     return config.replace(**changes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +23,11 @@ from distill.training.train_loop import logits
 from networks import Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.students.spec import Control
+from networks.teachers.registry import create_teacher
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
+from optics.reading import reason
 
 MODEL = "model.safetensors"
 
@@ -124,6 +128,47 @@ class Job:
                 f"{file} is a network for {told.classes} classes and {self.config.data.source} has {classes}; give the "
                 "data that it was trained with (data.source)."
             )
+
+    def check_trainable(self) -> None:
+        """Raise OpticsError unless teacher and student take these images and tell these classes apart.
+
+        Each is built with its first values and asked about one image.
+        """
+        train, name = self.splits.train, self.config.teacher.name
+        with self._asking(f"the teacher {name!r}", "teacher.name"):
+            teacher = create_teacher(
+                name, train.channels, train.classes, train.image_shape, generator=torch.Generator()
+            )
+            self._check_logits(logits(teacher, train.images[:1]), f"the teacher {name!r}", "teacher.name")
+        with self._asking("the student", "student.readout.bins or student.cascade"):
+            student = Student.from_spec(self.spec)
+            self._check_logits(logits(student, train.images[:1]), "the student", "student.backend")
+
+    @contextlib.contextmanager
+    def _asking(self, what: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OpticsError:
+            raise
+        except (RuntimeError, ValueError, ZeroDivisionError) as error:
+            ny, nx = self.image_shape
+            raise OpticsError(
+                f"{what} cannot take images of {ny} x {nx} pixels ({reason(error)}); change {key}, or set data.size."
+            ) from error
+
+    def _check_logits(self, found: Tensor, what: str, key: str) -> None:
+        classes = self.splits.train.classes
+        if tuple(found.shape) != (1, classes):
+            told = "one answer for each pixel" if found.ndim == 4 else f"{found.shape[-1]} classes"
+            raise OpticsError(
+                f"{what} gives {told}, and {self.config.data.source} has {classes} classes of whole images; change "
+                f"{key}."
+            )
+
+    @property
+    def export_count(self) -> int:
+        """Reference images of an export: as many as the configuration says, and at most all of the test part."""
+        return min(self.config.export.count, len(self.splits.test))
 
     def check_exportable(self) -> None:
         """Raise OpticsError unless the network can be put on the bench and exported, before anything is trained.

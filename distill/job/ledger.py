@@ -40,7 +40,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise OpticsError(f"{path} does not exist; run the step that writes it first.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OpticsError(
             f"{path} is not JSON ({error}); remove it and run the step that writes it."
         ) from None
@@ -77,6 +77,19 @@ class Ledger:
     def exists(self) -> bool:
         """Whether the directory holds a run, finished or not."""
         return (self.directory / LEDGER).is_file()
+
+    def begun(self, *, beside: tuple[str, ...] = ()) -> bool:
+        """Whether the directory holds anything that a step wrote, other than those `beside`.
+
+        A run that failed before it trained anything left nothing that could be lost.
+        """
+        names = [name for step, written in self.outputs.items() if step not in beside for name in written]
+        return self.exists() and any(_holds_something(self.directory / name) for name in names)
+
+    def begin(self) -> None:
+        """Say that the directory holds a run, before anything else is written there."""
+        if not self.exists():
+            self._save()
 
     def done(self, step: str, key: str) -> bool:
         """Whether `step` was finished for these inputs and all it wrote is still there."""
@@ -156,3 +169,8 @@ class Ledger:
 
     def _save(self) -> None:
         write_json(self.directory / LEDGER, {"version": _VERSION, "steps": self._steps})
+
+
+def _holds_something(path: Path) -> bool:
+    """A file, or a folder with one in it or below."""
+    return path.is_file() or (path.is_dir() and any(p.is_file() for p in path.rglob("*")))

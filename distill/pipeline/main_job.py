@@ -200,6 +200,7 @@ def run(
     """
     book = ledger(directory)
     job = Job.prepare(config, directory, ui)
+    job.check_trainable()
     job.check_exportable()
     todo = [name for name in needed(last) if name in steps_of(config)]
     wanted = keys(job)
@@ -207,6 +208,7 @@ def run(
         if not resume:
             book.clear()
         book.drop_stale(wanted)
+        book.begin()
         write_text(directory / CONFIG, config.to_toml())
         for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
             if parallel:

@@ -198,7 +198,7 @@ def export_network(
         on_bench = job.on_bench(job.student("refit"), job.bench)
         target = output or network / "export"
 
-    number = count or job.config.export.count or ExportConfig().count
+    number = count or min(job.config.export.count or ExportConfig().count, len(job.splits.test))
 
     def work() -> Manifest:
         return export(on_bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)

@@ -274,7 +274,7 @@ def light(job: Job, bench: OnBench) -> dict[str, Any]:
 def run_export(job: Job) -> None:
     """Write the distilled network on the realistic bench, back end refitted, as files for the SLM."""
     bench = job.on_bench(job.student("refit"), job.bench)
-    export(bench, job.directory / "export", inputs=job.splits.test, count=job.config.export.count)
+    export(bench, job.directory / "export", inputs=job.splits.test, count=job.export_count)
 
 
 def run_verify(job: Job) -> None:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from optics.bench import catalogue
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
+from optics.reading import home
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
 
 BENCHES = Path(__file__).parent / "benches"
@@ -46,7 +47,7 @@ def find_bench(source: str | Path) -> Path:
     Raises:
         SpecError: no shipped bench has this name; that a path leads nowhere is told when it is read.
     """
-    path = Path(source)
+    path = home(source)
     if isinstance(source, str) and "/" not in source and "\\" not in source and not path.exists():
         shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
         if shipped.is_file():
