@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
 from networks.backends import registry as backends
-from networks.backends.classifier import Backend
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
@@ -61,7 +60,7 @@ class Exported:
     psfs: Tensor
     scales: Tensor
     readout: Readout
-    backend: Backend
+    backend: nn.Module
     inputs: Tensor
     labels: Tensor
     camera_counts: Tensor
@@ -209,10 +208,10 @@ def _camera(path: Path, manifest: Manifest) -> CameraSpec | None:
     return camera
 
 
-def _backend(folder: Path, manifest: Manifest) -> Backend:
+def _backend(folder: Path, manifest: Manifest) -> nn.Module:
     name = "backend.safetensors"
     data, path = checked_bytes(folder, name, manifest), folder / name
-    backend: Backend = _built(folder / NAME, "backend", lambda: backends.from_config(manifest.backend))
+    backend: nn.Module = _built(folder / NAME, "backend", lambda: backends.from_config(manifest.backend))
     try:
         backend.load_state_dict(from_bytes(data))
     except SafetensorError as error:

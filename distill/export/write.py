@@ -24,7 +24,7 @@ from distill.data.dataset import Dataset
 from distill.environment import version
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
-from networks.backends.classifier import Backend
+from networks.backends import registry as backends
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import Drive
 from networks.onbench.network import OnBench
@@ -52,7 +52,7 @@ def export(
     """Write everything that shows and proves a network on its bench.
 
     Args:
-        on_bench: a classifier on a bench whose SLM has levels; its back end is a `networks.Backend`.
+        on_bench: a classifier on a bench whose SLM has levels; its back end is one of `networks.backends`.
         directory: where to; made, with its parents.
         inputs: images that the references are taken from, evenly through the set.
         count: how many.
@@ -107,9 +107,10 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
         raise OpticsError(
             f"bench {name!r}: BMP files hold 8 bits and slm.bits is {slm.bits}; use the PNG files."
         )
-    if not isinstance(on_bench.backend, Backend):
+    electronics = backends.description(on_bench.backend)
+    if electronics.get("backend", electronics)["kind"] == "segmenter":
         raise OpticsError(
-            f"the back end is a {type(on_bench.backend).__name__}; the export can describe a networks.Backend."
+            "the back end is a segmenter; the export takes one that answers with a class per image."
         )
     if on_bench.in_channels != 1:
         raise OpticsError(
@@ -176,7 +177,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         wavelength=bench.light.wavelength,
         image_shape=on_bench.image_shape,
         readout=on_bench.readout.config(),
-        backend=on_bench.backend.config(),  # type: ignore[operator]  # a Backend: checked
+        backend=backends.description(on_bench.backend),
         scales=tuple(scales.tolist()),
         slm_frames=tuple(slm_frames),
         slm_frame_bits=8 if bits <= 8 else 16,
