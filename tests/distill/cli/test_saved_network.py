@@ -94,6 +94,27 @@ def test_export_writes_it_as_it_is_and_verify_proves_it(capsys, network, bench, 
     assert all(torch.equal(trained[name], value) for name, value in back.backend.state_dict().items())
 
 
+def test_export_takes_every_back_end_that_answers_with_a_class(capsys, bench, tmp_path):
+    options = {"image_shape": (12, 12), "bins": (3, 3), "generator": torch.Generator().manual_seed(0)}
+    students = {
+        "embedder": Student.build((1, 2), head="embedder", dimension=5, **options),
+        "stacked": Student.no_mask((1, 4), mix=2, **options),
+        "segmenter": Student.build((1, 2), head="segmenter", width=3, **options),
+    }
+    for name, student in students.items():
+        file = tmp_path / f"{name}.safetensors"
+        distill.save(student, file)
+        words = [file, "--bench", bench, "--set", "data.size=[12, 12]", "--count", 2]
+        if name == "segmenter":
+            assert "segmenter" in refused(capsys, "export", *words)
+            continue
+        lab = Path(document(capsys, "export", *words)["directory"])
+        back = distill.read_export(lab)
+        assert type(back.backend) is type(student.backend)
+        verified = document(capsys, "verify", lab, "--wave-images", 2, "--lightpipes-images", 1)
+        assert verified["wave"]["agreement"] == 1.0
+
+
 def test_report_makes_a_run_of_it_that_the_other_commands_take(capsys, network, bench, tmp_path):
     folder = tmp_path / "run"
     page = Path(document(capsys, "report", network, "--directory", folder, "--bench", bench, *SETS)["report"])
