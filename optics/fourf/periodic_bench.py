@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
@@ -20,12 +20,13 @@ from optics.checks import SpecError, check_shape
 from optics.conventions import axis, cis, complex_dtype
 from optics.fourf.periodic import Workspace, periodic_intensity
 from optics.fourf.pupil import pixel_transform, pupil
+from optics.modules import ConstantBuffers
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple
 from optics.wave.rotation import Rotation
 
 
-class PeriodicBench(nn.Module):
+class PeriodicBench(ConstantBuffers):
     """A bench whose grids match, periodic, for images of one size; coherent light of one wavelength.
 
     Args:
@@ -54,11 +55,14 @@ class PeriodicBench(nn.Module):
         photons = bench.light.photons
         self.photons = 1.0 if photons is None else photons * bench.camera.binning**2
         self.workspace = Workspace()
-        cdtype = complex_dtype(dtype)
-        self.rotation = Rotation(shape, bench.alignment.mask_rotation, dtype=cdtype)
-        self.register_buffer("pupil", self._pupil().to(cdtype), persistent=False)
-        factor = self._onto_images()
-        self.register_buffer("onto_images", None if factor is None else factor.to(cdtype), persistent=False)
+        self._build(dtype)
+
+    def _build(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        rotation = self.bench.alignment.mask_rotation
+        self.rotation = Rotation(self.shape, rotation, dtype=complex_dtype(dtype))
+        self._keep("pupil", self._pupil(), dtype)
+        self._keep("onto_images", self._onto_images(), dtype)
 
     def _pupil(self) -> Tensor:
         """Stop, lenses, display pixel and camera shift at the SLM's real pixel positions; (ny, nx) complex128."""

@@ -24,13 +24,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_shape
 from optics.conventions import Point, axis, cis, complex_dtype
 from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.pupil import illuminated_pixels
+from optics.modules import ConstantBuffers, check_dtype
 from optics.wave.aperture import circular_aperture, rectangular_aperture
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.lens import LensSpec, lens_transmission
@@ -76,7 +77,7 @@ class Planes:
         return axis(ny, self.pitch), axis(nx, self.pitch)
 
 
-class PlaneByPlane(nn.Module):
+class PlaneByPlane(ConstantBuffers):
     """A 4f bench for images of one size, propagated plane by plane; coherent light of one wavelength.
 
     Args:
@@ -126,12 +127,13 @@ class PlaneByPlane(nn.Module):
         super().__init__()
         if min(nodes, 1 if subsamples is None else subsamples) < 1:
             raise OpticsError("nodes and subsamples count from 1.")
+        check_dtype(dtype)
         self.bench, self.view = bench, CameraWindow.of(window)
         self.image_shape = self.view.image_shape
         self.offset: Point = self.view.centre(bench)
         self.oversampling, self.window = self.view.samples_per_pixel(bench), self.view.samples(bench)
         self.all_orders, self.exact = all_orders, exact
-        self.dtype = complex_dtype(dtype)
+        self.nodes = nodes
         (self.rows, xi_y), (self.cols, xi_x) = illuminated_pixels(bench, 0), illuminated_pixels(bench, 1)
         self._illuminated = tuple(float(x.abs().max()) + bench.slm.pitch for x in (xi_y, xi_x))
         self._angles_in = tuple(self._display_edge(k) for k in (0, 1))
@@ -140,8 +142,12 @@ class PlaneByPlane(nn.Module):
         self.pitch = bench.slm.pitch / self.subsamples
         self.shape = (self._samples(0), self._samples(1))
         self.distances = self._distances()
+        self._build(dtype)
+
+    def _build(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         self._constants()
-        self._slm_frame(nodes, (xi_y, xi_x))
+        self._slm_frame()
 
     # ------------------------------------------------------------------ geometry
 
@@ -200,8 +206,8 @@ class PlaneByPlane(nn.Module):
 
     # ------------------------------------------------------------------ what does not change
 
-    def _keep(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value.to(self.dtype).contiguous(), persistent=False)
+    def _constant(self, name: str, value: Tensor) -> None:
+        self._keep(name, value.to(torch.complex128), self.dtype)
 
     def _frequencies(self, k: int) -> Tensor:
         """Un-centred spatial frequencies of the grid along axis k, cycles per metre, float64."""
@@ -223,10 +229,10 @@ class PlaneByPlane(nn.Module):
                 distance=distance,
                 paraxial=not self.exact,
             )
-            self._keep(f"space{i}", space)
+            self._constant(f"space{i}", space)
         for name, lens in (("lens1", bench.lens1), ("lens2", bench.lens2)):
-            self._keep(name, self._lens(lens))
-        self._keep("stop", self._stop())
+            self._constant(name, self._lens(lens))
+        self._constant("stop", self._stop())
         # the camera field in units of the input's amplitude: without k z and the transforms' two factors 1 / i,
         # for an image of the nominal size
         cycles = math.fmod(sum(self.distances) / wavelength, 1.0)
@@ -238,14 +244,14 @@ class PlaneByPlane(nn.Module):
             passed = met.abs() <= self._angles_in[k]
             pixels = dft_matrix(f, axis(self.image_shape[k], bench.input.pitch), scale=1.0)
             filtered = (passed * area * torch.sinc(area * f) / self.pitch)[:, None] * pixels
-            self._keep(f"display_{name}", self._origin(k)[:, None] * filtered)
+            self._constant(f"display_{name}", self._origin(k)[:, None] * filtered)
             # camera: the field at any point from its angles
             size = bench.magnification * bench.stretch
             position = bench.lens2.decentre[k] - size * (self.camera_axis(k) - bench.lens1.decentre[k])
             read = dft_matrix(position, f, scale=1.0, sign=+1) / self.shape[k]
-            self._keep(f"camera_{name}", read * self._origin(k).conj())
+            self._constant(f"camera_{name}", read * self._origin(k).conj())
         whole = torch.tensor(-2 * math.pi * cycles, dtype=torch.float64)
-        self._keep("camera_factor", cis(whole) * scale)
+        self._constant("camera_factor", cis(whole) * scale)
 
     def _lens(self, lens: LensSpec) -> Tensor:
         return lens_transmission(
@@ -263,22 +269,23 @@ class PlaneByPlane(nn.Module):
             return rectangular_aperture(self.shape, self.pitch, stop.width)
         return circular_aperture(self.shape, self.pitch, stop.width[0])
 
-    def _slm_frame(self, nodes: int, xi: tuple[Tensor, Tensor]) -> None:
+    def _slm_frame(self) -> None:
         """Where illuminated pixels stand on the grid, the shifts to their quadrature points, and the angles kept."""
         bench, a = self.bench, self.bench.alignment
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
-        points, weights = gauss_legendre(nodes)
+        points, weights = gauss_legendre(self.nodes)
         self.weights = torch.outer(weights, weights)
         limits: list[Tensor] = []
         pixels: list[slice] = []
         for k, name in enumerate("yx"):
             whole = round(a.mask_shift[k] / self.pitch)
-            first = round((float(xi[k][0]) - a.mask_shift[k]) / self.pitch) + self.shape[k] // 2 + whole
-            pixels.append(slice(first, first + self.subsamples * len(xi[k]), self.subsamples))
+            xi = illuminated_pixels(bench, k)[1]
+            first = round((float(xi[0]) - a.mask_shift[k]) / self.pitch) + self.shape[k] // 2 + whole
+            pixels.append(slice(first, first + self.subsamples * len(xi), self.subsamples))
             f = self._frequencies(k)
             away = a.mask_shift[k] - whole * self.pitch + points * side / 2
             # the field at grid + away, as a phase on its spectrum; one row per node
-            self._keep(f"to_nodes_{name}", cis(2 * math.pi * away[:, None] * f))
+            self._constant(f"to_nodes_{name}", cis(2 * math.pi * away[:, None] * f))
             reached = f.abs() * bench.light.wavelength * bench.lens2.focal_length
             edge = self._camera_edge[k] * bench.magnification
             zone = bench.light.wavelength * bench.lens2.focal_length / (2 * bench.slm.pitch)
@@ -287,17 +294,17 @@ class PlaneByPlane(nn.Module):
             )
             if self.all_orders:
                 limits[k] = (reached <= zone).double()
-            if nodes == 1:
+            if self.nodes == 1:
                 limits[k] = limits[k] * torch.sinc(side * f)
         self._pixels = (pixels[0], pixels[1])
-        self._keep("kept", torch.outer(*limits))
+        self._constant("kept", torch.outer(*limits))
 
     # ------------------------------------------------------------------ light
 
     def display(self, images: Tensor) -> Tensor:
         """Field at the display, (B, ny, nx) on the grid, from images (B, H, W), real or complex amplitudes."""
         check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
-        spectrum = self.display_y @ images.to(self.dtype) @ self.display_x.mT
+        spectrum = self.display_y @ images.to(complex_dtype(self.dtype)) @ self.display_x.mT
         return torch.fft.ifft2(spectrum)
 
     def _free(self, field: Tensor, i: int) -> Tensor:
@@ -316,7 +323,7 @@ class PlaneByPlane(nn.Module):
         centre = (float(self.shape[0] // 2), float(self.shape[1] // 2))
         spectrum = torch.fft.fft2(rotate(field * self.stop, -angle, centre=centre))
         total = torch.zeros_like(spectrum)
-        panel = reflectance.to(self.dtype) * self.subsamples**2
+        panel = reflectance.to(complex_dtype(self.dtype)) * self.subsamples**2
         rows, cols = self._pixels
         for j, i, weight in self._nodes():
             ramp = self.to_nodes_y[j][:, None] * self.to_nodes_x[i]
