@@ -104,7 +104,7 @@ class StudentConfig(Validated):
         Raises:
             OpticsError: no such file, or not a student's.
         """
-        told = load_spec(file)
+        told = load_spec(file).complete()
         return self.replace(file=str(file), **{name: getattr(told, name) for name in _PARTS})
 
 

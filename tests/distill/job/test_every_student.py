@@ -13,7 +13,7 @@ import torch
 
 from distill.job import config
 from distill.job import toml as settings
-from distill.training.checkpoint import load, save
+from distill.training.checkpoint import load, save, save_model
 from networks import (
     Backend,
     Cascade,
@@ -25,9 +25,9 @@ from networks import (
     Student,
     StudentSpec,
 )
-from networks.backends.registry import backend_names
+from networks.backends.registry import backend_names, description
 from networks.readouts import readouts
-from networks.students.parts import BackendSpec, ReadoutSpec, RealisationSpec
+from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
 
 SHAPE = (12, 10)
 
@@ -190,6 +190,8 @@ def test_the_description_has_every_kind_and_every_option_of_the_parts():
     assert set(readouts.names()) == set(ReadoutSpec.OPTIONS)
     assert set(backend_names()) == set(BackendSpec.OPTIONS)
     assert set(realisations()) == set(RealisationSpec.OPTIONS)
+    optics = set(inspect.signature(Cascade.__init__).parameters) - {"self", "generator", "image_shape"}
+    assert optics == set(CascadeSpec.model_fields) - {"trainable"}
     for spec, kinds in classes.items():
         for kind, made in kinds.items():
             takes = inspect.signature(made.__init__).parameters.values()
@@ -229,6 +231,29 @@ def test_keys_without_their_table_mean_the_same(tmp_path):
             SHORT["channels"], **{k: v for k, v in SHORT.items() if k != "channels"}, generator=generator()
         ).spec
     )
+
+
+@pytest.mark.parametrize("builder", ["build", "random_masks", "no_mask"])
+@pytest.mark.parametrize("parts", [False, True])
+def test_files_of_earlier_versions_are_read_and_may_be_given_to_a_run(builder, parts, tmp_path):
+    """They held the words of a constructor, or what each part told of itself, which `load_student` refused."""
+    words = {"channels": [1, 2, 3], "image_shape": [12, 10], "classes": 3, "bins": [3, 2], "hidden": [4]}
+    student = built((1, 2, 3), builder, hidden=(4,))
+    told: dict[str, Any] = {"kind": "student", "builder": builder, **words}
+    if parts:
+        told = {
+            "kind": student.control or "student",
+            "image_shape": [12, 10],
+            "cascade": student.cascade.config(),
+            "readout": student.readout.config(),
+            "backend": description(student.backend),
+        }
+    path = tmp_path / "old.safetensors"
+    save_model(path, student, told)
+    same(load(path), student)
+    (tmp_path / "mine.toml").write_text("[student]\nfile = 'old.safetensors'\n")
+    given = config.load(tmp_path / "mine.toml").student
+    assert given.spec(SHAPE, 3) == student.spec.replace(control=None)
 
 
 def test_an_assignment_replaces_a_value_however_each_is_written():
