@@ -7,6 +7,7 @@ errors.py       the errors raised for bad input
 checks.py       checks that say what was wrong, where, and what would be right
 files.py        files that are whole or absent, written the same way everywhere
 spec.py         what every hardware description shares: frozen, validated, flaws that can be switched off
+modules.py      constants in a working precision; a row of modules of one type
 wave/           transforms, free space, lenses, stops and what they need of the sampling
 slm/            the spatial light modulator, its flaws, and how it shows a complex mask
 camera/         from expected photons to counts
