@@ -7,7 +7,8 @@ count,
 
 so the slope of the temporal variance against the mean signal gives the gain without any reference; the power
 meter's photons then give the quantum efficiency. Temporal variances are taken between frames of the same
-pixels, so that neither shading nor fixed patterns enter. Sources: Janesick, Photon Transfer (SPIE Press,
+pixels, so that neither shading nor fixed patterns enter; the responsivity is the mean over the pixels that were seen,
+so what their photo-response differs by is part of its error. Sources: Janesick, Photon Transfer (SPIE Press,
 2007), chapters 5 and 7; EMVA Standard 1288, release 4.0, sections 6 to 8.
 """
 
@@ -21,6 +22,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from calibration.measurements.flat_statistics import (
+    ROUNDING,
+    Level,
+    Measured,
+    dsnu,
+    good_pixels,
+    level_of,
+    prnu,
+    spatial_error,
+    straight_line,
+)
 from calibration.rigs.flat_field import FlatField
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
@@ -28,23 +40,13 @@ from optics.checks import OpticsError
 LINEAR_SHARE = 0.7  # of saturation: the part of the transfer curve that is fitted (EMVA 1288, section 6.6)
 LINEAR_RANGE = (0.05, 0.95)  # of saturation: where linearity is judged (EMVA 1288, section 7)
 ROUNDING_SLACK = 0.01  # relative: keeps the brightest level of a camera that does not saturate
-ROUNDING = 1 / 12  # variance of a rounding error, counts^2
 BRIGHTEST = 1.5  # of the nominal saturation: the brightest level shown, so that saturation is seen
 ENDLESS = 1e4  # photons: stands for the saturation of a camera that has none
 CLIPPED = 1e-3  # share of dark pixels at zero counts above which the black level hides part of the noise
-HOT = 8  # robust standard deviations from the dark median beyond which a pixel is hot
-MAD_TO_SIGMA = 1.4826  # standard deviation over median absolute deviation, of a Gaussian
 STRAIGHT = 0.98  # of the straight line: a brightest level below it is saturated
+HALF_FULL = 0.3  # of the brightest level: up to here no camera is near its saturation
+APART = 0.2  # relative: a figure this far from the data sheet's, and by SURE standard errors, contradicts it
 SURE = 5  # standard errors above zero at which the slope of the transfer curve is shot noise
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One figure with its standard uncertainty, in `unit`."""
-
-    value: float
-    uncertainty: float
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Radiometry:
     black_level: counts. read_noise: electrons rms. dark_current: electrons per second. saturation: counts,
     mean of a saturated frame, or None where the light did not saturate the camera. full_well: the same in
     electrons above black; a lower bound where the ADC ends first. linearity: largest relative deviation from
-    a straight line between 5 % and 95 % of saturation. dsnu: electrons rms. hot_pixels: share of pixels left
+    a straight line between 5 % and 95 % of saturation. prnu: photo-response non-uniformity, rms share of the
+    signal, without the lamp's smooth fall-off. dsnu: electrons rms. hot_pixels: share of pixels left
     out as hot. gain_measured: False where the camera shows no shot noise to measure it by, so that the data
     sheet's gain stands. photons, mean, variance: the photon-transfer curve (per level).
     """
@@ -69,6 +72,7 @@ class Radiometry:
     saturation: Measured | None
     full_well: Measured | None
     linearity: Measured
+    prnu: Measured
     dsnu: Measured
     hot_pixels: float
     gain_measured: bool
@@ -79,11 +83,12 @@ class Radiometry:
     def corrected(self, spec: CameraSpec) -> CameraSpec:
         """The data sheet's camera with the measured figures in place of its own; binning and exposure stay.
 
-        Responsivity is what was measured best: `gain / quantum_efficiency`, by which counts become photons,
-        keeps it.
+        It is one that such a camera could be: no efficiency above 1, no full well below the data sheet's where only
+        the converter's end was seen. Responsivity is what was measured best: `gain / quantum_efficiency`, by which
+        counts become photons, keeps it. See `contradictions`.
         """
         gain = self.gain.value
-        efficiency = min(1.0, max(1e-6, self.responsivity.value * gain))
+        efficiency = min(1.0, self.responsivity.value * gain)
         changes: dict[str, Any] = {
             "quantum_efficiency": efficiency,
             "read_noise": self.read_noise.value,
@@ -91,47 +96,55 @@ class Radiometry:
             "adc.gain": efficiency / self.responsivity.value,
             "adc.black_level": max(0.0, self.black_level.value),
         }
-        if self.full_well is not None:
-            changes["full_well"] = self.full_well.value
+        if self.full_well is not None and self.saturation is not None:
+            least = spec.full_well if self._adc_ends_first(spec) else None
+            changes["full_well"] = max(self.full_well.value, least or 0.0)
+        if self.gain_measured:
+            changes["uniformity.prnu"] = min(0.5, self.prnu.value)
+            changes["uniformity.dsnu"] = self.dsnu.value
         return spec.replace(**changes)
+
+    def _adc_ends_first(self, spec: CameraSpec) -> bool:
+        ceiling = spec.replace(binning=1).ceiling
+        return self.saturation is not None and self.saturation.value >= ceiling - SURE * ROUNDING
+
+    def contradictions(self, spec: CameraSpec) -> tuple[str, ...]:
+        """What the data sheet says otherwise, one line each; what no camera can be comes first.
+
+        A figure contradicts the data sheet where it is further from it than `APART` of its value and `SURE` standard
+        errors. Figures that are ideal in the data sheet promise nothing.
+        """
+        found = []
+        efficiency = self.quantum_efficiency
+        if efficiency.value > 1 + SURE * efficiency.uncertainty:
+            found.append(
+                f"quantum_efficiency is {efficiency.value:.3g} by photon transfer, no camera has more than 1: the lamp "
+                f"gives {efficiency.value:.3g} times the photons it is said to give, or more; check its power meter."
+            )
+        full_well = None if self._adc_ends_first(spec) else spec.full_well
+        for name, promised in (
+            ("gain", spec.gain if spec.adc.bits is not None else None),
+            ("quantum_efficiency", spec.quantum_efficiency if spec.quantum_efficiency < 1.0 else None),
+            ("read_noise", spec.read_noise or None),
+            ("dark_current", spec.dark_current or None),
+            ("full_well", full_well),
+            ("prnu", spec.uniformity.prnu or None),
+            ("dsnu", spec.uniformity.dsnu or None),
+        ):
+            got: Measured | None = getattr(self, name)
+            if got is None or promised is None:
+                continue
+            apart = abs(got.value - promised)
+            if apart > APART * promised and apart > SURE * got.uncertainty:
+                found.append(
+                    f"{name} is {got.value:.3g} +- {got.uncertainty:.1g} {got.unit}, the data sheet says "
+                    f"{promised:.3g}."
+                )
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts, for JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Level:
-    """Statistics of the frames of one level: mean and temporal variance, counts, with their errors."""
-
-    mean: float
-    mean_error: float
-    variance: float
-    variance_error: float
-
-
-def _level(frames: Tensor, good: Tensor) -> _Level:
-    """Statistics of frames (k, y, x) over the pixels in `good` (y, x)."""
-    x = frames.double()[:, good]
-    k, n = x.shape
-    variance = float(x.var(0).mean())
-    return _Level(
-        mean=float(x.mean()),
-        mean_error=math.sqrt(max(variance, ROUNDING) / (k * n)),
-        variance=variance,
-        variance_error=max(variance, ROUNDING) * math.sqrt(2 / ((k - 1) * n)),
-    )
-
-
-def _line(x: Tensor, y: Tensor, error: Tensor) -> tuple[float, float, float, float]:
-    """Weighted least squares `y = slope x + offset`: slope, its error, offset, its error."""
-    w = 1 / error.clamp(min=1e-12) ** 2
-    s, sx, sy = float(w.sum()), float((w * x).sum()), float((w * y).sum())
-    centre = sx / s
-    sxx = float((w * (x - centre) ** 2).sum())
-    slope = float((w * (x - centre) * y).sum()) / sxx
-    offset = sy / s - slope * centre
-    return slope, 1 / math.sqrt(sxx), offset, math.sqrt(1 / s + centre**2 / sxx)
 
 
 def _photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[float]:
@@ -173,9 +186,15 @@ def measure_radiometry(
     nominal = rig.camera.replace(binning=1)
     photons = _photon_levels(nominal, levels)
     dark_frames = rig.flat_field(0.0, frames, generator=generator)
-    good = _good_pixels(dark_frames)
-    dark = _level(dark_frames, good)
-    bright = [_level(rig.flat_field(p, frames, generator=generator), good) for p in photons]
+    good = good_pixels(dark_frames)
+    dark = level_of(dark_frames, good)
+    bright: list[Level] = []
+    brightest = (dark.mean, dark_frames)  # of the levels well below saturation
+    for p in photons:
+        seen = rig.flat_field(p, frames, generator=generator)
+        bright.append(level_of(seen, good))
+        if p <= HALF_FULL * photons[-1] and bright[-1].mean > brightest[0]:
+            brightest = (bright[-1].mean, seen)
 
     light = torch.tensor(photons, dtype=torch.float64)
     mean = torch.tensor([v.mean for v in bright], dtype=torch.float64)
@@ -190,21 +209,26 @@ def measure_radiometry(
             f"radiometry: the camera reads {dark.mean:.4g} counts in the dark, {top:.4g} at most; "
             f"{int(fitted.sum())} levels lie below saturation, two are needed. Use lower ones."
         )
-    slope, slope_error, start, start_error = _line(light[fitted], mean[fitted], mean_error[fitted])
-    transfer, transfer_error, floor, floor_error = _line(
+    slope, slope_error, start, start_error = straight_line(light[fitted], mean[fitted], mean_error[fitted])
+    transfer, transfer_error, floor, floor_error = straight_line(
         mean[fitted] - start, variance[fitted], variance_error[fitted]
     )
     has_shot = transfer > SURE * transfer_error and transfer > 0
     gain = Measured(1 / transfer, transfer_error / transfer**2, "e-/DN") if has_shot else _given(nominal)
-    responsivity = Measured(slope, slope_error, "DN/photon")
+    if slope <= SURE * slope_error:
+        raise OpticsError(f"radiometry: the camera does not answer to light: {slope:.3g} DN/photon.")
+    steady = prnu(brightest[1], dark_frames, good)
+    # the pixels that were seen are a sample of all: their mean response is off by this share
+    sample = steady.value / math.sqrt(int(good.sum()))
+    responsivity = Measured(slope, math.hypot(slope_error, slope * sample), "DN/photon")
 
     clipped = float((dark_frames[:, good] <= 0).double().mean()) > CLIPPED and nominal.adc.bits is not None
     rate = _dark_current(rig, nominal, dark, good, (frames, dark_exposures), gain, generator, clipped)
     base, base_error = (
-        (start, start_error) if clipped else (dark.mean, _spatial_error(dark_frames, good, dark))
+        (start, start_error) if clipped else (dark.mean, spatial_error(dark_frames, good, dark))
     )
     black = Measured(base - rate.value * nominal.exposure / gain.value, base_error, "DN")
-    noise = _Level(0, 0, floor, floor_error) if clipped else dark
+    noise = Level(0, 0, floor, floor_error) if clipped else dark
     rounding = 0.0 if nominal.adc.bits is None else ROUNDING
 
     saturated = _is_saturated(light, mean, slope, base)
@@ -223,22 +247,14 @@ def measure_radiometry(
         saturation=saturation,
         full_well=full_well,
         linearity=_linearity(light, mean, mean_error, top, base, saturated),
-        dsnu=_dsnu(dark_frames, good, dark, gain),
+        prnu=steady,
+        dsnu=dsnu(dark_frames, good, dark, gain),
         hot_pixels=float((~good).double().mean()),
         gain_measured=has_shot,
         photons=tuple(photons),
         mean=tuple(mean.tolist()),
         variance=tuple(variance.tolist()),
     )
-
-
-def _good_pixels(dark: Tensor) -> Tensor:
-    """Pixels (y, x), bool, that are not hot: within eight robust deviations of the dark median."""
-    level = dark.double().mean(0)
-    median = level.median()
-    spread = MAD_TO_SIGMA * float((level - median).abs().median())
-    noise = float(dark.double().var(0).median()) / len(dark)
-    return (level - median).abs() <= HOT * math.sqrt(spread**2 + noise + ROUNDING / len(dark))
 
 
 def _given(nominal: CameraSpec) -> Measured:
@@ -251,16 +267,10 @@ def _product(responsivity: Measured, gain: Measured) -> Measured:
     return Measured(value, value * relative, "e-/photon")
 
 
-def _spatial_error(frames: Tensor, good: Tensor, level: _Level) -> float:
-    """Standard error of the sensor's mean dark level, fixed patterns included, counts."""
-    pixels = frames.double()[:, good].mean(0)
-    return math.hypot(float(pixels.std()) / math.sqrt(pixels.numel()), level.mean_error)
-
-
 def _dark_current(
     rig: FlatField,
     nominal: CameraSpec,
-    dark: _Level,
+    dark: Level,
     good: Tensor,
     plan: tuple[int, Sequence[float]],
     gain: Measured,
@@ -271,32 +281,21 @@ def _dark_current(
     frames, exposures = plan
     if clipped or not exposures:
         return Measured(nominal.dark_current, nominal.dark_current, "e-/s")
-    seen = [_level(rig.flat_field(0.0, frames, exposure=t, generator=generator), good) for t in exposures]
+    seen = [level_of(rig.flat_field(0.0, frames, exposure=t, generator=generator), good) for t in exposures]
     time = torch.tensor([nominal.exposure, *exposures], dtype=torch.float64)
     mean = torch.tensor([dark.mean, *(v.mean for v in seen)], dtype=torch.float64)
     error = torch.tensor([dark.mean_error, *(v.mean_error for v in seen)], dtype=torch.float64)
-    slope, slope_error, _, _ = _line(time, mean, error)
+    slope, slope_error, _, _ = straight_line(time, mean, error)
     relative = gain.uncertainty / gain.value
     value = max(0.0, slope * gain.value)
     return Measured(value, math.hypot(slope_error * gain.value, value * relative), "e-/s")
 
 
-def _read_noise(noise: _Level, rounding: float, gain: Measured) -> Measured:
+def _read_noise(noise: Level, rounding: float, gain: Measured) -> Measured:
     counts = math.sqrt(max(0.0, noise.variance - rounding))
     error = noise.variance_error / (2 * max(counts, math.sqrt(noise.variance_error)))
     value = counts * gain.value
     return Measured(value, math.hypot(error * gain.value, counts * gain.uncertainty), "e- rms")
-
-
-def _dsnu(frames: Tensor, good: Tensor, dark: _Level, gain: Measured) -> Measured:
-    """Spatial deviation of the dark level, electrons rms, with what temporal noise leaves subtracted."""
-    pixels = frames.double()[:, good].mean(0)
-    spatial = float(pixels.var()) - dark.variance / len(frames)
-    error = float(pixels.var()) * math.sqrt(2 / pixels.numel())
-    counts = math.sqrt(max(0.0, spatial))
-    return Measured(
-        counts * gain.value, error / (2 * max(counts, math.sqrt(error) + 1e-12)) * gain.value, "e- rms"
-    )
 
 
 def _is_saturated(light: Tensor, mean: Tensor, slope: float, base: float) -> bool:
@@ -314,7 +313,7 @@ def _linearity(
     if int(use.sum()) < 3:
         return Measured(0.0, 1.0, "relative")
     # relative residuals count alike at every level
-    slope, _, offset, _ = _line(light[use], signal[use], signal[use])
+    slope, _, offset, _ = straight_line(light[use], signal[use], signal[use])
     deviation = (signal[use] - slope * light[use] - offset).abs() / (slope * light[use] + offset)
     worst = int(deviation.argmax())
     return Measured(float(deviation[worst]), float(error[use][worst] / signal[use][worst]), "relative")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 
 import pytest
 import torch
@@ -54,13 +54,33 @@ def test_hidden_figures_are_found_within_their_uncertainty(seed):
     result = measured(truth, seed)
     for name, want in truths(truth).items():
         got = getattr(result, name)
-        # the rig's centre of the sensor has its own mean response: prnu / sqrt(pixels) of systematic error
-        floor = (
-            want * NOMINAL.uniformity.prnu / 128 if name in ("responsivity", "quantum_efficiency") else 0.0
-        )
-        assert abs(got.value - want) < 4 * math.hypot(got.uncertainty, floor), name
+        assert abs(got.value - want) < 4 * got.uncertainty, name
         assert got.uncertainty < 0.02 * want, name
     assert result.gain_measured
+
+
+@pytest.mark.physics
+def test_error_bars_hold_the_truth_as_often_as_they_should():
+    """One standard error holds 68 %; 60 sensors, each with a pattern of its own: 14 % at two standard deviations."""
+    held: dict[str, int] = {}
+    for seed in range(60):
+        truth = NOMINAL.replace(**{"uniformity.seed": seed, "uniformity.prnu": 0.02})
+        result = measured(truth, seed, levels=6, frames=4, dark_exposures=(1.0,))
+        for name, want in truths(truth).items():
+            got = getattr(result, name)
+            held[name] = held.get(name, 0) + (abs(got.value - want) < got.uncertainty)
+    for name in ("gain", "responsivity", "quantum_efficiency"):
+        assert 0.5 * 60 < held[name] < 0.84 * 60, held
+    assert min(held.values()) > 0.5 * 60, held
+
+
+@pytest.mark.physics
+def test_a_shaded_lamp_is_no_photo_response():
+    truth = NOMINAL.replace(**{"uniformity.prnu": 0.004})
+    rig = SimulatedCamera(truth, NOMINAL, shading=0.2)
+    result = measure_radiometry(rig, generator=generator(1), levels=8, frames=4)
+    assert abs(result.prnu.value - 0.004) < 4 * result.prnu.uncertainty
+    assert result.prnu.uncertainty < 2e-4
 
 
 @pytest.mark.physics
@@ -148,3 +168,39 @@ def test_bad_plans_and_dead_cameras_are_refused():
         measure_radiometry(rig, levels=(0.0, 0.1, 0.2, 0.3))
     with pytest.raises(OpticsError, match="below saturation"):
         measure_radiometry(rig, levels=(5.0, 6.0, 7.0, 8.0))
+
+
+@pytest.mark.physics
+def test_what_contradicts_the_data_sheet_is_told():
+    truth = NOMINAL.replace(**{"adc.gain": 3.5, "read_noise": 4.0, "full_well": 7000.0})
+    found = measured(truth, 1).contradictions(NOMINAL)
+    assert [line.split()[0] for line in found] == ["gain", "read_noise", "full_well"]
+    assert "the data sheet says 2.56" in found[0]
+    assert (
+        measured(unit_to_unit(NOMINAL, generator=generator(3), spread=0.02), 2).contradictions(NOMINAL) == ()
+    )
+
+
+@pytest.mark.physics
+def test_more_electrons_than_photons_are_the_lamp_s_fault_and_the_corrected_camera_still_can_be():
+    class TooBright(SimulatedCamera):
+        def flat_field(self, photons, *args, **kwargs):
+            return super().flat_field(2 * photons, *args, **kwargs)
+
+    result = measure_radiometry(TooBright(NOMINAL), generator=generator(0))
+    told = result.contradictions(NOMINAL)
+    assert re.match(
+        r"quantum_efficiency is 1\.[12]\d* by photon transfer, no camera has more than 1", told[0]
+    )
+    spec = result.corrected(NOMINAL)
+    assert spec.quantum_efficiency == 1.0
+    assert spec.quantum_efficiency / spec.gain == pytest.approx(result.responsivity.value)
+
+
+@pytest.mark.physics
+def test_a_converter_that_ends_first_says_nothing_against_the_well():
+    truth = NOMINAL.replace(**{"adc.gain": 2.0})  # 4095 counts are 8190 electrons, the well holds 10500
+    result = measured(truth, 0)
+    assert result.full_well.value < 9000
+    assert result.corrected(NOMINAL).full_well == NOMINAL.full_well
+    assert not any("full_well" in line for line in result.contradictions(NOMINAL))
