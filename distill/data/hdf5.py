@@ -24,9 +24,10 @@ from distill.data.dataset import Dataset
 from distill.data.parts import Found, Options, Part, part_called, read_whole
 from distill.data.pictures import decode
 from optics.errors import OpticsError
-from optics.reading import check_size, reading, regular_file
+from optics.reading import check_size, limited_memory, reading, regular_file
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
+_FOR_STRINGS = 2**28  # bytes that labels and names may take while they are read
 _BLOCK = 2**25  # values that are read at once
 
 
@@ -57,14 +58,16 @@ def find(path: Path, options: Options, *, every: bool = False) -> Found:
             raise OpticsError(
                 f"{path} has no splits; expected the groups 'train' and 'test', found {_listed(file)}."
             )
-        names = answers.text_list(file.attrs["class_names"]) if "class_names" in file.attrs else ()
+        with limited_memory(_FOR_STRINGS):
+            about = {k: file.attrs[k] for k in ("class_names", "source", "license") if k in file.attrs}
+        names = answers.text_list(about["class_names"]) if "class_names" in about else ()
         if any(_target(group, options) == "masks" and "masks_multi" in group for group in chosen.values()):
             names = ()  # class_names are those of the many-class masks
         return Found(
             {key: _part(path, key, group, options) for key, group in chosen.items()},
             names,
-            str(file.attrs.get("source", path.name)),
-            str(file.attrs.get("license", "not stated")),
+            str(about.get("source", path.name)),
+            str(about.get("license", "not stated")),
         )
 
 
@@ -85,7 +88,8 @@ def _part(path: Path, key: str, group: h5py.Group, options: Options) -> Part:
     place = f"{path}, {key}/{target}"
     if len(shape) < 3:
         check_size(place, shape, most=2**28)
-        values = stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) else stored[()]
+        with limited_memory(_FOR_STRINGS + 64 * shape[0]):
+            values = stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) else stored[()]
         return Part(place, count, images, labels=answers.plain(np.asarray(values), where=place))
 
     def masks(index: Tensor) -> NDArray[Any]:

@@ -271,7 +271,7 @@ def _hdf5(path: Path, *, matlab: bool = False) -> dict[str, Tensor]:
             nonlocal total
             if not isinstance(item, h5py.Dataset) or name.startswith("#") or item.shape is None:
                 return
-            if item.dtype.kind in "OSV" and item.dtype.names is None:
+            if item.dtype.hasobject or (item.dtype.kind in "SV" and item.dtype.names is None):
                 return
             total += check_size(f"{path}: {name!r}", item.shape, most=_MOST_VALUES)
             check_size(str(path), (total,), most=_MOST_VALUES)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import tarfile
 import tracemalloc
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,11 +17,13 @@ from PIL import Image
 from distill.data import sources as data
 from optics.errors import OpticsError
 from tests.distill.data.test_forms import (
+    CLASSES,
     COUNT,
     IMAGES,
     class_folders,
     hdf5,
     hdf5_masks,
+    labels,
     mnist,
     picture,
     pixel_folders,
@@ -242,3 +246,22 @@ def test_pictures_of_several_sizes_name_two(tmp_path):
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(class_folders(tmp_path) / "train" / "bee" / "01.png")
     with pytest.raises(OpticsError, match=r"\(4, 6\) and \(9, 9\) of \d\d\.png and \d\d\.png\); pass size="):
         data.load(tmp_path, validation=0.25)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no limit on memory on this system")
+@pytest.mark.parametrize("what", ["labels", "class_names"])
+def test_strings_that_say_they_have_gigabytes(tmp_path, what):
+    names = CLASSES if what == "class_names" else None
+    answers = None if names else [CLASSES[k] for k in labels()]
+    path = hdf5(tmp_path / "a.h5", answers=answers, names=names)
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL").to_bytes(8, "little")
+    assert (3).to_bytes(4, "little") + heap in whole  # a string's length, and where its heap is
+    path.write_bytes(
+        whole.replace((3).to_bytes(4, "little") + heap, (2**31 - 1).to_bytes(4, "little") + heap)
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(OpticsError, match=r"cannot be read as HDF5|more memory than there is"):
+        data.load(path, validation=0.25)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # kilobytes
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
