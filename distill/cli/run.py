@@ -107,5 +107,5 @@ def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, 
         cli_show.print_json(values)
     else:
         cli_show.show_result(result, folder, bars)
-    if result.verify is not None and not result.verify.agrees(config.verify.agreement):
+    if result.verdict is not None and not result.verdict.passed:
         raise typer.Exit(1)

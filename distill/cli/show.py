@@ -17,7 +17,7 @@ from rich.table import Table
 from distill.job.result import Result
 from distill.job.rows import TRAINED
 from distill.metrics.row import Row
-from distill.verify.verification import Verification
+from distill.verify.verdict import Verdict, Verification
 from optics.bench.catalogue import dotted
 
 _TITLE = 44  # characters for the title of a step
@@ -115,7 +115,7 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
         table.add_row(name, *_cells(row), eye, f"{result.operations.of(name):,}", end_section=last)
     console.print(table)
     if result.verify is not None:
-        show_verification(result.verify)
+        show_verification(result.verify, result.verdict or result.verify.judged())
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
     console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)
@@ -137,8 +137,8 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
     return f"{100 * row.accuracy:.2f} %", spread, str(row.draws), str(row.images)
 
 
-def show_verification(found: Verification) -> None:
-    """One line for each engine."""
+def show_verification(found: Verification, verdict: Verdict) -> None:
+    """One line for each engine, the verdict, what else to know, and what the engines share."""
     for name, part in found.engines().items():
         line = "not run"
         if part is not None:
@@ -148,6 +148,10 @@ def show_verification(found: Verification) -> None:
                 f"{100 * part.counts_error:.2g} %"
             )
         out().print(f"{name:<11}{line}", markup=False, soft_wrap=True)
+    for text in (verdict.line, *verdict.notes):
+        out().print(text, markup=False, soft_wrap=True)
+    if found.shared:
+        out().print(f"Both engines share: {'; '.join(found.shared)}.", markup=False, soft_wrap=True)
 
 
 def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:

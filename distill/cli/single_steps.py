@@ -121,12 +121,15 @@ def verify(
     ] = 50,
     agreement: Annotated[
         float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Least share of predictions, by the wave path, that must agree, else exit code 1.",
-        ),
+        typer.Option(min=0.0, max=1.0, help="Least share of each engine's predictions that must agree."),
     ] = 0.98,
+    wave_counts_error: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Largest relative difference of the counts by the wave path."),
+    ] = 0.002,
+    lightpipes_counts_error: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Largest relative difference of the counts by LightPipes.")
+    ] = 0.02,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -139,16 +142,23 @@ def verify(
     """Prove exported files: read that directory alone and run its images through two optical engines.
 
     The levels come out of the PNG files; each plane is propagated by this project's wave path, and again by LightPipes,
-    which this project did not write. Tells the accuracy of each and the share of images that get the prediction of the
-    trained network. Exit code 1 if fewer than the share asked for agree.
+    which this project did not write. Each is judged on its answers (the share of images that get the prediction of the
+    trained network) and on its camera counts (how far they are from the expected ones). Exit code 1 if either engine
+    fails in either; the line says which, and what the likely causes are.
 
     Example: sclc verify runs/demo/export --lightpipes-images 20
     """
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
     from distill.pipeline.single_steps import verify_directory
+    from distill.verify.verdict import Limits
 
     prepare(threads)
+    limits = Limits(
+        agreement=agreement,
+        wave_counts_error=wave_counts_error,
+        lightpipes_counts_error=lightpipes_counts_error,
+    )
     options: dict[str, Any] = {
         "wave_images": wave_images,
         "lightpipes_images": lightpipes_images,
@@ -156,11 +166,13 @@ def verify(
     }
     with cli_show.Bars() as bars:
         target, found = verify_directory(directory, ui=bars, **options)
+    verdict = found.judged(limits)
     if json:
-        cli_show.print_json({"directory": str(target), **found.model_dump(mode="json")})
+        told = {"directory": str(target), **found.model_dump(mode="json")}
+        cli_show.print_json(told | {"verdict": verdict.model_dump(mode="json")})
     else:
-        cli_show.show_verification(found)
-    if not found.agrees(agreement):
+        cli_show.show_verification(found, verdict)
+    if not verdict.passed:
         raise typer.Exit(1)
 
 

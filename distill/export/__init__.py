@@ -4,6 +4,7 @@ manifest.py  What `manifest.json` of an exported directory holds, as a validated
              it to users
 read.py      An exported directory read back: every file checked against its hash, every array against the
              manifest
+reference.py Images, labels, camera counts and answers that can be a proof, or a refusal
 write.py     A network on a bench as files: SLM frames, and all that is needed to check them without it
 """
 

@@ -21,6 +21,7 @@ from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
 from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
+from distill.export.reference import check_classes, check_shapes, check_values, classes_of
 from networks.backends import registry as backends
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
@@ -91,10 +92,14 @@ def read_export(directory: str | Path) -> Exported:
     scales = torch.tensor(manifest.scales, dtype=torch.float32)
     if not np.array_equal(arrays["scales"].astype(np.float32), scales.numpy()):
         raise OpticsError(f"{path}: key scales differs from the scales in {NAME}; export again.")
+    backend = _backend(folder, manifest)
+    path = folder / "reference.h5"
+    classes = classes_of(manifest.backend)
+    check_classes(manifest.class_names, classes, str(folder / NAME))
+    check_shapes(str(path), reference, manifest.images, manifest.image_shape, classes)
     inputs = torch.from_numpy(reference["inputs"])
-    if inputs.dtype == torch.uint8:
-        inputs = inputs.to(torch.float32) / 255
-    _check_reference(folder / "reference.h5", manifest, reference)
+    inputs = inputs.to(torch.float32) / 255 if inputs.dtype == torch.uint8 else inputs.to(torch.float32)
+    check_values(str(path), reference | {"inputs": inputs.numpy()}, classes, bench.camera)
     return Exported(
         manifest=manifest,
         bench=bench,
@@ -104,7 +109,7 @@ def read_export(directory: str | Path) -> Exported:
         psfs=torch.from_numpy(arrays["psfs"]),
         scales=scales,
         readout=_built(folder / NAME, "readout", lambda: readouts.from_config(manifest.readout)),
-        backend=_backend(folder, manifest),
+        backend=backend,
         inputs=inputs,
         labels=torch.from_numpy(reference["labels"].astype(np.int64)),
         camera_counts=torch.from_numpy(reference["camera_counts"].astype(np.float32)),
@@ -171,22 +176,6 @@ def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) 
         raise OpticsError(
             f"{path} is not a whole HDF5 file ({str(error).splitlines()[0]}); export again."
         ) from None
-
-
-def _check_reference(path: Path, manifest: Manifest, found: dict[str, NDArray[Any]]) -> None:
-    n, shape = manifest.images, manifest.image_shape
-    wanted: dict[str, tuple[int | None, ...]] = {
-        "inputs": (n, 1, *shape),
-        "labels": (n,),
-        "camera_counts": (n, None, None, None),
-        "logits": (n, None),
-        "predictions": (n,),
-    }
-    for key, want in wanted.items():
-        got = found[key].shape
-        if len(got) != len(want) or any(w not in (None, g) for g, w in zip(got, want, strict=True)):
-            shown = ", ".join("any" if w is None else str(w) for w in want)
-            raise OpticsError(f"{path}: key {key} has shape {got}, expected ({shown}).")
 
 
 # ---------------------------------------------------------------------- electronics

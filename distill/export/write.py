@@ -24,6 +24,7 @@ from distill.data.dataset import Dataset
 from distill.environment import version
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
+from distill.export.reference import check_classes, check_values, classes_of
 from networks.backends import registry as backends
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import Drive
@@ -120,6 +121,7 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
         raise OpticsError(
             "the reference images have one class per pixel; the export takes one label per image."
         )
+    check_classes(inputs.class_names, classes_of(electronics), "the reference images")
     if not 1 <= count <= len(inputs):
         raise OpticsError(
             f"count is {count} and there are {len(inputs)} images; choose between 1 and that (export.count in a "
@@ -248,6 +250,15 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
         parts.append(on_bench.frames(x))
         logits.append(on_bench.backend(on_bench.features_of(parts[-1])))
     counts, outputs = torch.cat(parts), torch.cat(logits)
+    found = {
+        "inputs": inputs.images,
+        "labels": inputs.labels,
+        "camera_counts": counts,
+        "logits": outputs,
+        "predictions": outputs.argmax(1),
+    }
+    arrays = {key: value.numpy() for key, value in found.items()}
+    check_values("what is to be exported", arrays, outputs.shape[1], on_bench.bench.camera)
     whole = on_bench.bench.camera.adc.bits is not None
     grey = (inputs.images * 255).round().to(torch.uint8)
     exact = bool((grey.to(torch.float32) / 255 == inputs.images).all())

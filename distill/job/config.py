@@ -23,6 +23,7 @@ from distill.job import toml as settings
 from distill.job.toml import Overlaid, Said, Table
 from distill.training.checkpoint import load_spec
 from distill.training.train_loop import TrainSpec
+from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
 from networks.students.spec import StudentSpec, places, spread
 from networks.teachers import registry as teachers
@@ -172,16 +173,22 @@ class ExportConfig(Validated):
 
 
 class VerifyConfig(Validated):
-    """How many reference images each engine runs (LightPipes: 0 leaves it out).
+    """How many reference images each engine runs (LightPipes: 0 leaves it out), and the limits that each must keep.
 
-    agreement: least share of the wave path's predictions that must be the trained network's. processes: images that
+    agreement, wave_counts_error, lightpipes_counts_error: see `distill.verify.verdict.Limits`. processes: images that
     LightPipes works on at once; all processors when absent.
     """
 
     wave_images: int = Field(default=200, ge=1)
     lightpipes_images: int = Field(default=50, ge=0)
-    agreement: float = Field(default=0.98, ge=0.0, le=1.0)
+    agreement: float = Field(default=Limits().agreement, ge=0.0, le=1.0)
+    wave_counts_error: float = Field(default=Limits().wave_counts_error, gt=0.0, le=1.0)
+    lightpipes_counts_error: float = Field(default=Limits().lightpipes_counts_error, gt=0.0, le=1.0)
     processes: int | None = Field(default=None, ge=1)
+
+    def limits(self) -> Limits:
+        """What passes."""
+        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
 
 class RunConfig(Validated):

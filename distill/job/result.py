@@ -10,7 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 
 from distill.job.ledger import read_json
 from distill.job.rows import Rows
-from distill.verify.verification import Verification
+from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
 from optics.files import write_json
 from optics.spec import Validated
@@ -72,6 +72,7 @@ class Result(Validated):
     finished: str
     rows: Rows
     verify: Verification | None
+    verdict: Verdict | None = None
     operations: OperationsResult
     light: LightResult
     radiometry: dict[str, float | None]

@@ -10,6 +10,7 @@ from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.job.result import Result
 from distill.report.page import write_report
+from distill.verify.verdict import Verification
 
 
 def result_of(job: Job) -> Result:
@@ -18,11 +19,17 @@ def result_of(job: Job) -> Result:
     calibration = read_json(job.directory / "calibration.json")
     found = calibration["radiometry"]
     measured = {} if found is None else {k: v["value"] for k, v in found.items() if isinstance(v, dict)}
+    verify = (
+        Verification.model_validate(read_json(job.directory / "verify.json"))
+        if job.config.export.count
+        else None
+    )
     values = {
         "name": job.config.name,
         "finished": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "rows": evaluation["rows"],
-        "verify": read_json(job.directory / "verify.json") if job.config.export.count else None,
+        "verify": verify,
+        "verdict": None if verify is None else verify.judged(job.config.verify.limits()),
         "operations": evaluation["operations"],
         "light": evaluation["light"],
         "radiometry": measured,

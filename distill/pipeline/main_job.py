@@ -37,6 +37,7 @@ from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
 from distill.pipeline import gather, steps
 from distill.progress import Watcher
+from distill.verify.verdict import Limits
 from optics.errors import OpticsError
 from optics.files import write_text
 
@@ -140,7 +141,7 @@ STEPS: dict[str, Step] = {
         ("export",),
         lambda j: [
             SCHEMA_VERSION,
-            j.config.verify.model_dump(mode="json", exclude={"processes", "agreement"}),
+            j.config.verify.model_dump(mode="json", exclude={"processes", *Limits.model_fields}),
         ],
         steps.run_verify,
     ),

@@ -19,7 +19,8 @@ from distill.pipeline import gather, steps
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
 from distill.training.evaluation import evaluate
-from distill.verify.verification import Verification, verify
+from distill.verify.verdict import Verification
+from distill.verify.verification import verify
 from optics.checks import OpticsError
 
 T = TypeVar("T")

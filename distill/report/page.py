@@ -116,22 +116,22 @@ def _summary(result: Result, masks: int, bench: str) -> str:
 _NOTE = (
     "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
     "which the engine predicts the same class as the trained network on the same bench without noise; the difference "
-    "of the camera counts is the relative L2 norm. LightPipes propagates every plane on a grid of its own, with ideal "
-    "paraxial lenses; differences come from its sampling of the stop and the lenses, and show where two classes are "
+    "of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane on a grid of its "
+    "own, with ideal paraxial lenses; differences come from its sampling of the stop and the lenses, and show where two classes are "
     "nearly even."
 )
 
 
 def _verification(job: Job, result: Result) -> dict[str, Any]:
     """What the two engines found, and whether that is enough; no rows where no files were made."""
-    verify, least = result.verify, _percent(job.config.verify.agreement)
+    verify = result.verify
     if verify is None:
         return {"verification": [], "verdict": "", "verify_note": ""}
-    word = "Passed" if verify.agrees(job.config.verify.agreement) else "Failed"
-    agree = _percent(verify.agreement)
+    verdict = result.verdict or verify.judged(job.config.verify.limits())
+    shared = f" Both engines share: {'; '.join(verify.shared)}." if verify.shared else ""
     return {
-        "verdict": f"{word}: {agree} of the predictions agree by the wave path (at least {least} must).",
-        "verify_note": _NOTE,
+        "verdict": " ".join((verdict.line, *verdict.notes)),
+        "verify_note": _NOTE + shared,
         "verification": [
             {
                 "name": name,

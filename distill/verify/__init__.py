@@ -5,11 +5,14 @@ lightpipes_grid.py  Where the elements of a 4f bench lie on the periodic square 
                     SLM pixel
 reference_panel.py  What an SLM shows for the levels it is sent, computed a second time by other means than
                     `optics.slm.panel`
+verdict.py          What the two engines found, and whether that is a proof: limits, the verdict by them, and the
+                    likely causes of a failure
 verification.py     Does what was exported work? The directory alone is read, and its SLM frames go through two
                     physics engines
 """
 
 from distill.verify.lightpipes import LightPipesBench
-from distill.verify.verification import Verification, verify
+from distill.verify.verdict import Limits, Verdict, Verification
+from distill.verify.verification import verify
 
-__all__ = ["LightPipesBench", "Verification", "verify"]
+__all__ = ["LightPipesBench", "Limits", "Verdict", "Verification", "verify"]

@@ -1,8 +1,9 @@
 """What an SLM shows for the levels it is sent, computed a second time by other means than `optics.slm.panel`.
 
-The independent simulation must not inherit a mistake of the model that made the files. So the phase-only panel is
+The second simulation must not inherit a slip in the code that made the files. So the phase-only panel is
 worked out again here, in numpy, from the data sheet's numbers alone: the response of the liquid
-crystal, the ripple, the fringing field at points of each pixel's active square, the unmodulated gaps.
+crystal, the ripple, the fringing field at points of each pixel's active square, the unmodulated gaps. It is the same
+*description* of a panel: what that assumes, both engines assume, and `shared_assumptions` says it.
 """
 
 from __future__ import annotations
@@ -55,6 +56,24 @@ def reflectance(
         return shown.numpy().astype(np.complex64), borrowed
     whole = levels.numpy()
     return np.stack([_phase_panel(frame, spec, region, ripple) for frame in whole]), ()
+
+
+def shared_assumptions(bench: BenchSpec) -> tuple[str, ...]:
+    """What both engines and the network assume alike, in words: where that is wrong, they are wrong together."""
+    spec = bench.slm
+    said = [
+        "the bench is what the manifest says; light is scalar and paraxial; camera, its pixels and the electronics are "
+        "one code",
+        f"an SLM pixel is one complex reflectance from one table of levels, {spec.fill_factor:.4g} of it active",
+    ]
+    if spec.crosstalk != (0.0, 0.0):
+        said.append(
+            "fringing: a Gaussian of the phase, of slm.crosstalk's width, the same at every level and in both "
+            "directions of an axis, averaged over the active square; the gaps stay unmodulated"
+        )
+    if spec.flicker:
+        said.append("ripple: one swing of the whole panel's phase about mid drive, of a normal distribution")
+    return tuple(said)
 
 
 def _borrowed(spec: SLMSpec) -> tuple[str, ...]:

@@ -5,78 +5,35 @@
 
 once along this project's wave path (`optics.fourf.system.FourF.wave`; the network on the bench was computed along the
 other one, by point-spread functions), and once plane by plane in LightPipes, with a panel that is worked out
-independently (`distill.verify.lightpipes`, `distill.verify.reference_panel`). Each is compared with the labels
+by other means (`distill.verify.lightpipes`, `distill.verify.reference_panel`). Each is compared with the labels
 (accuracy), with the predictions of the network on that bench without noise (agreement), and with the expected camera
-counts, so that a difference in predictions can be traced.
+counts. `distill.verify.verdict` judges both engines on both.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from distill.export.read import Exported, read_export
 from distill.verify.lightpipes import LightPipesBench
-from distill.verify.reference_panel import reflectance, ripples
+from distill.verify.reference_panel import reflectance, ripples, shared_assumptions
+from distill.verify.verdict import Engine, Verification
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.network import OnBench
+from optics.bench.spec import BenchSpec
+from optics.camera.camera import Camera, Region
 from optics.checks import OpticsError
 from optics.fourf.recorder import Recorder
-from optics.spec import Validated
 
 Progress = Callable[[int, int, str], None]
 _BATCH = 16
-
-
-class Engine(Validated):
-    """What one physics engine made of the exported SLM frames.
-
-    Attributes:
-        accuracy: share of predictions equal to the label.
-        agreement: share of predictions equal to those of the network on the same bench without noise.
-        images: how many images.
-        counts_error: relative L2 difference of the camera counts (above black level) from the expected ones.
-        worst_counts_error: the largest such difference of a single image.
-        seconds: wall-clock time.
-        borrowed: what this engine took from the models that it is meant to check; empty for independence.
-        unmodelled: what the bench has and this engine leaves out. Both refuse what they do not model, so nothing yet.
-    """
-
-    accuracy: float = Field(ge=0, le=1)
-    agreement: float = Field(ge=0, le=1)
-    images: int = Field(ge=1)
-    counts_error: float = Field(ge=0)
-    worst_counts_error: float = Field(ge=0)
-    borrowed: tuple[str, ...] = ()
-    unmodelled: tuple[str, ...] = ()
-    seconds: float = Field(ge=0)
-
-
-class Verification(Validated):
-    """The exported files run through the wave path and through LightPipes; None for one that was given no images."""
-
-    wave: Engine | None
-    lightpipes: Engine | None
-
-    @property
-    def agreement(self) -> float:
-        """The share of predictions that decides: the wave path's, LightPipes' where that was not asked; else 0."""
-        decides = self.wave or self.lightpipes
-        return 0.0 if decides is None else decides.agreement
-
-    def agrees(self, least: float) -> bool:
-        """Whether at least this share (0 to 1) of predictions are those of the trained network."""
-        return self.agreement >= least
-
-    def engines(self) -> dict[str, Engine | None]:
-        """Both engines by what people call them."""
-        return {"wave path": self.wave, "LightPipes": self.lightpipes}
 
 
 def verify(
@@ -118,7 +75,7 @@ def verify(
                 processes,
                 lambda n: tell(wanted[0] + n, total, "LightPipes"),
             )
-    return Verification(wave=wave, lightpipes=lightpipes)
+    return Verification(wave=wave, lightpipes=lightpipes, shared=shared_assumptions(exported.bench))
 
 
 def _rebuilt(exported: Exported) -> OnBench:
@@ -150,11 +107,11 @@ def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[i
 
     def expose(x: Tensor, done: int) -> Tensor:
         fields = fourf.wave(x[:, 0], shown)
-        counts = network.record(_photons(network, network.recorders[0], fields, weights))
+        photons = _photons(network, network.recorders[0], fields, weights)
         tell(done + len(x))
-        return counts
+        return photons
 
-    return _judged(exported, network, count, expose)
+    return _judged("wave path", exported, network, count, expose)
 
 
 def _by_lightpipes(
@@ -169,9 +126,9 @@ def _by_lightpipes(
 
     def expose(x: Tensor, done: int) -> Tensor:
         field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
-        return network.record(_photons(network, recorder, field, weights))
+        return _photons(network, recorder, field, weights)
 
-    return _judged(exported, network, count, expose, borrowed=borrowed)
+    return _judged("LightPipes", exported, network, count, expose, borrowed=borrowed)
 
 
 def _photons(network: OnBench, recorder: Recorder, fields: Tensor, weights: list[float]) -> Tensor:
@@ -189,6 +146,7 @@ def _of_state(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
 
 
 def _judged(
+    name: str,
     exported: Exported,
     network: OnBench,
     count: int,
@@ -196,29 +154,52 @@ def _judged(
     *,
     borrowed: tuple[str, ...] = (),
 ) -> Engine:
-    """Camera counts of `count` images, spread evenly over the references, through the electronics; compared."""
+    """Photons of `count` images, spread evenly over the references, through camera and electronics; compared."""
     start = time.perf_counter()
     chosen = torch.arange(count) * len(exported.inputs) // count
     parts, done = [], 0
     for x in exported.inputs[chosen].split(_BATCH):
         parts.append(expose(x, done))
         done += len(x)
-    counts, expected = torch.cat(parts), exported.camera_counts[chosen]
-    if counts.shape != expected.shape:
+    photons, expected = torch.cat(parts), exported.camera_counts[chosen]
+    if photons.shape != expected.shape:
         raise OpticsError(
             f"reference.h5: key camera_counts has exposures of {tuple(expected.shape[1:])}, this bench gives "
-            f"{tuple(counts.shape[1:])} (exposures, y, x)."
+            f"{tuple(photons.shape[1:])} (exposures, y, x)."
         )
-    predicted = network.backend(network.features_of(counts)).argmax(1)
-    black = exported.bench.camera.black
-    difference = (counts - expected).double().flatten(1).norm(dim=1)
-    size = (expected - black).double().flatten(1).norm(dim=1).clamp(min=1e-12)
+    logits = network.backend(network.features_of(network.record(photons)))
+    if not bool(logits.isfinite().all()):
+        wrong = int((~logits.isfinite().all(1)).nonzero()[0, 0])
+        raise OpticsError(f"{name}: the network answers image {int(chosen[wrong])} with no finite number.")
+    predicted = logits.argmax(1)
+    camera = exported.bench.camera
+    difference = _beyond_rounding(exported.bench, network.recorders[0].region, photons, expected)
+    signal = (expected - camera.black).double().flatten(1)
+    size = signal.norm(dim=1).clamp(min=1e-12)
+    rounding = 0.0 if camera.adc.bits is None else math.sqrt(signal.numel() / 12) / float(size.norm())
     return Engine(
         accuracy=float((predicted == exported.labels[chosen]).double().mean()),
         agreement=float((predicted == exported.predictions[chosen]).double().mean()),
         images=count,
         counts_error=float(difference.norm() / size.norm()),
         worst_counts_error=float((difference / size).max()),
+        rounding=rounding,
+        signal=float(signal.mean()),
         seconds=time.perf_counter() - start,
         borrowed=borrowed,
     )
+
+
+def _beyond_rounding(bench: BenchSpec, region: Region, photons: Tensor, expected: Tensor) -> Tensor:
+    """Norms (N,) of the differences of camera counts (N, F, cy, cx), float64.
+
+    An expected count stands for all that the converter rounds to it: half a count to either side is no difference. So
+    a dim frame is judged by its light and not by which way its pixels were rounded.
+    """
+    spec = bench.camera
+    analogue = spec.replace(**{"adc.bits": None, "adc.gain": spec.gain})
+    counts = Camera(analogue, region=region).expose(photons.clamp(min=0)).clamp(0.0, spec.ceiling)
+    difference = (counts - expected).abs().double()
+    if spec.adc.bits is not None:
+        difference = (difference - 0.5).clamp(min=0)
+    return difference.flatten(1).norm(dim=1)

@@ -338,3 +338,74 @@ def test_no_manifest_and_no_directory_are_named(copy, tmp_path):
     (copy / "manifest.json").unlink()
     refused(copy, "manifest.json")
     refused(tmp_path / "absent", "absent")
+
+
+# ---------------------------------------------------------------------- nonsense
+
+
+def edit_reference(folder: Path, key: str, change) -> None:
+    with h5py.File(folder / "reference.h5", "a") as file:
+        values, attributes = change(file[key][()]), dict(file[key].attrs)
+        del file[key]
+        file.create_dataset(key, data=values).attrs.update(attributes)
+    replace_file(folder, "reference.h5", (folder / "reference.h5").read_bytes())
+
+
+def put(value, at=1):
+    def change(values):
+        values = values.astype(np.result_type(values.dtype, type(value)))
+        values[at] = value
+        return values
+
+    return change
+
+
+NONSENSE = [
+    ("logits", put(np.nan), ("logits", "nan", "image 1", "finite")),
+    ("camera_counts", put(np.inf), ("camera_counts", "inf")),
+    ("camera_counts", put(-5), ("camera_counts", "-5", "0 to")),
+    ("camera_counts", put(10**6), ("camera_counts", "1e+06")),
+    ("camera_counts", lambda v: np.full_like(v, 1280), ("camera_counts", "black level")),
+    ("labels", put(7), ("labels", "7", "0 to 2")),
+    ("labels", put(-100), ("labels", "-100")),
+    ("labels", lambda v: v + 0.5, ("labels", "float64", "whole numbers")),
+    ("predictions", put(3), ("predictions", "3", "0 to 2")),
+    ("predictions", lambda v: (v + 1) % 3, ("predictions", "largest of logits")),
+    ("logits", lambda v: v[:, :2], ("logits", "(6, 2)", "(6, 3)")),
+    ("inputs", lambda v: v.astype(np.float32) / 255 * 1.01, ("inputs", "1.01", "0 to 1")),
+    ("inputs", lambda v: v.astype(np.float32) / 255 - 0.01, ("inputs", "-0.01")),
+    ("inputs", lambda v: np.full(v.shape, np.nan, np.float32), ("inputs", "nan")),
+]
+
+
+@pytest.mark.parametrize(("key", "change", "words"), NONSENSE, ids=[f"{k} {w[1]}" for k, _, w in NONSENSE])
+def test_a_reference_that_proves_nothing_is_refused_when_it_is_read(copy, key, change, words):
+    edit_reference(copy, key, change)
+    refused(copy, "reference.h5", *words)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [(["a", "b"], ("2 names", "3 classes")), (["a", "b", "a"], ("'a'", "more than once"))]
+)
+def test_other_class_names_are_refused(copy, names, words):
+    edit_manifest(copy, class_names=names)
+    refused(copy, "manifest.json", "class_names", *words)
+
+
+def test_nonsense_is_refused_when_it_is_written(tmp_path):
+    def broken(change, data=None, bench=BENCH):
+        made = network(bench)
+        with torch.no_grad():
+            change(made)
+        with pytest.raises(OpticsError) as error:
+            export(made, tmp_path / "out", inputs=data or dataset(), count=3)
+        assert list(tmp_path.iterdir()) == []
+        return str(error.value)
+
+    def nothing(made):
+        pass
+
+    assert "nan" in broken(lambda made: made.backend.classifier[0].bias.fill_(float("nan")))
+    assert "no light reaches the camera" in broken(nothing, bench=BENCH.replace(**{"light.photons": 1e-6}))
+    few = dataset()
+    assert "2 names" in broken(nothing, data=type(few)(few.images, few.labels % 2, ("a", "b"), source="few"))

@@ -14,7 +14,8 @@ import torch
 
 from distill.export.manifest import entry
 from distill.export.write import encode_frame, export, read_export
-from distill.verify.verification import Verification, verify
+from distill.verify.verdict import Verification
+from distill.verify.verification import verify
 from optics.checks import OpticsError
 from tests.distill.exportbench import BENCH, dataset, network
 
