@@ -116,9 +116,9 @@ def _summary(result: Result, masks: int, bench: str) -> str:
 _NOTE = (
     "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
     "which the engine predicts the same class as the trained network on the same bench without noise; the difference "
-    "of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane on a grid of its "
-    "own, with ideal paraxial lenses; differences come from its sampling of the stop and the lenses, and show where two classes are "
-    "nearly even."
+    "of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane "
+    "on a grid of its own, with ideal paraxial lenses; differences come from its sampling of the stop and the lenses, "
+    "and show where two classes are nearly even."
 )
 
 
