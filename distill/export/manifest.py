@@ -17,10 +17,12 @@ from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
 from optics.files import json_text
+from optics.reading import read_bytes, reason, regular_file
 from optics.spec import Validated
 
 NAME = "manifest.json"
 SCHEMA_VERSION = 2
+_MOST_BYTES = 2**26  # of a manifest
 
 _KEYS_OF_VERSION_1 = {"masks": "targets", "camera_counts": "frames"}
 
@@ -162,10 +164,11 @@ def read_manifest(directory: Path) -> Manifest:
     path = directory / NAME
     if not path.is_file():
         raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
+    text = read_bytes(path, most=_MOST_BYTES)
     try:
-        data = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise OpticsError(f"{path} is not JSON ({error}); export again.") from None
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise OpticsError(f"{path} is not JSON ({reason(error)}); export again.") from None
     if not isinstance(data, dict) or data.get("format") != "spectral-cascade export":
         raise OpticsError(
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
@@ -205,14 +208,13 @@ def checked_bytes(directory: Path, name: str, manifest: Manifest) -> bytes:
     path = directory / name
     if told is None:
         raise OpticsError(f"{directory / NAME}: files has no {name!r}; export again.")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise OpticsError(f"{path} cannot be read ({error.strerror}); the manifest lists it.") from None
-    if len(data) != told.bytes:
+    regular_file(path)
+    size = path.stat().st_size
+    if size != told.bytes:
         raise OpticsError(
-            f"{path} has {len(data)} bytes, the manifest says {told.bytes}: truncated or altered; export again."
+            f"{path} has {size} bytes, the manifest says {told.bytes}: truncated or altered; export again."
         )
+    data = read_bytes(path)
     if hashlib.sha256(data).hexdigest() != told.sha256:
         raise OpticsError(f"{path} has another sha256 than the manifest says: it was altered; export again.")
     return data

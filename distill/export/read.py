@@ -7,6 +7,7 @@ get them; the copy in `masks.h5` must be the same.
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
+from optics.reading import check_size, reading
 
+_MOST_VALUES = 2**30
 _MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}  # what Pillow calls greyscale of that depth
 
 
@@ -133,16 +136,20 @@ def decode_frame(data: bytes, *, bits: int, shape: tuple[int, int], name: str) -
     Raises:
         OpticsError: it is not a whole image of that size and depth.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "BMP")) as image:
+    with reading(name, "a whole PNG image", fix="export again."), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of many pixels: their number is checked before they are unpacked
+        try:
+            image = Image.open(io.BytesIO(data), formats=("PNG", "BMP"))
+        except UnidentifiedImageError:
+            raise OpticsError(f"{name} is not a whole PNG image; export again.") from None
+        with image:
+            if (image.height, image.width) != tuple(shape):
+                raise OpticsError(
+                    f"{name} has {image.height} x {image.width} pixels (rows x columns), the SLM {shape[0]} x "
+                    f"{shape[1]}."
+                )
             image.load()
-            size, mode, values = image.size, image.mode, np.array(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise OpticsError(f"{name} is not a whole PNG image ({error}); export again.") from None
-    if (size[1], size[0]) != tuple(shape):
-        raise OpticsError(
-            f"{name} has {size[1]} x {size[0]} pixels (rows x columns), the SLM {shape[0]} x {shape[1]}."
-        )
+            mode, values = image.mode, np.array(image)
     if mode not in _MODES[bits]:
         raise OpticsError(
             f"{name} has pixels of mode {mode!r}, expected {bits}-bit greyscale ({_MODES[bits][0]!r})."
@@ -165,17 +172,16 @@ def _frame(folder: Path, name: str, manifest: Manifest) -> Tensor:
 
 def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     data, path = checked_bytes(folder, name, manifest), folder / name
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            called = {key: manifest.key_of(key) for key in keys}
-            missing = [name for name in called.values() if not isinstance(file.get(name), h5py.Dataset)]
-            if missing:
-                raise OpticsError(f"{path} has no key {missing[0]!r}; export again.")
-            return {key: file[name][()] for key, name in called.items()}
-    except OSError as error:
-        raise OpticsError(
-            f"{path} is not a whole HDF5 file ({str(error).splitlines()[0]}); export again."
-        ) from None
+    with reading(path, "a whole HDF5 file", fix="export again."), h5py.File(io.BytesIO(data), "r") as file:
+        called = {key: manifest.key_of(key) for key in keys}
+        missing = [name for name in called.values() if not isinstance(file.get(name), h5py.Dataset)]
+        if missing:
+            raise OpticsError(f"{path} has no key {missing[0]!r}; export again.")
+        for name in called.values():
+            if file[name].dtype.kind not in "fciub" or file[name].shape is None:
+                raise OpticsError(f"{path}: key {name} holds no numbers; export again.")
+            check_size(f"{path}: key {name}", file[name].shape, most=_MOST_VALUES)
+        return {key: file[name][()] for key, name in called.items()}
 
 
 # ---------------------------------------------------------------------- electronics

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -235,7 +236,7 @@ def test_a_truncated_image_is_named(copy):
 
 def test_a_truncated_image_with_a_matching_hash_is_named(copy):
     replace_file(copy, "slm/frame-001.png", (copy / "slm/frame-001.png").read_bytes()[:-40])
-    refused(copy, "frame-001.png", "not a whole PNG")
+    refused(copy, "frame-001.png", "a whole PNG")
 
 
 def test_an_altered_byte_is_named(copy):
@@ -248,7 +249,23 @@ def test_an_altered_byte_is_named(copy):
 
 def test_a_missing_file_is_named(copy):
     (copy / "reference.h5").unlink()
-    refused(copy, "reference.h5", "No such file")
+    refused(copy, "reference.h5", "there is no file")
+
+
+def test_a_pipe_in_a_file_s_place_is_named(copy):
+    (copy / "slm" / "frame-000.png").unlink()
+    os.mkfifo(copy / "slm" / "frame-000.png")
+    refused(copy, "frame-000.png", "a pipe or a device")
+
+
+@pytest.mark.parametrize("shape", [(2**20, 2**20), (2**33,)])
+def test_an_array_that_says_it_is_huge_is_not_read(copy, shape):
+    data = io.BytesIO((copy / "masks.h5").read_bytes())
+    with h5py.File(data, "a") as file:
+        del file["psfs"]
+        file.create_dataset("psfs", shape, "c8", chunks=tuple(64 for _ in shape))
+    replace_file(copy, "masks.h5", data.getvalue())
+    refused(copy, "masks.h5", "psfs", "at most")
 
 
 def test_an_image_of_another_size_is_named(copy):
@@ -298,7 +315,7 @@ def test_an_array_of_the_wrong_shape_is_named(copy):
 @pytest.mark.parametrize("name", ["masks.h5", "backend.safetensors"])
 def test_a_file_that_is_something_else_is_named(copy, name):
     replace_file(copy, name, b"not what you think")
-    refused(copy, name, "not a whole")
+    refused(copy, name, "a whole")
 
 
 def test_weights_of_another_back_end_are_named(copy):
