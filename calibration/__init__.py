@@ -2,6 +2,7 @@
 
 rigs/          benches to measure, behind one face
 measurements/  one measurement a file, each figure with its uncertainty
+twin/          the whole bench fitted to its frames at once, with error bars
 
 The names below load their room when they are first used; `calibration/__init__.pyi` lists them.
 """

@@ -1,4 +1,4 @@
-from . import measurements, rigs
+from . import measurements, rigs, twin
 from .measurements.radiometry import Measured, Radiometry, measure_radiometry
 from .rigs.files import load_recording, save_recording
 from .rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
@@ -6,6 +6,9 @@ from .rigs.recording import Probes, Recording, RigError
 from .rigs.replay import replay_rig
 from .rigs.rig import Abilities, CaptureError, Driver, Rig
 from .rigs.simulated import Faults, simulated_rig
+from .twin.calibrate import calibrate
+from .twin.parameters import Tolerances
+from .twin.result import TwinResult, load_result
 
 __all__ = [
     "Abilities",
@@ -20,12 +23,17 @@ __all__ = [
     "Rig",
     "RigError",
     "SimulatedCamera",
+    "Tolerances",
+    "TwinResult",
+    "calibrate",
     "load_recording",
+    "load_result",
     "measure_radiometry",
     "measurements",
     "replay_rig",
     "rigs",
     "save_recording",
     "simulated_rig",
+    "twin",
     "unit_to_unit",
 ]

@@ -15,9 +15,11 @@ from calibration.rigs.rig import Abilities, Region, Rig
 from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
+from optics.conventions import abs2
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
+from optics.slm.fringing_exact import exact_reflectance
 from optics.slm.panel import SLM
 
 _MARGIN = 6  # input pixels simulated beyond the region that is read, for the tails of the sinc interpolation
@@ -125,9 +127,13 @@ class SimulatedDriver:
             width = bench.slm.shape[1]
             mirrored = (corner[0], width - corner[1] - levels.shape[1])
             probe = Probes(levels.flip(-1)[None], self._image[None].float(), mirrored)
-        reflectance = slm.of_levels(probe.on_panel(fourf.rows, fourf.cols))
-        field = fourf.wave(probe.inputs, reflectance)[0, 0]
-        photons = recorder.photons(field.real**2 + field.imag**2) * (seconds / self.truth.camera.exposure)
+        levels = probe.on_panel(fourf.rows, fourf.cols)
+        intensity = torch.zeros(fourf.window)
+        for ripple, weight in slm.states:
+            mask = exact_reflectance(slm, levels, ripple=ripple[0] if ripple else 0.0)
+            field = fourf.wave(probe.inputs, mask)[0, 0]
+            intensity += weight * abs2(field)
+        photons = recorder.photons(intensity) * (seconds / self.truth.camera.exposure)
         part = tuple(
             slice(want.start - have.start, want.stop - have.start)
             for want, have in zip(region, recorder.region, strict=True)
@@ -143,15 +149,16 @@ class SimulatedDriver:
         key = (bench, image_shape, str(region))
         if self._made is not None and self._made[0] == key:
             return self._made[1]
-        system = simulate(bench, image_shape, region)
+        fourf, recorder = simulate(bench, image_shape, region)
+        system = (SLM(bench.slm, region=(fourf.rows, fourf.cols)), fourf, recorder)
         self._made = (key, system)
         return system
 
 
 def simulate(
     bench: BenchSpec, image_shape: tuple[int, int], region: Region, *, dtype: torch.dtype = torch.float32
-) -> tuple[SLM, FourF, Recorder]:
-    """Panel, 4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
+) -> tuple[FourF, Recorder]:
+    """4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
 
     `recorder.region` says which binned pixels it really has; the window lies around the signal order or around the
     region, whichever the region asks for.
@@ -173,8 +180,7 @@ def simulate(
         centre[1] + (0.0 if window[1] % 2 else pitch / 2),
     )
     fourf = FourF(bench, CameraWindow(image_shape, window, margin=_MARGIN, offset=offset), dtype=dtype)
-    slm = SLM(bench.slm, region=(fourf.rows, fourf.cols), dtype=dtype)
-    return slm, fourf, Recorder(bench, fourf.view, dtype=dtype)
+    return fourf, Recorder(bench, fourf.view, dtype=dtype)
 
 
 def simulated_rig(

@@ -1,6 +1,7 @@
 """`sclc`, the command line: one file for each group of commands, which import what computes when they are called.
 
 bench.py         `sclc devices` and `sclc encodings`: which hardware there is, and how it can show a complex mask
+calibrate.py     `sclc calibrate`: a bench's description fitted to what its camera saw
 main.py          `sclc`: the application, its version, its exit codes
 options.py       Options that several commands share, with the help that a physicist reads
 plan.py          `sclc plan`: whether a network's kernels fit a bench, before anything is trained

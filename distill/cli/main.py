@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from distill.cli import bench as cli_bench
+from distill.cli import calibrate as cli_calibrate
 from distill.cli import plan as cli_plan
 from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
@@ -63,6 +64,7 @@ cli_steps.register(app)
 cli_bench.register(app)
 cli_plan.register(app)
 cli_schema.register(app)
+cli_calibrate.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

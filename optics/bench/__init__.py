@@ -11,6 +11,7 @@ spec.py       A bench as its owner writes it: light, display, lens 1, Fourier-pl
               alignment
 tolerance.py  Tolerances: how far each element of a bench may stand from where its description says, and draws of
               them
+write.py      A bench as the text of a TOML file that reads back to the same bench
 
 `benches/` and `devices/` hold the TOML files that come with the package.
 """

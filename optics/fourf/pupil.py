@@ -83,10 +83,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     near1 = bench.alignment.input_axial + bench.lens1.defocus
     near2 = bench.lens2.defocus - bench.alignment.camera_axial
     phase = math.pi * radius2 / bench.light.wavelength * (near1 / f1**2 + near2 / f2**2)
-    # the signal order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
-    d1, m = bench.lens1.decentre, bench.magnification
-    beam = (offset[0] * m - d1[0] * (1 + m), offset[1] * m - d1[1] * (1 + m))
-    for lens, shift in ((bench.lens1, (0.0, 0.0)), (bench.lens2, beam)):
+    for lens, centre in zip((bench.lens1, bench.lens2), lens_centres(bench, middle, offset), strict=True):
         if not lens.zernike:
             continue
         if lens.diameter is None:
@@ -94,10 +91,26 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
                 f"bench {bench.name!r}: a lens has zernike coefficients but no diameter; they are defined on its disc. "
                 "Give diameter in metres."
             )
-        centre = (lens.decentre[0] + shift[0] - middle[0], lens.decentre[1] + shift[1] - middle[1])
         phase = phase + zernike_phase(lens.zernike, shape, bench.slm.pitch, lens.diameter, centre=centre)
     transmission = math.sqrt(bench.lens1.transmission * bench.lens2.transmission)
     return transmission * stop * cis(phase)
+
+
+def lens_centres(bench: BenchSpec, middle: Point, offset: Point) -> tuple[Point, Point]:
+    """Where the discs of lens 1 and lens 2 lie as the light in the Fourier plane meets them, (y, x) metres.
+
+    Args:
+        bench: the bench.
+        middle: (y, x) from which the centres are measured, as `pupil` measures `xi`.
+        offset: where the signal order lands, as for `pupil`.
+    """
+    # the signal order's beam crosses lens 2 at f2 times its angle from where it leaves the mask
+    d1, d2, m = bench.lens1.decentre, bench.lens2.decentre, bench.magnification
+    beam = (offset[0] * m - d1[0] * (1 + m), offset[1] * m - d1[1] * (1 + m))
+    return (
+        (d1[0] + 0.0 - middle[0], d1[1] + 0.0 - middle[1]),
+        (d2[0] + beam[0] - middle[0], d2[1] + beam[1] - middle[1]),
+    )
 
 
 def check_lenses(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> None:

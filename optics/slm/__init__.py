@@ -5,6 +5,8 @@ direct_design.py      Direct design: the phase found by gradient through the who
                       compares all encodings
 encoding.py           A complex mask on a panel that cannot show it: what to show so that one diffraction order
                       carries the mask
+fringing_exact.py     The fringing field's mean over a pixel by a fine quadrature: slow, and exact where the quick
+                      rules are not
 fringing_field.py     Fringing-field crosstalk: the phase of a pixel bleeds into its neighbours, more along one
                       axis than along the other
 fringing_narrow.py    Narrow fringing fields: the mean phasor of a pixel that bleeds into its nearest neighbours
@@ -22,6 +24,7 @@ subpixel.py           Several samples per SLM pixel, and several SLM pixels per 
 from optics.slm.diffraction_order import OrderQuality, Window, measure_order
 from optics.slm.direct_design import encoding_table, optimise_phase
 from optics.slm.encoding import EncodingSpec, encode, methods
+from optics.slm.fringing_exact import exact_reflectance
 from optics.slm.panel import SLM
 from optics.slm.response import ResponseSpec
 from optics.slm.spec import SLMSpec
@@ -36,6 +39,7 @@ __all__ = [
     "Window",
     "encode",
     "encoding_table",
+    "exact_reflectance",
     "fine_reflectance",
     "measure_order",
     "methods",

@@ -1,0 +1,184 @@
+"""From frames to a calibrated bench: search a start, fit the geometry, fit everything, read the noise, judge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from calibration.rigs.recording import Recording, RigError
+from calibration.twin.fit import Fit, fit, residual
+from calibration.twin.model import Model
+from calibration.twin.noise import fit_noise, usable, variance
+from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
+from calibration.twin.probes import expected_bench
+from calibration.twin.result import TwinResult, combinations, estimates
+from calibration.twin.start import coarse_start
+from optics.bench.spec import BenchSpec
+
+_FIRST = 5  # frames of the first fit
+_HOPELESS = (
+    0.25  # share of the predictions that is not trusted after the first fit, from which more steps are vain
+)
+_LATE = ("slm.flicker", "slm.fill_factor")
+_SCATTER = 0.2  # relative tolerance of gain and read noise: nothing is drawn towards it, it only says what was learnt
+Report = Callable[[str], None]
+
+
+def calibrate(
+    recording: Recording,
+    bench: BenchSpec,
+    *,
+    tolerances: Tolerances | None = None,
+    zernikes: tuple[int, ...] = tuple(range(4, 16)),
+    hold_back: Sequence[int] = (),
+    report: Report | None = None,
+) -> TwinResult:
+    """Fit a bench's description to what its camera saw.
+
+    Args:
+        recording: probes and frames.
+        bench: as its data sheets describe it.
+        tolerances: how far it may be wrong.
+        zernikes: Noll indices that lenses and backplane may have.
+        hold_back: frames that take no part in the fit and judge it.
+        report: told each step in a line.
+
+    Raises:
+        RigError: nothing remains to fit, or the frames are blank or saturated.
+    """
+    begun = time.perf_counter()
+    tell: Report = (lambda line: None) if report is None else report
+    t = Tolerances() if tolerances is None else tolerances
+    bench = bench.replace(
+        **{"camera.adc.gain": bench.camera.gain}
+    )  # in words, where it followed from the full well
+    held = sorted({k % len(recording) for k in hold_back})
+    fitted = recording[[k for k in range(len(recording)) if k not in held]] if held else recording
+    check_frames(fitted, bench)
+    parameters = bench_parameters(bench, t, zernikes=zernikes)
+    starts = coarse_start(bench, fitted, t, keep=1)
+    start, score = starts[0]
+    tell(f"start: correlation {score:.3f}")
+    start = expected_bench(start, parameters)
+    area = fitted.counts.sum((1, 2))
+    few = Model(fitted[sorted(area.argsort(descending=True)[:_FIRST].tolist())])
+    first = [p for p in parameters if p.stage != "phase" and p.name not in _LATE]
+    begin = fit(few, start, first, steps=8, fall=30.0, report=tell)
+    model = Model(fitted)
+    if begin.share > _HOPELESS:
+        tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
+        found = fit(model, begin.bench, first, steps=1, report=tell)
+        return _result(found, recording, held, bench, time.perf_counter() - begun)
+    found = fit(model, begin.bench, parameters, steps=12, report=tell)
+    found = _with_noise(model, found, parameters, tell)
+    return _result(found, recording, held, bench, time.perf_counter() - begun)
+
+
+def check_frames(recording: Recording, bench: BenchSpec) -> None:
+    """Raise RigError where frames cannot come from a bench that works: too few, blank, or mostly saturated."""
+    if len(recording) < 3:
+        raise RigError(f"{len(recording)} frames remain to be fitted; give 3 or more, about 12.")
+    counts = recording.counts
+    spread = float((counts - counts.mean((1, 2), keepdim=True)).pow(2).mean())
+    floor = float(variance(bench, torch.tensor(bench.camera.black, dtype=torch.float64)))
+    if spread < 4 * floor:
+        raise RigError(
+            f"the frames are blank: they vary by {spread**0.5:.3g} counts, noise alone makes {floor**0.5:.3g}. Check "
+            "the laser, the shutter, that the panel and the display show the probes, and the frames' corner."
+        )
+    lost = 1 - float(usable(bench, counts).double().mean())
+    if lost > 0.2:
+        raise RigError(
+            f"{lost:.0%} of the pixels are saturated or clipped at zero; use less light or a shorter exposure."
+        )
+
+
+def _with_noise(model: Model, found: Fit, parameters: Sequence[Parameter], tell: Report) -> Fit:
+    """Gain and read noise from the scatter; the light goes with the gain, which keeps the counts."""
+    counts = model.recording.counts
+    good = usable(found.bench, counts)
+    noise = fit_noise(found.bench, counts[good], found.frames.counts[good])
+    if noise is None or found.share > 0.02:
+        return found
+    gain, read, _ = noise
+    tell(f"noise: gain {gain:.4g} e-/DN, read noise {read:.3g} e-")
+    ratio = gain / found.bench.camera.gain
+    changes: dict[str, float] = {"camera.adc.gain": gain, "camera.read_noise": read}
+    if found.bench.light.photons is not None:
+        changes["light.photons"] = found.bench.light.photons * ratio
+    again = fit(model, found.bench.replace(**changes), parameters, steps=4, report=tell)
+    return _joined(again, noise[2])
+
+
+def _joined(found: Fit, noise: Tensor) -> Fit:
+    """The fit with gain and read noise among its parameters; `noise` is the covariance (2, 2) of their logarithms.
+
+    The light goes with the gain: what the frames know well is their ratio.
+    """
+    camera = found.bench.camera
+    more = [
+        Parameter(f"camera.{name}", "camera", math.log(value), _SCATTER, "log")
+        for name, value in (("adc.gain", camera.gain), ("read_noise", camera.read_noise))
+    ]
+    n = len(found.parameters)
+    covariance = torch.zeros(n + 2, n + 2, dtype=torch.float64)
+    covariance[:n, :n] = found.covariance
+    covariance[n:, n:] = noise
+    names = [p.name for p in found.parameters]
+    if "light.photons" in names:
+        k = names.index("light.photons")
+        covariance[k, k] += noise[0, 0]
+        covariance[k, n:] = covariance[n:, k] = noise[0]
+    information = torch.zeros(n + 2, n + 2, dtype=torch.float64)
+    information[:n, :n] = found.information
+    information[n:, n:] = torch.linalg.inv(noise) * _SCATTER**2
+    return replace(
+        found, parameters=(*found.parameters, *more), covariance=covariance, information=information
+    )
+
+
+def _result(
+    found: Fit, recording: Recording, held: list[int], nominal: BenchSpec, seconds: float
+) -> TwinResult:
+    numbers = estimates(nominal, found.bench, found.parameters, found.covariance)
+    fitted = [k for k in range(len(recording)) if k not in held]
+    judged = None
+    if held:
+        judged = prediction_error(found.bench, recording[held])
+    error, noise = _errors(found.bench, recording[fitted].counts, found.frames.counts)
+    return TwinResult(
+        bench=found.bench,
+        nominal=nominal,
+        parameters=found.parameters,
+        covariance=found.covariance,
+        estimates=numbers,
+        combinations=combinations(found.parameters, found.information, numbers),
+        residual=error,
+        noise=noise,
+        nominal_residual=prediction_error(nominal, recording[held or fitted])[0],
+        held_back=judged,
+        share=found.share,
+        frames=len(fitted),
+        seconds=seconds,
+    )
+
+
+def prediction_error(bench: BenchSpec, recording: Recording) -> tuple[float, float]:
+    """Relative L2 error above black with which a bench predicts frames, mean over the frames; and what noise makes."""
+    model = Model(recording)
+    model.refine(bench)
+    return _errors(bench, recording.counts, model.predict(bench).counts)
+
+
+def _errors(bench: BenchSpec, counts: Tensor, predicted: Tensor) -> tuple[float, float]:
+    """Mean over the frames of the relative errors, and of what the noise makes of them."""
+    good = usable(bench, counts)
+    errors = [residual(bench, c, p, g) for c, p, g in zip(counts, predicted, good, strict=True)]
+    signal = ((counts - bench.camera.black) * good).flatten(1).norm(dim=1)
+    noise = (variance(bench, predicted) * good).flatten(1).sum(1).sqrt() / signal
+    return sum(errors) / len(errors), float(noise.mean())

@@ -1,0 +1,159 @@
+"""What a twin may fit: numbers of a bench, what the data sheet says of each, and how far it may be wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from calibration.twin.values import get_value, set_values
+from optics.bench.spec import BenchSpec
+from optics.spec import Spec
+
+Stage = Literal["phase", "lens", "camera", "frames"]
+Form = Literal["plain", "log", "square"]
+_NARROWEST = 0.03  # SLM pixels: a fringing field that no frame shows
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number that may be fitted.
+
+    name: of the number in the bench. stage: what it changes: a phase in the Fourier plane, lenses and geometry, the
+    counts alone, or frames in no way that is simpler. mean, sigma: what the data sheet says, in the parameter's own
+    variable. form: the own variable is the number, its logarithm, or its square. low, high: bounds of the number.
+    step: of the difference quotient, in the own variable. moves: it moves the lenses' discs relative to the mask.
+    """
+
+    name: str
+    stage: Stage
+    mean: float
+    sigma: float
+    form: Form = "plain"
+    low: float = -math.inf
+    high: float = math.inf
+    step: float = 0.0
+    moves: bool = False
+
+    def own(self, number: float) -> float:
+        """The own variable of a value of the number."""
+        if self.form == "log":
+            return math.log(max(number, 1e-300))
+        return number if self.form == "plain" else number * number
+
+    def number(self, own: float) -> float:
+        """The number for a value of the own variable, within the bounds."""
+        made = own
+        if self.form != "plain":
+            made = math.exp(own) if self.form == "log" else math.sqrt(max(own, 0.0))
+        return min(max(made, self.low), self.high)
+
+    def beside(self, bench: BenchSpec) -> tuple[BenchSpec, float]:
+        """The bench a step above, or below at the upper bound, and the step in the own variable."""
+        at = self.own(get_value(bench, self.name))
+        number = self.number(at + self.step)
+        if self.own(number) - at < self.step / 2:
+            number = self.number(at - self.step)
+        return set_values(bench, {self.name: number}), self.own(number) - at
+
+    def around(self, bench: BenchSpec) -> tuple[BenchSpec, BenchSpec, float]:
+        """The bench a step above and a step below, and how far these are apart in the own variable."""
+        at = self.own(get_value(bench, self.name))
+        step = self.step or 1e-3 * self.sigma
+        numbers = [self.number(at + s * step) for s in (1.0, -1.0)]
+        width = self.own(numbers[0]) - self.own(numbers[1])
+        high, low = (set_values(bench, {self.name: n}) for n in numbers)
+        return high, low, width
+
+
+class Tolerances(Spec):
+    """How far a bench may be from its data sheets, standard deviations; the defaults are those of a careful assembly.
+
+    Lengths in metres, angles and phases in radians, wavefronts radians rms per Zernike coefficient; light, gain, range
+    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians.
+    """
+
+    mask_shift: float = 100e-6
+    mask_rotation: float = 0.01
+    axial: float = 1e-3
+    camera_shift: float = 200e-6
+    magnification: float = 0.015
+    zernike: float = 0.3
+    curvature: float = 0.5
+    range: float = 0.15
+    gamma: float = 0.25
+    crosstalk: float = 0.5
+    fill_factor: float = 0.02
+    flicker: float = 0.3
+    light: float = 0.3
+    black_level: float = 3.0
+
+
+def bench_parameters(
+    bench: BenchSpec, tolerances: Tolerances | None = None, *, zernikes: tuple[int, ...] = tuple(range(4, 16))
+) -> tuple[Parameter, ...]:
+    """The numbers of a bench that frames can tell something about.
+
+    Args:
+        bench: as its data sheets describe it: the means.
+        tolerances: how far it may be wrong.
+        zernikes: Noll indices of lenses and backplane; without tilt, which is a shift.
+
+    What is left out is what no such frame tells apart from something here: magnification by a longer lens 2, the
+    quantum efficiency from the light, tilt from a shift of the camera.
+    """
+    t = Tolerances() if tolerances is None else tolerances
+
+    def plain(name: str, stage: Stage, sigma: float, **more: Any) -> Parameter:
+        return Parameter(name, stage, get_value(bench, name), sigma, **more)
+
+    a = "alignment."
+    found = [plain(f"{a}mask_shift.{k}", "lens", t.mask_shift, moves=True) for k in (0, 1)]
+    found += [plain(f"{a}camera_shift.{k}", "lens", t.camera_shift) for k in (0, 1)]
+    found += [
+        plain(f"{a}mask_rotation", "lens", t.mask_rotation, low=-0.5, high=0.5),
+        plain(f"{a}magnification", "lens", t.magnification, low=0.6, high=1.9),
+        plain(f"{a}input_axial", "lens", t.axial),
+        plain(f"{a}mask_axial", "lens", t.axial),
+    ]
+    if bench.light.photons is not None:
+        mean = math.log(bench.light.photons)
+        found.append(Parameter("light.photons", "lens", mean, t.light, "log", step=1e-3))
+    if bench.camera.adc.bits is not None:
+        found.append(plain("camera.adc.black_level", "camera", t.black_level, low=0.0, step=0.1))
+    found += _panel(bench, t)
+    for part, sigma in (
+        ("lens1.zernike", t.zernike),
+        ("lens2.zernike", t.zernike),
+        ("slm.curvature", t.curvature),
+    ):
+        if part != "slm.curvature" and getattr(bench, part[:5]).diameter is None:
+            continue
+        found += [plain(f"{part}.{j}", "phase", sigma) for j in zernikes]
+    return tuple(found)
+
+
+def _panel(bench: BenchSpec, t: Tolerances) -> list[Parameter]:
+    slm = bench.slm
+    found = []
+    if slm.modulation == "phase":
+        if slm.response.lut is None:
+            for key, sigma, low, high in (("range", t.range, 0.5, 8 * math.pi), ("gamma", t.gamma, 0.2, 5.0)):
+                mean = math.log(getattr(slm.response, key))
+                name = f"slm.response.{key}"
+                found.append(Parameter(name, "frames", mean, sigma, "log", low=low, high=high, step=1e-3))
+        found.append(
+            Parameter(
+                "slm.flicker", "frames", slm.flicker**2, t.flicker**2, "square", high=math.pi, step=2e-3
+            )
+        )
+    if slm.modulation in ("phase", "amplitude"):
+        for k, width in enumerate(slm.crosstalk):
+            # in its logarithm: where a width is too small to be seen, nothing would lead out of zero again
+            mean = math.log(max(width, 0.8 * t.crosstalk))
+            name = f"slm.crosstalk.{k}"
+            found.append(Parameter(name, "frames", mean, 0.8, "log", low=_NARROWEST, high=3.0, step=5e-3))
+    found.append(
+        Parameter("slm.fill_factor", "frames", slm.fill_factor, t.fill_factor, low=0.5, high=1.0, step=1e-3)
+    )
+    return found

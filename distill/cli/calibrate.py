@@ -1,0 +1,161 @@
+"""`sclc calibrate`: a bench's description fitted to what its camera saw."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distill.cli.options import Json, Threads
+
+if TYPE_CHECKING:
+    from calibration.rigs.recording import Recording
+    from calibration.twin.result import TwinResult
+    from optics.bench.spec import BenchSpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("calibrate")(calibrate)
+
+
+def calibrate(
+    bench: Annotated[
+        str,
+        typer.Option(
+            "--bench", help="The bench as its data sheets describe it: a TOML file or a shipped name."
+        ),
+    ],
+    rig: Annotated[
+        str,
+        typer.Option(
+            "--rig",
+            help="Where frames come from: recorded:PATH (HDF5, a folder of pictures, or probes.npz and frames.npz) or "
+            "sim:TRUTH.toml (a simulated bench).",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The calibrated bench; a .json and a page go beside it.")
+    ] = Path("calibrated.toml"),
+    frames: Annotated[
+        int, typer.Option("--frames", min=3, help="Frames to capture; of a recording, all are used.")
+    ] = 14,
+    hold_back: Annotated[
+        int, typer.Option("--hold-back", min=0, help="Frames that take no part in the fit and judge it.")
+    ] = 2,
+    image: Annotated[
+        tuple[int, int], typer.Option("--image", help="Rows and columns of the inputs that are captured.")
+    ] = (22, 31),
+    candidates: Annotated[
+        int,
+        typer.Option(
+            "--candidates", min=0, help="Probes to choose from by information; 0 takes every kind in turn."
+        ),
+    ] = 0,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Save what is captured as HDF5, frame by frame.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of the probes' random details and a simulated bench's noise.")
+    ] = 0,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Fit a bench's description to captured frames: alignment, focus, aberrations, response, fringing, light, camera.
+
+    Writes the calibrated bench as TOML, which every other command takes, with one standard deviation beside each
+    number; a .json with the covariance; and a page with pictures. Exit code 1: the frames are not predicted to three
+    times their noise; the last line says what to check.
+
+    Example: sclc calibrate --bench datasheet.toml --rig recorded:frames.h5 -o calibrated.toml
+    """
+    from calibration.twin.calibrate import calibrate as fit_bench
+    from calibration.twin.page import write_page
+    from distill.cli import show as cli_show
+    from distill.cli.process import prepare
+    from optics.bench.files import load_bench
+
+    prepare(threads)
+    nominal = load_bench(bench)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    report = (lambda line: None) if json else _tell
+    recording = _frames(nominal, rig, (frames, candidates), image, seed, keep)
+    step = max(1, len(recording) // hold_back) if hold_back else 1
+    held = [k * step + step // 2 for k in range(hold_back)]
+    result = fit_bench(recording, nominal, hold_back=held, report=report)
+    toml, found = result.save(output)
+    page = write_page(result, recording, output.with_suffix(".html"))
+    written = {"bench": str(toml), "result": str(found), "page": str(page)}
+    if json:
+        cli_show.print_json(result.to_dict() | {"files": written})
+    else:
+        _show(result, written)
+    if result.verdict == "failed":
+        raise typer.Exit(1)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"  {line}\n")
+
+
+def _frames(
+    nominal: BenchSpec,
+    rig: str,
+    counts: tuple[int, int],
+    image: tuple[int, int],
+    seed: int,
+    keep: Path | None,
+) -> Recording:
+    """The frames of a recording, or of a bench that is simulated from its true description."""
+    import torch
+
+    from calibration.rigs.files import load_recording, save_recording
+    from calibration.rigs.rig import default_region
+    from calibration.rigs.simulated import simulated_rig
+    from calibration.twin.probes import choose_probes, probe_candidates
+    from optics.bench.files import load_bench
+    from optics.checks import SpecError
+
+    kind, _, where = rig.partition(":")
+    if kind == "recorded" and where:
+        return load_recording(where, nominal)
+    if kind != "sim" or not where:
+        raise SpecError(f"--rig {rig!r}: expected recorded:PATH or sim:TRUTH.toml.")
+    generator = torch.Generator().manual_seed(seed)
+    frames, candidates = counts
+    probes = probe_candidates(nominal, image, max(frames, candidates), generator=generator)
+    if candidates > frames:
+        probes = probes[choose_probes(nominal, probes, frames)[0]]
+    with simulated_rig(load_bench(where), nominal, generator=generator) as bench:
+        bench.keep = None if keep is None else (lambda so_far: save_recording(so_far, keep))
+        return bench.capture(probes, region=default_region(nominal, image))
+
+
+def _show(result: TwinResult, written: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, header_style="bold")
+    for name in ("number", "data sheet", "calibrated", "±", "learnt"):
+        table.add_column(name, justify="left" if name == "number" else "right")
+    for e in result.estimates:
+        if not e.left_open:
+            cells = (f"{e.nominal:.5g}", f"{e.value:.5g}", f"{e.uncertainty:.2g}", f"{e.learnt:.0%}")
+            table.add_row(e.name, *cells)
+    console.print(table)
+    if result.combinations:
+        console.print("Left open, but for these sums (in units of each tolerance, ± after the frames):")
+        for c in result.combinations[:8]:
+            console.print(f"  {c}  ± {c.uncertainty:.2g}")
+    error, noise = result.held_back or (result.residual, result.noise)
+    kind = "held back" if result.held_back else "fitted"
+    console.print(
+        f"\nFrames {kind} are predicted to {error:.2%}; their noise is {noise:.2%}; the data sheet errs by "
+        f"{result.nominal_residual:.0%}. {result.frames} frames, {result.seconds:.0f} s: {result.verdict}."
+    )
+    if result.advice:
+        console.print(result.advice)
+    console.print(f"Wrote {', '.join(written.values())}.")
