@@ -279,6 +279,28 @@ class LightPipesBench:
         field.field = field.field * self._lenses[lens]
         return Forvard(field, after).field
 
+    def _shown(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the display emits, amplitudes (H, W): its gamma and its black on the intensity, then its light."""
+        spec, light, pitch = self.bench.input, self.bench.light, self.bench.input.pitch
+        power = image.astype(np.float64) ** 2
+        if spec.gamma != 1.0:
+            power = power**spec.gamma
+        if spec.contrast is not None:
+            power = power + (1 - power) / spec.contrast
+        y, x = ((np.arange(n) - n // 2) * pitch for n in image.shape)
+        if light.beam_radius is not None:
+            down, across = y - light.beam_centre[0], x - light.beam_centre[1]
+            radius2 = down[:, None] ** 2 + across[None, :] ** 2
+            power = power * np.exp(-2 * radius2 / light.beam_radius**2)
+        if light.beam_map:
+            cells = np.asarray(light.beam_map)
+            where = [
+                (np.arange(n) + 0.5) / n * m - 0.5 for n, m in zip(image.shape, cells.shape, strict=True)
+            ]
+            grid = np.meshgrid(*where, indexing="ij")
+            power = power * map_coordinates(cells, grid, order=1, mode="nearest")
+        return np.sqrt(power).astype(np.float32)
+
     def wave(
         self,
         images: Tensor,
@@ -309,7 +331,7 @@ class LightPipesBench:
         )
 
         def one(image: NDArray[np.float32]) -> NDArray[np.complex64]:
-            light = self.at_slm(image)
+            light = self.at_slm(self._shown(image))
             return np.stack([self.at_camera(light, mask) for mask in reflectance])
 
         fields = []

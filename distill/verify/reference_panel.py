@@ -103,7 +103,10 @@ def _phase_panel(
     )
     modulated = _fringed(table[frame[np.ix_(rows, cols)]], down, across)
     fill = spec.fill_factor
-    return (math.sqrt(spec.reflectivity) * (fill * modulated + (1 - fill))).astype(np.complex64)
+    bypass = math.sqrt(spec.zero_order)  # of the amplitude, from cover glass and backplane
+    seen = fill * modulated + (1 - fill)
+    both_passes = math.sqrt(spec.reflectivity * spec.beam_splitter)
+    return (both_passes * (bypass + (1 - bypass) * seen)).astype(np.complex64)
 
 
 def _table(spec: SLMSpec) -> NDArray[np.float32]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -101,7 +99,7 @@ def optimised_phases(
     """
     step = bench.input.pitch * bench.slm.pitch / bench.scale  # cycles per SLM pixel, one image pixel
     half = (seen[0] / 2 * step, seen[1] / 2 * step)
-    gain = bench.slm.fill_factor * math.sqrt(bench.slm.reflectivity)
+    gain = bench.slm.signal_amplitude
     made = [
         optimise_phase(mask, slm, encoding=bench.encoding, origin=origin, half=half, gain=gain)
         for mask in targets.split(1)

@@ -212,12 +212,11 @@ def carrier_of(bench: BenchSpec, offset: Point) -> Point:
 def order_gain(bench: BenchSpec, offset: Point) -> float:
     """Amplitude of the image at `offset` relative to an ideal modulator's: by the data sheets.
 
-    Fill factor, reflectivity, lens transmissions, the encoding's gain, and the envelope that the area of an
-    SLM pixel puts on the camera plane, `sinc(side X / (lambda f1))` per axis.
+    Fill factor, reflectivity, zero order, beam splitter, lens transmissions, the encoding's gain, and the envelope
+    that the area of an SLM pixel puts on the camera plane, `sinc(side X / (lambda f1))` per axis.
     """
     side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
-    power = bench.slm.reflectivity * bench.lens1.transmission * bench.lens2.transmission
-    gain = bench.slm.fill_factor * math.sqrt(power)
+    gain = bench.slm.signal_amplitude * math.sqrt(bench.lens1.transmission * bench.lens2.transmission)
     if bench.slm.modulation != "complex":
         gain *= bench.encoding.gain
     for o in offset:

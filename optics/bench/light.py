@@ -12,12 +12,12 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from optics.checks import SpecError
 from optics.conventions import axis
-from optics.spec import Spec, flaw, metres
+from optics.spec import SHIFT, Spec, flaw, metres
 
 PLANCK = 6.62607015e-34  # J s, exact (SI 2019)
 LIGHT_SPEED = 299792458.0  # m / s, exact
@@ -31,7 +31,9 @@ class LightSpec(Spec):
     lossless mask: image intensity I in units of full scale gives `photons * I`; None = camera frames in units of
     full scale. source_width: full angle of the source seen from the display, radians (partial light only).
     source_points: points across that angle. spectrum: further wavelengths as (wavelength in metres, weight) pairs,
-    where the main wavelength has weight 1.
+    where the main wavelength has weight 1. beam_radius: of a Gaussian beam on the display, where its intensity is
+    `exp(-2)` of the middle's, metres; None is even light. beam_centre: (y, x) of that beam, metres. beam_map: relative
+    intensity on the display, rows of equal cells that cover the image. Where the profile is 1, `photons` holds.
     """
 
     wavelength: Annotated[float, metres(1e-8, 1e-3, usual=(1e-7, 2e-5))]
@@ -40,6 +42,16 @@ class LightSpec(Spec):
     source_width: float = Field(default=0.0, ge=0.0, le=1.0)
     source_points: int = Field(default=5, ge=1, le=101)
     spectrum: tuple[tuple[float, float], ...] = flaw(())
+    beam_radius: Annotated[float | None, metres(1e-5, 1.0, usual=(1e-4, 0.1))] = flaw(None)
+    beam_centre: Annotated[tuple[float, float], metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
+    beam_map: tuple[tuple[float, ...], ...] = flaw(())
+
+    @field_validator("beam_map")
+    @classmethod
+    def _cells(cls, value: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        if len({len(row) for row in value}) > 1 or any(v < 0 for row in value for v in row) or () in value:
+            raise ValueError("beam_map needs rows of equally many relative intensities, 0 or more")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> LightSpec:

@@ -27,11 +27,15 @@ AXIAL = (1e-6, 0.1)  # metres: usual errors along the axis
 class InputSpec(Spec):
     """The display that shows the images.
 
-    pitch: one image pixel on the display, metres. fill_factor: share of that square's area that is bright.
+    pitch: one image pixel on the display, metres. fill_factor: share of that square's area that is bright. contrast:
+    intensity of full scale over that of black; None: black is dark. gamma: the intensity shown goes with that power of
+    the one asked for; 1 where the display is driven through the inverse of its own. See `optics.fourf.display`.
     """
 
     pitch: Annotated[float, metres(1e-7, 1e-2)]
     fill_factor: float = Field(default=1.0, gt=0.0, le=1.0)
+    contrast: float | None = flaw(None, gt=1.0)
+    gamma: float = flaw(1.0, ge=0.2, le=5.0)
 
 
 class StopSpec(Spec):

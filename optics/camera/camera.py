@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from optics.camera.noise import Chain, noisy_counts
 from optics.checks import OpticsError, SpecError, check_finite, check_shape
+from optics.conventions import Point, axis
 from optics.spec import Spec, check_pixels, flaw, metres
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
@@ -44,11 +45,14 @@ class UniformitySpec(Spec):
 
     prnu: photo-response non-uniformity, rms share of the signal. dsnu: dark-signal non-uniformity, electrons
     rms. hot_pixels: share of sensor pixels with extra dark signal, uniform up to a full well per
-    exposure. Raising a figure scales (or adds to) the same pattern.
+    exposure. fringes: modulation of the response by interference in the sensor's window, and their period along y
+    and x, metres; 0 is none along that axis. Raising a figure scales (or adds to) the same pattern.
     """
 
     prnu: float = flaw(0.0, ge=0.0, le=0.5)
     dsnu: float = flaw(0.0, ge=0.0)
+    fringes: float = flaw(0.0, ge=0.0, le=1.0)
+    fringe_period: Point = (4e-4, 7e-4)
     hot_pixels: float = flaw(0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
 
@@ -58,7 +62,9 @@ class CameraSpec(Spec):
 
     shape: sensor pixels (y, x). pitch: metres; the pixels are square and fill their area. binning: pixels per
     side summed digitally into one. quantum_efficiency: electrons per photon. read_noise: electrons rms.
-    dark_current: electrons per second. exposure: seconds. full_well: electrons; None = unlimited.
+    dark_current: electrons per second. exposure: seconds. full_well: electrons; None = unlimited. background:
+    photons per exposure of stray light, the same on every pixel; the electronics knows its mean, as from a
+    frame without signal.
     """
 
     shape: tuple[int, int]
@@ -70,6 +76,7 @@ class CameraSpec(Spec):
     dark_current: float = flaw(0.0, ge=0.0)
     exposure: float = Field(default=1e-2, gt=0.0, le=1e5)
     full_well: float | None = flaw(None, gt=0.0)
+    background: float = flaw(0.0, ge=0.0)
     adc: ADCSpec = ADCSpec()
     uniformity: UniformitySpec = UniformitySpec()
 
@@ -122,7 +129,7 @@ class CameraSpec(Spec):
         well = math.inf if self.full_well is None else self.binning**2 * self.full_well
         return (
             min(well, (self.ceiling - self.black) * self.gain) - self.dark_electrons
-        ) / self.quantum_efficiency
+        ) / self.quantum_efficiency - self.binning**2 * self.background
 
 
 Region = tuple[slice, slice]
@@ -165,6 +172,8 @@ class Camera(nn.Module):
     def mean_electrons(self, photons: Tensor) -> Tensor:
         """Expected electrons before saturation, (..., y, x), from photons (..., y, x); the input if ideal."""
         spec, electrons = self.spec, photons
+        if spec.background != 0.0:
+            electrons = electrons + spec.binning**2 * spec.background
         if spec.quantum_efficiency != 1.0:
             electrons = electrons * spec.quantum_efficiency
         if self.response is not None:
@@ -263,7 +272,9 @@ class Camera(nn.Module):
             x = x * spec.gain
         if spec.dark_electrons != 0.0:
             x = x - spec.dark_electrons
-        return x / spec.quantum_efficiency if spec.quantum_efficiency != 1.0 else x
+        if spec.quantum_efficiency != 1.0:
+            x = x / spec.quantum_efficiency
+        return x - spec.binning**2 * spec.background if spec.background != 0.0 else x
 
     def saturated(self, counts: Tensor) -> Tensor:
         """Which pixels (..., y, x), bool, show the ADC's ceiling or a full well (within 3 read noises)."""
@@ -308,6 +319,14 @@ def _fixed_patterns(spec: CameraSpec, region: Region) -> tuple[Tensor | None, Te
     if u.prnu > 0.0:
         pattern = torch.randn(spec.shape, generator=generator(0))
         response = (1.0 + u.prnu * binned(pattern) / n**2).clamp(min=0.0)
+    if u.fringes > 0.0:
+        turns = [
+            axis(size, spec.pitch) / period if period else torch.zeros(size, dtype=torch.float64)
+            for size, period in zip(spec.shape, u.fringe_period, strict=True)
+        ]
+        wave = torch.cos(2 * math.pi * (turns[0][:, None] + turns[1][None, :])).float()
+        modulated = 1.0 + u.fringes * binned(wave) / n**2
+        response = modulated if response is None else response * modulated
     if u.hot_pixels > 0.0:
         source = generator(1)
         hot = torch.rand(spec.shape, generator=source) < u.hot_pixels

@@ -49,7 +49,7 @@ def incoherent(fourf: FourF, images: Tensor, psf: Tensor) -> Tensor:
     (sy, sx), (h, w) = fourf.oversampling, fourf.image_shape
     ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
     size = (fast_length(ly), fast_length(lx))
-    spectrum = torch.fft.rfft2(abs2(images), s=size)[:, None, None, None]
+    spectrum = torch.fft.rfft2(abs2(fourf.emitted(images)), s=size)[:, None, None, None]
     kernels = polyphase(abs2(psf), fourf.oversampling)
     full = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernels, s=size), s=size)[..., h - 1 : ly, w - 1 : lx]
     return full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *fourf.window)

@@ -18,6 +18,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.checks import SpecError, check_shape
 from optics.conventions import axis, cis, complex_dtype
+from optics.fourf.display import emitted
 from optics.fourf.periodic import Workspace, periodic_intensity
 from optics.fourf.pupil import pixel_transform, pupil
 from optics.modules import ConstantBuffers
@@ -105,6 +106,7 @@ class PeriodicBench(ConstantBuffers):
     def intensity(self, images: Tensor, mask: Tensor) -> Tensor:
         """Intensity (B, M, ny, nx) on the camera, in units of the input's, of images (B, ny, nx) and `mask(...)`."""
         check_shape(images, (None, *self.shape), name="images", fix="One channel at a time: (B, ny, nx).")
+        images = emitted(self.bench, images)
         field = images if self.onto_images is None else images * self.onto_images
         return periodic_intensity(field, mask, workspace=self.workspace)
 

@@ -30,6 +30,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_shape
 from optics.conventions import Point, axis, cis, complex_dtype
 from optics.fourf.camera_window import CameraWindow, Size
+from optics.fourf.display import emitted
 from optics.fourf.pupil import illuminated_pixels
 from optics.modules import ConstantBuffers, check_dtype
 from optics.wave.aperture import circular_aperture, rectangular_aperture
@@ -304,7 +305,9 @@ class PlaneByPlane(ConstantBuffers):
     def display(self, images: Tensor) -> Tensor:
         """Field at the display, (B, ny, nx) on the grid, from images (B, H, W), real or complex amplitudes."""
         check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
-        spectrum = self.display_y @ images.to(complex_dtype(self.dtype)) @ self.display_x.mT
+        spectrum = (
+            self.display_y @ emitted(self.bench, images).to(complex_dtype(self.dtype)) @ self.display_x.mT
+        )
         return torch.fft.ifft2(spectrum)
 
     def _free(self, field: Tensor, i: int) -> Tensor:

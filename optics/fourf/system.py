@@ -32,6 +32,7 @@ from optics.checks import OpticsError, check_shape
 from optics.conventions import Point, axis, cis
 from optics.fourf.camera_window import CameraWindow, Size
 from optics.fourf.convolved_intensity import intensity, polyphase
+from optics.fourf.display import emitted
 from optics.fourf.pupil import check_lenses, illuminated_pixels, pixel_transform, pupil
 from optics.modules import ConstantBuffers, check_dtype
 from optics.wave.fourier import dft_matrix, fast_length
@@ -194,7 +195,14 @@ class FourF(ConstantBuffers):
 
     def at_slm(self, images: Tensor) -> Tensor:
         """Field arriving at the illuminated part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
+        return self._at_slm(self.emitted(images))
+
+    def emitted(self, images: Tensor) -> Tensor:
+        """Amplitudes that leave the display for images (B, H, W); a field of light that is no display's as it is."""
         self._check_images(images)
+        return emitted(self.bench, images) if self.pixelated else images
+
+    def _at_slm(self, images: Tensor) -> Tensor:
         return self.to_slm_y @ self._entering(images) @ self.to_slm_x.mT
 
     def wave(self, images: Tensor, reflectance: Tensor) -> Tensor:
@@ -207,14 +215,14 @@ class FourF(ConstantBuffers):
         Returns:
             Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
         """
-        self._check_images(images)
+        images = self.emitted(images)
         masks = self.at_pupil(reflectance)
         total: list[Tensor] = [torch.zeros((), dtype=masks.dtype)] * len(masks)
         for j in (0, 1):
             for i in (0, 1):
                 # cos(X - x) and its like for the two axes, as products of a factor of x and one of X
                 weighted = images * torch.outer(self.nodes_in_y[j], self.nodes_in_x[i])
-                spectrum = self.at_slm(weighted)
+                spectrum = self._at_slm(weighted)
                 left = self.nodes_out_y[j][:, None] * self.to_camera_y
                 right = (self.nodes_out_x[i][:, None] * self.to_camera_x).mT
                 total = [t + left @ (spectrum * m @ right) for t, m in zip(total, masks, strict=True)]
@@ -230,7 +238,7 @@ class FourF(ConstantBuffers):
         Each of the `sy sx` positions of a camera sample within an input pixel is a convolution on the input's
         grid.
         """
-        self._check_images(images)
+        images = self.emitted(images)
         self.check_psf(psf)
         (sy, sx), (h, w) = self.oversampling, self.image_shape
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
@@ -243,7 +251,7 @@ class FourF(ConstantBuffers):
 
     def intensity(self, images: Tensor, psf: Tensor) -> Tensor:
         """`|convolve(images, psf)|^2` (B, M, oy, ox) without building the fields; one backward transform a field."""
-        self._check_images(images)
+        images = self.emitted(images)
         self.check_psf(psf)
         field = self._entering(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
         return intensity(field, psf, self.window, self.oversampling)

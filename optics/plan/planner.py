@@ -179,12 +179,21 @@ def _schedule(
         tiles=len(places),
         frames=frames,
         exposures=frames * exposures,
-        images_per_second=min(bench.slm.frame_rate, 1 / camera.exposure) / (frames * exposures),
+        images_per_second=1 / _seconds_an_image(bench, frames, exposures),
         carriers=tuple(geometry.carrier_of(bench, p) for p in places),
         photons_full_scale=full,
         photons_typical=typical,
         signal_to_noise=noise,
     )
+
+
+def _seconds_an_image(bench: BenchSpec, frames: int, exposures: int) -> float:
+    """Time for `exposures` exposures of each of `frames` SLM frames; a panel that shows one frame need not wait."""
+    timing, each = bench.slm.timing, max(1 / bench.slm.frame_rate, bench.camera.exposure)
+    waiting = timing.latency + timing.settling if frames > 1 else 0.0
+    if waiting == 0.0:
+        return frames * exposures * each
+    return frames * (max(1 / bench.slm.frame_rate, waiting + bench.camera.exposure) + (exposures - 1) * each)
 
 
 def _too_slow(bench: BenchSpec, schedules: Sequence[Schedule], wanted: int, rate: float) -> list[str]:

@@ -2,11 +2,12 @@
 
 One complex reflectance per SLM pixel comes out, the mean over the pixel's area:
 
-    r(y, x) = sqrt(reflectivity) exp(i curvature(y, x)) (F m(y, x) + (1 - F) gap)
+    r(y, x) = sqrt(reflectivity) exp(i curvature(y, x)) ((1 - z) (F m(y, x) + (1 - F) gap) + z)
 
-`F` is the fill factor and `m` what the active area does; the gap between pixels reflects without modulation (`gap = 1`)
-on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the light is an un-modulated zero order, and is dark
-(`gap = 0`) on amplitude devices and mirror arrays. `m` of a phase device is
+`z` is what bypasses the pixels (`zero_order`), `F` the fill factor and `m` what the active area does; the gap between
+pixels reflects without modulation (`gap = 1`) on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the
+light is an un-modulated zero order, and is dark (`gap = 0`) on amplitude devices and mirror arrays. `m` of a phase
+device is
 
     level -> phase (response) -> stuck pixels -> ripple -> fringing into the neighbours -> mean of exp(i phase)
 
@@ -148,8 +149,9 @@ class SLM(ConstantBuffers):
     def _keep_surface(self, dtype: torch.dtype) -> None:
         """The factor all light meets, gap included: reflectivity and the backplane's curvature; None where it is 1."""
         spec, surface = self.spec, None
-        if spec.curvature or spec.reflectivity != 1.0:
-            surface = torch.full(self.shape, math.sqrt(spec.reflectivity), dtype=torch.complex128)
+        power = spec.reflectivity * spec.beam_splitter
+        if spec.curvature or power != 1.0 or spec.zero_order:
+            surface = torch.full(self.shape, math.sqrt(power), dtype=torch.complex128)
             if spec.curvature:
                 centre = [
                     (n // 2 - (part.start + size // 2)) * spec.pitch
@@ -166,7 +168,9 @@ class SLM(ConstantBuffers):
         self._keep("surface", surface, dtype)
         active = gaps = None
         if surface is not None:
-            active, rest = surface * spec.fill_factor, (1.0 - spec.fill_factor) * self.gap
+            z = spec.unmodulated
+            active = surface * (spec.fill_factor * (1.0 - z))
+            rest = (1.0 - spec.fill_factor) * self.gap * (1.0 - z) + z
             gaps = surface * rest if rest else None
         self._keep("active", active, dtype)
         self._keep("gaps", gaps, dtype)

@@ -14,6 +14,16 @@ from optics.spec import Spec, check_pixels, flaw, metres
 NOMINAL = ResponseSpec()
 
 
+class TimingSpec(Spec):
+    """How long a panel takes for a new frame, seconds; the planner waits for both before each exposure.
+
+    latency: from sending a frame until the panel starts to show it. settling: until it has the frame's phase.
+    """
+
+    latency: float = flaw(0.0, ge=0.0, le=10.0)
+    settling: float = flaw(0.0, ge=0.0, le=10.0)
+
+
 class SLMSpec(Spec):
     """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
 
@@ -22,7 +32,9 @@ class SLMSpec(Spec):
     crosstalk: full widths at half maximum of the fringing field, SLM pixels; one number for both axes is accepted.
     flicker: rms ripple of the phase difference between full drive (2 pi) and none, common to the panel, radians.
     curvature: Noll index to radians rms over the panel's circumscribed circle. stuck, dead: shares of pixels that hold
-    a random level, or none. seed: which pixels those are. frame_rate: frames per second.
+    a random level, or none. seed: which pixels those are. frame_rate: frames per second. zero_order: power of a clear
+    mask's light that never meets the pixels' modulation (cover glass, backplane), beside what the gaps send;
+    beam_splitter: share of the power that its splitter leaves after both passes, 1/4 at best. timing: see TimingSpec.
     """
 
     shape: tuple[int, int]
@@ -39,6 +51,19 @@ class SLMSpec(Spec):
     dead: float = flaw(0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
     frame_rate: float = Field(default=60.0, gt=0.0)
+    zero_order: float = flaw(0.0, ge=0.0, lt=1.0)
+    beam_splitter: float = flaw(1.0, gt=0.0, le=1.0)
+    timing: TimingSpec = TimingSpec()
+
+    @property
+    def unmodulated(self) -> float:
+        """Amplitude, relative to all that is reflected, that bypasses the pixels."""
+        return math.sqrt(self.zero_order)
+
+    @property
+    def signal_amplitude(self) -> float:
+        """Amplitude of the modulated light relative to a lossless panel's."""
+        return self.fill_factor * (1 - self.unmodulated) * math.sqrt(self.reflectivity * self.beam_splitter)
 
     @field_validator("crosstalk", mode="before", json_schema_input_type=float | Point)
     @classmethod

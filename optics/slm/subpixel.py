@@ -54,6 +54,8 @@ def fine_reflectance(slm: SLM, target: Tensor, samples: int) -> Tensor:
     ny, nx = slm.shape
     active = line.repeat(ny)[:, None] * line.repeat(nx)[None, :]
     field = cis(phase) * active + (1 - active) * slm.gap
+    if slm.spec.zero_order:
+        field = field * (1 - slm.spec.unmodulated) + slm.spec.unmodulated
     if slm.surface is not None:
         field = field * superpixels(slm.surface, (samples, samples))
     return field

@@ -21,6 +21,7 @@ from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, panels
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
+from optics.plan.planner import plan
 from optics.slm.encoding import encode
 from optics.spec import Spec
 
@@ -61,6 +62,13 @@ def chromatic(lens: str, shift: float) -> dict[str, object]:
 # rising values of every flaw; a dictionary sets what the flaw needs beside it
 MORE: dict[str, tuple[typing.Any, ...]] = {
     "light.spectrum": tuple(((590e-9, w),) for w in (0.1, 0.3, 1.0)),
+    "light.beam_radius": (3e-3, 1e-3, 5e-4),
+    "light.beam_centre": tuple(
+        {"light.beam_radius": 4e-3, "light.beam_centre": (c, -c / 2)} for c in (3e-4, 1e-3, 2e-3)
+    ),
+    "light.beam_map": tuple(((1.0, 1.0 - s), (1.0 - s / 2, 1.0), (1.0, 1.0)) for s in (0.02, 0.2, 0.6)),
+    "input.contrast": (1000.0, 100.0, 10.0),
+    "input.gamma": (1.05, 1.3, 2.2),
     "lens1.transmission": (0.99, 0.9, 0.6),
     "lens1.defocus": (2e-3, 6e-3, 1.5e-2),
     "lens1.decentre": ((0.0, 3e-5), (0.0, 8e-5), (0.0, 2e-4)),
@@ -88,6 +96,10 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
     "slm.curvature": ({6: 0.2}, {6: 0.6}, {6: 1.5}),
     "slm.stuck": (0.02, 0.1, 0.3),
     "slm.dead": (0.02, 0.1, 0.3),
+    "slm.zero_order": (1e-4, 1e-2, 0.1),
+    "slm.beam_splitter": (0.9, 0.5, 0.25),
+    "camera.background": (0.5, 5.0, 50.0),
+    "camera.uniformity.fringes": (0.01, 0.05, 0.2),
     "camera.quantum_efficiency": (0.97, 0.8, 0.5),
     "camera.shot_noise": (True,),
     "camera.read_noise": (1.0, 3.0, 10.0),
@@ -106,6 +118,11 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
     "alignment.camera_axial": (5e-3, 2e-2, 6e-2),
     "alignment.camera_shift": ((1e-5, 2e-5), (4e-5, 8e-5), (8e-5, 1.6e-4)),
     "alignment.magnification": (1.01, 1.04, 1.1),
+}
+# flaws of time: they leave one frame as it is and cost the planner's rate
+SLOWER: dict[str, tuple[float, ...]] = {
+    "slm.timing.latency": (1e-3, 1e-2, 5e-2),
+    "slm.timing.settling": (1e-3, 1e-2, 5e-2),
 }
 # other ways to write that a flaw is absent
 ABSENT: dict[str, tuple[typing.Any, ...]] = {
@@ -186,7 +203,22 @@ def distance(got: Tensor, want: Tensor) -> float:
 
 
 def test_every_flaw_has_a_row_and_every_row_a_flaw():
-    assert set(MORE) == set(every_flaw())
+    assert set(MORE) | set(SLOWER) == set(every_flaw())
+    assert not set(MORE) & set(SLOWER)
+
+
+@pytest.mark.parametrize("flaw", SLOWER)
+def test_more_of_a_flaw_of_time_is_a_lower_rate_and_the_same_frame(flaw, ideal):
+    bench = PHASE.replace(**{"camera.exposure": 1 / 60})
+    images = {"kernels": 4, "taps": 3, "image_shape": SHAPE}
+    full = plan(bench, **images).schedules[0].images_per_second
+    assert full == pytest.approx(60 / 4)
+    for delay in SLOWER[flaw]:
+        slower = plan(bench.replace(**{flaw: delay}), **images).schedules[0].images_per_second
+        assert slower == pytest.approx(1 / (4 * (1 / 60 + delay)))
+        one = plan(bench.replace(**{flaw: delay}), kernels=1, taps=3, image_shape=SHAPE)
+        assert one.schedules[0].images_per_second == pytest.approx(60)  # one frame need not change
+        assert torch.equal(frames(PHASE.replace(**{flaw: delay})), ideal["phase"])
 
 
 def test_the_walk_finds_every_part():

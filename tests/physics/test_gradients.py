@@ -27,6 +27,7 @@ from optics.camera.noise import Chain, noisy_counts
 from optics.fourf import convolved_intensity as convolution
 from optics.fourf import illumination
 from optics.fourf.camera_window import CameraWindow
+from optics.fourf.display import emitted
 from optics.fourf.illumination import Illumination
 from optics.fourf.periodic import Periodic4F
 from optics.fourf.periodic_bench import PeriodicBench
@@ -74,6 +75,16 @@ FLAWED = BenchSpec(
 )
 
 STRAIGHT = FLAWED.replace(**{"alignment.mask_rotation": 0.0})  # a quarter of the lit pixels
+
+
+SHOWN = FLAWED.replace(
+    **{
+        "input.gamma": 1.7,
+        "input.contrast": 20.0,
+        "light.beam_radius": 2e-4,
+        "light.beam_centre": (3e-5, 0.0),
+    }
+)
 
 
 def real(*shape: int, seed: int = 0, low: float = 0.1, high: float = 0.9) -> Tensor:
@@ -197,6 +208,8 @@ CASES: dict[str, Case] = {
     "wave.elements.Mask.forward": lambda: (elements.Mask(real(3, 4).detach(), kind="phase"), (field(3, 4),)),
     "fourf.system.FourF.at_pupil": lambda: (fourf().at_pupil, (lit(fourf()),)),
     "fourf.system.FourF.at_slm": lambda: (fourf().at_slm, (field(1, *SHAPE),)),
+    "fourf.system.FourF.emitted": lambda: (fourf().emitted, (field(1, *SHAPE),)),
+    "fourf.display.emitted": lambda: (lambda u: emitted(SHOWN, u), (field(1, *SHAPE),)),
     "fourf.system.FourF.wave": lambda: (fourf().wave, (field(1, *SHAPE), lit(fourf()))),
     "fourf.system.FourF.psf": lambda: (fourf().psf, (lit(fourf()),)),
     "fourf.system.FourF.convolve": lambda: psf_and_images(lambda system: system.convolve),

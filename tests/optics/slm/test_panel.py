@@ -106,6 +106,8 @@ FLAWS = {
     "curvature": ({}, {6: 0.4}),
     "stuck": (0.0, 0.1),
     "dead": (0.0, 0.1),
+    "zero_order": (0.0, 0.05),
+    "beam_splitter": (1.0, 0.25),
 }
 
 
