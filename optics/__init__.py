@@ -6,6 +6,7 @@ conventions.py  which sign, which order, which unit: read it first
 errors.py       the errors raised for bad input
 checks.py       checks that say what was wrong, where, and what would be right
 files.py        files that are whole or absent, written the same way everywhere
+reading.py      files that others made: limits before memory, and foreign errors as ours
 spec.py         what every hardware description shares: frozen, validated, flaws that can be switched off
 modules.py      constants in a working precision; a row of modules of one type
 wave/           transforms, free space, lenses, stops and what they need of the sampling

@@ -133,29 +133,3 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
     """Names for a message: the first few, and how many more there are."""
     shown = ", ".join(os.fspath(n) for n in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-@contextlib.contextmanager
-def limited_memory(more: int) -> Iterator[None]:
-    """Within the body the process gets at most `more` bytes beside what it has; what asks for more gets an error.
-
-    For libraries that believe what a damaged file says and make room for gigabytes, such as HDF5 for strings. The limit
-    is the whole process's, so that the body should be short; where the system has none, nothing is limited.
-    """
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = pages * resource.getpagesize() + more
-    except (ImportError, OSError, ValueError, IndexError):
-        yield
-        return
-    if soft != resource.RLIM_INFINITY and soft <= wanted:
-        yield
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -8,7 +8,7 @@ Root attributes: `class_names`, and `source`, `license`, which are kept. Labels:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ from torch import Tensor
 from distill.data import labels as answers
 from distill.data.arrays import axes_of, check_type, resized, stack, to_images
 from distill.data.dataset import Dataset
+from distill.data.hdf5_strings import are_variable, read_strings
 from distill.data.parts import Found, Options, Part, part_called, read_whole
 from distill.data.pictures import decode
 from optics.errors import OpticsError
-from optics.reading import check_size, limited_memory, reading, regular_file
+from optics.reading import check_size, reading, regular_file
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
-_FOR_STRINGS = 2**28  # bytes that labels and names may take while they are read
+_ABOUT = ("class_names", "source", "license")
+_MOST_LABELS = 2**28
 _BLOCK = 2**25  # values that are read at once
 
 
@@ -38,7 +40,7 @@ def read(
     return read_whole(find(path, Options(size=size, grey=grey, target=target), every=True))
 
 
-def find(path: Path, options: Options, *, every: bool = False) -> Found:
+def find(path: Path, options: Options, *, every: bool = False, ours: bool = False) -> Found:
     """What an HDF5 file holds.
 
     Args:
@@ -46,6 +48,7 @@ def find(path: Path, options: Options, *, every: bool = False) -> Found:
         options: how images are read; `target` is the name of the array that holds the answers, such as "labels",
             "masks" or "masks_multi"; None takes "labels" where there are any, else "masks".
         every: groups of any name, not only those of the training, validation and test parts.
+        ours: the file came with the package, so that its strings need no process of their own.
 
     Raises:
         OpticsError: not an HDF5 file, truncated, a key missing, or shapes that disagree.
@@ -58,24 +61,49 @@ def find(path: Path, options: Options, *, every: bool = False) -> Found:
             raise OpticsError(
                 f"{path} has no splits; expected the groups 'train' and 'test', found {_listed(file)}."
             )
-        with limited_memory(_FOR_STRINGS):
-            about = {k: file.attrs[k] for k in ("class_names", "source", "license") if k in file.attrs}
+        about, strings = _strings(path, file, {k: _target(g, options) for k, g in chosen.items()}, ours)
         names = answers.text_list(about["class_names"]) if "class_names" in about else ()
         if any(_target(group, options) == "masks" and "masks_multi" in group for group in chosen.values()):
             names = ()  # class_names are those of the many-class masks
         return Found(
-            {key: _part(path, key, group, options) for key, group in chosen.items()},
+            {key: _part(path, key, group, options, strings) for key, group in chosen.items()},
             names,
-            str(about.get("source", path.name)),
-            str(about.get("license", "not stated")),
+            " ".join(answers.text_list(about.get("source", path.name))),
+            " ".join(answers.text_list(about.get("license", "not stated"))),
         )
+
+
+def _strings(
+    path: Path, file: h5py.File, targets: dict[str, str], ours: bool
+) -> tuple[dict[str, Any], dict[str, list[str | bytes]]]:
+    """What the root's attributes say, and the labels that are strings, by their place in the file."""
+    about: dict[str, Any] = {}
+    strings: dict[str, list[str | bytes]] = {}
+    asked: list[tuple[str, bool]] = []
+    for name in (n for n in _ABOUT if n in file.attrs):
+        kind = file.attrs.get_id(name).dtype
+        if not ours and are_variable(kind):
+            asked.append((name, True))
+        elif ours or not kind.hasobject:
+            about[name] = file.attrs[name]
+    for key, target in targets.items():
+        labels = file[key].get(target)
+        if isinstance(labels, h5py.Dataset) and labels.shape is not None and are_variable(labels.dtype):
+            check_size(f"{path}, {key}/{target}", labels.shape, most=_MOST_LABELS)
+            asked.append((f"{key}/{target}", False))
+    if asked:
+        for (name, attribute), found in zip(asked, read_strings(path, asked), strict=True):
+            (about if attribute else strings)[name] = found
+    return about, strings
 
 
 def _target(group: h5py.Group, options: Options) -> str:
     return options.target or ("labels" if "labels" in group or "masks" not in group else "masks")
 
 
-def _part(path: Path, key: str, group: h5py.Group, options: Options) -> Part:
+def _part(
+    path: Path, key: str, group: h5py.Group, options: Options, strings: Mapping[str, list[str | bytes]]
+) -> Part:
     where, target = f"{path}, group {key!r}", _target(group, options)
     stored = _array(group, target, where)
     count, images = _images(path, key, group, options, where)
@@ -87,10 +115,10 @@ def _part(path: Path, key: str, group: h5py.Group, options: Options) -> Part:
         )
     place = f"{path}, {key}/{target}"
     if len(shape) < 3:
-        check_size(place, shape, most=2**28)
-        with limited_memory(_FOR_STRINGS + 64 * shape[0]):
-            values = stored.asstr()[()] if h5py.check_string_dtype(stored.dtype) else stored[()]
-        return Part(place, count, images, labels=answers.plain(np.asarray(values), where=place))
+        check_size(place, shape, most=_MOST_LABELS)
+        name = f"{key}/{target}"
+        values = np.asarray(strings[name], dtype=object) if name in strings else _numbers(stored, place)
+        return Part(place, count, images, labels=answers.plain(values, where=place))
 
     def masks(index: Tensor) -> NDArray[Any]:
         with reading(path, "HDF5"), h5py.File(path) as file:
@@ -148,6 +176,14 @@ def _images(
         return resized(stack(pictures, grey=options.grey, where=where), grey=options.grey)
 
     return len(offsets) - 1, jpegs
+
+
+def _numbers(stored: h5py.Dataset, place: str) -> NDArray[Any]:
+    if stored.dtype.hasobject:
+        raise OpticsError(
+            f"{place} holds values of type {stored.dtype}; labels are whole numbers or strings."
+        )
+    return np.asarray(stored[()])
 
 
 def _array(group: h5py.Group, name: str, where: str) -> h5py.Dataset:

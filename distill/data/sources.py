@@ -148,7 +148,7 @@ def _chosen(
 def _find(name_or_path: str | Path, options: Options, cache: Path | None) -> Found:
     if name_or_path == "digits":
         with resources.as_file(resources.files("distill") / "assets" / "digits.h5") as path:
-            return hdf5.find(path, options)
+            return hdf5.find(path, options, ours=True)
     path = home(name_or_path)
     if str(name_or_path) in download.SETS and not path.exists():
         return _downloaded(str(name_or_path), options, cache)

@@ -7,7 +7,6 @@ import os
 import resource
 import tarfile
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -230,7 +229,7 @@ def test_damage_anywhere_in_a_file_gives_one_of_our_errors(tmp_path):
     cases += [(tmp_path / "idx", file) for file in sorted((tmp_path / "idx").iterdir())]
     for given, file in cases:
         whole = file.read_bytes()
-        for k in range(40):
+        for k in range(10 if file.suffix == ".h5" else 40):  # strings of an HDF5 file take a process each
             bad = bytearray(whole)
             for at in rng.integers(0, min(len(bad), 4096), 3):
                 bad[at] = rng.integers(0, 256)
@@ -248,20 +247,33 @@ def test_pictures_of_several_sizes_name_two(tmp_path):
         data.load(tmp_path, validation=0.25)
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no limit on memory on this system")
+def heap_of(path):
+    """Where the heap of strings is, and the bytes that stand for a string of three letters in it."""
+    whole = path.read_bytes()
+    return whole.index(b"GCOL"), (3).to_bytes(4, "little") + whole.index(b"GCOL").to_bytes(8, "little")
+
+
+HEAPS = {
+    "gigabytes": lambda whole, at, of: whole.replace(of, (2**31 - 1).to_bytes(4, "little") + of[4:]),
+    "elsewhere": lambda whole, at, of: whole.replace(of, of[:4] + (2**62).to_bytes(8, "little")),
+    "a huge heap": lambda whole, at, of: whole[: at + 8] + b"\xff" * 7 + b"\x7f" + whole[at + 16 :],
+    "a huge string": lambda whole, at, of: whole[: at + 24] + b"\xff" * 7 + b"\x7f" + whole[at + 32 :],
+    "noise": lambda whole, at, of: whole[: at + 8] + bytes(range(7, 207)) + whole[at + 208 :],
+}
+
+
+@pytest.mark.parametrize("heap", HEAPS)
 @pytest.mark.parametrize("what", ["labels", "class_names"])
-def test_strings_that_say_they_have_gigabytes(tmp_path, what):
+def test_damaged_strings_neither_crash_nor_take_memory(tmp_path, what, heap):
     names = CLASSES if what == "class_names" else None
     answers = None if names else [CLASSES[k] for k in labels()]
     path = hdf5(tmp_path / "a.h5", answers=answers, names=names)
     whole = path.read_bytes()
-    heap = whole.index(b"GCOL").to_bytes(8, "little")
-    assert (3).to_bytes(4, "little") + heap in whole  # a string's length, and where its heap is
-    path.write_bytes(
-        whole.replace((3).to_bytes(4, "little") + heap, (2**31 - 1).to_bytes(4, "little") + heap)
-    )
+    at, of = heap_of(path)
+    assert of in whole
+    path.write_bytes(HEAPS[heap](whole, at, of))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(OpticsError, match=r"cannot be read as HDF5|more memory than there is"):
+    with pytest.raises(OpticsError, match=r"cannot be read as HDF5 \(") as error:
         data.load(path, validation=0.25)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # kilobytes
-    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # kilobytes
