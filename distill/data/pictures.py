@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
 MOST_PIXELS = 2**26  # of one picture: 8192 x 8192
+_FEW_PIXELS = 2**16  # that any file may hold
+_DENSEST = 10_000  # pixels in a byte of a larger picture; deflate makes 1 bit pixels 8256 times smaller
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
@@ -121,6 +123,10 @@ def _opened(data: bytes, name: str, *, load: bool = True) -> Image:
             raise OpticsError(
                 f"{name} has {picture.height} x {picture.width} pixels; at most {MOST_PIXELS} are read. Make it "
                 "smaller first."
+            )
+        if picture.width * picture.height > max(_FEW_PIXELS, _DENSEST * len(data)):
+            raise OpticsError(
+                f"{name} says it has {picture.height} x {picture.width} pixels in {len(data)} bytes; it is damaged."
             )
         pages = getattr(picture, "n_frames", 1)
         if pages > 1 and picture.format != "MPO":

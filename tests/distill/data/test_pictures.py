@@ -106,6 +106,7 @@ REFUSED = {
     "pages of a TIFF": (gif(kind="TIFF"), "holds 3 pages"),
     "pages of a GIF": (gif(), "holds 3 pages"),
     "13000 x 13000": (huge_png(13000), "has 13000 x 13000 pixels; at most"),
+    "more than its bytes": (b"P5 4000 4000 255\n" + bytes(1000), "4000 x 4000 pixels in 1017 bytes"),
     "a bomb": (huge_png(2**20), "pixels; at most"),
     "integers without white": (encoded(np.full((4, 6), 70000, np.int32), "TIFF"), "data.white"),
     "floats beyond 1": (encoded((RAMP * 255).astype(np.float32), "TIFF"), r"holds 11.087 at index \(0, 1\)"),
