@@ -130,6 +130,6 @@ class Spec(Validated):
         changes: dict[str, Any] = {n: type(self).model_fields[n].get_default() for n in self.flaws()}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if isinstance(value, Spec):
+            if isinstance(value, Spec) and name not in changes:
                 changes[name] = value.ideal()
         return self.model_copy(update=changes)

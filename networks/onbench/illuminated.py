@@ -28,7 +28,7 @@ class Illuminated(FramedOptics):
         source: where the frames come from.
 
     Raises:
-        SpecError: the read-out does not fit the light; a believed response and several wavelengths.
+        SpecError: the read-out does not fit the light.
     """
 
     def __init__(self, setup: Setup, source: MaskSource) -> None:

@@ -143,7 +143,7 @@ class Setup:
         display: how images are shown.
         taps: of a collapsed kernel's side; 0 where levels were given.
         oversampling: camera samples per input pixel, see `optics.fourf.camera_window.CameraWindow`.
-        believed_response: phase response that the SLM driver assumes (None: linear, `2 pi k / 2**bits`).
+        believed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
         dtype: float32 or float64.
     """
 

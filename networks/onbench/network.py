@@ -87,7 +87,7 @@ class OnBench(nn.Module):
             image_shape: (H, W) of one channel of the images.
             realisation: "collapsed", "tiled" or "staged", see `networks.onbench.ways`.
             oversampling: camera samples per input pixel, see `optics.fourf.camera_window.CameraWindow`.
-            believed_response: phase response that the SLM driver assumes (None: linear, `2 pi k / 2**bits`).
+            believed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
             believed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
             options: `compensate` (pre-emphasise the masks by the inverse of the display pixel's transform, on by
                 default); tiled also `tiles`.

@@ -256,22 +256,16 @@ def panels(
     Args:
         bench: what the bench is.
         region: (rows, columns) of the panel that light reaches.
-        believed: the response that whoever computes the levels assumes, see `SLM`; for light of one wavelength.
+        believed: the response at the main wavelength that whoever computes the levels assumes; None is the SLM's
+            `assumed`.
         dtype: float32 or float64.
-
-    Raises:
-        SpecError: a believed response and several wavelengths.
     """
-    if believed is not None and bench.light.spectrum:
-        raise SpecError(
-            "a measured response holds for one wavelength; leave out light.spectrum or the response."
-        )
     main = bench.light.wavelength
     return [
         SLM(
             dispersed(bench.slm, main / wavelength),
             region=region,
-            believed=believed,
+            believed=believed or bench.slm.assumed,
             dtype=dtype,
         )
         for wavelength, _ in bench.light.lines

@@ -157,7 +157,7 @@ def encoding_table(
     region = (slice(start[0], start[0] + ny), slice(start[1], start[1] + nx))
     origin = (slm.shape[0] // 2 - start[0], slm.shape[1] // 2 - start[1])
     spec = slm.replace(modulation="phase") if slm.modulation == "complex" else slm
-    panel = SLM(spec, region=region, believed=spec.response, dtype=real_dtype(masks.dtype))
+    panel = SLM(spec, region=region, dtype=real_dtype(masks.dtype))
     rows = []
     known = methods(spec.modulation)
     possible = known if carrier != (0.0, 0.0) else tuple(m for m in known if m in ON_AXIS)

@@ -52,7 +52,7 @@ class SLM(ConstantBuffers):
     Args:
         spec: the device.
         region: (rows, columns) slices of the panel that are simulated; None is all of it.
-        believed: the response that whoever computes the levels assumes; None is the nominal one.
+        believed: the response that whoever computes the levels assumes; None is the spec's `assumed`.
         dtype: float32 or float64, of the arithmetic.
 
     Raises:
@@ -81,7 +81,7 @@ class SLM(ConstantBuffers):
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.believed = believed or NOMINAL
+        self.believed = believed or spec.assumed
         self.region, self.shape = _region(spec.shape, region)
         self.bits = 1 if spec.modulation == "dmd" else spec.bits
         self.fringing = self._fringing()

@@ -28,7 +28,8 @@ class SLMSpec(Spec):
     """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
 
     shape: pixels of the panel. pitch: pixel pitch. modulation: what a pixel can do. bits: levels are 0 .. 2**bits - 1;
-    None is continuous. fill_factor: active share of the area. reflectivity: of power. response: see ResponseSpec.
+    None is continuous. fill_factor: active share of the area. reflectivity: of power. response: what the levels really
+    do, see ResponseSpec. assumed_response: what whoever computes the levels thinks that they do; absent: they know.
     crosstalk: full widths at half maximum of the fringing field, SLM pixels; one number for both axes is accepted.
     flicker: rms ripple of the phase difference between full drive (2 pi) and none, common to the panel, radians.
     curvature: Noll index to radians rms over the panel's circumscribed circle. stuck, dead: shares of pixels that hold
@@ -44,6 +45,7 @@ class SLMSpec(Spec):
     fill_factor: float = flaw(1.0, gt=0.0, le=1.0)
     reflectivity: float = flaw(1.0, gt=0.0, le=1.0)
     response: ResponseSpec = ResponseSpec()
+    assumed_response: ResponseSpec | None = flaw(None)
     crosstalk: Point = flaw((0.0, 0.0))
     flicker: float = flaw(0.0, ge=0.0, le=math.pi)
     curvature: dict[int, float] = flaw({})
@@ -81,14 +83,20 @@ class SLMSpec(Spec):
             raise ValueError(
                 f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1"
             )
-        lut = self.response.lut
-        if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
-            raise ValueError(
-                f"response.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}"
-            )
+        for name, response in (("response", self.response), ("assumed_response", self.assumed)):
+            lut = response.lut
+            if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
+                raise ValueError(
+                    f"{name}.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}"
+                )
         if self.modulation in ("amplitude", "dmd"):
             self._check_without_phase()
         return self
+
+    @property
+    def assumed(self) -> ResponseSpec:
+        """The response that levels are computed with: the panel's own where nothing else is assumed."""
+        return self.assumed_response or self.response
 
     def _check_without_phase(self) -> None:
         """Refuse numbers that would change nothing on a device without phase."""
@@ -96,11 +104,14 @@ class SLMSpec(Spec):
             "flicker": self.flicker != 0.0,
             "response.range": self.response.range != TWO_PI,
             "response.sections": self.response.sections is not None,
+            "assumed_response.range": self.assumed.range != TWO_PI,
+            "assumed_response.sections": self.assumed.sections is not None,
         }
         if self.modulation == "dmd":
             phase_only |= {
                 "bits (other than 1)": self.bits not in (None, 1),
                 "response": self.response != NOMINAL,
+                "assumed_response": self.assumed != NOMINAL,
                 "crosstalk": self.crosstalk != (0.0, 0.0),
             }
         wrong = [name for name, is_set in phase_only.items() if is_set]
@@ -108,6 +119,9 @@ class SLMSpec(Spec):
             raise ValueError(
                 f'{" and ".join(wrong)} has no meaning for modulation "{self.modulation}"; remove it'
             )
-        lut = self.response.lut
-        if lut is not None and (lut[0] < 0.0 or lut[-1] > 1.0):
-            raise ValueError("response.lut of an amplitude device holds amplitudes, expected between 0 and 1")
+        for name, response in (("response", self.response), ("assumed_response", self.assumed)):
+            lut = response.lut
+            if lut is not None and (lut[0] < 0.0 or lut[-1] > 1.0):
+                raise ValueError(
+                    f"{name}.lut of an amplitude device holds amplitudes, expected between 0 and 1"
+                )

@@ -38,6 +38,7 @@ def test_the_level_after_the_last_is_level_zero():
     )
 
 
+UNKNOWN = {"assumed_response": ResponseSpec()}  # levels are computed as if the response were nominal
 DEVICES = {
     "phase": PLAIN.replace(bits=6, crosstalk=(0.3, 0.6), fill_factor=0.9, flicker=0.1),
     "response": PLAIN.replace(bits=6, **{"response.range": 5.5, "response.gamma": 1.3}),
@@ -101,6 +102,7 @@ FLAWS = {
     "fill_factor": (1.0, 0.9),
     "reflectivity": (1.0, 0.7),
     "response": (ResponseSpec(), ResponseSpec(range=5.0)),
+    "assumed_response": (None, ResponseSpec(range=7.0)),
     "crosstalk": ((0.0, 0.0), (0.0, 0.4)),
     "flicker": (0.0, 0.4),
     "curvature": ({}, {6: 0.4}),
@@ -146,7 +148,7 @@ def test_region_is_the_part_of_the_panel():
 @pytest.mark.parametrize("bits", [None, 8])
 def test_gradient_passes_straight_through_with_the_slope_of_the_response(bits):
     """With the range a quarter too small, the phase moves a quarter less than asked."""
-    slm = SLM(PLAIN.replace(bits=bits, **{"response.range": 1.5 * math.pi}), dtype=torch.float64)
+    slm = SLM(PLAIN.replace(bits=bits, **UNKNOWN, **{"response.range": 1.5 * math.pi}), dtype=torch.float64)
     target = phases(12, 17, dtype=torch.float64, span=6.0, low=0.1).requires_grad_(True)
     slm(target).angle().sum().backward()
     torch.testing.assert_close(target.grad, torch.full_like(target, 0.75))
