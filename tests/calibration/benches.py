@@ -8,6 +8,7 @@ from calibration.rigs.recording import Probes
 from calibration.rigs.rig import Region, default_region
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
+from tests.scenes import generator
 
 IMAGE = (9, 11)
 
@@ -43,19 +44,15 @@ def bench(**changes: object) -> BenchSpec:
 
 
 def probes(count: int, seed: int = 0) -> Probes:
-    generator = torch.Generator().manual_seed(seed)
+    draws = generator(seed)
     y, x = torch.arange(104)[:, None], torch.arange(96)[None, :]
-    rough = torch.rand(count, 1, 14, 13, generator=generator)
+    rough = torch.rand(count, 1, 14, 13, generator=draws)
     smooth = torch.nn.functional.interpolate(rough, size=(104, 96), mode="bicubic")[:, 0]
     turns = 0.125 * y - 0.0625 * x + 1.2 * smooth
     levels = (torch.remainder(turns, 1.0) * 256).to(torch.int32) % 256
-    inputs = (torch.rand(count, *IMAGE, generator=generator) < 0.6).double()
+    inputs = (torch.rand(count, *IMAGE, generator=draws) < 0.6).double()
     return Probes(levels, inputs, (68, 112))
 
 
 def region(spec: BenchSpec) -> Region:
     return default_region(spec, IMAGE, margin=2)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

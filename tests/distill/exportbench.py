@@ -13,6 +13,7 @@ from optics.camera.camera import ADCSpec, CameraSpec
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
+from tests.scenes import generator
 
 SHAPE = (10, 12)
 WIDTH = 532e-9 * 0.05 / 32e-6  # one band of the display's pixels: 104 SLM pixels
@@ -49,10 +50,10 @@ BENCH = BenchSpec(
 
 def dataset(n: int = 12) -> Dataset:
     """Images with a bright stroke each, all off the centre and lopsided; their grey values are multiples of 1/255."""
-    generator = torch.Generator().manual_seed(3)
+    draws = generator(3)
     images = torch.zeros(n, 1, *SHAPE)
     for i in range(n):
-        row, column = (int(v) for v in torch.randint(1, 5, (2,), generator=generator))
+        row, column = (int(v) for v in torch.randint(1, 5, (2,), generator=draws))
         images[i, 0, row : row + 4, column : column + 2] = 1.0
         images[i, 0, row : row + 2, column + 2 : column + 2 + i % 4] = 0.6
     return Dataset(
@@ -64,9 +65,9 @@ def network(
     bench: BenchSpec = BENCH, *, readout: str = "intensity", channels: tuple[int, ...] = (1, 4, 4)
 ) -> OnBench:
     """A network whose answers differ from image to image: its normalisation has seen the images."""
-    generator = torch.Generator().manual_seed(1)
+    draws = generator(1)
     student = Student.build(
-        channels, image_shape=SHAPE, classes=3, bins=(3, 3), readout=readout, generator=generator
+        channels, image_shape=SHAPE, classes=3, bins=(3, 3), readout=readout, generator=draws
     )
     made = student.on(bench, image_shape=SHAPE).eval()
     with torch.no_grad():

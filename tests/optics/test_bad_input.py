@@ -26,6 +26,7 @@ from optics.wave import elements, rotation
 from optics.wave.farfield import lens_transform
 from optics.wave.lens import LensSpec, lens_phase
 from optics.wave.propagation import angular_spectrum
+from tests.scenes import generator
 
 SHAPE = (5, 6)
 BENCH = BenchSpec(
@@ -44,7 +45,7 @@ PLANES = PlaneByPlane(BENCH, SHAPE)
 LIGHT = Illumination(BENCH, SHAPE)
 RECORDER = Recorder(BENCH, SHAPE)
 PANEL = SLM(BENCH.slm)
-IMAGES = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(2, *SHAPE, generator=generator())
 MASKS = torch.ones(1, SYSTEM.rows.stop - SYSTEM.rows.start, SYSTEM.cols.stop - SYSTEM.cols.start) + 0j
 PSF = SYSTEM.psf(MASKS)
 PLANE = torch.ones(3, 4)

@@ -9,12 +9,9 @@ import torch
 
 from optics.camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from optics.wave.pixel_integration import pixel_weights
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def camera(**changes: object) -> Camera:

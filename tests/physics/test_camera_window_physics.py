@@ -11,6 +11,7 @@ from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
 from optics.fourf.stored_psf import point_spread
 from optics.fourf.system import FourF
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 PITCH, PIXEL = 32e-6, 7e-6
@@ -27,7 +28,7 @@ BENCH = BenchSpec(
 
 
 def image(shape) -> torch.Tensor:
-    x = 0.3 + torch.rand(1, *shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x = 0.3 + torch.rand(1, *shape, generator=generator(3), dtype=torch.float64)
     x[:, : shape[0] // 3, : shape[1] // 2] += 1.0
     return x
 

@@ -13,6 +13,7 @@ from optics.conventions import abs2
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, at_wavelength, panels
 from optics.fourf.system import FourF
+from tests.scenes import error, generator
 
 pytestmark = pytest.mark.physics
 MAIN, OTHER, F1, F2, D = 532e-9, 633e-9, 0.1, 0.15, 25e-3
@@ -30,7 +31,7 @@ BENCH = BenchSpec(
 
 
 def image() -> torch.Tensor:
-    x = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.rand(1, *SHAPE, generator=generator(), dtype=torch.float64)
     x[:, :5, :6] += 1.0
     return x
 
@@ -43,10 +44,6 @@ def seen(bench: BenchSpec, wavelength: float) -> torch.Tensor:
     slm = panels(bench, (system.rows, system.cols), dtype=torch.float64)[lines.index(wavelength)]
     clear = torch.ones(1, *slm.shape, dtype=torch.complex128)
     return abs2(system.wave(image(), slm(clear)))
-
-
-def error(got: torch.Tensor, want: torch.Tensor) -> float:
-    return float((got - want).norm() / want.norm())
 
 
 # Noll 4 over a radius R: a sqrt(3) (2 r^2 / R^2 - 1); a display or camera dz out of focus: pi r^2 dz / (lambda f^2)

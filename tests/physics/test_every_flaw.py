@@ -24,6 +24,7 @@ from optics.fourf.system import FourF
 from optics.plan.planner import plan
 from optics.slm.encoding import encode
 from optics.spec import Spec
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 SHAPE = (9, 12)
@@ -166,7 +167,7 @@ def changed(bench: BenchSpec, flaw: str, value: typing.Any) -> BenchSpec:
 
 
 def image() -> Tensor:
-    x = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0)) * 0.6
+    x = torch.rand(1, *SHAPE, generator=generator()) * 0.6
     x[:, : SHAPE[0] // 2, : SHAPE[1] // 3] += 0.4  # bright in one corner: a flip or a transposition shows
     return x
 
@@ -187,7 +188,7 @@ def masks(system: FourF) -> Tensor:
 
 def frames(bench: BenchSpec) -> Tensor:
     """Camera counts (1, 2, cy, cx) of the scene, with one draw of whatever the bench draws."""
-    generator = torch.Generator().manual_seed(7)
+    draws = generator(7)
     light = Illumination(bench, CameraWindow(SHAPE, oversampling=2))
     system = typing.cast(FourF, light.lines[0])
     region = (system.rows, system.cols)
@@ -195,9 +196,9 @@ def frames(bench: BenchSpec) -> Tensor:
     if bench.slm.modulation != "complex":
         origin = (bench.slm.shape[0] // 2 - region[0].start, bench.slm.shape[1] // 2 - region[1].start)
         target = encode(target, bench.encoding, origin=origin)
-    shown = [panel(target, generator=generator) for panel in panels(bench, region)]
+    shown = [panel(target, generator=draws) for panel in panels(bench, region)]
     recorder = Recorder(bench, system.view)
-    return recorder.expose(light(image(), shown), generator=generator)
+    return recorder.expose(light(image(), shown), generator=draws)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 PITCH, F1, F2, WAVELENGTH = 32e-6, 0.2, 0.3, 532e-9
@@ -37,8 +38,8 @@ def bench(**changes) -> BenchSpec:
 
 
 def scene(h=9, w=12, seed=0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    image = torch.rand(2, h, w, generator=generator, dtype=torch.float64)
+    draws = generator(seed)
+    image = torch.rand(2, h, w, generator=draws, dtype=torch.float64)
     image[:, : h // 2, : w // 3] += 2  # heavy in one corner: a flip or a transposition shows
     return image
 
@@ -78,8 +79,8 @@ def test_an_empty_system_returns_the_image_upright():
 
 
 def test_a_mask_convolves_with_its_kernel():
-    generator = torch.Generator().manual_seed(1)
-    kernel = torch.randn(3, 5, 2, generator=generator, dtype=torch.float64)
+    draws = generator(1)
+    kernel = torch.randn(3, 5, 2, generator=draws, dtype=torch.float64)
     kernel = torch.view_as_complex(kernel)
     system = FourF(bench(), CameraWindow((9, 12), margin=0), dtype=torch.float64)
     images = scene()
@@ -128,8 +129,8 @@ realistic = {
 @pytest.mark.parametrize("offset", [None, (-4e-4, 7e-4)])
 def test_wave_and_psf_paths_agree(changes, offset):
     system = FourF(bench(**changes), CameraWindow((9, 12), (8, 7), margin=3, offset=offset))
-    generator = torch.Generator().manual_seed(2)
-    mask = torch.randn(2, *system.pupil.shape, 2, generator=generator)
+    draws = generator(2)
+    mask = torch.randn(2, *system.pupil.shape, 2, generator=draws)
     mask = torch.view_as_complex(mask)
     images = scene().float()
     wave = system.wave(images, mask)
@@ -141,11 +142,11 @@ def test_the_fused_intensity_is_the_square_of_the_field_with_its_gradient():
     system = FourF(
         bench(**{"alignment.mask_axial": 3e-3}), CameraWindow((5, 4), (4, 6), margin=1), dtype=torch.float64
     )
-    generator = torch.Generator().manual_seed(2)
+    draws = generator(2)
     shape = (2, len(system.to_psf_y), len(system.to_psf_x), 2)
-    psf = torch.view_as_complex(torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    psf = torch.view_as_complex(torch.randn(shape, generator=draws, dtype=torch.float64)).requires_grad_()
     images = scene(5, 4).requires_grad_()
-    weight = torch.rand(2, 2, *system.window, generator=generator, dtype=torch.float64)
+    weight = torch.rand(2, 2, *system.window, generator=draws, dtype=torch.float64)
     results = []
     for make in (system.intensity, lambda i, p: system.convolve(i, p).abs().square()):
         out = make(images, psf)
@@ -158,8 +159,8 @@ def test_the_double_sum_is_what_the_module_says():
     """One output point by the written sum, with plain loops and no shared code."""
     spec = bench(**{"alignment.mask_shift": (12e-6, -5e-6)})
     system = FourF(spec, CameraWindow((4, 5), margin=1), dtype=torch.float64)
-    generator = torch.Generator().manual_seed(3)
-    mask = torch.randn(1, *system.pupil.shape, generator=generator, dtype=torch.float64).to(torch.complex128)
+    draws = generator(3)
+    mask = torch.randn(1, *system.pupil.shape, generator=draws, dtype=torch.float64).to(torch.complex128)
     images = scene(4, 5)
     out = system.wave(images, mask)
     ny, nx = system.pupil.shape

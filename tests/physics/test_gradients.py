@@ -45,6 +45,7 @@ from optics.wave import elements, fourier, rotation
 from optics.wave.lens import Lens, LensSpec, lens_transmission
 from optics.wave.propagation import FreeSpace
 from optics.wave.zernike_polynomials import zernike
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 GRID = {"wavelength": 532e-9, "pitch": 8e-6}
@@ -88,7 +89,7 @@ SHOWN = FLAWED.replace(
 
 
 def real(*shape: int, seed: int = 0, low: float = 0.1, high: float = 0.9) -> Tensor:
-    draw = torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    draw = torch.rand(*shape, generator=generator(seed), dtype=torch.float64)
     return (low + (high - low) * draw).requires_grad_(True)
 
 
@@ -143,7 +144,7 @@ def periodic() -> PeriodicBench:
 
 
 def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(3)
+    return generator(3)
 
 
 def illuminated(**light: typing.Any) -> Illumination:

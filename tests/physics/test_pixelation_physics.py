@@ -8,6 +8,7 @@ import torch
 from optics.checks import OpticsError, SpecError
 from optics.slm.panel import SLM, SLMSpec
 from optics.slm.subpixel import fine_reflectance, superpixels
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 S = 32
@@ -63,7 +64,7 @@ def test_mean_over_a_pixel_is_what_the_slm_gives(fill_factor):
         curvature={4: 0.3},
     )
     slm = SLM(spec, dtype=torch.float64)
-    target = torch.rand(2, 9, 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 7
+    target = torch.rand(2, 9, 14, generator=generator(), dtype=torch.float64) * 7
     fine = fine_reflectance(slm, target, S)
     mean = fine.reshape(2, 9, S, 14, S).mean((2, 4))
     difference = (mean - slm(target)).norm()

@@ -10,6 +10,7 @@ import torch
 
 from optics.slm.panel import SLM, SLMSpec
 from optics.slm.response import ResponseSpec
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 PLAIN = SLMSpec(shape=(48, 512), pitch=8e-6, modulation="phase")
@@ -47,7 +48,7 @@ def test_zero_order_is_the_square_of_the_gap(fill):
 @pytest.mark.parametrize("bits", [3, 4, 6, 8])
 def test_rms_error_of_the_levels(bits):
     """2 pi / (2^b sqrt(12)): a uniform error of one level's width."""
-    target = torch.rand(200, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 20 - 10
+    target = torch.rand(200, 300, generator=generator(), dtype=torch.float64) * 20 - 10
     slm = SLM(SLMSpec(shape=(200, 300), pitch=8e-6, modulation="phase", bits=bits), dtype=torch.float64)
     error = (slm(target) * torch.exp(-1j * target)).angle()
     assert float(error.mean()) == pytest.approx(0.0, abs=0.03 * 2 * math.pi / 2**bits)
@@ -140,7 +141,7 @@ def test_mean_over_the_exposure_is_the_mean_over_many_ripples():
     slm = SLM(spec, dtype=torch.float64)
     target = ramp(256, (1, 256))
     mean = sum(w * float(order(slm(target, ripple=e), 256, 1).abs() ** 2) for e, w in slm.states)
-    drawn = slm(target.expand(4000, 1, 256), generator=torch.Generator().manual_seed(2))
+    drawn = slm(target.expand(4000, 1, 256), generator=generator(2))
     sampled = float((order(drawn, 256, 1).abs() ** 2).mean())
     assert mean == pytest.approx(1 - math.pi**2 * sigma**2 / 3, abs=2e-3)
     assert sampled == pytest.approx(mean, abs=2e-3)

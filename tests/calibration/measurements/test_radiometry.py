@@ -12,6 +12,7 @@ from calibration.measurements.radiometry import measure_radiometry
 from calibration.rigs.flat_field import SimulatedCamera, unit_to_unit
 from optics.camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from optics.checks import OpticsError
+from tests.scenes import generator
 
 NOMINAL = CameraSpec(
     shape=(300, 400),
@@ -25,10 +26,6 @@ NOMINAL = CameraSpec(
     adc=ADCSpec(bits=12, black_level=16.0),
     uniformity=UniformitySpec(prnu=0.01, dsnu=1.0, hot_pixels=2e-4),
 )
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def measured(truth: CameraSpec, seed: int = 0, **options: object):
@@ -153,7 +150,7 @@ def test_camera_without_shot_noise_keeps_the_nominal_gain_but_its_responsivity_i
 
 def test_ideal_camera_is_measured_as_ideal():
     ideal = NOMINAL.ideal()
-    corrected = measure_radiometry(SimulatedCamera(ideal), generator=generator(0)).corrected(ideal)
+    corrected = measure_radiometry(SimulatedCamera(ideal), generator=generator()).corrected(ideal)
     assert corrected.gain / corrected.quantum_efficiency == pytest.approx(1.0, abs=1e-5)
     assert corrected.read_noise == pytest.approx(0.0, abs=1e-3) and corrected.black == 0.0
 
@@ -187,7 +184,7 @@ def test_more_electrons_than_photons_are_the_lamp_s_fault_and_the_corrected_came
         def flat_field(self, photons, *args, **kwargs):
             return super().flat_field(2 * photons, *args, **kwargs)
 
-    result = measure_radiometry(TooBright(NOMINAL), generator=generator(0))
+    result = measure_radiometry(TooBright(NOMINAL), generator=generator())
     told = result.contradictions(NOMINAL)
     assert re.match(
         r"quantum_efficiency is 1\.[12]\d* by photon transfer, no camera has more than 1", told[0]

@@ -8,6 +8,7 @@ import torch
 from calibration.rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
 from optics.camera.camera import ADCSpec, CameraSpec, UniformitySpec
 from optics.checks import OpticsError
+from tests.scenes import generator
 
 TRUTH = CameraSpec(
     shape=(100, 140),
@@ -21,10 +22,6 @@ TRUTH = CameraSpec(
     adc=ADCSpec(bits=12, gain=2.0, black_level=10.0),
     uniformity=UniformitySpec(dsnu=2.0),
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_frames_are_unbinned_counts_of_the_true_camera():

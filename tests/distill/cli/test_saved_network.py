@@ -14,6 +14,7 @@ from distill.cli.main import main
 from distill.job import toml as settings
 from networks import Student
 from tests.distill.exportbench import BENCH
+from tests.scenes import generator
 
 QUICK = {
     "data.limit": 60,
@@ -38,7 +39,7 @@ def network(tmp_path_factory) -> Path:
         parameterisation=("mask", "complex"),
         mix=2,
         hidden=(5,),
-        generator=torch.Generator().manual_seed(0),
+        generator=generator(),
     )
     path = tmp_path_factory.mktemp("python") / "mine.safetensors"
     distill.save(student, path)
@@ -75,9 +76,7 @@ def test_evaluate_puts_it_on_a_bench_and_changes_nothing(capsys, network, bench)
 
 def test_evaluate_takes_another_way_onto_the_bench(capsys, network):
     words = ["--bench", "ideal-200mm", "--set", "student.realisation.kind=staged", "--set", "data.limit=20"]
-    student = Student.build(
-        (1, 2, 3), image_shape=(12, 12), bins=(3, 3), generator=torch.Generator().manual_seed(0)
-    )
+    student = Student.build((1, 2, 3), image_shape=(12, 12), bins=(3, 3), generator=generator())
     staged = network.with_name("staged.safetensors")
     distill.save(student, staged)
     found = document(capsys, "evaluate", staged, *SETS, *words)
@@ -95,7 +94,7 @@ def test_export_writes_it_as_it_is_and_verify_proves_it(capsys, network, bench, 
 
 
 def test_export_takes_every_back_end_that_answers_with_a_class(capsys, bench, tmp_path):
-    options = {"image_shape": (12, 12), "bins": (3, 3), "generator": torch.Generator().manual_seed(0)}
+    options = {"image_shape": (12, 12), "bins": (3, 3), "generator": generator()}
     students = {
         "embedder": Student.build((1, 2), head="embedder", dimension=5, **options),
         "stacked": Student.no_mask((1, 4), mix=2, **options),

@@ -18,10 +18,7 @@ from PIL import Image
 from distill.data import sources as data
 from distill.data.dataset import Dataset, limited, stratified
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def pixels(n: int = 12, shape: tuple[int, ...] = (6, 5), seed: int = 0) -> np.ndarray:

@@ -28,12 +28,9 @@ from networks import (
 from networks.backends.registry import backend_names, description
 from networks.readouts import readouts
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
+from tests.scenes import generator
 
 SHAPE = (12, 10)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def built(channels: tuple[int, ...] = (1, 3, 4), builder: str = "build", **options: Any) -> Student:

@@ -16,12 +16,9 @@ from networks.onbench.network import OnBench
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
+from tests.scenes import generator
 
 SHAPE = (10, 10)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def bench(**changes) -> BenchSpec:

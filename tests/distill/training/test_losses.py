@@ -17,10 +17,7 @@ from distill.training.losses import (
 )
 from networks import Student
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def softmax(row, temperature):

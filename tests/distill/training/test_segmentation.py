@@ -11,10 +11,7 @@ from distill.metrics.confusion import accuracy
 from distill.training.losses import cross_entropy, dice_loss
 from distill.training.train_loop import TrainSpec, fit, logits
 from optics.checks import ShapeError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def scene(n: int = 12, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,12 +21,9 @@ from distill.training.history import Epoch, History
 from distill.training.train_loop import CHECKPOINT, METRICS, TrainSpec, fit, logits, train
 from networks import Student, create_teacher
 from optics.checks import OpticsError
+from tests.scenes import generator
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def blobs(n: int = 90, seed: int = 0) -> Dataset:

@@ -9,8 +9,9 @@ from distill.data.dataset import VOID, Dataset
 from distill.metrics.confusion import accuracy, confusion_matrix, share_right
 from distill.training.losses import cross_entropy, dice_loss, distillation_loss
 from distill.training.train_loop import TrainSpec, fit
+from tests.scenes import generator
 
-GENERATOR = torch.Generator().manual_seed(0)
+GENERATOR = generator()
 LOGITS = torch.randn(2, 3, 4, 5, generator=GENERATOR)
 TEACHER = torch.randn(2, 3, 4, 5, generator=GENERATOR)
 LABELS = torch.randint(0, 3, (2, 4, 5), generator=GENERATOR)

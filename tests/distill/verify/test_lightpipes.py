@@ -23,6 +23,7 @@ from optics.slm.panel import SLM
 from optics.wave.fourier import dft_matrix
 from optics.wave.pixel_integration import pixel_weights
 from tests.distill.exportbench import BENCH, SHAPE
+from tests.scenes import generator
 
 pytestmark = pytest.mark.physics
 
@@ -51,8 +52,8 @@ def image() -> torch.Tensor:
 def frames(bench: BenchSpec, masks: int = 1) -> torch.Tensor:
     """Levels (F, NY, NX) of the whole panel for random 3 x 5 kernels."""
     fourf = FourF(bench, SHAPE)
-    generator = torch.Generator().manual_seed(5)
-    kernels = torch.complex(*torch.randn(2, masks, 3, 5, generator=generator, dtype=torch.float64))
+    draws = generator(5)
+    kernels = torch.complex(*torch.randn(2, masks, 3, 5, generator=draws, dtype=torch.float64))
     sides = []
     for k, taps in ((0, 3), (1, 5)):
         where = (torch.arange(taps, dtype=torch.float64) - taps // 2) * bench.input.pitch
@@ -212,9 +213,7 @@ def test_more_points_in_a_pixel_change_little():
 def test_the_panel_worked_out_twice_is_the_same(changes):
     bench = CLEAN.replace(**changes)
     region = (slice(0, 90), slice(20, 150))  # reaches the panel's border
-    levels = torch.randint(0, 256, (2, *bench.slm.shape), generator=torch.Generator().manual_seed(2)).to(
-        torch.int32
-    )
+    levels = torch.randint(0, 256, (2, *bench.slm.shape), generator=generator(2)).to(torch.int32)
     theirs, borrowed = reflectance(levels, bench, region, ripple=RIPPLE)
     ours = SLM(bench.slm).of_levels(levels, ripple=(RIPPLE,))[:, region[0], region[1]]
     assert borrowed == ()

@@ -18,6 +18,7 @@ from distill.verify.verdict import Verification
 from distill.verify.verification import verify
 from optics.checks import OpticsError
 from tests.distill.exportbench import BENCH, dataset, network
+from tests.scenes import generator
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +103,8 @@ def test_homodyne_frames_agree_in_both_engines(tmp_path):
 def test_the_believed_camera_travels_with_the_export(tmp_path):
     from networks import Student
 
-    generator = torch.Generator().manual_seed(1)
-    student = Student.build((1, 3), image_shape=(10, 12), classes=3, bins=(3, 3), generator=generator)
+    draws = generator(1)
+    student = Student.build((1, 3), image_shape=(10, 12), classes=3, bins=(3, 3), generator=draws)
     believed = BENCH.camera.replace(**{"full_well": 9000.0})
     on_bench = student.on(BENCH, image_shape=(10, 12), believed_camera=believed).eval()
     export(on_bench, tmp_path / "out", inputs=dataset(), count=4)

@@ -11,6 +11,7 @@ import torch
 
 from networks.cascade.separable import bin_area
 from networks.students.student import Student
+from tests.scenes import generator
 
 FACES = Path(os.environ.get("SCLC_DATA", Path(__file__).parents[4] / "shared" / "data")) / "orl_faces.h5"
 
@@ -34,10 +35,10 @@ def test_people_outside_the_training_set_are_recognised():
         bins=(7, 6),
         head="embedder",
         dimension=48,
-        generator=torch.Generator().manual_seed(0),
+        generator=generator(),
     )
     optimiser = torch.optim.Adam(student.parameters(), lr=8e-3, weight_decay=1e-4)
-    draw = torch.Generator().manual_seed(1)
+    draw = generator(1)
     for _ in range(40):
         some = torch.randint(len(train), (64,), generator=draw)
         logits = student(train[some])

@@ -15,6 +15,7 @@ from distill.metrics.confusion import accuracy, confusion_matrix, intersection_o
 from distill.metrics.recognition import rank_one
 from distill.training.train_loop import TrainSpec, fit, logits
 from networks.students.student import Student
+from tests.scenes import generator
 
 DATA = Path(os.environ.get("SCLC_DATA", Path(__file__).parents[4] / "shared" / "data"))
 CARS, PARTS, PEOPLE = (DATA / f"{name}.h5" for name in ("camvid_cars", "fasseg_faces", "orl_faces"))
@@ -22,10 +23,6 @@ CARS, PARTS, PEOPLE = (DATA / f"{name}.h5" for name in ("camvid_cars", "fasseg_f
 
 def needs(path: Path) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not path.exists(), reason=f"{path.name} is not beside the checkout")
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def segmenter(images: Dataset, bins: tuple[int, int]) -> Student:

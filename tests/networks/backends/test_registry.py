@@ -9,12 +9,9 @@ import torch
 
 from networks.backends import Stacked, backend_names, registry
 from optics.checks import OpticsError
+from tests.scenes import generator
 
 OPTIONS = {"segmenter": {"image_shape": (9, 8)}}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def made(name: str) -> torch.nn.Module:

@@ -21,10 +21,7 @@ from networks.backends.space_to_depth import Stacked
 from networks.readouts.readouts import bin_area
 from networks.students.spec import StudentSpec
 from optics.checks import OpticsError, ShapeError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def test_operations_counted_by_hand():

@@ -11,10 +11,7 @@ from networks.cascade.cascade import Cascade
 from networks.cascade.convolution import convolve, taps_of_mask
 from networks.readouts.readouts import bin_area
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from networks.cascade import convolution
 from networks.cascade.convolution import convolve, mask_of_taps, taps_of_mask
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def defining_sum(x: torch.Tensor, taps: torch.Tensor, *, circular: bool) -> torch.Tensor:

@@ -9,10 +9,7 @@ from networks.cascade import pooled_layers
 from networks.cascade.cascade import Cascade
 from networks.cascade.minimal_filtering import TAPS, Halves, convolve_halves, convolve_taps, halves
 from networks.cascade.separable import axis_chain, resampling_matrix, shift_matrix
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -15,6 +15,7 @@ from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.separable import bin_area
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError
+from tests.scenes import generator
 
 SHAPE = (12, 10)
 CASCADES = {
@@ -32,10 +33,6 @@ CASCADES = {
     "same-size": {"image_shape": SHAPE, "pool": (7, 5)},
 }
 FINALS = {ComposedKernels, ComposedMasks, PeriodicPools, SameSizePools}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-5) -> None:

@@ -13,10 +13,7 @@ from networks.cascade.convolution import convolve
 from networks.cascade.normalised import NormalisedMaps
 from networks.readouts.readouts import bin_area
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def reference(norm: NormalisedMaps, cascade: Cascade, x: torch.Tensor) -> torch.Tensor:

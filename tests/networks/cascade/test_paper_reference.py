@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from networks.cascade.cascade import Cascade
+from tests.scenes import generator
 
 ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "benchmarks" / "paper_cascade.py"
@@ -21,10 +22,6 @@ if not PAPER.is_file():
 spec = importlib.util.spec_from_file_location("paper_cascade", PAPER)
 paper = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(paper)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -14,10 +14,7 @@ from networks.cascade.pooling import spectral_pool
 from networks.cascade.separable import resampling_matrix, shift_matrix
 from networks.readouts.readouts import bin_area
 from optics.checks import OpticsError, ShapeError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -16,6 +16,7 @@ from optics.checks import OpticsError, ShapeError, SpecError
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
+from tests.scenes import error, generator, lopsided
 
 SHAPE = (12, 10)
 WIDTH = 532e-9 * 0.2 / 64e-6
@@ -43,23 +44,13 @@ REAL = BenchSpec(
 )
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def student(channels=(1, 3, 4), **options) -> Student:
     options = {"image_shape": SHAPE, "bins": (3, 2), **options}
     return Student.build(channels, generator=generator(), **options).eval()
 
 
 def images(channels=1, n=3) -> torch.Tensor:
-    x = torch.rand(n, channels, *SHAPE, generator=generator(1))
-    x[..., : SHAPE[0] // 2, : SHAPE[1] // 3] *= 0.1  # dark in one corner: a flip or a transposition shows
-    return x
-
-
-def error(got: torch.Tensor, want: torch.Tensor) -> float:
-    return float((got - want).norm() / want.norm())
+    return lopsided(n, channels, *SHAPE)
 
 
 def on(model: Student, bench: BenchSpec, **options) -> OnBench:

@@ -22,8 +22,9 @@ from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
 from optics.slm.response import ResponseSpec
-from tests.networks.onbench.test_collapsed import SHAPE, WIDTH, error, generator, images
+from tests.networks.onbench.test_collapsed import SHAPE, WIDTH, images
 from tests.networks.onbench.test_realisations import WIDE
+from tests.scenes import error, generator
 
 BENCH = WIDE.replace(**{"slm.flicker": 0.3, "slm.crosstalk": (0.2, 0.1)})
 LINES = {"light.spectrum": ((560e-9, 0.4),)}

@@ -9,6 +9,7 @@ from networks import Student
 from networks.onbench.network import OnBench
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
+from tests.scenes import error, generator, lopsided
 
 SHAPE = (16, 20)
 MIRRORS = load_bench("dmd-200mm")
@@ -21,21 +22,15 @@ GREY = MIRRORS.replace(
 
 def student(**options) -> Student:
     options = {"image_shape": SHAPE, "bins": (4, 4), **options}
-    return Student.build((1, 3, 4), generator=torch.Generator().manual_seed(0), **options).eval()
+    return Student.build((1, 3, 4), generator=generator(), **options).eval()
 
 
 def images() -> torch.Tensor:
-    x = torch.rand(3, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
-    x[..., : SHAPE[0] // 2, : SHAPE[1] // 3] *= 0.1  # dark in one corner: a flip or a transposition shows
-    return x
+    return lopsided(3, 1, *SHAPE)
 
 
 def on(model: Student, bench: BenchSpec) -> OnBench:
     return model.on(bench, image_shape=SHAPE).eval()
-
-
-def error(got: torch.Tensor, want: torch.Tensor) -> float:
-    return float((got - want).norm() / want.norm())
 
 
 def only(bench: BenchSpec) -> BenchSpec:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from optics.checks import OpticsError, SpecError
-from tests.networks.onbench.test_collapsed import REAL, SHAPE, error, generator, images, on, student
+from tests.networks.onbench.test_collapsed import REAL, SHAPE, images, on, student
+from tests.scenes import error, generator
 
 WIDE = REAL.replace(
     **{

@@ -11,6 +11,7 @@ from networks import Student
 from optics.bench.files import bench_names, load_bench
 from optics.checks import SpecError
 from optics.plan.planner import plan
+from tests.scenes import generator
 
 CASES = list(product(bench_names(), [(6, 7, (28, 28)), (5, 3, (10, 16))]))
 
@@ -48,10 +49,8 @@ def test_the_tiled_way_takes_what_the_planner_recommends_and_nothing_else(name, 
 @pytest.mark.parametrize("name", bench_names())
 def test_tiles_see_as_many_camera_pixels_and_their_own_kernels(name):
     bench = load_bench(name)
-    model = Student.build(
-        (1, 4), kernel_size=5, image_shape=(14, 12), bins=(3, 2), generator=torch.Generator().manual_seed(0)
-    )
-    x = torch.rand(2, 1, 14, 12, generator=torch.Generator().manual_seed(1))
+    model = Student.build((1, 4), kernel_size=5, image_shape=(14, 12), bins=(3, 2), generator=generator())
+    x = torch.rand(2, 1, 14, 12, generator=generator(1))
     with torch.no_grad():
         made = model.eval().on(bench, realisation="tiled", tiles=4)
         assert made.frames(x).shape[:2] == (2, 4)

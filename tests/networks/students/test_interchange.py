@@ -12,10 +12,7 @@ import torch
 from networks.cascade.convolution import convolve, mask_of_taps, taps_of_mask
 from networks.students import interchange
 from optics.checks import OpticsError, ShapeError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 class Bomb:

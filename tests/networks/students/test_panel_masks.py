@@ -14,13 +14,10 @@ from optics.bench.files import load_bench
 from optics.conventions import abs2, axis, cis
 from optics.errors import OpticsError, ShapeError
 from optics.fourf.system import FourF
+from tests.scenes import generator
 
 SHAPE = (9, 11)
 BENCH = load_bench("pluto2-200mm").ideal()
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def panel_of(taps: torch.Tensor) -> torch.Tensor:

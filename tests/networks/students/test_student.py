@@ -9,10 +9,7 @@ from networks import RawImage, Student, create_teacher, teacher_names
 from networks.readouts.readouts import bin_area
 from networks.students.spec import StudentSpec
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 @pytest.mark.parametrize("readout", ["intensity", "homodyne", "incoherent"])

@@ -15,10 +15,7 @@ from networks.teachers.program import load_program
 from networks.teachers.resnet import ResNet
 from networks.teachers.unet import UNet
 from optics.checks import OpticsError
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.scenes import generator
 
 
 class Fired(Exception):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from optics.camera.camera import ADCSpec, Camera, CameraSpec, UniformitySpec
 from optics.checks import OpticsError, ShapeError, SpecError
+from tests.scenes import generator
 
 REAL = CameraSpec(
     shape=(60, 88),
@@ -37,10 +38,6 @@ MORE = {
     "uniformity.dsnu": (0.0, 30.0, 100.0),
     "uniformity.hot_pixels": (0.0, 0.01, 0.05),
 }
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def scene(shape: tuple[int, int] = (60, 88), dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -19,6 +19,7 @@ from optics.fourf.system import FourF
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
+from tests.scenes import generator
 
 WAVELENGTH, FOCUS, PITCH = 532e-9, 0.2, 32e-6
 SHAPE = (9, 12)
@@ -38,7 +39,7 @@ def bench(**light: object) -> BenchSpec:
 
 
 def images(count: int = 2) -> torch.Tensor:
-    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return torch.rand(count, *SHAPE, generator=generator(1), dtype=torch.float64)
 
 
 def shifting_mask(fourf: FourF, taps: list[tuple[complex, float, float]]) -> torch.Tensor:

@@ -15,10 +15,11 @@ from optics.conventions import abs2
 from optics.fourf.periodic import Periodic4F, periodic_intensity
 from optics.wave.fourier import fft2c, ifft2c
 from optics.wave.propagation import lens_transform
+from tests.scenes import generator
 
 
 def draw(*shape, dtype=torch.complex128, seed=0):
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, dtype=dtype, generator=generator(seed))
 
 
 def plain(images, masks):

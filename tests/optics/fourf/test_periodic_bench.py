@@ -18,6 +18,7 @@ from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
 from optics.wave.lens import LensSpec
+from tests.scenes import generator
 
 N, PITCH = 72, 30e-6
 SCALE = 532e-9 * 0.2
@@ -39,9 +40,9 @@ def bench(**changes):
 
 def images():
     """Off-centre and lopsided, with room around it."""
-    generator = torch.Generator().manual_seed(3)
+    draws = generator(3)
     out = torch.zeros(2, N, N, dtype=torch.float64)
-    out[:, 24:40, 28:50] = torch.rand(2, 16, 22, dtype=torch.float64, generator=generator)
+    out[:, 24:40, 28:50] = torch.rand(2, 16, 22, dtype=torch.float64, generator=draws)
     return out
 
 
@@ -101,7 +102,7 @@ def test_gradient_reaches_the_slm_through_everything():
     )
     system = PeriodicBench(spec, (N, N), dtype=torch.float64)
     target = (mask().angle() + 0.3).requires_grad_()  # no pixel at the fly-back
-    direction = torch.randn(target.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    direction = torch.randn(target.shape, dtype=torch.float64, generator=generator(1))
     loss = lambda t: (system(images(), t) ** 2).sum()  # noqa: E731
     loss(target).backward()
     step = 1e-6
@@ -114,12 +115,12 @@ def test_light_and_noise():
     system = PeriodicBench(spec, (N, N), dtype=torch.float64)
     clear = torch.ones(1, N, N, dtype=torch.complex128)
     flat = torch.ones(1, N, N, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    counts = system(flat, clear, generator=generator)
+    draws = generator()
+    counts = system(flat, clear, generator=draws)
     assert float(system(flat, clear).mean()) == pytest.approx(450.0)
     assert float(counts.mean()) == pytest.approx(450.0, rel=5e-3)
     assert float(counts.var()) == pytest.approx(450.0, rel=0.1)
-    again = system(flat, clear, generator=torch.Generator().manual_seed(0))
+    again = system(flat, clear, generator=generator())
     assert torch.equal(counts, again)
 
 

@@ -9,13 +9,14 @@ from optics.checks import OpticsError, SpecError
 from optics.slm.encoding import EncodingSpec, carrier_phase, encode, methods
 from optics.slm.panel import SLM, SLMSpec
 from optics.slm.special_functions import J1_MAX, J1_PEAK, arccos, j1_inverse, polar_parts, sinc_inverse
+from tests.scenes import generator
 
 ALL = (*methods("phase"), *methods("amplitude"), *methods("dmd"))
 
 
 def masks(*shape, seed=0, low=0.1, high=0.9):
-    generator = torch.Generator().manual_seed(seed)
-    a, p = (torch.rand(*shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    draws = generator(seed)
+    a, p = (torch.rand(*shape, generator=draws, dtype=torch.float64) for _ in range(2))
     return torch.polar(low + (high - low) * a, 2 * math.pi * p)
 
 
@@ -65,7 +66,7 @@ def test_mirrors_pass_the_gradient_of_the_order_they_make():
     mask = masks(1, 6, 9).requires_grad_(True)
     spec = EncodingSpec(method="lee", carrier=(0.125, -0.07))
     panel = SLM(SLMSpec(shape=(6, 9), pitch=8e-6, modulation="dmd", fill_factor=0.9), dtype=torch.float64)
-    weight = torch.randn(1, 6, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    weight = torch.randn(1, 6, 9, generator=generator(1), dtype=torch.float64)
     shown = panel(encode(mask, spec, origin=(3, 4)))
     assert set((shown.real / 0.9).round(decimals=9).unique().tolist()) <= {0.0, 1.0}
     (got,) = torch.autograd.grad((shown.real * weight).sum(), mask)

@@ -12,6 +12,7 @@ from optics.slm.fringing_field import shares
 from optics.slm.panel import SLM
 from optics.slm.response import ResponseSpec
 from optics.slm.spec import SLMSpec
+from tests.scenes import generator
 
 
 def panel(widths: tuple[float, float], fill: float = 0.9, **more: object) -> SLM:
@@ -23,7 +24,7 @@ def panel(widths: tuple[float, float], fill: float = 0.9, **more: object) -> SLM
 
 
 def levels() -> torch.Tensor:
-    return torch.randint(0, 256, (2, 12, 17), generator=torch.Generator().manual_seed(3), dtype=torch.int32)
+    return torch.randint(0, 256, (2, 12, 17), generator=generator(3), dtype=torch.int32)
 
 
 def dense(slm: SLM, shown: torch.Tensor, samples: int = 60) -> torch.Tensor:

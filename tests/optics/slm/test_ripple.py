@@ -12,6 +12,7 @@ from optics.bench.files import load_bench
 from optics.conventions import abs2
 from optics.slm.panel import SLM, SLMSpec
 from optics.slm.ripple import ripple_states
+from tests.scenes import generator
 
 
 @pytest.mark.parametrize("panels", [1, 2, 3])
@@ -49,14 +50,14 @@ def test_two_interfering_pixels_have_the_mean_fringe(flicker, phases):
 def test_energy_is_kept_over_all_orders():
     """A lossless panel that ripples sends all light somewhere: the mean intensity over all orders is 1."""
     slm = SLM(SLMSpec(shape=(8, 8), pitch=8e-6, modulation="phase", flicker=1.0), dtype=torch.float64)
-    target = 6 * torch.rand(8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = 6 * torch.rand(8, 8, generator=generator(), dtype=torch.float64)
     orders = sum(w * abs2(torch.fft.fft2(slm(target, ripple=e), norm="ortho")) for e, w in slm.states)
     assert float(orders.sum()) == pytest.approx(64.0, rel=1e-12)
 
 
 def test_the_panel_worked_out_twice_has_the_same_mean_intensity():
     bench = load_bench("pluto2-200mm").replace(**{"slm.flicker": 0.7, "slm.shape": (24, 30)})
-    levels = torch.randint(0, 256, (1, 24, 30), generator=torch.Generator().manual_seed(1)).to(torch.int32)
+    levels = torch.randint(0, 256, (1, 24, 30), generator=generator(1)).to(torch.int32)
     whole = (slice(0, 24), slice(0, 30))
     slm = SLM(bench.slm)
     ours = sum(w * abs2(torch.fft.fft2(slm.of_levels(levels, ripple=e))) for e, w in slm.states)

@@ -19,15 +19,16 @@ from optics.wave.elements import (
     field_stop,
     phase_mask,
 )
+from tests.scenes import generator
 
 
 def random_field(*shape, dtype=torch.complex128):
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(3))
+    return torch.randn(*shape, dtype=dtype, generator=generator(3))
 
 
 def test_masks_multiply_and_keep_the_fields_precision():
     u = random_field(2, 3, 4, dtype=torch.complex64)
-    amplitude = torch.rand(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    amplitude = torch.rand(3, 4, dtype=torch.float64, generator=generator())
     phase = torch.linspace(-3, 9, 12, dtype=torch.float64).reshape(3, 4)
     mask = torch.polar(amplitude, phase)
     for out, factor in (

@@ -23,13 +23,14 @@ from optics.wave.fourier import (
     matrix_fourier,
     window_fourier,
 )
+from tests.scenes import generator
 
 SCALE = 532e-9 * 0.1
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
 def random_field(shape, dtype=torch.complex128, seed=0):
-    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, dtype=dtype, generator=generator(seed))
 
 
 def written_out(u, y_in, x_in, y_out, x_out, scale, sign):

@@ -8,6 +8,7 @@ import torch
 from optics.checks import SamplingError, SpecError
 from optics.conventions import axis
 from optics.wave.pixel_integration import pixel_weights
+from tests.scenes import generator
 
 
 def test_rows_sum_to_one_inside_the_window():
@@ -24,7 +25,7 @@ def test_width_zero_interpolates_and_keeps_the_samples():
 
 def test_pixels_side_by_side_average_like_one_large_pixel():
     samples = axis(101, 1e-6)
-    signal = torch.rand(101, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    signal = torch.rand(101, dtype=torch.float64, generator=generator())
     two = pixel_weights(samples, torch.tensor([1e-6, 4e-6]), 3e-6) @ signal
     one = pixel_weights(samples, torch.tensor([2.5e-6]), 6e-6) @ signal
     assert torch.allclose(two.mean(), one[0], rtol=1e-12)

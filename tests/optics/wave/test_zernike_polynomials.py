@@ -12,6 +12,7 @@ from optics.checks import SpecError
 from optics.conventions import axis
 from optics.wave.aperture import circular_aperture
 from optics.wave.zernike_polynomials import noll_to_nm, zernike, zernike_phase
+from tests.scenes import generator
 
 # Noll 1976, table I, j = 1 .. 15
 NOLL = {
@@ -35,9 +36,9 @@ NOLL = {
 
 @pytest.mark.parametrize("j", sorted(NOLL))
 def test_nolls_table(j):
-    generator = torch.Generator().manual_seed(j)
-    rho = torch.rand(200, dtype=torch.float64, generator=generator)
-    theta = 2 * math.pi * torch.rand(200, dtype=torch.float64, generator=generator)
+    draws = generator(j)
+    rho = torch.rand(200, dtype=torch.float64, generator=draws)
+    theta = 2 * math.pi * torch.rand(200, dtype=torch.float64, generator=draws)
     assert torch.allclose(zernike(j, rho, theta), NOLL[j](rho, theta), atol=1e-12)
 
 
