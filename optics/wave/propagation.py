@@ -88,7 +88,8 @@ def transfer_function(
     if paraxial:
         y, x = (cis(2 * math.pi * distance * (0.5 / wavelength - wavelength / 2 * f * f)) for f in (fy, fx))
         quadrant = y[:, None] * x[None, :]
-        limits = [w / (2 * wavelength * abs(distance)) if distance else math.inf for w in widths]
+        reach = 2 * wavelength * abs(distance)  # 0 also for a distance too small for this product
+        limits = [w / reach if reach else math.inf for w in widths]
     else:
         along_z = wavelength**-2 - fy[:, None] ** 2 - fx[None, :] ** 2
         quadrant = cis(2 * math.pi * distance * along_z.clamp(min=0).sqrt()) * (along_z > 0)

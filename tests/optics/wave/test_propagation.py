@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optics.checks import SamplingError, ShapeError, SpecError
@@ -50,6 +50,7 @@ def test_all_methods_agree_where_all_apply():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(90, 101), st.integers(90, 101), st.floats(-0.008, 0.008), st.booleans())
+@example(90, 91, 5e-324, True)  # times a wavelength it is 0
 def test_steps_compose_go_back_and_keep_energy(ny, nx, z, paraxial):
     u = blob((ny, nx), centre=(40e-6, -30e-6))
     one, _ = propagate(u, distance=z, paraxial=paraxial, **GRID)
