@@ -49,6 +49,7 @@ def devices(
             "kind": device.kind,
             "title": device.title,
             "figures": device.figures,
+            "at_wavelength": device.tables,
             "source": device.source,
             "note": device.note,
         }

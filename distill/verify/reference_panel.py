@@ -103,10 +103,9 @@ def _phase_panel(
     )
     modulated = _fringed(table[frame[np.ix_(rows, cols)]], down, across)
     fill = spec.fill_factor
-    bypass = math.sqrt(spec.zero_order)  # of the amplitude, from cover glass and backplane
-    seen = fill * modulated + (1 - fill)
-    both_passes = math.sqrt(spec.reflectivity * spec.beam_splitter)
-    return (both_passes * (bypass + (1 - bypass) * seen)).astype(np.complex64)
+    # cover glass and backplane send their share a quarter of a wave apart
+    seen = math.sqrt(1 - spec.zero_order) * (fill * modulated + (1 - fill)) + 1j * math.sqrt(spec.zero_order)
+    return (math.sqrt(spec.reflectivity * spec.beam_splitter) * seen).astype(np.complex64)
 
 
 def _table(spec: SLMSpec) -> NDArray[np.float32]:

@@ -1,7 +1,9 @@
 """The catalogue of real devices: published figures, each with its source, in TOML files that anyone can add to.
 
 A device file has the device's `kind` ("slm", "camera" or "display"), its `title`, the table `[figures]` with the keys
-of the spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[source]` with one string for every figure.
+of the spec of that kind (SLMSpec, CameraSpec, InputSpec), and the table `[source]` with one string for every figure:
+the document, with its date or revision, or "Assumed". `[at_wavelength]` holds figures that a maker gives against the
+wavelength, rows of (metres, value): a bench reads them at its own.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from optics.bench.spec import InputSpec
@@ -30,7 +34,8 @@ class Device:
     """A device as its file describes it.
 
     name: the file's name without suffix. kind: "slm", "camera" or "display". title: maker and model. figures: keys of
-    the kind's spec, SI units. source: where each figure comes from. note: what else to know.
+    the kind's spec, SI units. source: where each figure comes from. tables: figures against the wavelength, by dotted
+    key, (metres, value) of rising wavelengths. note: what else to know.
     """
 
     name: str
@@ -38,12 +43,32 @@ class Device:
     title: str
     figures: dict[str, Any]
     source: dict[str, str]
+    tables: dict[str, tuple[tuple[float, float], ...]]
     note: str
     path: Path
 
     def spec(self) -> Spec:
         """The validated spec: SLMSpec, CameraSpec or InputSpec."""
         return KINDS[self.kind].model_validate(self.figures)
+
+    def at(self, wavelength: float) -> dict[str, Any]:
+        """The figures at a wavelength (metres): those with a table read from it, linearly between its rows.
+
+        Raises:
+            SpecError: a wavelength that a table does not reach.
+        """
+        figures = dict(self.figures)
+        for key, rows in self.tables.items():
+            known, values = zip(*rows, strict=True)
+            if not known[0] <= wavelength <= known[-1]:
+                raise SpecError(
+                    f"device {self.name!r} has {key} from {known[0]:.4g} to {known[-1]:.4g} m, not at "
+                    f"{wavelength:.4g} m; give {key} beside the device."
+                )
+            value = float(np.interp(wavelength, known, values))
+            head, _, rest = key.partition(".")
+            figures[head] = {**figures.get(head, {}), rest: value} if rest else value
+        return figures
 
 
 def names(kind: str | None = None) -> tuple[str, ...]:
@@ -96,7 +121,7 @@ def _find(name: str, search: Path | None) -> Path | None:
 
 def _read(path: Path) -> Device:
     data, lines = parse(path)
-    allowed = {"kind", "title", "note", "figures", "source"}
+    allowed = {"kind", "title", "note", "figures", "at_wavelength", "source"}
     for key in data:
         if key not in allowed:
             raise SpecError(
@@ -121,9 +146,26 @@ def _read(path: Path) -> Device:
         title=str(data.get("title", path.stem)),
         figures=figures,
         source={key: str(value) for key, value in dotted(source)},
+        tables=_tables(data.get("at_wavelength", {}), path),
         note=str(data.get("note", "")),
         path=path,
     )
+
+
+def _tables(data: Any, path: Path) -> dict[str, tuple[tuple[float, float], ...]]:
+    """The rows of [at_wavelength] by dotted key."""
+    found = {}
+    for key, rows in dotted(data) if isinstance(data, dict) else [("at_wavelength", data)]:
+        try:
+            pairs = tuple((float(w), float(v)) for w, v in rows)
+        except (TypeError, ValueError):
+            pairs = ()
+        if len(pairs) < 2 or any(b[0] <= a[0] for a, b in pairwise(pairs)):
+            raise SpecError(
+                f"{path}: [at_wavelength] {key} needs two or more [metres, value] rows of rising wavelength."
+            )
+        found[key] = pairs
+    return found
 
 
 def dotted(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

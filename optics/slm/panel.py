@@ -2,12 +2,12 @@
 
 One complex reflectance per SLM pixel comes out, the mean over the pixel's area:
 
-    r(y, x) = sqrt(reflectivity) exp(i curvature(y, x)) ((1 - z) (F m(y, x) + (1 - F) gap) + z)
+    r(y, x) = sqrt(reflectivity) exp(i curvature(y, x)) (sqrt(1 - z) (F m(y, x) + (1 - F) gap) + i sqrt(z))
 
-`z` is what bypasses the pixels (`zero_order`), `F` the fill factor and `m` what the active area does; the gap between
-pixels reflects without modulation (`gap = 1`) on a liquid-crystal phase device, so a uniform share `(1 - F)^2` of the
-light is an un-modulated zero order, and is dark (`gap = 0`) on amplitude devices and mirror arrays. `m` of a phase
-device is
+`z` is the power that bypasses the pixels (`zero_order`), `F` the fill factor and `m` what the active area does; the
+gap between pixels reflects without modulation (`gap = 1`) on a liquid-crystal phase device, so a uniform share `(1 -
+F)^2` of the light is an un-modulated zero order, and is dark (`gap = 0`) on amplitude devices and mirror arrays. `m`
+of a phase device is
 
     level -> phase (response) -> stuck pixels -> ripple -> fringing into the neighbours -> mean of exp(i phase)
 
@@ -168,9 +168,8 @@ class SLM(ConstantBuffers):
         self._keep("surface", surface, dtype)
         active = gaps = None
         if surface is not None:
-            z = spec.unmodulated
-            active = surface * (spec.fill_factor * (1.0 - z))
-            rest = (1.0 - spec.fill_factor) * self.gap * (1.0 - z) + z
+            active = surface * (spec.fill_factor * spec.meeting)
+            rest = (1.0 - spec.fill_factor) * self.gap * spec.meeting + spec.bypassing
             gaps = surface * rest if rest else None
         self._keep("active", active, dtype)
         self._keep("gaps", gaps, dtype)

@@ -58,14 +58,19 @@ class SLMSpec(Spec):
     timing: TimingSpec = TimingSpec()
 
     @property
-    def unmodulated(self) -> float:
-        """Amplitude, relative to all that is reflected, that bypasses the pixels."""
-        return math.sqrt(self.zero_order)
+    def meeting(self) -> float:
+        """Amplitude, relative to all that is reflected, of the light that meets the pixels."""
+        return math.sqrt(1 - self.zero_order)
+
+    @property
+    def bypassing(self) -> complex:
+        """Amplitude of the light that bypasses them: in quadrature, so that a clear panel keeps its energy."""
+        return 1j * math.sqrt(self.zero_order)
 
     @property
     def signal_amplitude(self) -> float:
         """Amplitude of the modulated light relative to a lossless panel's."""
-        return self.fill_factor * (1 - self.unmodulated) * math.sqrt(self.reflectivity * self.beam_splitter)
+        return self.fill_factor * self.meeting * math.sqrt(self.reflectivity * self.beam_splitter)
 
     @field_validator("crosstalk", mode="before", json_schema_input_type=float | Point)
     @classmethod

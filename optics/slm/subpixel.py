@@ -55,7 +55,7 @@ def fine_reflectance(slm: SLM, target: Tensor, samples: int) -> Tensor:
     active = line.repeat(ny)[:, None] * line.repeat(nx)[None, :]
     field = cis(phase) * active + (1 - active) * slm.gap
     if slm.spec.zero_order:
-        field = field * (1 - slm.spec.unmodulated) + slm.spec.unmodulated
+        field = field * slm.spec.meeting + slm.spec.bypassing
     if slm.surface is not None:
         field = field * superpixels(slm.surface, (samples, samples))
     return field

@@ -1,9 +1,11 @@
 import math
+import re
 from itertools import pairwise
 
 import pytest
 
 from optics.bench import catalogue
+from optics.bench.files import bench_from_dict, load_bench
 from optics.bench.spec import InputSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
@@ -33,11 +35,65 @@ def test_published_figures(name):
 def test_every_figure_has_a_source_and_every_source_a_figure(name):
     device = catalogue.load(name)
     assert device.title
-    figures = set()
-    for key, value in device.figures.items():
-        figures |= {f"{key}.{inner}" for inner in value} if isinstance(value, dict) else {key}
+    figures = {key for key, _ in catalogue.dotted(device.figures)}
+    figures |= {f"at_wavelength.{key}" for key in device.tables}
     assert figures == set(device.source)
-    assert all(len(text) > 8 for text in device.source.values())
+
+
+DOCUMENTS = ("data sheet", "flyer", "evaluation module", "documentation", "driver", "Proc. SPIE")
+DATED = re.compile(
+    r"revision not recorded|\(20\d\d\)|rev\. ?\w+|Assumed|default table|physics|documentation", re.I
+)
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_source_names_a_document_and_its_date_or_says_that_it_is_assumed(name):
+    for key, text in catalogue.load(name).source.items():
+        assert text.startswith(("Assumed", "Physics")) or any(d in text for d in DOCUMENTS), (name, key, text)
+        assert DATED.search(text), (name, key, text)
+
+
+@pytest.mark.parametrize("name", sorted(set(SLMS) - {"ti-plm-dlp6750"}))
+def test_a_liquid_crystal_panel_loses_light_by_default(name):
+    spec = catalogue.load(name).spec()
+    assert 0.5 < spec.reflectivity < 1.0 and 0.0 < spec.zero_order < 0.05
+    assert spec.timing.settling > 0.0
+
+
+@pytest.mark.parametrize("name", catalogue.names("camera"))
+def test_quantum_efficiency_follows_the_wavelength_of_the_bench(name):
+    device = catalogue.load(name)
+    assert device.at(532e-9)["quantum_efficiency"] == pytest.approx(
+        device.figures["quantum_efficiency"], abs=0.01
+    )
+    rows = device.tables["quantum_efficiency"]
+    assert len(rows) >= 10 and all(0 < value < 1 for _, value in rows)
+    at = {}
+    for wavelength in (532e-9, 800e-9):
+        tables = load_bench("ideal-200mm").model_dump(mode="json")
+        tables["light"]["wavelength"] = wavelength
+        tables["camera"] = {"device": name}
+        at[wavelength] = bench_from_dict(tables, source="test").camera.quantum_efficiency
+    assert at[800e-9] == pytest.approx(dict(rows)[800e-9])
+    assert at[800e-9] < 0.7 * at[532e-9]
+    tables["camera"]["quantum_efficiency"] = 0.11
+    assert bench_from_dict(tables, source="test").camera.quantum_efficiency == 0.11
+    tables["light"]["wavelength"] = 1.3e-6
+    assert bench_from_dict(tables, source="test").camera.quantum_efficiency == 0.11  # given beside the device
+    del tables["camera"]["quantum_efficiency"]
+    with pytest.raises(SpecError, match=r"quantum_efficiency from 4e-07 to 9e-07 m, not at 1\.3e-06 m"):
+        bench_from_dict(tables, source="test")
+
+
+def test_a_table_reads_linearly_into_nested_figures(tmp_path):
+    text = (catalogue.DEVICES / "holoeye-pluto-2.toml").read_text()
+    rows = '[at_wavelength]\n"response.range" = [[500e-9, 6.6], [600e-9, 5.4]]\n\n[source]'
+    (tmp_path / "mine.toml").write_text(text.replace("[source]", rows, 1))
+    device = catalogue.load("mine", search=tmp_path)
+    assert device.at(525e-9)["response"] == {"range": pytest.approx(6.3)}
+    (tmp_path / "mine.toml").write_text(text.replace("[source]", rows.replace("600e-9", "400e-9"), 1))
+    with pytest.raises(SpecError, match=r"two or more .* rows of rising wavelength"):
+        catalogue.load("mine", search=tmp_path)
 
 
 def test_kinds():
