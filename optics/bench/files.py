@@ -97,8 +97,9 @@ def _wavelength(tables: Mapping[str, Any]) -> float:
     """The main wavelength of a bench's tables, before they are validated; the green where there is none."""
     light = tables.get("light")
     value = light.get("wavelength") if isinstance(light, Mapping) else None
-    usable = isinstance(value, int | float) and 1e-8 < value < 1e-3  # else it is refused with its own words
-    return float(value) if usable else GREEN
+    if isinstance(value, int | float) and 1e-8 < value < 1e-3:  # another is refused with its own words
+        return float(value)
+    return GREEN
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
