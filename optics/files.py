@@ -5,14 +5,16 @@ same folder, flushed to the disk, moved into place, and the folder flushed too. 
 complete is written by `writing_folder` in the same way.
 
 Temporary names are `.NAME.PROCESS-RANDOM.sclc-part`, so that what a killed process left can be told from the user's own
-files; `remove_leftovers` removes it. A folder that is being replaced is called `.NAME.PROCESS-RANDOM.sclc-old` for the
-moment between two renames.
+files: `remove_leftovers` removes it, and so does the next write of that name. A folder is replaced by exchanging two
+names, which cannot be stopped half way; where the system has no such call, it is called
+`.NAME.PROCESS-RANDOM.sclc-old` for the moment between two renames.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import errno
 import io
 import json
@@ -20,6 +22,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 _PART, _OLD = "sclc-part", "sclc-old"
 _OURS = re.compile(rf"\.(?P<name>.+)\.(?P<process>\d+)-[0-9a-f]{{8}}\.(?P<kind>{_PART}|{_OLD})")
+_HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD of fcntl.h, RENAME_EXCHANGE of linux/fs.h
 _at_work: set[Path] = set()  # temporary names of this process; numbers of processes are given out again
 _FIXES = {
     errno.ENOSPC: "make room on that disk",
@@ -56,8 +60,9 @@ def writing(path: str | Path) -> Iterator[BinaryIO]:
         FileError: it cannot be written; the message names `path` and the reason.
     """
     path = Path(path)
-    with _told(path), _beside(path, _PART) as temporary:
+    with told(path), _beside(path, _PART) as temporary:
         try:
+            _clear(_leftovers_of(path))
             with temporary.open("xb+") as file:
                 yield file
                 file.flush()
@@ -78,27 +83,35 @@ def writing_folder(path: str | Path) -> Iterator[Path]:
         FileError: something cannot be written; the message names the path and the reason.
     """
     path = Path(path)
-    with _told(path), _beside(path, _PART) as temporary, _beside(path, _OLD) as old:
+    with told(path), _beside(path, _PART) as temporary, _beside(path, _OLD) as old:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
+            _clear(_leftovers_of(path))
             temporary.mkdir()
             yield temporary
             for item in sorted(temporary.rglob("*"), reverse=True):  # what a folder holds before the folder
                 _flush_folder(item) if item.is_dir() else _flush_file(item)
             _flush_folder(temporary)
-            if path.exists():
-                os.replace(path, old)
-            try:
-                os.replace(temporary, path)
-            except OSError:
-                if old.exists():
-                    os.replace(old, path)
-                raise
+            if not (path.exists() and _exchange(temporary, path)):
+                _move(temporary, path, old)
             _flush_folder(path.parent)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
             if path.exists():
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder and its parents, where they are not there yet.
+
+    Raises:
+        FileError: it cannot be made; the message names it and the reason.
+    """
+    path = Path(path)
+    with told(path):
+        if not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            _flush_folder(path.parent)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -209,21 +222,36 @@ def remove_leftovers(folder: str | Path) -> list[Path]:
     A folder that was set aside to be replaced, by a process that did not live to put the new one there, is put back.
     """
     found = leftovers(folder)
-    for path in found:
-        match = _OURS.fullmatch(path.name)
-        first = path.parent / match["name"] if match and match["kind"] == _OLD else path
-        if not first.exists():
-            os.replace(path, first)
-        elif path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    _clear(found)
     return found
 
 
 def is_temporary(path: Path) -> bool:
     """Whether the name is one that `writing` or `writing_folder` gives while it works."""
     return _OURS.fullmatch(path.name) is not None
+
+
+def _leftovers_of(path: Path) -> list[Path]:
+    """The leftovers of earlier writes of one file or folder."""
+    start = f".{path.name}."
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        found = [path.parent / name for name in os.listdir(path.parent or ".") if name.startswith(start)]
+        return sorted(p for p in found if _name_in(p) == path.name and _gone(p))
+    return []
+
+
+def _clear(found: Sequence[Path]) -> None:
+    for path in found:
+        first = path.with_name(_name_in(path)) if path.name.endswith(_OLD) else path
+        if not first.exists():
+            os.replace(path, first)
+        else:
+            _remove(path)
+
+
+def _name_in(path: Path) -> str:
+    match = _OURS.fullmatch(path.name)
+    return match["name"] if match else ""
 
 
 def _gone(path: Path) -> bool:
@@ -257,8 +285,40 @@ def _beside(path: Path, kind: str) -> Iterator[Path]:
         _at_work.discard(name)
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, where it is there; of a link, the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange what two names of one folder mean, in one step; False where the system cannot, and nothing is done."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # of glibc since 2.28, and of musl
+    if rename is None:
+        return False
+    done = rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE)
+    return bool(done == 0)  # an error of the disk comes again from the renames that follow
+
+
+def _move(temporary: Path, path: Path, old: Path) -> None:
+    """Move a folder to its place; what is there is set aside first, and put back if the move fails."""
+    if path.exists():
+        os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        if old.exists():
+            os.replace(old, path)
+        raise
+
+
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """An error of the system as one line that names `path` and what would help."""
     try:
         yield

@@ -51,7 +51,7 @@ def test_metadata_has_licence_command_and_python_range(wheel):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert b"Version 2.0, January 2004" in wheel.read(f"{info}/licenses/LICENSE")
-    assert b"sclc = distill.cli.main:main" in wheel.read(f"{info}/entry_points.txt")
+    assert b"sclc = distill.cli.start:main" in wheel.read(f"{info}/entry_points.txt")
 
 
 def run(statement: str, path: Path, *more: Path) -> subprocess.CompletedProcess[str]:

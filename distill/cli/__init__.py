@@ -5,10 +5,12 @@ calibrate.py     `sclc calibrate`: a bench's description fitted to what its came
 main.py          `sclc`: the application, its version, its exit codes
 options.py       Options that several commands share, with the help that a physicist reads
 plan.py          `sclc plan`: whether a network's kernels fit a bench, before anything is trained
-process.py       What the command may set for its whole process, and no import ever does: threads and the
-                 allocator
+process.py       What belongs to the command's whole process: threads, the allocator, and the words of an
+                 interruption
 run.py           `sclc demo` and `sclc run`: the whole job
 schema.py        `sclc schema`: the JSON Schemas of the files that people write, for their editors
 show.py          What the command line shows: progress on stderr, tables or JSON on stdout
 single_steps.py  `sclc evaluate`, `export`, `verify`, `report`: the job's steps one by one
+start.py         `sclc` from its first moment: Ctrl-C while libraries are still being read, and text the terminal
+                 cannot show
 """

@@ -20,6 +20,7 @@ from distill.cli import plan as cli_plan
 from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
+from distill.cli.process import INTERRUPTED, Interrupted, interrupted
 
 # typer has carried click inside since 0.2x; the class is click's ClickException either way
 _UsageProblem: type[typer.BadParameter] = next(  # its base, in truth
@@ -87,11 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _bad_input(f"{where}{error.strerror or error}")
+        where = error.filename or "a file or the output"
+        return _bad_input(f"{where}: {error.strerror or error}")
+    except Interrupted as stop:
+        return interrupted(str(stop))
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("sclc: interrupted; the same command goes on where it was.\n")
-        return 130
+        return interrupted()
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C
+        return interrupted()
     return code if isinstance(code, int) else 0
 
 

@@ -91,11 +91,9 @@ def _show(found: Plan, console: Console) -> None:
     height, width = found.image_shape
     asked = f"{found.kernels} kernels of {found.taps} x {found.taps} taps on images of {height} x {width}"
     verdict = "fits" if found.fits else "does not fit"
-    console.print(
-        f"{found.bench}: {asked}, {found.readout} read-out: {verdict}", markup=False, soft_wrap=True
-    )
+    console.print(f"{found.bench}: {asked}, {found.readout} read-out: {verdict}", soft_wrap=True)
     for problem in found.problems:
-        console.print(f"  ! {problem}", markup=False, soft_wrap=True)
+        console.print(f"  ! {problem}", soft_wrap=True)
     lines = [
         ("band at the SLM", f"{found.band * 1e3:.2f} mm, {found.band_pixels:.0f} SLM pixels"),
         ("the panel", f"{found.panel[0] * 1e3:.2f} x {found.panel[1] * 1e3:.2f} mm"),
@@ -109,7 +107,7 @@ def _show(found: Plan, console: Console) -> None:
         for path, size in found.memory.items()
     ]
     for name, value in lines:
-        console.print(f"  {name:<16}{value}", markup=False, soft_wrap=True)
+        console.print(f"  {name:<16}{value}", soft_wrap=True)
     table = Table(box=SIMPLE)
     for name in (
         "kernels a frame",
@@ -125,7 +123,7 @@ def _show(found: Plan, console: Console) -> None:
         table.add_row(*_cells(schedule))
     console.print(table)
     for note in found.notes:
-        console.print(f"  {note}", markup=False, soft_wrap=True)
+        console.print(f"  {note}", soft_wrap=True)
 
 
 def _cells(schedule: Schedule) -> list[str]:

@@ -1,11 +1,14 @@
-"""What the command may set for its whole process, and no import ever does: threads and the allocator."""
+"""What belongs to the command's whole process: threads, the allocator, and the words of an interruption."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 
+INTERRUPTED = 130  # exit code
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 
@@ -31,3 +34,22 @@ def prepare(threads: int | None) -> int:
         except (OSError, AttributeError):  # another C library: its own defaults
             return count
     return count
+
+
+@contextlib.contextmanager
+def goes_on(words: str) -> Iterator[None]:
+    """Ctrl-C ends the command with code 130 and one line on stderr that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(words) from None
+
+
+def interrupted(words: str = "no file is left half written") -> int:
+    """Say on stderr that Ctrl-C was heard, and return the exit code."""
+    sys.stderr.write(f"sclc: interrupted; {words}.\n")
+    return INTERRUPTED
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with what the user may do next."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distill.cli.options import Json, Sets, Threads
+from distill.cli.process import goes_on
 
 if TYPE_CHECKING:
     from distill.job.config import RunConfig
@@ -49,7 +50,9 @@ def demo(
     from distill.job.config import demo as shipped
 
     folder = directory or Path("runs/demo-fast" if fast else "runs/demo")
-    _work(shipped(fast=fast, sets=sets or ()), folder, fresh=fresh, threads=threads, json=json)
+    again = " without --fresh" if fresh else ""
+    with goes_on(f"the same command{again} goes on where it was"):
+        _work(shipped(fast=fast, sets=sets or ()), folder, resume=not fresh, threads=threads, json=json)
 
 
 def run(
@@ -80,28 +83,29 @@ def run(
     Example: sclc run mine.toml --set bench.camera.read_noise=5 --set 'data.source="digits.h5"' --resume
     """
     from distill.job.config import load
-    from distill.pipeline.main_job import ledger
-    from optics.checks import OpticsError
+    from distill.job.ledger import folder_name
+    from optics.errors import OpticsError
 
+    if resume and fresh:
+        raise OpticsError("--resume goes on with a run and --fresh removes it; choose one of them.")
     chosen = load(config, sets=sets or ())
-    folder = directory or Path("runs") / (chosen.name.replace("/", "-") or "run")
-    if ledger(folder).begun(beside=("data",)) and not (resume or fresh):
-        raise OpticsError(
-            f"{folder} holds a run already; add --resume to go on with it, --fresh to begin anew, or choose another "
-            "--directory."
-        )
-    _work(chosen, folder, fresh=fresh, threads=threads, json=json)
+    folder = directory or Path("runs") / folder_name(chosen.name)
+    again = "" if resume else " with --resume in place of --fresh" if fresh else " with --resume"
+    with goes_on(f"the same command{again} goes on where it was"):
+        _work(chosen, folder, resume=True if resume else False if fresh else None, threads=threads, json=json)
 
 
-def _work(config: RunConfig, folder: Path, *, fresh: bool, threads: int | None, json: bool) -> None:
+def _work(config: RunConfig, folder: Path, *, resume: bool | None, threads: int | None, json: bool) -> None:
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
+    from distill.job.ledger import place
     from distill.job.result import Result
     from distill.pipeline import main_job as pipeline
 
     prepare(threads)
+    folder = place(folder)
     with cli_show.Bars() as bars:
-        values = pipeline.run(config, folder, resume=not fresh, ui=bars)
+        values = pipeline.run(config, folder, resume=resume, ui=bars)
     result = Result.model_validate(values)
     if json:
         cli_show.print_json(values)

@@ -32,7 +32,7 @@ class Bars:
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = _console(stderr=True)
         self.seconds: dict[str, float] = {}
         self.started = time.perf_counter()
         self._bars: Progress | None = None
@@ -46,9 +46,9 @@ class Bars:
             return
         if self._bars is None:
             self._bars = Progress(
-                TextColumn(f"{{task.description:<{_TITLE}}}"),
+                TextColumn(f"{{task.description:<{_TITLE}}}", markup=False),
                 BarColumn(bar_width=24),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 TimeElapsedColumn(),
                 console=self.console,
                 transient=True,
@@ -66,11 +66,11 @@ class Bars:
         if self._bars is not None and step in self._tasks:
             self._bars.remove_task(self._tasks.pop(step))
         self.seconds[step] = seconds
-        self.console.print(f"{self._titles.pop(step, step):<{_TITLE}} {seconds:7.1f} s", markup=False)
+        self.console.print(f"{self._titles.pop(step, step):<{_TITLE}} {seconds:7.1f} s")
 
     def kept(self, step: str, title: str) -> None:
         """One line for a step that need not be repeated."""
-        self.console.print(f"{title:<{_TITLE}}    kept", markup=False)
+        self.console.print(f"{title:<{_TITLE}}    kept")
 
     def __enter__(self) -> Bars:
         """Nothing is shown before the first step begins."""
@@ -96,8 +96,13 @@ def print_json(value: Any) -> None:
 
 def out() -> Console:
     """The console for results: stdout; wide where it is not a terminal, so that nothing is cut."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+    console = _console()
+    return console if console.is_terminal else _console(width=_WIDE)
+
+
+def _console(**options: Any) -> Console:
+    """A console that shows text as it is: names of runs, devices and classes may look like rich's markup."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
 
 
 def show_result(result: Result, folder: Path, bars: Bars) -> None:
@@ -116,9 +121,9 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     console.print(table)
     if result.verify is not None:
         show_verification(result.verify, result.verdict or result.verify.judged())
-    console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     spent = ", ".join(f"{name} {value:.1f}" for name, value in bars.seconds.items()) or "every step kept"
-    console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", markup=False, soft_wrap=True)
+    console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", soft_wrap=True)
 
 
 def show_bench_rows(found: Mapping[str, Any]) -> None:
@@ -147,11 +152,11 @@ def show_verification(found: Verification, verdict: Verdict) -> None:
                 f"{100 * part.agreement:.1f} % agree with the trained network, camera counts differ by "
                 f"{100 * part.counts_error:.2g} %"
             )
-        out().print(f"{name:<11}{line}", markup=False, soft_wrap=True)
+        out().print(f"{name:<11}{line}", soft_wrap=True)
     for text in (verdict.line, *verdict.notes):
-        out().print(text, markup=False, soft_wrap=True)
+        out().print(text, soft_wrap=True)
     if found.shared:
-        out().print(f"Both engines share: {'; '.join(found.shared)}.", markup=False, soft_wrap=True)
+        out().print(f"Both engines share: {'; '.join(found.shared)}.", soft_wrap=True)
 
 
 def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:
@@ -181,7 +186,7 @@ def show_devices(rows: list[dict[str, Any]], benches: list[str]) -> None:
         table.add_row(*(line if roomy else line[:-1]))
     console.print(table)
     if benches:
-        console.print(f"Benches: {', '.join(benches)}", markup=False)
+        console.print(f"Benches: {', '.join(benches)}")
 
 
 def show_encodings(title: str, rows: list[dict[str, Any]]) -> None:
@@ -206,4 +211,4 @@ def show_device(found: Mapping[str, Any]) -> None:
     console = out()
     console.print(table)
     if found["note"]:
-        console.print(found["note"], markup=False)
+        console.print(found["note"])

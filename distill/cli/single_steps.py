@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads
+from distill.cli.process import goes_on
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +34,9 @@ def evaluate(
 
     Rows: `ideal_bench` (every flaw off), `bench_as_is`, and `bench_refit` (back end refitted on that bench), each with
     mean and standard deviation over independent noise draws; of a FILE also `given`, the network without a bench.
-    Of a run, DIR, it is the distilled network. Changes nothing. `--set bench.KEY=VALUE` changes one figure of the
-    bench, in SI units, to see what a flaw costs; `--set student.realisation=staged` another way onto it.
+    Of a run, DIR, it is the distilled network. Changes nothing; stopped, the same command goes on with the refit.
+    `--set bench.KEY=VALUE` changes one figure of the bench, in SI units, to see what a flaw costs;
+    `--set student.realisation=staged` another way onto it.
 
     Examples: sclc evaluate runs/demo --set bench.slm.crosstalk=1.0 --set bench.alignment.mask_shift='[1e-4, 0.0]'
 
@@ -46,7 +48,7 @@ def evaluate(
     from optics.files import write_json
 
     prepare(threads)
-    with cli_show.Bars() as bars:
+    with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
         rows = bench_rows(network, config=config, bench=bench, sets=sets or (), ui=bars)
     if output is not None:
         write_json(output, rows)
@@ -102,9 +104,7 @@ def export(
     if json:
         cli_show.print_json(found)
     else:
-        cli_show.out().print(
-            f"{found['slm_frames']} SLM frames in {found['directory']}", markup=False, soft_wrap=True
-        )
+        cli_show.out().print(f"{found['slm_frames']} SLM frames in {found['directory']}", soft_wrap=True)
 
 
 def verify(
@@ -203,10 +203,11 @@ def report(
 
     if network.is_file():
         from distill.cli.process import prepare
+        from distill.job.ledger import folder_name, place
 
         prepare(threads)
-        folder = directory or Path("runs") / network.stem
-        with cli_show.Bars() as bars:
+        folder = place(directory or Path("runs") / folder_name(network.stem))
+        with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
             found = single_steps.report_file(
                 network, folder, config=config, bench=bench, sets=sets or (), ui=bars
             )
@@ -219,4 +220,4 @@ def report(
     if json:
         cli_show.print_json(found)
     else:
-        cli_show.out().print(found["report"], markup=False, soft_wrap=True)
+        cli_show.out().print(found["report"], soft_wrap=True)

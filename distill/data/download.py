@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optics.errors import OpticsError
-from optics.files import writing
+from optics.files import make_folder, writing
 
 Progress = Callable[[int, int | None], None]
 
@@ -77,7 +77,7 @@ def fetch(
     path = directory / remote.name
     if path.is_file() and sha256_of(path) == remote.sha256:
         return path
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     total, done = hashlib.sha256(), 0
     with writing(path) as out:
         for block, size in _stream(remote, path, timeout):

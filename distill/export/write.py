@@ -12,6 +12,7 @@ losslessly (`distill.export.read`); `distill.verify.verification` proves it.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,24 @@ def _check_target(target: Path, overwrite: bool) -> None:
         raise OpticsError(
             f"{target} holds an export already; choose another directory, or pass overwrite=True."
         )
+    listed = {NAME, *_listed(target / NAME)}
+    strange = [
+        p for p in sorted(target.rglob("*")) if not p.is_dir() and str(p.relative_to(target)) not in listed
+    ]
+    if strange:
+        raise OpticsError(
+            f"{strange[0]} is not of the export that is there, which {NAME} lists; move it, or choose another "
+            "directory."
+        )
+
+
+def _listed(path: Path) -> set[str]:
+    """The files that a manifest lists, of whatever version; none where it is damaged."""
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return set(files) if isinstance(files, dict) else set()
 
 
 def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) -> None:

@@ -3,6 +3,9 @@
 Every step has a *key*, the hash of all that its result depends on: its own configuration and the keys of the steps it
 reads. A step is done if the ledger holds its key and its outputs exist; a step whose key has changed loses its
 outputs before anything runs, so that results of two configurations never stand side by side.
+
+The directory may be the user's home. Nothing is removed or replaced there but files that the ledger lists: where a step
+would write and something else is, the run is refused before anything is touched.
 """
 
 from __future__ import annotations
@@ -10,17 +13,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from optics.errors import OpticsError
-from optics.files import is_temporary, remove_leftovers, write_json
+from optics.files import is_temporary, make_folder, remove_leftovers, told, write_json
 
-LEDGER = "steps.json"
+LEDGER, LOCK = "steps.json", ".lock"
 _VERSION = 1
 
 
@@ -46,33 +48,57 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
+def place(directory: str | Path) -> Path:
+    """A directory by a name that means the same before and after it is made: `new/..` is resolved."""
+    path = Path(directory)
+    return path.resolve() if ".." in path.parts else path
+
+
+def folder_name(name: str) -> str:
+    """A run's name as the name of one folder: no separators, no leading dots, at most 100 characters."""
+    kept = "".join("-" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in name)
+    return kept.strip(" .")[:100].rstrip(" .") or "run"
+
+
 class Ledger:
     """What is known about each step of one run.
 
     Args:
         directory: the run's directory.
-        outputs: the files and folders, relative to it, that each step writes; nothing else is ever removed.
+        outputs: the files and folders, relative to it, that each step writes; patterns as in `Path.glob`. A folder
+            counts with all that is in it. Nothing else is ever removed.
+        aids: files that a step writes only so that it can go on; that they are there is not asked.
 
     Raises:
         OpticsError: the directory holds other things than a run, or its ledger cannot be read.
     """
 
-    def __init__(self, directory: Path, outputs: Mapping[str, tuple[str, ...]]) -> None:
-        self.directory = directory
+    def __init__(
+        self,
+        directory: Path,
+        outputs: Mapping[str, tuple[str, ...]],
+        aids: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.directory = place(directory)
         self.outputs = dict(outputs)
+        self.aids = dict(aids or {})
         self._steps: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()  # steps may run side by side
-        if directory.exists() and not directory.is_dir():
-            raise OpticsError(f"{directory} is a file; give a directory for the run.")
+        self._read()
+
+    def _read(self) -> None:
+        self._steps = {}
+        if self.directory.exists() and not self.directory.is_dir():
+            raise OpticsError(f"{self.directory} is a file; give a directory for the run.")
         if self.exists():
-            data = read_json(directory / LEDGER)
-            if not isinstance(data, dict) or data.get("version") != _VERSION:
-                raise OpticsError(f"{directory / LEDGER} is of another version; choose another directory.")
-            self._steps = data["steps"]
-        elif directory.exists() and any(
-            p.name != ".lock" and not is_temporary(p) for p in directory.iterdir()
-        ):
-            raise OpticsError(f"{directory} is not empty and holds no run; choose another directory.")
+            self._steps = _steps_in(self.directory / LEDGER)
+        elif self.directory.exists():
+            strange = [p.name for p in self.directory.iterdir() if p.name != LOCK and not is_temporary(p)]
+            if strange:
+                raise OpticsError(
+                    f"{self.directory} is not empty and holds no run ({min(strange)!r} is there, {LEDGER} is not); "
+                    "choose another directory."
+                )
 
     def exists(self) -> bool:
         """Whether the directory holds a run, finished or not."""
@@ -83,8 +109,7 @@ class Ledger:
 
         A run that failed before it trained anything left nothing that could be lost.
         """
-        names = [name for step, written in self.outputs.items() if step not in beside for name in written]
-        return self.exists() and any(_holds_something(self.directory / name) for name in names)
+        return self.exists() and any(self._found(step) for step in self.outputs if step not in beside)
 
     def begin(self) -> None:
         """Say that the directory holds a run, before anything else is written there."""
@@ -94,83 +119,170 @@ class Ledger:
     def done(self, step: str, key: str) -> bool:
         """Whether `step` was finished for these inputs and all it wrote is still there."""
         known = self._steps.get(step, {})
-        there = all((self.directory / name).exists() for name in self.outputs[step])
-        return known.get("key") == key and known.get("done") is True and there
+        if known.get("key") != key or known.get("done") is not True:
+            return False
+        written = known.get("files")
+        if written is None:  # a ledger of an earlier version
+            written = [name for name in self.outputs[step] if "*" not in name]
+        return all((self.directory / name).exists() for name in written)
+
+    def listed(self, step: str) -> bool:
+        """Whether a run wrote this step's outputs, or began to."""
+        return step in self._steps
 
     def seconds(self, step: str) -> float:
         """How long the process that finished `step` worked on it."""
         return float(self._steps.get(step, {}).get("seconds", 0.0))
 
+    def check_free(self, steps: Iterable[str], keys: Mapping[str, str]) -> None:
+        """Raise OpticsError where a step that must be done would write over what no run wrote.
+
+        Args:
+            steps: those that are to be done.
+            keys: theirs; one that is done for its key is not repeated.
+        """
+        for step in steps:
+            if not self.done(step, keys.get(step, "")):
+                self._refuse_strangers(step)
+
     def drop_stale(self, keys: Mapping[str, str]) -> list[str]:
         """Remove what steps wrote for other inputs than `keys`; returns the names of those steps."""
         stale = [s for s in self.outputs if s in self._steps and self._steps[s].get("key") != keys.get(s)]
-        for step in stale:
-            self._forget(step)
-        if stale:
-            self._save()
+        self._remove(stale)
         return stale
 
     def clear(self) -> None:
-        """Remove everything that any step wrote."""
-        for step in self.outputs:
-            self._forget(step)
-        (self.directory / LEDGER).unlink(missing_ok=True)
+        """Remove everything that any step wrote; the directory goes on to hold a run."""
+        self._remove([step for step in self.outputs if step in self._steps])
 
     @contextlib.contextmanager
     def working(self, step: str, key: str, *, keep: bool) -> Iterator[None]:
         """Mark `step` as begun, run the body, mark it as done with its seconds; an error leaves it begun.
 
         keep: leave what an interrupted run of this step wrote, so that it can go on; else remove it first.
+
+        Raises:
+            OpticsError: something that no run wrote is where the step writes.
         """
         with self._lock:
+            self._refuse_strangers(step)
             if not keep:
-                self._forget(step)
+                self._remove([step] if step in self._steps else [])
             self._steps[step] = {"key": key, "done": False}
             self._save()
         start = time.perf_counter()
         yield
         with self._lock:
-            self._steps[step] = {"key": key, "done": True, "seconds": round(time.perf_counter() - start, 3)}
+            self._steps[step] = {
+                "key": key,
+                "done": True,
+                "seconds": round(time.perf_counter() - start, 3),
+                "files": self._found(step, aids=False),
+            }
             self._save()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the directory and keep other processes out of it; the lock dies with the process.
+        """Create the directory, keep other processes out of it, and read the ledger as it is then.
 
-        What a process that was killed left half written is removed.
+        The lock dies with the process. What a process that was killed left half written is removed.
 
         Raises:
-            OpticsError: another process works there.
+            OpticsError: another process works there, or the directory holds other things than a run by now.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".lock").open("w") as handle:
-            try:
-                import fcntl
-            except ImportError:  # not a POSIX system: no lock
-                yield
-                return
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise OpticsError(
-                    f"another process works in {self.directory}; wait for it or choose another directory."
-                ) from None
+        make_folder(self.directory)
+        with _lock_file(self.directory / LOCK, self.directory):
+            self._read()
             remove_leftovers(self.directory)
             yield
 
-    def _forget(self, step: str) -> None:
-        for name in self.outputs[step]:
-            path = self.directory / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        self._steps.pop(step, None)
+    # ------------------------------------------------------------------ files
+
+    def _found(self, step: str, *, aids: bool = True) -> list[str]:
+        """The files that are where `step` writes, relative to the directory, in order."""
+        names = (*self.outputs[step], *(self.aids.get(step, ()) if aids else ()))
+        found: set[Path] = set()
+        for name in names:
+            for path in self.directory.glob(name):
+                below = path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,)
+                found.update(p for p in below if p.is_symlink() or not p.is_dir())
+        return sorted(str(path.relative_to(self.directory)) for path in found)
+
+    def _own(self, step: str) -> list[str]:
+        """The files that the ledger says `step` wrote; of a step that was interrupted, all that are in its place."""
+        known = self._steps.get(step)
+        if known is None:
+            return []
+        there = self._found(step)
+        if not known.get("done") or "files" not in known:
+            return there
+        aids = set(there) - set(self._found(step, aids=False))
+        return [name for name in there if name in known["files"] or name in aids]
+
+    def _refuse_strangers(self, step: str) -> None:
+        strange = sorted(set(self._found(step)) - set(self._own(step)))
+        if strange:
+            raise OpticsError(
+                f"{self.directory / strange[0]} is in the way: the step {step!r} writes there, and no run wrote that "
+                "file. Move it, or choose another directory."
+            )
+
+    def _remove(self, steps: Iterable[str]) -> None:
+        """Remove what steps wrote, and forget them; stopped in between, the ledger still lists what is left."""
+        steps = list(steps)
+        if not steps:
+            return
+        for step in steps:
+            own = self._own(step)
+            with told(self.directory / (own[0] if own else step)):
+                for name in own:
+                    (self.directory / name).unlink(missing_ok=True)
+                    self._remove_empty((self.directory / name).parent)
+        for step in steps:
+            self._steps.pop(step)
+        self._save()
+
+    def _remove_empty(self, folder: Path) -> None:
+        while folder != self.directory:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or gone
+                return
+            folder = folder.parent
 
     def _save(self) -> None:
         write_json(self.directory / LEDGER, {"version": _VERSION, "steps": self._steps})
 
 
-def _holds_something(path: Path) -> bool:
-    """A file, or a folder with one in it or below."""
-    return path.is_file() or (path.is_dir() and any(p.is_file() for p in path.rglob("*")))
+def _steps_in(path: Path) -> dict[str, dict[str, Any]]:
+    """The steps of a ledger's file."""
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("version") != _VERSION:
+        raise OpticsError(f"{path} is of another version; choose another directory.")
+    steps = data.get("steps")
+    if not isinstance(steps, dict) or not all(isinstance(step, dict) for step in steps.values()):
+        raise OpticsError(f"{path} is damaged: it lists no steps; choose another directory.")
+    return steps
+
+
+@contextlib.contextmanager
+def _lock_file(path: Path, directory: Path) -> Iterator[None]:
+    with told(path):
+        handle = path.open("a")
+    with handle:
+        try:
+            import fcntl
+        except ImportError:  # not a POSIX system: no lock
+            yield
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OpticsError(
+                f"another process works in {directory}; wait for it or choose another directory."
+            ) from None
+        except OSError as error:  # a file system without locks
+            raise OpticsError(
+                f"{path} cannot be locked ({error.strerror}); choose another directory."
+            ) from error
+        yield

@@ -6,6 +6,7 @@ main_job.py      The main job, step by step: data, teacher, students and control
 single_steps.py  The job's steps one by one, on a run that was trained before
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
+unfinished.py    A command that writes nothing but its answer, killed on its way, goes on where it was
 """
 
 from distill.pipeline.main_job import run

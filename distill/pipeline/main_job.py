@@ -18,6 +18,7 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -31,12 +32,13 @@ import torch
 
 from distill.environment import version
 from distill.job.config import RunConfig, load
-from distill.job.job import Job
+from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
 from distill.pipeline import gather, steps
 from distill.progress import Watcher
+from distill.training.train_loop import CHECKPOINT, METRICS
 from distill.verify.verdict import Limits
 from optics.errors import OpticsError
 from optics.files import write_text
@@ -48,9 +50,9 @@ CONFIG = "config.toml"
 class Step:
     """One step of the job.
 
-    title: what it does, for people. outputs: what it writes. reads: the steps whose files it reads. depends_on: the
-    part of the configuration that its result depends on. work: does it. resumable: it goes on from what an interrupted
-    run left. parallel: it may run at the same time as its neighbours that say so too.
+    title: what it does, for people. outputs: what it writes, as patterns. reads: the steps whose files it reads.
+    depends_on: the part of the configuration that its result depends on. work: does it. resumable: it goes on from what
+    an interrupted run left, its aids. parallel: it may run at the same time as its neighbours that say so too.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Step:
     work: Callable[[Job], None]
     resumable: bool = False
     parallel: bool = False
+    aids: tuple[str, ...] = ()
 
 
 def _student(job: Job) -> Any:
@@ -76,10 +79,22 @@ def _bench(job: Job) -> Any:
     return job.bench.model_dump(mode="json")
 
 
+def _trained(step: str, *, repeats: bool = False) -> dict[str, Any]:
+    """What a training writes, in its folder and in those of its repeats."""
+    folders = (step, f"{step}/repeat-*") if repeats else (step,)
+    return {
+        "outputs": tuple(f"{folder}/{MODEL}" for folder in folders),
+        "aids": tuple(f"{folder}/{name}" for folder in folders for name in (CHECKPOINT, METRICS)),
+        "resumable": True,
+    }
+
+
 def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:
     """A student's training; these run in parallel."""
     work = partial(steps.run_student, step=step)
-    return Step(title, (step,), reads, _student, work, resumable=True, parallel=True)
+    return Step(
+        title, reads=reads, depends_on=_student, work=work, parallel=True, **_trained(step, repeats=True)
+    )
 
 
 STEPS: dict[str, Step] = {
@@ -96,11 +111,10 @@ STEPS: dict[str, Step] = {
     ),
     "teacher": Step(
         "Training the teacher",
-        ("teacher",),
-        ("data",),
-        lambda j: j.config.teacher.model_dump(mode="json"),
-        steps.run_teacher,
-        resumable=True,
+        reads=("data",),
+        depends_on=lambda j: j.config.teacher.model_dump(mode="json"),
+        work=steps.run_teacher,
+        **_trained("teacher"),
     ),
     "linear": _training("linear", "Training linear optics on the labels", reads=("data",)),
     "linear_kd": _training("linear_kd", "Distilling linear optics"),
@@ -115,11 +129,10 @@ STEPS: dict[str, Step] = {
     ),
     "refit": Step(
         "Refitting the back end on the bench",
-        ("refit",),
-        ("data", "linear_kd", "calibrate"),
-        lambda j: [_realised(j), j.config.refit.model_dump(mode="json")],
-        steps.run_refit,
-        resumable=True,
+        reads=("data", "linear_kd", "calibrate"),
+        depends_on=lambda j: [_realised(j), j.config.refit.model_dump(mode="json")],
+        work=steps.run_refit,
+        **_trained("refit"),
     ),
     "evaluate": Step(
         "Evaluating every row",
@@ -172,14 +185,18 @@ def steps_of(config: RunConfig) -> list[str]:
 
 def ledger(directory: Path) -> Ledger:
     """The ledger of a run's directory."""
-    return Ledger(directory, {name: step.outputs for name, step in STEPS.items()})
+    return Ledger(
+        directory,
+        {name: step.outputs for name, step in STEPS.items()},
+        {name: step.aids for name, step in STEPS.items()},
+    )
 
 
 def run(
     config: RunConfig,
     directory: Path,
     *,
-    resume: bool = True,
+    resume: bool | None = True,
     ui: Watcher | None = None,
     last: str = "report",
 ) -> dict[str, Any]:
@@ -189,7 +206,7 @@ def run(
         config: what to do.
         directory: where; made if needed.
         resume: keep the steps that were done for the same inputs, and go on within a training that was interrupted;
-            False removes what an earlier run left in the directory.
+            False removes what an earlier run left in the directory; None refuses a directory that holds one.
         ui: told of the progress.
         last: the last step to do, with those that it needs.
 
@@ -200,17 +217,21 @@ def run(
         OpticsError: bad input, found before anything is written; or a directory that holds other things.
     """
     book = ledger(directory)
+    directory = book.directory
+    _check_new(book, resume)
     job = Job.prepare(config, directory, ui)
     job.check_trainable()
     job.check_exportable()
     todo = [name for name in needed(last) if name in steps_of(config)]
     wanted = keys(job)
     with book.locked():
-        if not resume:
+        _check_new(book, resume)
+        book.check_free(todo, {} if resume is False else wanted)
+        book.begin()
+        if resume is False:
             book.clear()
         book.drop_stale(wanted)
-        book.begin()
-        write_text(directory / CONFIG, config.to_toml())
+        _write_config(config, directory / CONFIG)
         for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
             if parallel:
                 _in_parallel(job, book, list(names), wanted)
@@ -218,6 +239,22 @@ def run(
                 for name in names:
                     _do(job, book, name, wanted[name])
         return gather.read_result(directory) if last == "report" else {}
+
+
+def _check_new(book: Ledger, resume: bool | None) -> None:
+    if resume is None and book.begun(beside=("data",)):
+        raise OpticsError(
+            f"{book.directory} holds a run already; add --resume to go on with it, --fresh to begin anew, or choose "
+            "another --directory."
+        )
+
+
+def _write_config(config: RunConfig, path: Path) -> None:
+    """Write the configuration where the file does not say the same already, perhaps in the user's own words."""
+    with contextlib.suppress(OpticsError):
+        if path.is_file() and load(path) == config:
+            return
+    write_text(path, config.to_toml())
 
 
 def _do(job: Job, book: Ledger, name: str, key: str) -> None:

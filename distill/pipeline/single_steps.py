@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from distill.environment import version
 from distill.export.manifest import Manifest
 from distill.export.write import export
 from distill.job import toml as settings
 from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
-from distill.job.job import Job
-from distill.job.ledger import read_json
-from distill.pipeline import gather, steps
+from distill.job.job import MODEL, Job
+from distill.job.ledger import LEDGER, key_of
+from distill.pipeline import gather, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
 from distill.training.evaluation import evaluate
@@ -85,7 +88,7 @@ def bench_rows(
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
 ) -> dict[str, Any]:
-    """Rows of a network on any bench; nothing is written.
+    """Rows of a network on any bench; killed and called again it goes on with the refit where it was.
 
     Args:
         network: a run's directory, whose distilled network it is, or the file of a network.
@@ -115,10 +118,16 @@ def bench_rows(
     job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: steps.calibration(job))
     as_is = job.on_bench(student, job.bench)
     ideal = job.on_bench(student, job.bench.ideal(), calibrated=False)
-    refitted = _timed(job, "refit", "Refitting the back end on the bench", lambda: steps.refit(job, as_is))
-    rows = _timed(
-        job, "evaluate", "Evaluating the rows", lambda: steps.bench_rows(job, ideal, as_is, refitted)[0]
-    )
+    with unfinished.kept(network, "evaluate", _key(job)) as folder:
+        refitted = _timed(
+            job,
+            "refit",
+            "Refitting the back end on the bench",
+            lambda: steps.refit(job, as_is, directory=folder),
+        )
+        rows = _timed(
+            job, "evaluate", "Evaluating the rows", lambda: steps.bench_rows(job, ideal, as_is, refitted)[0]
+        )
     if network.is_file():
         rows = {"given": evaluate(student, job.splits.test)} | rows
     return {
@@ -126,6 +135,19 @@ def bench_rows(
         "rows": {name: row.model_dump(mode="json") for name, row in rows.items()},
         "light": steps.light(job, refitted),
     }
+
+
+def _key(job: Job) -> str:
+    """Hash of all that the rows depend on: settings, bench, images, and the networks' files."""
+    file = job.config.student.file
+    files = [Path(file)] if file else [job.path(step) / MODEL for step in ("linear_kd", "teacher")]
+    return key_of(
+        version(),
+        job.config.model_dump(mode="json"),
+        job.bench.model_dump(mode="json"),
+        [part.digest() for part in vars(job.splits).values()],
+        [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+    )
 
 
 def _only_a_file(network: Path, config: Path | None) -> None:
@@ -202,10 +224,26 @@ def export_network(
     number = count or min(job.config.export.count or ExportConfig().count, len(job.splits.test))
 
     def work() -> Manifest:
-        return export(on_bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
+        with _in_the_run(job, target, number):
+            return export(on_bench, target, inputs=job.splits.test, count=number, overwrite=overwrite)
 
     manifest = _timed(job, "export", "Writing the files for the SLM", work)
     return {"directory": str(target), "slm_frames": len(manifest.slm_frames), "images": manifest.images}
+
+
+@contextlib.contextmanager
+def _in_the_run(job: Job, target: Path, count: int) -> Iterator[None]:
+    """Work on the run's own export under its lock, and enter it in its ledger; elsewhere, just work."""
+    book = pipeline.ledger(job.directory) if (job.directory / LEDGER).is_file() else None
+    if book is None or target.resolve() != (book.directory / "export").resolve():
+        yield
+        return
+    key = pipeline.keys(job)["export"]
+    asked = key if count == job.export_count else key_of(key, count)  # a run that goes on makes its own
+    with book.locked():
+        known = book.listed("export") or not target.exists()
+        with book.working("export", asked, keep=True) if known else contextlib.nullcontext():
+            yield
 
 
 def verify_directory(
@@ -228,9 +266,10 @@ def report_run(directory: Path) -> dict[str, Any]:
     needs = [step for step in ("evaluate", "verify") if step in pipeline.steps_of(config)]
     job = open_run(directory, needs)
     book = pipeline.ledger(directory)
-    job.seconds = {name: book.seconds(name) for name in pipeline.STEPS if name != "report"}
-    gather.run_report(job)
-    read_json(directory / "result.json")
+    key = pipeline.keys(job)["report"]
+    with book.locked(), book.working("report", key, keep=True):
+        job.seconds = {name: book.seconds(name) for name in pipeline.STEPS if name != "report"}
+        gather.run_report(job)
     return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}
 
 

@@ -23,7 +23,7 @@ from networks import Student, multiply_accumulates
 from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from networks.teachers import registry as teachers
-from optics.files import write_json
+from optics.files import make_folder, write_json
 
 # Every random number follows from the run's seed; each use has its own stream. Between the seeds of two runs lie more
 # numbers than a run uses, and between those of two repeats of a training more than there are uses.
@@ -151,7 +151,7 @@ def run_calibrate(job: Job) -> None:
 
 def run_refit(job: Job) -> None:
     """Fit the distilled network's back end anew, to exposures of the training images on the realistic bench."""
-    job.path("refit").mkdir(parents=True, exist_ok=True)
+    make_folder(job.path("refit"))
     student = job.student("linear_kd")
     fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"))
     student.backend = fitted.backend

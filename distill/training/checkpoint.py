@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from networks import Student, StudentSpec
 from networks.teachers import registry as teachers
 from optics.errors import OpticsError
-from optics.files import write_bytes, write_weights
+from optics.files import make_folder, write_bytes, write_weights
 
 _FORMAT = "spectral-cascade model 1"
 
@@ -58,7 +58,7 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
             writes it. A teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ...,
             "image_size": [H, W]}`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
     write_weights(path, module.state_dict(), metadata)
 
@@ -185,7 +185,7 @@ def digest_of(facts: dict[str, Any], model: nn.Module) -> str:
 
 def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     buffer = io.BytesIO()
     torch.save({"key": key, "state": state}, buffer)
     write_bytes(path, buffer.getvalue())

@@ -126,6 +126,9 @@ def fit(
     key = digest_of({"spec": spec.model_dump(mode="json"), **(identity or {})}, model)
     if directory is not None and resume and (directory / CHECKPOINT).is_file():
         run.restore(load_state(directory / CHECKPOINT, key))
+        write_csv(
+            directory / METRICS, [e.row() for e in run.epochs]
+        )  # stopped between the two, they disagree
     while len(run.epochs) < spec.epochs:
         run.one_epoch(progress)
         if directory is not None:

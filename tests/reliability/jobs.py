@@ -1,0 +1,116 @@
+"""What is interrupted: one small run and the commands on it. A new job is one line in `JOBS`."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from distill.job.config import RunConfig, demo
+from distill.pipeline import main_job, single_steps
+from optics.files import write_json
+
+SETS = (
+    "data.limit=20",
+    "data.size=[12, 12]",
+    "teacher.training.epochs=1",
+    "student.cascade.channels=[1, 1]",
+    "student.readout.bins=[2, 2]",
+    "student.training.epochs=1",
+    "student.repeats=1",
+    "refit.epochs=2",
+    "calibration.levels=8",
+    "calibration.exposures=2",
+    "evaluation.draws=2",
+    "export.count=2",
+    "verify.wave_images=2",
+    "verify.lightpipes_images=0",
+    "bench.slm.shape=[270, 480]",
+    "bench.camera.shape=[1200, 640]",
+)
+
+
+def small(*sets: str) -> RunConfig:
+    """The small run's configuration, with changes."""
+    return demo(fast=True, sets=[*SETS, *sets])
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job.
+
+    after: the last step that the run has done before, or "" for an empty place. act: what is interrupted, and repeated
+    until it is through; given the folder that holds `run` and `out`. scratch: what may lie there meanwhile.
+    """
+
+    after: str
+    act: Callable[[Path], object]
+    scratch: tuple[str, ...] = ()
+    before: Callable[[Path], object] | None = None
+
+
+def _run(last: str, *sets: str, fresh: bool = False) -> Callable[[Path], object]:
+    def act(place: Path) -> object:
+        return main_job.run(small(*sets), place / "run", resume=not fresh, last=last)
+
+    return act
+
+
+def _export(output: str | None, count: int) -> Callable[[Path], object]:
+    def act(place: Path) -> object:
+        out = None if output is None else place / output
+        return single_steps.export_network(place / "run", output=out, count=count, overwrite=True)
+
+    return act
+
+
+def _evaluate(place: Path) -> object:
+    rows = single_steps.bench_rows(place / "run", sets=["bench.camera.read_noise=9.0"])
+    return write_json(place / "rows.json", rows)
+
+
+def _report(place: Path) -> object:
+    return single_steps.report_run(place / "run")
+
+
+STEPS = tuple(main_job.STEPS)
+
+JOBS: dict[str, Task] = {
+    **{f"run: {step}": Task(before, _run(step)) for before, step in zip(("", *STEPS), STEPS, strict=False)},
+    "resume, changed": Task("verify", _run("verify", "verify.wave_images=1")),
+    "fresh": Task("report", _run("data", fresh=True)),
+    "export": Task("refit", _export("out/lab", 2)),
+    "export --overwrite": Task("refit", _export("out/lab", 1), before=_export("out/lab", 2)),
+    "export --overwrite in the run": Task("verify", _export(None, 1)),
+    "evaluate": Task("refit", _evaluate, scratch=("run/.evaluate",)),
+    "report": Task("report", _report),
+}
+
+
+@cache
+def snapshots(root: Path) -> dict[str, Path]:
+    """The small run after each of its steps, as folders below `root`."""
+    torch.set_num_threads(1)
+    found = {"": root / "empty"}
+    found[""].mkdir(parents=True)
+    place = root / "work"
+    for step in STEPS:
+        main_job.run(small(), place / "run", last=step)
+        found[step] = root / f"after-{step}"
+        shutil.copytree(place, found[step])
+    with contextlib.suppress(OSError):
+        shutil.rmtree(place)
+    return found
+
+
+def begin(job: Task, place: Path, root: Path) -> None:
+    """Put the files that the job finds into `place`."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(snapshots(root)[job.after], place)
+    if job.before is not None:
+        job.before(place)
