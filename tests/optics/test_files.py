@@ -193,6 +193,7 @@ def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, mo
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         replace(old, new)
 
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)  # a system without that call
     monkeypatch.setattr(os, "replace", second_fails)
     with pytest.raises(FileError):
         filled(path, "new")
@@ -205,7 +206,9 @@ def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, mo
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from optics import files
 from optics.files import writing, writing_folder
+files._exchange = lambda *_: False  # a system without that call
 here = Path(sys.argv[1])
 with writing(here / "result.json") as file, writing_folder(here / "deep" / "export") as folder:
     file.write(b"half")
@@ -246,6 +249,36 @@ def test_a_folder_set_aside_by_a_killed_process_is_put_back(tmp_path):
     files.remove_leftovers(tmp_path)
     assert (tmp_path / "deep" / "export" / "inner" / "a.txt").read_text() == "old"
     assert os.listdir(tmp_path / "deep") == ["export"]
+
+
+@pytest.mark.parametrize("what", ["result.json", "deep/export"])
+def test_the_next_write_of_a_name_removes_what_was_left_of_the_last(tmp_path, what):
+    killed(tmp_path, "writing")
+    left = files.leftovers(tmp_path)
+    if what == "result.json":
+        files.write_text(tmp_path / what, "new")
+    else:
+        filled(tmp_path / what, "new")
+    assert files.leftovers(tmp_path) == [p for p in left if Path(what).name not in p.name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the exchange is a call of Linux")
+def test_a_folder_is_there_at_every_moment_while_it_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "export"
+    filled(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: pytest.fail("two renames"))
+    filled(path, "new")
+    assert (path / "inner" / "a.txt").read_text() == "new"
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    filled(tmp_path / "elsewhere", "mine")
+    (tmp_path / "export").symlink_to(tmp_path / "elsewhere")
+    filled(tmp_path / "export", "new")
+    assert not (tmp_path / "export").is_symlink()
+    assert (tmp_path / "elsewhere" / "inner" / "a.txt").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "export"]
 
 
 def test_what_a_living_process_writes_is_left_alone(tmp_path):
