@@ -29,9 +29,12 @@ def masks() -> Tensor:
 def phase_rows() -> list[tuple[str, tuple[float, float], SLMSpec]]:
     """Name, carrier and panel of each row."""
     ideal = SLMSpec(shape=(1080, 1920), pitch=PITCH, modulation="phase")
-    pluto = SLMSpec(**catalogue.load("holoeye-pluto-2", kind="slm").figures)
+    lossless = {"reflectivity": 1.0, "zero_order": 0.0}  # what is lost alike by every encoding
+    pluto = SLMSpec(**catalogue.load("holoeye-pluto-2", kind="slm").figures | lossless)
     fringing = pluto.replace(crosstalk=(0.3, 0.3), flicker=0.06)
-    gaea = SLMSpec(**catalogue.load("holoeye-gaea-2", kind="slm").figures).replace(crosstalk=(0.6, 0.9))
+    gaea = SLMSpec(**catalogue.load("holoeye-gaea-2", kind="slm").figures | lossless).replace(
+        crosstalk=(0.6, 0.9)
+    )
     return [
         ("ideal", FAR, ideal),
         ("ideal", NEAR, ideal),
