@@ -13,7 +13,9 @@ import numpy as np
 from PIL import Image
 
 from distill.export.read import read_export
-from distill.job.rows import is_on_bench, title_of
+from distill.job.rows import Rows, is_on_bench, title_of
+from distill.metrics.row import Row
+from distill.report.gain import distillation
 from optics.files import write_text
 from optics.plots import plots as plot
 
@@ -88,13 +90,19 @@ def sheet_of(directory: Path) -> Image.Image:
 def table(directory: Path) -> str:
     """The rows and the verification of `result.json` in Markdown."""
     result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    lines = ["| row | accuracy, % | spread |", "| --- | --- | --- |"]
+    lines = ["| row | accuracy, % | ± draws | ± sampling |", "| --- | --- | --- | --- |"]
     for key, row in result["rows"].items():
         of = "noise draws" if is_on_bench(key) else "trainings"
         spread = f"{100 * row['spread']:.2f} over {row['draws']} {of}" if row["draws"] > 1 else ""
-        lines.append(f"| {title_of(key)} | {100 * row['accuracy']:.1f} | {spread} |")
+        sampling = 100 * Row(**row).uncertainty
+        lines.append(f"| {title_of(key)} | {100 * row['accuracy']:.1f} | {spread} | {sampling:.1f} |")
     images = result["rows"]["linear_kd"]["images"]
     machine = result["environment"]
+    told = distillation(Rows.model_validate(result["rows"]))
+    lines.append(
+        "\n± draws: standard deviation with the same images; ± sampling: standard error from having only so many test "
+        f"images. {told}"
+    )
     lines.append(
         f"\nFrom `make demo`: {images} test digits of the shipped MNIST subset, seed {result['config']['seed']}, "
         f"{result['readout']} read-out, {result['operations']['linear_kd']} electronic multiply-accumulates an image "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli.options import Json, Threads
+from distill.cli.options import Json, Threads, command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("devices")(devices)
-    app.command("encodings")(encodings)
+    command(app, "devices", devices)
+    command(app, "encodings", encodings)
 
 
 def devices(
@@ -41,8 +41,11 @@ def devices(
     from distill.cli import show as cli_show
     from optics.bench import catalogue
     from optics.bench.files import bench_names
+    from optics.errors import OpticsError
 
     if name is not None:
+        if name in bench_names():
+            raise OpticsError(f"{name} is a bench, not a device; `sclc plan {name}` tells what fits it.")
         device = catalogue.load(name, kind=kind)
         found = {
             "name": device.name,
@@ -121,13 +124,19 @@ def _read_masks(path: Path, count: int) -> Tensor:
     import h5py
     import torch
 
-    from optics.checks import OpticsError
+    from optics.checks import check_finite
+    from optics.errors import OpticsError
+    from optics.reading import check_size, listed, reading, regular_file
 
-    try:
-        with h5py.File(path, "r") as file:
-            key = next((k for k in ("masks", "targets") if k in file), None)  # exports of version 1: targets
-            if key is None:
-                raise OpticsError(f"{path} has no key 'masks'; it has {', '.join(file) or 'none'}.")
-            return torch.from_numpy(file[key][:count]).to(torch.complex64)
-    except OSError as error:
-        raise OpticsError(f"{path} cannot be read as HDF5: {error}.") from None
+    found = regular_file(path, what="HDF5 file of masks")
+    with reading(path, "HDF5"), h5py.File(found, "r") as file:
+        key = next((k for k in ("masks", "targets") if k in file), None)  # exports of version 1: targets
+        if key is None:
+            raise OpticsError(f"{path} has no key 'masks'; it has {listed(list(file)) or 'none'}.")
+        data = file[key]
+        if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.dtype.kind not in "fc":
+            raise OpticsError(f"{path}: {key!r} holds no masks, expected complex numbers (count, y, x).")
+        check_size(f"{path}: {key!r}", (count, *data.shape[1:]))
+        masks = torch.from_numpy(data[:count]).to(torch.complex64)
+    check_finite(masks, name=f"{path}: {key!r}")
+    return masks

@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=None if arguments is None else list(arguments), prog_name="sclc", standalone_mode=False
         )
     except _UsageProblem as error:
-        return _bad_input(f"{error.format_message()} `sclc --help` and `sclc COMMAND --help` explain.")
+        return _bad_input(_usage(error.format_message()))
     except OpticsError as error:
         return _bad_input(str(error))
     except BrokenPipeError:  # the reader of our output has gone, as in `sclc devices | head`
@@ -97,6 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:  # typer's answer to Ctrl-C
         return interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _usage(message: str) -> str:
+    """What typer or pydantic says of an option, as one of our lines."""
+    told = message.strip().removeprefix("Invalid value: ").replace("Input should be", "expected")
+    told = told.rstrip(".") or "a command is missing"
+    return f"{told}. `sclc --help` and `sclc COMMAND --help` explain."
 
 
 def _bad_input(message: str) -> int:

@@ -1,7 +1,9 @@
-"""Options that several commands share, with the help that a physicist reads."""
+"""What several commands share: options with the help that a physicist reads, and how a command joins the others."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -43,3 +45,14 @@ FileConfig = Annotated[
         "by default.",
     ),
 ]
+
+
+def command(app: typer.Typer, name: str, work: Callable[..., None]) -> None:
+    """Add a command whose help is the docstring of `work`, its paragraphs unwrapped: typer keeps their line ends."""
+    paragraphs = inspect.cleandoc(work.__doc__ or "").split("\n\n")
+    app.command(name, help="\n\n".join(" ".join(p.split()) for p in paragraphs))(work)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 kernel`, `2 kernels`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

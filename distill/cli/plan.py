@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli.options import Json
+from distill.cli.options import Json, command, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from optics.plan.planner import Plan, Readout, Schedule
 
 
+_COLUMNS = (
+    "photons a pixel: on a binned camera pixel where image and mask are 1; typical: the same through the mask of a "
+    "random kernel; SNR: signal to noise of one pixel at typical; -: not known."
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("plan")(plan)
+    command(app, "plan", plan)
 
 
 def plan(
@@ -89,7 +95,7 @@ def _show(found: Plan, console: Console) -> None:
     from rich.table import Table
 
     height, width = found.image_shape
-    asked = f"{found.kernels} kernels of {found.taps} x {found.taps} taps on images of {height} x {width}"
+    asked = f"{counted(found.kernels, 'kernel')} of {found.taps} x {found.taps} taps on images of {height} x {width}"
     verdict = "fits" if found.fits else "does not fit"
     console.print(f"{found.bench}: {asked}, {found.readout} read-out: {verdict}", soft_wrap=True)
     for problem in found.problems:
@@ -99,7 +105,7 @@ def _show(found: Plan, console: Console) -> None:
         ("the panel", f"{found.panel[0] * 1e3:.2f} x {found.panel[1] * 1e3:.2f} mm"),
         ("unaliased field", f"{found.field * 1e3:.2f} mm, {found.field_pixels:.0f} input pixels"),
         ("lenses need", " and ".join(f"{d * 1e3:.1f} mm" for d in found.lens_diameters)),
-        ("side by side", f"up to {found.tiles_possible} kernels in one SLM frame"),
+        ("side by side", _side_by_side(found)),
         ("focal lengths", _focal_lengths(found)),
     ]
     lines += [
@@ -122,8 +128,15 @@ def _show(found: Plan, console: Console) -> None:
     for schedule in found.schedules:
         table.add_row(*_cells(schedule))
     console.print(table)
+    console.print(f"  {_COLUMNS}", soft_wrap=True)
     for note in found.notes:
         console.print(f"  {note}", soft_wrap=True)
+
+
+def _side_by_side(found: Plan) -> str:
+    if found.tiles_possible == 0:
+        return "no place in an SLM frame for even one kernel; what would help is said above"
+    return f"up to {counted(found.tiles_possible, 'kernel')} in one SLM frame"
 
 
 def _cells(schedule: Schedule) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli.options import Json, Sets, Threads
+from distill.cli.options import Json, Sets, Threads, command
 from distill.cli.process import goes_on
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("demo")(demo)
-    app.command("run")(run)
+    command(app, "demo", demo)
+    command(app, "run", run)
 
 
 def demo(
@@ -101,10 +101,11 @@ def _work(config: RunConfig, folder: Path, *, resume: bool | None, threads: int 
     from distill.job.ledger import place
     from distill.job.result import Result
     from distill.pipeline import main_job as pipeline
+    from optics.plan.hints import hints
 
     prepare(threads)
     folder = place(folder)
-    with cli_show.Bars() as bars:
+    with cli_show.Bars(hints(config.bench.resolve())) as bars:
         values = pipeline.run(config, folder, resume=resume, ui=bars)
     result = Result.model_validate(values)
     if json:

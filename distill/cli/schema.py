@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from distill.cli.options import Json
+from distill.cli.options import Json, command
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("schema")(schema)
+    command(app, "schema", schema)
 
 
 def schema(

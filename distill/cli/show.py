@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,37 @@ from rich.table import Table
 from distill.job.result import Result
 from distill.job.rows import TRAINED
 from distill.metrics.row import Row
+from distill.report.gain import distillation
 from distill.verify.verdict import Verdict, Verification
 from optics.bench.catalogue import dotted
+from optics.bench.spec import BenchSpec
+from optics.plan.hints import hints
 
 _TITLE = 44  # characters for the title of a step
 _WIDE = 132  # characters a line where stdout is not a terminal
+_FIGURES = ("accuracy", "± draws", "± sampling", "draws", "images")
+_ERRORS = (
+    "± draws: standard deviation over draws, with the same images; a draw is one of the noise on a bench, one training "
+    "without. ± sampling: standard error from having only so many test images."
+)
+_ENCODINGS = (
+    "efficiency: share of the light on the mask that the signal order carries. relative: that order's light over what "
+    "an ideal complex modulator would send there; above 100 % where an encoding makes the mask's weak parts brighter "
+    "than they should be, which the error shows. error: relative rms of the far field around the order. zero order: "
+    "share of the light that stays on the axis."
+)
 _ROOMY = 120  # characters a line from which the devices' titles are shown
 
 
 class Bars:
     """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal.
 
-    A context manager: `with Bars() as bars:` takes the bars away at its end, whatever happened.
+    `notes` are shown when the first step begins. A context manager: `with Bars() as bars:` takes the bars away at its
+    end, whatever happened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Sequence[str] = ()) -> None:
+        self.notes = list(notes)
         self.console = _console(stderr=True)
         self.seconds: dict[str, float] = {}
         self.started = time.perf_counter()
@@ -42,6 +58,8 @@ class Bars:
     def begin(self, step: str, title: str) -> None:
         """Show a bar for the step."""
         self._titles[step] = title
+        while self.notes:
+            self.console.print(f"note: {self.notes.pop(0)}", soft_wrap=True)
         if not self.console.is_terminal:
             return
         if self._bars is None:
@@ -110,7 +128,7 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     console = out()
     table = Table(title=f"{result.name}: test images of {result.data['source_name']}")
     table.add_column("row", no_wrap=True)
-    for name in ("accuracy", "± draws", "draws", "images"):
+    for name in _FIGURES:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("read-out", no_wrap=True)
     table.add_column("MACs", justify="right", no_wrap=True)
@@ -119,6 +137,9 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
         last = name in ("teacher", TRAINED[-1], "given")  # of its part of the table
         table.add_row(name, *_cells(row), eye, f"{result.operations.of(name):,}", end_section=last)
     console.print(table)
+    console.print(_ERRORS, soft_wrap=True)
+    if words := distillation(result.rows):
+        console.print(words, soft_wrap=True)
     if result.verify is not None:
         show_verification(result.verify, result.verdict or result.verify.judged())
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
@@ -130,16 +151,22 @@ def show_bench_rows(found: Mapping[str, Any]) -> None:
     """Rows of one network on one bench."""
     table = Table(title=f"on the bench {found['bench']['name']!r}")
     table.add_column("row", no_wrap=True)
-    for name in ("accuracy", "± draws", "draws", "images"):
+    for name in _FIGURES:
         table.add_column(name, justify="right", no_wrap=True)
     for name, row in found["rows"].items():
         table.add_row(name, *_cells(Row(**row)))
-    out().print(table)
+    console = out()
+    console.print(table)
+    console.print(_ERRORS, soft_wrap=True)
+    for line in hints(BenchSpec.model_validate(found["bench"])):
+        console.print(f"note: {line}", soft_wrap=True)
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
+def _cells(row: Row) -> tuple[str, ...]:
+    """Those of `_FIGURES`, in points of per cent."""
     spread = f"{100 * row.spread:.2f}" if row.draws > 1 else "-"
-    return f"{100 * row.accuracy:.2f} %", spread, str(row.draws), str(row.images)
+    sampling = f"{100 * row.uncertainty:.2f}"
+    return f"{100 * row.accuracy:.2f} %", spread, sampling, str(row.draws), str(row.images)
 
 
 def show_verification(found: Verification, verdict: Verdict) -> None:
@@ -199,6 +226,7 @@ def show_encodings(title: str, rows: list[dict[str, Any]]) -> None:
         shares = (row[k] for k in ("efficiency", "relative", "error", "zero_order"))
         table.add_row(row["method"], *(f"{100 * v:.2f}" for v in shares))
     out().print(table)
+    out().print(_ENCODINGS, soft_wrap=True)
 
 
 def show_device(found: Mapping[str, Any]) -> None:

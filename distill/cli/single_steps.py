@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads
+from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads, command
 from distill.cli.process import goes_on
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("evaluate")(evaluate)
-    app.command("export")(export)
-    app.command("verify")(verify)
-    app.command("report")(report)
+    command(app, "evaluate", evaluate)
+    command(app, "export", export)
+    command(app, "verify", verify)
+    command(app, "report", report)
 
 
 def evaluate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from distill.job.result import Result
 from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
 from distill.report import data_addresses as pictures
 from distill.report import figures as shown
+from distill.report.gain import distillation
 from optics.files import write_text
 
-_NORMAL_95 = 1.96  # a normal variable lies within so many standard deviations in 95 % of cases
 _ENGINES = {
     "wave path": "this project's own propagation, every plane",
     "LightPipes": "a physics engine that this project did not write",
@@ -85,14 +84,11 @@ def _percent(share: float, digits: int = 1) -> str:
 def _words(job: Job, result: Result) -> dict[str, Any]:
     rows = result.rows
     p = rows.bench_refit.accuracy
-    half = _NORMAL_95 * math.sqrt(max(p * (1 - p), 1e-9) / rows.bench_refit.images)
     masks = job.spec.cascade.channels[-1]
     macs = result.operations.of("bench_refit")
     return {
         "headline": f"{_percent(p)} on the realistic bench: {masks} masks, {macs:,} electronic MACs",
         "summary": _summary(result, masks, job.bench.name),
-        "sampling": f"{100 * half:.1f}",
-        "sampled": rows.bench_refit.images,
         **_verification(job, result),
     }
 
@@ -104,7 +100,7 @@ def _summary(result: Result, masks: int, bench: str) -> str:
         computed = rows.linear_kd
         made = f"distilled from a nonlinear teacher ({_percent(rows.teacher.accuracy)})"
         masked, unmasked = _percent(rows.random_masks.accuracy), _percent(rows.no_mask.accuracy)
-        controls = f" Random masks reach {masked}, a plain lens {unmasked}."
+        controls = f" {distillation(rows)} Random masks reach {masked}, a plain lens {unmasked}."
     alone = computed or rows.ideal_bench
     return (
         f"A linear optical network of {masks} masks, {made}, answers {_percent(alone.accuracy)} of {alone.images} test "
@@ -157,6 +153,7 @@ def _rows(result: Result) -> list[dict[str, Any]]:
                 "meaning": meaning_of(name),
                 "accuracy": _percent(row.accuracy, 2),
                 "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
+                "sampling": f"{100 * row.uncertainty:.2f}",
                 "draws": row.draws,
                 "images": row.images,
                 "macs": f"{result.operations.of(name):,}",

@@ -22,6 +22,7 @@ from optics.conventions import Point
 from optics.fourf.pupil import illuminated_pixels
 from optics.fourf.system import FourF
 from optics.plan.feasibility import focal_lengths, problems
+from optics.plan.hints import hints
 from optics.plan.memory import peak_memory
 
 Readout = Literal["intensity", "homodyne", "incoherent"]
@@ -106,7 +107,7 @@ def plan(
         batch: images of one simulated batch, for the memory.
 
     Raises:
-        OpticsError: a number that is not positive, or an unknown read-out.
+        OpticsError: a number that is not positive and finite, or an unknown read-out.
     """
     for name, value in (
         ("kernels", kernels),
@@ -121,6 +122,8 @@ def plan(
             f"image_shape is {image_shape} and readout {readout!r}; expected positive sizes and one of "
             f"{', '.join(EXPOSURES)}."
         )
+    if rate is not None and not 0.0 < rate < math.inf:
+        raise OpticsError(f"rate is {rate:g}, expected images per second, above 0.")
     places = geometry.positions(bench, image_shape, taps)
     wanted = geometry.most_tiles(kernels, min(tiles_wanted, len(places)))
     found = problems(bench, image_shape, taps)
@@ -201,6 +204,11 @@ def _too_slow(bench: BenchSpec, schedules: Sequence[Schedule], wanted: int, rate
     if chosen.images_per_second >= rate:
         return []
     needed = rate * chosen.exposures
+    faster = []
+    if bench.slm.frame_rate < needed:
+        faster.append(f"an SLM of {needed:.4g} frames/s (now {bench.slm.frame_rate:g})")
+    if bench.camera.exposure > 1 / needed:
+        faster.append(f"a camera.exposure of {1 / needed:.3g} s (now {bench.camera.exposure:g})")
     best = schedules[-1]
     instead = (
         f", or {best.tiles} kernels side by side ({best.images_per_second:.3g} images/s)"
@@ -209,8 +217,7 @@ def _too_slow(bench: BenchSpec, schedules: Sequence[Schedule], wanted: int, rate
     )
     return [
         f"{chosen.exposures} exposures an image give {chosen.images_per_second:.3g} images/s, {rate:g} are wanted: use "
-        f"an SLM of {needed:.4g} frames/s (now {bench.slm.frame_rate:g}) and an exposure of {1 / needed:.3g} s "
-        f"(now {bench.camera.exposure:g}){instead}."
+        f"{' and '.join(faster)}{instead}."
     ]
 
 
@@ -239,7 +246,7 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
             "kernels side by side share the light and disturb each other through higher orders of their carriers; the "
             f'light is estimated. `student.on(bench, realisation="tiled", tiles={chosen.tiles})` simulates them.'
         )
-    return notes
+    return notes + hints(bench)
 
 
 def _memory(bench: BenchSpec, image_shape: tuple[int, int], kernels: int, batch: int) -> dict[str, int]:

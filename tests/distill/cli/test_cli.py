@@ -12,8 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import typer
 
-from distill.cli.main import main
+from distill.cli.main import app, main
 from distill.job import config
 
 COMMANDS = ("demo", "run", "evaluate", "export", "verify", "report", "schema", "devices", "encodings")
@@ -88,7 +89,9 @@ def test_the_module_runs_as_a_program_and_returns_its_exit_code():
         (["report", "nowhere"], ["nowhere", "config.toml"]),
         (["evaluate", "nowhere"], ["nowhere", "config.toml"]),
         (["export", "nowhere"], ["nowhere", "config.toml"]),
-        (["encodings", "--masks", "nowhere.h5"], ["nowhere.h5"]),
+        (["encodings", "--masks", "nowhere.h5"], ["there is no HDF5 file of masks nowhere.h5"]),
+        (["encodings", "--count", "0"], ["'--count': expected greater than", "1. `sclc"]),
+        (["devices", "pluto2-200mm"], ["is a bench", "sclc plan pluto2-200mm"]),
     ],
 )
 def test_bad_input_is_one_line_exit_code_2_and_no_files(capsys, tmp_path, monkeypatch, arguments, parts):
@@ -97,6 +100,25 @@ def test_bad_input_is_one_line_exit_code_2_and_no_files(capsys, tmp_path, monkey
     for part in parts:
         assert part in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_alone_shows_the_help_and_what_is_missing(capsys):
+    assert main([]) == 2
+    got = capsys.readouterr()
+    assert "Usage" in got.out + got.err
+    assert "a command is missing" in got.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_keeps_no_line_ends_of_the_docstring(capsys, command):
+    work = typer.main.get_command(app).commands[command]
+    assert all("\n" not in paragraph for paragraph in work.help.split("\n\n"))
+
+
+def test_encodings_say_what_their_columns_mean(capsys):
+    assert main(["encodings", "--bench", "dmd-200mm", "--count", "1", "--steps", "1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "above 100 % where" in text
 
 
 def test_a_typo_in_a_file_is_told_with_its_line(capsys, tmp_path, monkeypatch):
@@ -166,6 +188,9 @@ def test_the_demo_ends_with_the_table_the_proof_the_report_and_the_seconds(capsy
         "report.html",
         "Seconds",
         "intensity",
+        "± draws: standard deviation",
+        "± sampling: standard error",
+        "Trained on the labels alone",
     ):
         assert word in got.out
     assert got.err.count("kept") == 12

@@ -43,3 +43,25 @@ def test_bad_input_is_one_line_and_code_2(capsys, arguments, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "unsaid"),
+    [
+        (["--kernels", "1", "--image", "400"], ["1 kernel of 7", "no place in an SLM"], ["1 kernels", "0 at"]),
+        (["--rate", "80", "--kernels", "1"], ["an SLM of 80 frames/s (now 60)"], ["now 0.01"]),
+        (["--rate", "1000"], ["a camera.exposure of 6.25e-05 s (now 0.01)"], []),
+        (["ideal-200mm"], ["light.photons is absent", "-: not known"], []),
+    ],
+)  # fmt: skip
+def test_a_plan_gives_reasons_and_advises_only_what_would_change_something(capsys, arguments, said, unsaid):
+    main(["plan", *arguments])
+    text = capsys.readouterr().out
+    assert all(word in text for word in said)
+    assert not any(word in text for word in unsaid)
+
+
+@pytest.mark.parametrize("rate", ["-1", "0", "nan", "inf"])
+def test_a_rate_that_no_bench_can_have_is_refused(capsys, rate):
+    assert main(["plan", "--rate", rate]) == 2
+    assert "images per second, above 0" in capsys.readouterr().err

@@ -1,0 +1,36 @@
+"""What distillation gained, in words that the numbers bear: the difference from labels alone with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+
+from distill.job.rows import Rows
+from distill.metrics.row import Row
+
+_NORMAL_95 = 1.96  # a normal variable lies within so many standard deviations in 95 % of cases
+
+
+def difference(row: Row, other: Row) -> tuple[float, float]:
+    """`row` minus `other` in accuracy, and the standard error of that: of few images, and of few trainings or draws.
+
+    The two are taken as independent. Networks that answer the same images agree on most of them, so that the true
+    error is smaller.
+    """
+    parts = [part for r in (row, other) for part in (r.uncertainty, r.spread / math.sqrt(r.draws))]
+    return row.accuracy - other.accuracy, math.hypot(*parts)
+
+
+def distillation(rows: Rows) -> str:
+    """One sentence: the distilled network against the same network trained on labels alone; "" where one is absent."""
+    if rows.linear is None or rows.linear_kd is None:
+        return ""
+    gain, error = difference(rows.linear_kd, rows.linear)
+    half = _NORMAL_95 * error
+    alone = f"Trained on the labels alone, the same network reaches {100 * rows.linear.accuracy:.1f} %"
+    if abs(gain) <= half:
+        return (
+            f"{alone}: the difference of {100 * gain:+.1f} points is within its uncertainty of ± {100 * half:.1f} "
+            "points (95 %), so this run shows no effect of distillation."
+        )
+    word = "gains" if gain > 0.0 else "costs"
+    return f"{alone}: distillation {word} {100 * abs(gain):.1f} ± {100 * half:.1f} points (95 %) here."
