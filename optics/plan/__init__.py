@@ -9,8 +9,7 @@ planner.py      Does it fit? Kernels of some size on images of some size on a gi
                 bright
 """
 
-from optics.plan.hints import hints
 from optics.plan.memory import peak_memory
 from optics.plan.planner import Plan, Schedule, plan
 
-__all__ = ["Plan", "Schedule", "hints", "peak_memory", "plan"]
+__all__ = ["Plan", "Schedule", "peak_memory", "plan"]

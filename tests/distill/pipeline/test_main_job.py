@@ -219,7 +219,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(fast_run, cop
     class Stops(Record):
         def progress(self, step, done, total, note=""):
             ticks.append(done)
-            if len(ticks) == 30:
+            if len(ticks) == 60:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

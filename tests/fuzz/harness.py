@@ -1,0 +1,279 @@
+"""Thousands of damaged inputs, each read in a child process with limits on time and memory.
+
+The parent imports everything once and forks; a child reads one input after another and says before and after each what
+it does, so that a hang, a crash or a child that the system killed is charged to the input that caused it, and the next
+child goes on behind it. Input number `k` of a seed is always the same bytes: `damaged(seed, k)` makes it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import resource
+import select
+import shutil
+import signal
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz import corpus
+from tests.fuzz.mutations import mutate
+from tests.fuzz.readers import READERS, Accepted, Reader, is_ours
+
+SECONDS = 20.0  # for one input
+BYTES = 2**30  # more than the child held before it
+BATCH = 2000  # inputs a child reads before a fresh one takes its place
+RIGHT, REFUSED = "right", "refused"
+BAD = ("foreign error", "poor refusal", "accepted", "memory", "hang", "crash")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damaged input: the reader, its number, and its files."""
+
+    number: int
+    reader: str
+    files: dict[str, bytes]
+
+
+@dataclass
+class Tally:
+    """What came of all inputs. verdicts: how many of each, by reader; findings: the bad ones, each kind once."""
+
+    verdicts: dict[str, Counter[str]] = field(default_factory=dict)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    most_bytes: int = 0
+    longest: float = 0.0
+
+    def add(self, reader: str, number: int, verdict: str, why: str) -> None:
+        """Count one input; of each kind of failure the first is kept."""
+        self.verdicts.setdefault(reader, Counter())[verdict] += 1
+        if verdict in BAD:
+            kind = (reader, verdict, why.split("|")[0][:80])
+            if all(kind != (f["reader"], f["verdict"], f["why"].split("|")[0][:80]) for f in self.findings):
+                self.findings.append({"number": number, "reader": reader, "verdict": verdict, "why": why})
+
+    def joined(self, other: Tally) -> Tally:
+        """Both together."""
+        for reader, counts in other.verdicts.items():
+            self.verdicts.setdefault(reader, Counter()).update(counts)
+        for found in other.findings:
+            if all((f["reader"], f["why"]) != (found["reader"], found["why"]) for f in self.findings):
+                self.findings.append(found)
+        self.seconds = max(self.seconds, other.seconds)
+        self.most_bytes = max(self.most_bytes, other.most_bytes)
+        self.longest = max(self.longest, other.longest)
+        return self
+
+    @property
+    def total(self) -> Counter[str]:
+        """Inputs by verdict."""
+        return sum(self.verdicts.values(), Counter())
+
+    def to_json(self) -> str:
+        """One document."""
+        return json.dumps({**asdict(self), "total": dict(self.total)}, indent=1)
+
+
+class Fuzzer:
+    """Draws damaged inputs for some readers from a seed.
+
+    Args:
+        seed: of every choice.
+        only: names of readers; all where empty.
+    """
+
+    def __init__(self, seed: int = 0, only: Sequence[str] = ()) -> None:
+        self.seed = seed
+        self.seeds = corpus.seeds()
+        self.names = [n for n, r in READERS.items() for _ in range(r.weight) if not only or n in only]
+
+    def damaged(self, number: int) -> Case:
+        """Input `number`; the same for the same seed, readers and corpus."""
+        draw = random.Random(f"{self.seed} {number}")
+        name = draw.choice(self.names)
+        seeds = self.seeds[READERS[name].corpus]
+        return Case(number, name, mutate(draw.choice(seeds), seeds, draw))
+
+    def run(self, count: int, *, start: int = 0, seconds: float = SECONDS) -> Tally:
+        """Read inputs `start` to `start + count` and say what came of each."""
+        tally, began, number = Tally(), time.perf_counter(), start
+        while number < start + count:
+            number = self._child(tally, number, min(number + BATCH, start + count), seconds)
+        tally.seconds = time.perf_counter() - began
+        return tally
+
+    def _child(self, tally: Tally, first: int, end: int, seconds: float) -> int:
+        """Fork a child for inputs `first` to `end`; the number after the last that was judged."""
+        out, into = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(out)
+            _read_all(self, range(first, end), into)
+        os.close(into)
+        next_number, at_work = first, None
+        try:
+            for message in _messages(out, seconds + 5.0, child):
+                if "verdict" in message:
+                    tally.add(message["reader"], message["number"], message["verdict"], message["why"])
+                    tally.most_bytes = max(tally.most_bytes, message["bytes"])
+                    tally.longest = max(tally.longest, message["seconds"])
+                    next_number, at_work = message["number"] + 1, None
+                else:
+                    at_work = message
+        finally:
+            os.close(out)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        if next_number < end:
+            self._charge(tally, at_work, next_number, status)
+            next_number += 1
+        return next_number
+
+    def _charge(self, tally: Tally, at_work: dict[str, Any] | None, number: int, status: int) -> None:
+        reader = at_work["reader"] if at_work else self.damaged(number).reader
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if killed == signal.SIGKILL:
+            tally.add(reader, number, "hang", f"no answer in {SECONDS:g} s")
+        else:
+            tally.add(
+                reader, number, "crash", f"ended by signal {killed}, code {os.waitstatus_to_exitcode(status)}"
+            )
+
+
+def _messages(pipe: int, seconds: float, child: int) -> Iterator[dict[str, Any]]:
+    """What the child says, a line each; ends with the child, or where it is silent for `seconds`."""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], seconds)
+        if not ready:
+            return
+        data = os.read(pipe, 65536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+# ---------------------------------------------------------------------- in the child
+
+
+def _read_all(fuzzer: Fuzzer, numbers: range, pipe: int) -> None:
+    """Read inputs one after another, then leave without the parent's clean-up."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    code = 0
+    try:
+        warnings.simplefilter("ignore")
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        held = _resident()
+        address = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (address + 3 * BYTES, address + 3 * BYTES))
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number in numbers:
+            case = fuzzer.damaged(number)
+            _say(pipe, {"number": number, "reader": case.reader})
+            _say(pipe, judged(case, folder / str(number), held))
+    except BaseException:  # a fault of the harness itself, which must not look like a verdict
+        os.write(pipe, b"")
+        code = 70
+        Path(tempfile.gettempdir(), "fuzz-harness-error.txt").write_text(traceback.format_exc())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(code)
+
+
+def _say(pipe: int, message: dict[str, Any]) -> None:
+    os.write(pipe, json.dumps(message).encode() + b"\n")
+
+
+def judged(case: Case, folder: Path, held: int) -> dict[str, Any]:
+    """Write a case's files, read them, and say what came of it."""
+    reader = READERS[case.reader]
+    path = put(case, folder, reader)
+    _forget_peak()
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    began = time.perf_counter()
+    verdict, why = read(reader, path)
+    took = time.perf_counter() - began
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    most = max(0, _peak() - held)
+    if most > BYTES and verdict in (RIGHT, REFUSED):
+        verdict, why = "memory", f"{most / 2**20:.0f} MiB"
+    shutil.rmtree(folder, ignore_errors=True)
+    if most > BYTES // 4:
+        gc.collect()
+    told = {"number": case.number, "reader": case.reader, "verdict": verdict, "why": why}
+    return told | {"bytes": most, "seconds": took}
+
+
+def put(case: Case, folder: Path, reader: Reader) -> Path:
+    """Write the files of a case; the path that its reader takes."""
+    folder.mkdir(parents=True)
+    for name, data in case.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder / next(iter(case.files)) if reader.single else folder
+
+
+def read(reader: Reader, path: Path) -> tuple[str, str]:
+    """The verdict on one input, and why."""
+    try:
+        found = reader.read(path)
+    except Exception as error:
+        fault = is_ours(error, path)
+        if fault is None:
+            return REFUSED, ""
+        if fault.startswith("memory"):
+            return "memory", fault
+        poor = fault.startswith("a refusal")
+        return (
+            ("poor refusal", fault)
+            if poor
+            else ("foreign error", f"{fault.replace(str(path), 'PATH')} | {_where(error)}")
+        )
+    try:
+        reader.check(found, path)
+    except Accepted as error:
+        return "accepted", str(error)
+    except Exception as error:
+        return (
+            "accepted",
+            f"what was read cannot be used: {type(error).__name__}: {str(error)[:200]} | {_where(error)}",
+        )
+    return RIGHT, ""
+
+
+def _where(error: BaseException) -> str:
+    """The last lines of the traceback that lie in this project."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
+    return ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-3:])
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
