@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import Json, Threads
+from distill.cli.options import Json, Threads, command
 
 if TYPE_CHECKING:
     from calibration.rigs.recording import Recording
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("calibrate")(calibrate)
+    command(app, "calibrate", calibrate)
 
 
 def calibrate(

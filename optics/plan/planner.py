@@ -204,11 +204,16 @@ def _too_slow(bench: BenchSpec, schedules: Sequence[Schedule], wanted: int, rate
     if chosen.images_per_second >= rate:
         return []
     needed = rate * chosen.exposures
-    faster = []
+    faster, camera, timing = [], bench.camera.exposure, bench.slm.timing
     if bench.slm.frame_rate < needed:
         faster.append(f"an SLM of {needed:.4g} frames/s (now {bench.slm.frame_rate:g})")
-    if bench.camera.exposure > 1 / needed:
-        faster.append(f"a camera.exposure of {1 / needed:.3g} s (now {bench.camera.exposure:g})")
+    waiting = timing.latency + timing.settling if chosen.frames > 1 else 0.0
+    if waiting and waiting + camera > 1 / needed:
+        faster.append(
+            f"slm.timing and camera.exposure of together at most {1 / needed:.3g} s (now {waiting + camera:.3g})"
+        )
+    elif camera > 1 / needed:
+        faster.append(f"a camera.exposure of {1 / needed:.3g} s (now {camera:g})")
     best = schedules[-1]
     instead = (
         f", or {best.tiles} kernels side by side ({best.images_per_second:.3g} images/s)"

@@ -25,7 +25,7 @@ def test_a_plan_that_fits_is_told_in_text_and_json(capsys):
 def test_a_plan_that_does_not_fit_says_what_would_and_fails(capsys):
     assert main(["plan", "--rate", "1000"]) == 1
     assert (
-        "! 16 exposures an image give 3.75 images/s, 1000 are wanted: use an SLM of"
+        "! 16 exposures an image give 2.5 images/s, 1000 are wanted: use an SLM of"
         in capsys.readouterr().out
     )
 
@@ -50,7 +50,8 @@ def test_bad_input_is_one_line_and_code_2(capsys, arguments, message):
     [
         (["--kernels", "1", "--image", "400"], ["1 kernel of 7", "no place in an SLM"], ["1 kernels", "0 at"]),
         (["--rate", "80", "--kernels", "1"], ["an SLM of 80 frames/s (now 60)"], ["now 0.01"]),
-        (["--rate", "1000"], ["a camera.exposure of 6.25e-05 s (now 0.01)"], []),
+        (["--rate", "1000"], ["an SLM of 1.6e+04", "of together at most 6.25e-05 s (now 0.025)"], []),
+        (["--rate", "200", "--kernels", "1"], ["a camera.exposure of 0.005 s (now 0.01)"], ["together"]),
         (["ideal-200mm"], ["light.photons is absent", "-: not known"], []),
     ],
 )  # fmt: skip
