@@ -25,8 +25,7 @@ def test_a_plan_that_fits_is_told_in_text_and_json(capsys):
 def test_a_plan_that_does_not_fit_says_what_would_and_fails(capsys):
     assert main(["plan", "--rate", "1000"]) == 1
     assert (
-        "! 16 exposures an image give 2.5 images/s, 1000 are wanted: use an SLM of"
-        in capsys.readouterr().out
+        "! 16 exposures an image give 2.5 images/s, 1000 are wanted: use an SLM of" in capsys.readouterr().out
     )
 
 
