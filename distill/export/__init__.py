@@ -1,5 +1,7 @@
 """A network on a bench as files for the lab, and those files read back.
 
+electronics.py  What turns camera counts into answers, as numbers that need no other program
+frames.py    SLM frames as image files that the device takes, and back, bit for bit
 manifest.py  What `manifest.json` of an exported directory holds, as a validated schema; `docs/export.md` explains
              it to users
 read.py      An exported directory read back: every file checked against its hash, every array against the

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from distill.export.electronics import CameraWindowEntry, CountsEntry, PlacesEntry
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
@@ -21,7 +22,7 @@ from optics.reading import read_bytes, reason, regular_file
 from optics.spec import Validated
 
 NAME = "manifest.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _MOST_BYTES = 2**26  # of a manifest
 
 _KEYS_OF_VERSION_1 = {"masks": "targets", "camera_counts": "frames"}
@@ -31,14 +32,29 @@ UNITS = {
     "bench": "SI: metres, radians, photons, electrons, seconds; sizes and points are (y, x)",
     "wavelength": "metres",
     "device.pitch": "metres",
-    "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by scales^2",
+    "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by (scales / gain)^2",
     "levels": "grey levels of the SLM, 0 .. 2^bits - 1, whole panel, row 0 first, unscaled also in 16-bit files",
     "masks": "complex field transmission asked of the illuminated SLM pixels, before the encoding; modulus at most 1",
-    "psfs": "complex field per unit amplitude of one input pixel",
+    "psfs": "complex field per unit amplitude of one input pixel; origin at index n // 2",
+    "gain": "amplitude of the signal order relative to an ideal modulator's mask",
+    "camera_window": "pixels of the sensor's raw frame; counts are sums over binning x binning of them",
+    "places": "pixels of the sensor's raw frame, (row, column)",
+    "upright": "images, masks, levels in masks.h5 and camera_counts are planes: raw frames and SLM files are turned by "
+    "bench.mounting, and the camera's plane is upright although two lenses invert the image",
     "inputs": "field amplitude on the display: value / 255 for uint8, value itself for float32; full scale is 1",
-    "camera_counts": "camera counts (DN) without noise; photons per binned pixel where the camera has no converter",
+    "camera_counts": "camera counts (DN) without noise, upright; without a converter photons per binned pixel",
     "logits": "dimensionless",
 }
+
+
+_SINCE_VERSION_3 = (
+    "gain",
+    "assumed_response",
+    "camera_window",
+    "places",
+    "counts",
+    "normalisation_epsilon",
+)
 
 
 class FileEntry(Validated):
@@ -67,7 +83,8 @@ class Manifest(Validated):
 
     Attributes:
         format: tells this from other JSON files.
-        schema_version: of this layout; 1 is read too, see `_renamed`.
+        schema_version: of this layout; 1 and 2 are read too, see `_renamed`. From 3 on the keys that are None by
+            default are there.
         package_version: of the package that wrote it.
         bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
         believed_camera: the camera that the electronics assumes when it turns counts into photons, where a calibration
@@ -78,6 +95,12 @@ class Manifest(Validated):
         readout: name, bins and options of the read-out.
         backend: configuration of the electronic back end.
         scales: one number per SLM frame.
+        gain: readings are multiplied by the square of scales over gain.
+        assumed_response: what the levels were computed with, the keys of `slm.response`.
+        camera_window: the part of the sensor that counts come from.
+        places: where zero order and signal order land on the sensor.
+        counts: how counts become photons.
+        normalisation_epsilon: of the back end's normalisation, added to the variance.
         slm_frames: image files in the order in which the SLM shows them.
         slm_frame_bits: bits per pixel of those files.
         class_names: label `i` is `class_names[i]`.
@@ -88,7 +111,7 @@ class Manifest(Validated):
     """
 
     format: Literal["spectral-cascade export"] = "spectral-cascade export"
-    schema_version: Literal[1, 2] = 2
+    schema_version: Literal[1, 2, 3] = 3
     package_version: str
     bench: dict[str, Any]
     believed_camera: dict[str, Any] | None = None
@@ -98,8 +121,14 @@ class Manifest(Validated):
     readout: dict[str, Any]
     backend: dict[str, Any]
     scales: tuple[float, ...] = Field(min_length=1)
+    gain: float | None = Field(default=None, gt=0)
+    assumed_response: dict[str, Any] | None = None
+    camera_window: CameraWindowEntry | None = None
+    places: PlacesEntry | None = None
+    counts: CountsEntry | None = None
+    normalisation_epsilon: float | None = None
     slm_frames: tuple[str, ...] = Field(min_length=1)
-    slm_frame_bits: Literal[8, 16]
+    slm_frame_bits: Literal[1, 8, 16]
     class_names: tuple[str, ...]
     source: str
     images: int = Field(ge=1)
@@ -117,6 +146,10 @@ class Manifest(Validated):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
+        if self.schema_version >= 3:
+            absent = [name for name in _SINCE_VERSION_3 if getattr(self, name) is None]
+            if absent:
+                raise ValueError(f"{absent[0]} is missing")
         missing = [name for name in self.slm_frames if name not in self.files]
         if missing:
             raise ValueError(f"SLM frame {missing[0]!r} is not among the files")
@@ -174,7 +207,7 @@ def read_manifest(directory: Path) -> Manifest:
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
         )
     version = data.get("schema_version")
-    if version not in (1, SCHEMA_VERSION):
+    if version not in (1, 2, SCHEMA_VERSION):
         raise OpticsError(
             f"{path}: schema_version is {version!r}, this package reads 1 to {SCHEMA_VERSION}; use the version of "
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."

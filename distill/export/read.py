@@ -7,7 +7,6 @@ get them; the copy in `masks.h5` must be the same.
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
+from distill.export.frames import decode_frame
 from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
 from distill.export.reference import check_classes, check_shapes, check_values, classes_of
 from networks.backends import registry as backends
@@ -32,7 +31,6 @@ from optics.checks import OpticsError
 from optics.reading import check_size, reading
 
 _MOST_VALUES = 2**30
-_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}  # what Pillow calls greyscale of that depth
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def read_export(directory: str | Path) -> Exported:
         raise OpticsError(f"there is no exported directory {folder}.")
     manifest = read_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
-    levels = torch.stack([_frame(folder, name, manifest) for name in manifest.slm_frames])
+    levels = torch.stack([_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
     arrays = _arrays(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
     reference = _arrays(
         folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
@@ -99,6 +97,7 @@ def read_export(directory: str | Path) -> Exported:
     path = folder / "reference.h5"
     classes = classes_of(manifest.backend)
     check_classes(manifest.class_names, classes, str(folder / NAME))
+    _check_names(folder, manifest)
     check_shapes(str(path), reference, manifest.images, manifest.image_shape, classes)
     inputs = torch.from_numpy(reference["inputs"])
     inputs = inputs.to(torch.float32) / 255 if inputs.dtype == torch.uint8 else inputs.to(torch.float32)
@@ -121,50 +120,16 @@ def read_export(directory: str | Path) -> Exported:
     )
 
 
-# ---------------------------------------------------------------------- images
-
-
-def decode_frame(data: bytes, *, bits: int, shape: tuple[int, int], name: str) -> Tensor:
-    """Levels (NY, NX) int32 from the bytes of an image file.
-
-    Args:
-        data: a greyscale PNG or BMP.
-        bits: of the file, 8 or 16.
-        shape: (NY, NX) that it must have.
-        name: what errors call it.
-
-    Raises:
-        OpticsError: it is not a whole image of that size and depth.
-    """
-    with reading(name, "a whole PNG image", fix="export again."), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of many pixels: their number is checked before they are unpacked
-        try:
-            image = Image.open(io.BytesIO(data), formats=("PNG", "BMP"))
-        except UnidentifiedImageError:
-            raise OpticsError(f"{name} is not a whole PNG image; export again.") from None
-        with image:
-            if (image.height, image.width) != tuple(shape):
-                raise OpticsError(
-                    f"{name} has {image.height} x {image.width} pixels (rows x columns), the SLM {shape[0]} x "
-                    f"{shape[1]}."
-                )
-            image.load()
-            mode, values = image.mode, np.array(image)
-    if mode not in _MODES[bits]:
-        raise OpticsError(
-            f"{name} has pixels of mode {mode!r}, expected {bits}-bit greyscale ({_MODES[bits][0]!r})."
-        )
-    return torch.from_numpy(values.astype(np.int32))
-
-
-def _frame(folder: Path, name: str, manifest: Manifest) -> Tensor:
-    data = checked_bytes(folder, name, manifest)
-    device, path = manifest.device, str(folder / name)
-    levels = decode_frame(data, bits=manifest.slm_frame_bits, shape=device.shape, name=path)
-    highest = int(levels.max())
-    if highest >= 2**device.bits:
-        raise OpticsError(f"{path} holds level {highest}, the SLM has levels 0 to {2**device.bits - 1}.")
-    return levels
+def _frame(folder: Path, name: str, manifest: Manifest, bench: BenchSpec) -> Tensor:
+    return decode_frame(
+        checked_bytes(folder, name, manifest),
+        bits=manifest.slm_frame_bits,
+        shape=bench.slm.shape,
+        name=str(folder / name),
+        device_bits=manifest.device.bits,
+        frame_format=bench.slm.frame_format,
+        mount=bench.mounting.slm,
+    )
 
 
 # ---------------------------------------------------------------------- arrays
@@ -182,6 +147,20 @@ def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) 
                 raise OpticsError(f"{path}: key {name} holds no numbers; export again.")
             check_size(f"{path}: key {name}", file[name].shape, most=_MOST_VALUES)
         return {key: file[name][()] for key, name in called.items()}
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    """Raise OpticsError unless the labels were written for the classes that the manifest names."""
+    path = folder / "reference.h5"
+    data = checked_bytes(folder, path.name, manifest)
+    with reading(path, "a whole HDF5 file", fix="export again."), h5py.File(io.BytesIO(data), "r") as file:
+        told = file["labels"].attrs.get("class_names")
+        names = None if told is None else [str(name) for name in told]
+    if names is not None and names != list(manifest.class_names):
+        raise OpticsError(
+            f"{path}: its labels are of the classes {', '.join(names)[:80]}, class_names in {NAME} are others; export "
+            "again."
+        )
 
 
 # ---------------------------------------------------------------------- electronics

@@ -4,6 +4,7 @@
     slm/frame-000.png     one image per SLM frame at the panel's native resolution, grey value = level
     masks.h5              levels, complex masks before the encoding, point-spread functions
     backend.safetensors   the electronic back end
+    electronics.h5        weights of the bins, what the levels were assumed to give
     reference.h5          reference images, labels, expected camera counts, logits and predictions
 
 The directory is written under a temporary name and moved into place when it is whole. `read_export` reads it back,
@@ -19,10 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
 from distill.environment import version
+from distill.export.electronics import camera_window, counts_entry, electronics_file, places
+from distill.export.frames import encode_frame, file_bits
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
 from distill.export.reference import check_classes, check_values, classes_of
@@ -32,7 +35,7 @@ from networks.onbench.interface import Drive
 from networks.onbench.network import OnBench
 from optics.bench import catalogue
 from optics.checks import OpticsError, check_shape
-from optics.files import hdf5_bytes, image_bytes, weights_bytes, writing_folder
+from optics.files import hdf5_bytes, weights_bytes, writing_folder
 from optics.fourf.stored_psf import point_spread
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
@@ -180,16 +183,20 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         files[name] = entry(data)
 
     bits = bench.slm.bits or 8
+    form: Any = {"frame_format": bench.slm.frame_format, "mount": bench.mounting.slm}
     slm_frames = []
     for i, frame in enumerate(levels):
         slm_frames.append(f"slm/frame-{i:03d}.png")
-        put(slm_frames[-1], encode_frame(frame, bits))
+        put(slm_frames[-1], encode_frame(frame, bits, **form))
         if bmp:
-            put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP"))
+            put(f"slm/frame-{i:03d}.bmp", encode_frame(frame, bits, file_format="BMP", **form))
     put("masks.h5", written)
     put("backend.safetensors", weights_bytes(on_bench.backend.state_dict()))
     put("reference.h5", hdf5_bytes(reference))
-    believed = on_bench.recorders[0].reader.spec
+    assumed = optics.setup.believed_response or bench.slm.assumed
+    put("electronics.h5", electronics_file(on_bench, assumed))
+    recorder = on_bench.recorders[0]
+    believed = recorder.reader.spec
     manifest = Manifest(
         package_version=version(),
         bench=bench.model_dump(mode="json"),
@@ -200,8 +207,14 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         readout=on_bench.readout.config(),
         backend=backends.description(on_bench.backend),
         scales=tuple(scales.tolist()),
+        gain=on_bench.gain,
+        assumed_response=assumed.model_dump(mode="json"),
+        camera_window=camera_window(bench, recorder),
+        places=places(bench),
+        counts=counts_entry(believed, recorder),
+        normalisation_epsilon=_epsilon(on_bench.backend),
         slm_frames=tuple(slm_frames),
-        slm_frame_bits=8 if bits <= 8 else 16,
+        slm_frame_bits=file_bits(bits, bench.slm.frame_format),
         class_names=inputs.class_names,
         source=inputs.source,
         images=len(inputs),
@@ -210,15 +223,6 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     )
     (folder / NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
-
-
-def encode_frame(levels: Tensor, bits: int, *, file_format: str = "PNG") -> bytes:
-    """One SLM frame: levels (NY, NX), integers 0 .. 2**bits - 1, as an image file whose grey values are the levels.
-
-    Up to 8 bits: 8-bit greyscale (PNG or BMP); more: 16-bit greyscale PNG. Levels are never scaled: level 300 of a
-    10-bit device is grey value 300 of a 16-bit file.
-    """
-    return image_bytes(levels.numpy().astype(np.uint8 if bits <= 8 else np.uint16), file_format)
 
 
 def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
@@ -289,10 +293,16 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
                 "units": "amplitude / 255" if exact else "amplitude, full scale 1",
             },
         ),
-        "labels": (inputs.labels.numpy(), {"axes": "image", "units": "class"}),
+        "labels": (
+            inputs.labels.numpy(),
+            {"axes": "image", "units": "class", "class_names": list(inputs.class_names)},
+        ),
         "camera_counts": (
             counts.numpy().astype(_smallest(counts)) if whole else counts.numpy(),
-            {"axes": "image, exposure, y, x", "units": "DN" if whole else "photons per binned pixel"},
+            {
+                "axes": "image, exposure, y, x (upright)",
+                "units": "DN" if whole else "photons per binned pixel",
+            },
         ),
         "logits": (outputs.numpy(), {"axes": "image, class", "units": "dimensionless"}),
         "predictions": (outputs.argmax(1).numpy(), {"axes": "image", "units": "class"}),
@@ -301,6 +311,11 @@ def _reference(on_bench: OnBench, inputs: Dataset) -> dict[str, tuple[NDArray[An
 
 def _smallest(counts: Tensor) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if float(counts.max()) < 2**16 else np.uint32
+
+
+def _epsilon(backend: nn.Module) -> float:
+    """What the back end's normalisation adds to the variance."""
+    return next(m.eps for m in backend.modules() if isinstance(m, nn.BatchNorm1d))
 
 
 def _device(slm: SLMSpec) -> DeviceEntry:

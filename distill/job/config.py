@@ -122,6 +122,7 @@ class BenchConfig(Validated):
     lens2: dict[str, Any] = Field(default_factory=dict)
     camera: dict[str, Any] = Field(default_factory=dict)
     alignment: dict[str, Any] = Field(default_factory=dict)
+    mounting: dict[str, Any] = Field(default_factory=dict)
 
     def resolve(self, *, said: Said | None = None) -> BenchSpec:
         """The bench as it will be used.

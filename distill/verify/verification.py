@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.export.manifest import SCHEMA_VERSION
 from distill.export.read import Exported, read_export
 from distill.verify.lightpipes import LightPipesBench
 from distill.verify.reference_panel import reflectance, ripples, shared_assumptions
@@ -163,6 +164,12 @@ def _judged(
         done += len(x)
     photons, expected = torch.cat(parts), exported.camera_counts[chosen]
     if photons.shape != expected.shape:
+        written = exported.manifest
+        if written.schema_version < SCHEMA_VERSION:
+            raise OpticsError(
+                "reference.h5: key camera_counts was written by another version of the package "
+                f"({written.package_version}), whose camera pixels stood elsewhere; export again to have a proof."
+            )
         raise OpticsError(
             f"reference.h5: key camera_counts has exposures of {tuple(expected.shape[1:])}, this bench gives "
             f"{tuple(photons.shape[1:])} (exposures, y, x)."

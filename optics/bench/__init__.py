@@ -7,6 +7,7 @@ files.py      Benches from TOML files, with errors that name the file, the line,
 geometry.py   Kernels side by side in one camera frame: where their images can stand, and what that costs in light
 light.py      The light: wavelength, coherence, spectrum, and how many photons reach a camera pixel
 schema.py     The JSON Schema of bench files, for editors that complete and check them
+mounting.py   How display, SLM and camera are mounted: mirrored or turned
 spec.py       A bench as its owner writes it: light, display, lens 1, Fourier-plane stop, SLM, lens 2, camera,
               alignment
 tolerance.py  Tolerances: how far each element of a bench may stand from where its description says, and draws of
@@ -19,6 +20,7 @@ write.py      A bench as the text of a TOML file that reads back to the same ben
 from optics.bench.catalogue import Device
 from optics.bench.files import bench_from_dict, bench_names, load_bench
 from optics.bench.light import LightSpec, photon_energy, photons_per_pixel, power_for
+from optics.bench.mounting import MountingSpec, MountSpec
 from optics.bench.schema import bench_schema
 from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from optics.bench.tolerance import ToleranceSpec
@@ -29,6 +31,8 @@ __all__ = [
     "Device",
     "InputSpec",
     "LightSpec",
+    "MountSpec",
+    "MountingSpec",
     "StopSpec",
     "ToleranceSpec",
     "bench_from_dict",

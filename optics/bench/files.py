@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from optics.bench import catalogue
@@ -86,7 +87,7 @@ def bench_from_dict(
             except SpecError as e:
                 raise SpecError(f"{where(source, lines, (table, 'device'))}: {e}") from e
             used[table] = device.name
-            tables[table] = merged(figures, rest)
+            tables[table] = merged(_as_mounted(figures, table, tables.get("mounting")), rest)
     try:
         return BenchSpec.model_validate(tables)
     except ValidationError as e:
@@ -100,6 +101,23 @@ def _wavelength(tables: Mapping[str, Any]) -> float:
     if isinstance(value, int | float) and 1e-8 < value < 1e-3:  # another is refused with its own words
         return float(value)
     return GREEN
+
+
+def _as_mounted(figures: Mapping[str, Any], table: str, mounting: Any) -> dict[str, Any]:
+    """A device's own figures as the light sees them: rows are columns where it is mounted on its side."""
+    name = "display" if table == "input" else table
+    mount = mounting.get(name) if isinstance(mounting, Mapping) else None
+    turned = mount.get("turned") if isinstance(mount, Mapping) else None
+    found = dict(figures)
+    if isinstance(turned, int) and turned % 2:
+        for key in ("shape", "crosstalk"):
+            if isinstance(found.get(key), list | tuple):
+                found[key] = tuple(reversed(found[key]))
+        sections = found.get("response", {}).get("sections")
+        if sections is not None:
+            quarter = torch.rot90(torch.tensor(sections, dtype=torch.float64), -turned)
+            found["response"] = {**found["response"], "sections": quarter.tolist()}
+    return found
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

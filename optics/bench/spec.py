@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from optics.bench.light import LightSpec
+from optics.bench.mounting import MountingSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.conventions import Point
@@ -80,6 +81,7 @@ class BenchSpec(Spec):
     lens2: LensSpec
     camera: CameraSpec
     alignment: AlignmentSpec = AlignmentSpec()
+    mounting: MountingSpec = MountingSpec()
 
     @model_validator(mode="after")
     def _encoded(self) -> BenchSpec:

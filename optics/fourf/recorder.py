@@ -148,9 +148,13 @@ class Recorder(ConstantBuffers):
             ShapeError: the bins are finer than the camera's pixels.
         """
         self._check_frames(relative, "relative")
-        wanted = self.view.shape if bins is None else bins
-        left, right = (self._bin_matrix(k, wanted[k]).to(relative) for k in (0, 1))
+        left, right = (weights.to(relative) for weights in self.bin_weights(bins))
         return left @ relative @ right.mT
+
+    def bin_weights(self, bins: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
+        """What `bins` multiplies readings with from both sides: (by, cy) and (bx, cx) float64; rows sum to 1."""
+        wanted = self.view.shape if bins is None else bins
+        return self._bin_matrix(0, wanted[0]), self._bin_matrix(1, wanted[1])
 
     def _bin_matrix(self, k: int, bins: int) -> Tensor:
         low, high = self._edges(k)

@@ -24,6 +24,11 @@ class TimingSpec(Spec):
     settling: float = flaw(0.0, ge=0.0, le=10.0)
 
 
+FrameFormat = Literal["levels", "high_bits", "full_scale", "one_bit"]
+"""What grey values an SLM's files hold: levels as they are; levels in the highest bits of 8 or 16; levels stretched to
+full white; or pixels of one bit."""
+
+
 class SLMSpec(Spec):
     """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
 
@@ -36,6 +41,7 @@ class SLMSpec(Spec):
     a random level, or none. seed: which pixels those are. frame_rate: frames per second. zero_order: power of a clear
     mask's light that never meets the pixels' modulation (cover glass, backplane), beside what the gaps send;
     beam_splitter: share of the power that its splitter leaves after both passes, 1/4 at best. timing: see TimingSpec.
+    frame_format: what the files that its driver takes hold.
     """
 
     shape: tuple[int, int]
@@ -52,6 +58,7 @@ class SLMSpec(Spec):
     stuck: float = flaw(0.0, ge=0.0, le=1.0)
     dead: float = flaw(0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
+    frame_format: FrameFormat = "levels"
     frame_rate: float = Field(default=60.0, gt=0.0)
     zero_order: float = flaw(0.0, ge=0.0, lt=1.0)
     beam_splitter: float = flaw(1.0, gt=0.0, le=1.0)
@@ -87,6 +94,11 @@ class SLMSpec(Spec):
         if self.stuck + self.dead > 1.0:
             raise ValueError(
                 f"stuck ({self.stuck:g}) and dead ({self.dead:g}) are shares of all pixels; their sum is above 1"
+            )
+        if self.frame_format == "one_bit" and self.bits not in (None, 1):
+            raise ValueError(
+                f'frame_format "one_bit" is for a device of one bit; bits is {self.bits}: use "levels", "high_bits" or '
+                '"full_scale"'
             )
         for name, response in (("response", self.response), ("assumed_response", self.assumed)):
             lut = response.lut

@@ -19,9 +19,9 @@ from PIL import Image
 from safetensors.torch import save as empty_weights
 
 from distill.export import write as exporting
+from distill.export.frames import decode_frame, encode_frame
 from distill.export.manifest import entry, read_manifest
-from distill.export.read import decode_frame
-from distill.export.write import encode_frame, export, read_export
+from distill.export.write import export, read_export
 from networks import Student
 from optics.errors import FileError, OpticsError
 from optics.fourf.stored_psf import point_spread
@@ -126,7 +126,7 @@ def test_frames_are_native_greyscale_images_of_the_levels(made):
 def test_manifest_says_what_everything_is(made):
     _, folder, manifest = made
     data = json.loads((folder / "manifest.json").read_text())
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert data["wavelength"] == 532e-9
     assert data["device"]["shape"] == [120, 150]
     assert data["device"]["catalogue"] is None

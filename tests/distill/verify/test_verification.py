@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from distill.export.frames import encode_frame
 from distill.export.manifest import entry
-from distill.export.write import encode_frame, export, read_export
+from distill.export.write import export, read_export
 from distill.verify.verdict import Verification
 from distill.verify.verification import verify
 from optics.checks import OpticsError
