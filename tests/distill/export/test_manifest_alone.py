@@ -202,3 +202,57 @@ def test_a_response_believed_from_python_is_in_the_manifest(tmp_path):
     manifest = export(on_bench, tmp_path / "out", inputs=dataset(), count=2)
     assert manifest.assumed_response["range"] == 7.5872
     assert int(read_export(tmp_path / "out").levels.max()) <= math.ceil(256 * 2 * math.pi / 7.5872)
+
+
+def test_a_mirror_array_gets_pixels_of_one_bit(tmp_path):
+    """The catalogue's device says so; what a byte input is sent is 0 and 255."""
+    from PIL import Image
+
+    from optics.bench.catalogue import load
+
+    form = load("ti-dlp6500", kind="slm").spec().frame_format
+    changes = {
+        "slm.modulation": "dmd",
+        "slm.bits": 1,
+        "slm.flicker": 0.0,
+        "slm.crosstalk": 0.0,
+        "slm.frame_format": form,
+    }
+    bench = BENCH.replace(**changes, encoding={"method": "lee", "carrier": (0.15, 0.04)})
+    made = network(bench)
+    export(made, tmp_path / "out", inputs=dataset(), count=2, bmp=True)
+    for name in ("frame-000.png", "frame-000.bmp"):
+        with Image.open(tmp_path / "out" / "slm" / name) as image:
+            assert image.mode == "1"
+            assert set(np.unique(np.array(image.convert("L")))) == {0, 255}
+    assert torch.equal(read_export(tmp_path / "out").levels, made.optics.levels())
+
+
+@pytest.mark.parametrize(
+    ("bits", "form", "grey"),
+    [
+        (10, "high_bits", 300 << 6),
+        (10, "levels", 300),
+        (4, "full_scale", 255),
+        (1, "full_scale", 255),
+        (4, "high_bits", 240),
+    ],
+)
+def test_levels_of_every_form_survive_the_file(bits, form, grey):
+    import io
+
+    from PIL import Image
+
+    from distill.export.frames import decode_frame, encode_frame, file_bits
+
+    level = 300 if bits == 10 else 2**bits - 1
+    levels = torch.arange(2**bits).repeat(2, 1)
+    levels[1, 0] = level
+    data = encode_frame(levels, bits, frame_format=form)
+    assert np.array(Image.open(io.BytesIO(data)))[1, 0] == grey
+    asked = {"bits": file_bits(bits, form), "shape": tuple(levels.shape), "name": "f", "device_bits": bits}
+    assert torch.equal(decode_frame(data, frame_format=form, **asked), levels.to(torch.int32))
+    if form != "levels":
+        odd = encode_frame(torch.full((2, 2**bits), 3), 8 if bits <= 8 else 16)
+        with pytest.raises(OpticsError, match="grey value 3, which stands for no level"):
+            decode_frame(odd, frame_format=form, **asked)
