@@ -100,6 +100,30 @@ def cascade(
 
 
 @app.command()
+def calibration(
+    as_json: Json = False,
+    quick: Quick = False,
+    full: Annotated[bool, typer.Option("--full", help="Benches of full size: minutes each.")] = False,
+    benches: Annotated[int, typer.Option(min=1, help="How many random benches.")] = 20,
+    first: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+    frames: Annotated[int, typer.Option(min=3, help="Frames fitted; two more judge.")] = 14,
+    candidates: Annotated[
+        int, typer.Option(min=0, help="Probes to choose from by information; 0 takes every kind in turn.")
+    ] = 0,
+) -> None:
+    """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""
+    _run(
+        "calibration",
+        as_json=as_json,
+        quick=quick,
+        full=full,
+        benches=benches,
+        frames=frames,
+        candidates=candidates,
+    )
+
+
+@app.command()
 def controls(
     as_json: Json = False,
     quick: Quick = False,
