@@ -118,6 +118,7 @@ def calibration(
         quick=quick,
         full=full,
         benches=benches,
+        first=first,
         frames=frames,
         candidates=candidates,
     )

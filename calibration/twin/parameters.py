@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from calibration.twin.values import get_value, set_values
 from optics.bench.spec import BenchSpec
+from optics.checks import SpecError
 from optics.spec import Spec
+from optics.toml_errors import parse
 
 Stage = Literal["phase", "lens", "camera", "frames"]
 Form = Literal["plain", "log", "square"]
@@ -87,6 +90,19 @@ class Tolerances(Spec):
     flicker: float = 0.3
     light: float = 0.3
     black_level: float = 3.0
+
+
+def load_tolerances(path: str | Path) -> Tolerances:
+    """Tolerances from a TOML file with keys of `Tolerances`; absent ones keep their default.
+
+    Raises:
+        SpecError: no such file, an unknown key or a value that is no number.
+    """
+    table, _ = parse(Path(path))
+    try:
+        return Tolerances(**table)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
 
 
 def bench_parameters(

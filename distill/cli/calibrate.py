@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli.options import Json, Threads, command
+from distill.cli.plan import image_shape
 
 if TYPE_CHECKING:
     from calibration.rigs.recording import Recording
@@ -46,8 +47,21 @@ def calibrate(
         int, typer.Option("--hold-back", min=0, help="Frames that take no part in the fit and judge it.")
     ] = 2,
     image: Annotated[
-        tuple[int, int], typer.Option("--image", help="Rows and columns of the inputs that are captured.")
-    ] = (22, 31),
+        str, typer.Option("--image", help="Size of the inputs that are captured: 28, or HxW as 22x31.")
+    ] = "22x31",
+    tolerances: Annotated[
+        Path | None,
+        typer.Option(
+            "--tolerances",
+            help="TOML with standard deviations of the data sheet's figures (docs/calibration.md lists the keys).",
+        ),
+    ] = None,
+    zernikes: Annotated[
+        int,
+        typer.Option(
+            "--zernikes", min=3, help="Highest Noll index that is fitted; 3 leaves aberrations out."
+        ),
+    ] = 15,
     candidates: Annotated[
         int,
         typer.Option(
@@ -73,6 +87,7 @@ def calibrate(
     """
     from calibration.twin.calibrate import calibrate as fit_bench
     from calibration.twin.page import write_page
+    from calibration.twin.parameters import load_tolerances
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
     from optics.bench.files import load_bench
@@ -81,10 +96,17 @@ def calibrate(
     nominal = load_bench(bench)
     output.parent.mkdir(parents=True, exist_ok=True)
     report = (lambda line: None) if json else _tell
-    recording = _frames(nominal, rig, (frames, candidates), image, seed, keep)
+    recording = _frames(nominal, rig, (frames, candidates), image_shape(image), seed, keep)
     step = max(1, len(recording) // hold_back) if hold_back else 1
     held = [k * step + step // 2 for k in range(hold_back)]
-    result = fit_bench(recording, nominal, hold_back=held, report=report)
+    result = fit_bench(
+        recording,
+        nominal,
+        tolerances=load_tolerances(tolerances) if tolerances else None,
+        zernikes=tuple(range(4, zernikes + 1)),
+        hold_back=held,
+        report=report,
+    )
     toml, found = result.save(output)
     page = write_page(result, recording, output.with_suffix(".html"))
     written = {"bench": str(toml), "result": str(found), "page": str(page)}

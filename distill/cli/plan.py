@@ -58,7 +58,7 @@ def plan(
         load_bench(bench),
         kernels=kernels,
         taps=taps,
-        image_shape=_shape(image),
+        image_shape=image_shape(image),
         readout=_readout(readout),
         tiles_wanted=tiles,
         rate=rate,
@@ -72,7 +72,8 @@ def plan(
         raise typer.Exit(1)
 
 
-def _shape(text: str) -> tuple[int, int]:
+def image_shape(text: str) -> tuple[int, int]:
+    """(H, W) that `--image` asks for: `28` or `28x32`."""
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() for side in sides):
         raise typer.BadParameter(
