@@ -2,6 +2,7 @@
 
 calibrate.py   From frames to a calibrated bench: search a start, fit the geometry, fit everything, read the noise
 fit.py         Gauss-Newton steps, damped, over the numbers of a bench, with its data sheet as prior
+gradient.py    Frames as a differentiable function of a bench's numbers
 light.py       The light of one frame through a bench's lenses, and how it changes when a stage does
 model.py       Frames that a bench's description predicts, and how they change with each of its numbers
 noise.py       How much a frame scatters about its mean, and the gain that this tells
@@ -15,6 +16,7 @@ values.py      Single numbers inside a bench, by name
 
 from calibration.twin.calibrate import prediction_error
 from calibration.twin.fit import Fit
+from calibration.twin.gradient import counts_of
 from calibration.twin.model import Model
 from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
 from calibration.twin.result import Combination, Estimate, TwinResult, load_result
@@ -28,6 +30,7 @@ __all__ = [
     "Tolerances",
     "TwinResult",
     "bench_parameters",
+    "counts_of",
     "load_result",
     "prediction_error",
 ]

@@ -7,6 +7,7 @@ import torch
 
 from calibration.rigs.recording import Recording
 from calibration.rigs.simulated import simulated_rig
+from calibration.twin.gradient import counts_of
 from calibration.twin.model import Model
 from calibration.twin.parameters import Tolerances, bench_parameters
 from calibration.twin.values import get_value, set_values
@@ -85,3 +86,15 @@ def test_wavefront_is_what_was_put_in():
     inside = lit > 0.99
     left = (phase - wanted)[inside]
     assert float(left.std()) < 0.02 * float(wanted[inside].std())
+
+
+def test_frames_have_a_gradient_by_the_benchs_numbers(linear):
+    model, frames, jacobian = linear
+    own = torch.tensor([p.own(get_value(BENCH, p.name)) for p in PARAMETERS[:4]], dtype=torch.float64)
+    own.requires_grad_()
+    counts = counts_of(own, model, BENCH, PARAMETERS[:4])
+    assert torch.allclose(counts, frames.counts)
+    weights = torch.linspace(-1, 1, counts.numel(), dtype=torch.float64).reshape(counts.shape)
+    (gradient,) = torch.autograd.grad((counts * weights).sum(), own)
+    wanted = (jacobian[:, :4].double() * weights[:, None]).sum((0, 2, 3))
+    assert torch.allclose(gradient, wanted, rtol=1e-4)
