@@ -58,19 +58,17 @@ class Light:
     """The light of one frame through the lenses, in single precision, and how it changes."""
 
     def __init__(self, stages: Stages) -> None:
-        self.s = stages
         self.ay, self.ax, self.by, self.bx, self.pupil = (
             t.to(torch.complex64) for t in (stages.ay, stages.ax, stages.by, stages.bx, stages.pupil)
         )
         self.chirp = None if stages.chirp is None else stages.chirp.to(torch.complex64)
 
     def shine(self, image: Tensor, mask: Tensor) -> None:
-        """Take an input (H, W) and a mask (ny, nx), turned."""
+        """Take the amplitudes (H, W) that leave the display and a mask (ny, nx), turned."""
         self.image = image.to(torch.complex64)
         self.u = self.image if self.chirp is None else self.image * self.chirp
         self.half = self.ay @ self.u  # (ny, W)
         self.at_slm = self.half @ self.ax.mT
-        self.mask = mask
         self.reflected = mask * self.pupil
         lit = self.at_slm * self.reflected
         self.field = (self.by @ lit) @ self.bx.mT

@@ -54,7 +54,9 @@ def signal_scale(bench: BenchSpec) -> float:
 
 def offset_counts(bench: BenchSpec) -> float:
     """Counts of a binned pixel in the dark."""
-    return bench.camera.black + bench.camera.dark_electrons / bench.camera.gain
+    camera = bench.camera
+    stray = camera.binning**2 * camera.background * camera.quantum_efficiency
+    return camera.black + (camera.dark_electrons + stray) / camera.gain
 
 
 class Model:
@@ -194,7 +196,7 @@ class Model:
         light = Light(base)
         gain = signal_scale(bench) * self.recording.exposure / bench.camera.exposure
         for i in range(len(self.images)):
-            light.shine(self.images[i], turned(masks[i], turn))
+            light.shine(base.fourf.emitted(self.images[i : i + 1])[0], turned(masks[i], turn))
             for k, change in enumerate(changes):
                 tangent = light.tangent(change, change.mask(masks[i]))
                 if tangent is not None:
@@ -287,7 +289,7 @@ def _curved(bench: BenchSpec, rows: slice, cols: slice) -> Tensor:
     """The phase factor of the backplane's curvature on a region of the panel."""
     if not bench.slm.curvature:
         return torch.ones((), dtype=torch.complex64)
-    bare = bench.slm.replace(reflectivity=1.0, stuck=0.0, dead=0.0)
+    bare = bench.slm.replace(reflectivity=1.0, beam_splitter=1.0, stuck=0.0, dead=0.0)
     surface = SLM(bare, region=(rows, cols)).surface
     assert surface is not None
     return surface

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from calibration.twin.values import get_value, set_values
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
@@ -73,7 +75,8 @@ class Tolerances(Spec):
     """How far a bench may be from its data sheets, standard deviations; the defaults are those of a careful assembly.
 
     Lengths in metres, angles and phases in radians, wavefronts radians rms per Zernike coefficient; light, gain, range
-    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians.
+    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians. also: other numbers of the bench
+    that are to be fitted, by name, with deviations in their own units: `{ "input.gamma" = 0.1 }`.
     """
 
     mask_shift: float = 100e-6
@@ -90,6 +93,7 @@ class Tolerances(Spec):
     flicker: float = 0.3
     light: float = 0.3
     black_level: float = 3.0
+    also: dict[str, float] = Field(default={})
 
 
 def load_tolerances(path: str | Path) -> Tolerances:
@@ -146,6 +150,13 @@ def bench_parameters(
         if part != "slm.curvature" and getattr(bench, part[:5]).diameter is None:
             continue
         found += [plain(f"{part}.{j}", "phase", sigma) for j in zernikes]
+    known = {p.name for p in found}
+    for name, sigma in t.also.items():
+        if name in known or sigma <= 0:
+            raise SpecError(
+                f"tolerance of {name!r} is {sigma:g}; expected a positive one of a number not fitted yet."
+            )
+        found.append(plain(name, "frames", sigma, step=0.01 * sigma))
     return tuple(found)
 
 

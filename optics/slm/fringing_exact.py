@@ -44,16 +44,13 @@ def exact_reflectance(slm: SLM, levels: Tensor, *, ripple: float = 0.0, nodes: i
     side = math.sqrt(spec.fill_factor)
     axes = [_axis(width, side, nodes) for width in spec.crosstalk]
     reach = [table.shape[1] // 2 for _, table in axes]
-    fill = spec.fill_factor
     out = []
     with torch.no_grad():
         for plane in phase:
             padded = torch.nn.functional.pad(
                 plane[None, None], (reach[1], reach[1], reach[0], reach[0]), mode="replicate"
             )[0, 0]
-            mean = _mean(padded, plane.shape, axes)
-            lit = mean * fill + (1 - fill) * slm.gap
-            out.append(lit if slm.surface is None else lit * slm.surface)
+            out.append(slm.with_gaps(_mean(padded, plane.shape, axes)))
     return torch.stack(out)
 
 

@@ -252,7 +252,7 @@ class SLM(ConstantBuffers):
         self._check(target)
         if self.spec.modulation == "complex":
             if self._ideal_phase():
-                return self._surface(target)
+                return self.with_gaps(target)
             return self._show(self._response(target.angle()), target.abs(), generator, ripple)
         return self._show(self._response(target), None, generator, ripple)
 
@@ -343,7 +343,7 @@ class SLM(ConstantBuffers):
             if self.defective is not None:
                 value = torch.where(self.defective, self.held, value)
             m = mean_value(value, self.fringing) if self.fringing is not None else value
-            return self._surface(m.to(complex_dtype(m.dtype)))
+            return self.with_gaps(m.to(complex_dtype(m.dtype)))
         still = self._settle(value)
         value, flicker = still, self.spec.flicker
         if flicker and generator is not None:
@@ -355,7 +355,7 @@ class SLM(ConstantBuffers):
             m = m * mean_field_loss(still, flicker)
         if modulus is not None:
             m = m * modulus
-        return self._surface(m)
+        return self.with_gaps(m)
 
     def _settle(self, value: Tensor) -> Tensor:
         """From the response's phase to the phase each pixel holds: sub-sections, defects; reduced where it matters."""
@@ -368,8 +368,8 @@ class SLM(ConstantBuffers):
             value = torch.remainder(value, TWO_PI)
         return value
 
-    def _surface(self, m: Tensor) -> Tensor:
-        """Fill factor, then what all light meets."""
+    def with_gaps(self, m: Tensor) -> Tensor:
+        """Reflectance (..., ry, rx) of pixels whose active area does `m`: fill factor, then what all light meets."""
         if self.active is not None:
             return m * self.active if self.gaps is None else torch.addcmul(self.gaps, m, self.active)
         fill = self.spec.fill_factor
