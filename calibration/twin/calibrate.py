@@ -21,6 +21,8 @@ from calibration.twin.start import coarse_start
 from optics.bench.spec import BenchSpec
 
 _FIRST = 5  # frames of the first fit
+_STARTS, _TRIAL = 4, 4  # starts that are tried, and the steps of a trial
+_GOOD = 0.1  # share of the predictions that is not trusted, below which a start leads somewhere
 _HOPELESS = (
     0.25  # share of the predictions that is not trusted after the first fit, from which more steps are vain
 )
@@ -61,14 +63,10 @@ def calibrate(
     fitted = recording[[k for k in range(len(recording)) if k not in held]] if held else recording
     check_frames(fitted, bench)
     parameters = bench_parameters(bench, t, zernikes=zernikes)
-    starts = coarse_start(bench, fitted, t, keep=1)
-    start, score = starts[0]
-    tell(f"start: correlation {score:.3f}")
-    start = expected_bench(start, parameters)
     area = fitted.counts.sum((1, 2))
     few = Model(fitted[sorted(area.argsort(descending=True)[:_FIRST].tolist())])
     first = [p for p in parameters if p.stage != "phase" and p.name not in _LATE]
-    begin = fit(few, start, first, steps=8, fall=30.0, report=tell)
+    begin = _begin(few, coarse_start(bench, fitted, t, keep=_STARTS), parameters, first, tell)
     model = Model(fitted)
     if begin.share > _HOPELESS:
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
@@ -77,6 +75,25 @@ def calibrate(
     found = fit(model, begin.bench, parameters, steps=12, report=tell)
     found = _with_noise(model, found, parameters, tell)
     return _result(found, recording, held, bench, time.perf_counter() - begun)
+
+
+def _begin(
+    model: Model,
+    starts: Sequence[tuple[BenchSpec, float]],
+    parameters: Sequence[Parameter],
+    first: Sequence[Parameter],
+    tell: Report,
+) -> Fit:
+    """The geometry's fit, from the first start that leads somewhere, or from the one that leads farthest."""
+    found: list[Fit] = []
+    for start, score in starts:
+        tell(f"start: correlation {score:.3f}")
+        tried = fit(model, expected_bench(start, parameters), first, steps=_TRIAL, fall=30.0, report=tell)
+        found.append(tried)
+        if tried.share < _GOOD:
+            break
+    best = min(found, key=lambda f: f.share)
+    return fit(model, best.bench, first, steps=6, fall=30.0, report=tell)
 
 
 def check_frames(recording: Recording, bench: BenchSpec) -> None:
@@ -147,10 +164,10 @@ def _result(
 ) -> TwinResult:
     numbers = estimates(nominal, found.bench, found.parameters, found.covariance)
     fitted = [k for k in range(len(recording)) if k not in held]
-    judged = None
-    if held:
-        judged = prediction_error(found.bench, recording[held])
-    error, noise = _errors(found.bench, recording[fitted].counts, found.frames.counts)
+    good = usable(nominal, recording.counts)  # a pile of saturated pixels shows in many frames, not in two
+    judged = prediction_error(found.bench, recording[held], good[held]) if held else None
+    error, noise = _errors(found.bench, recording[fitted].counts, found.frames.counts, good[fitted])
+    sheet = held or fitted
     return TwinResult(
         bench=found.bench,
         nominal=nominal,
@@ -160,7 +177,7 @@ def _result(
         combinations=combinations(found.parameters, found.information, numbers),
         residual=error,
         noise=noise,
-        nominal_residual=prediction_error(nominal, recording[held or fitted])[0],
+        nominal_residual=prediction_error(nominal, recording[sheet], good[sheet])[0],
         held_back=judged,
         share=found.share,
         frames=len(fitted),
@@ -168,16 +185,21 @@ def _result(
     )
 
 
-def prediction_error(bench: BenchSpec, recording: Recording) -> tuple[float, float]:
-    """Relative L2 error above black with which a bench predicts frames, mean over the frames; and what noise makes."""
+def prediction_error(
+    bench: BenchSpec, recording: Recording, good: Tensor | None = None
+) -> tuple[float, float]:
+    """Relative L2 error above black with which a bench predicts frames, mean over the frames; and what noise makes.
+
+    good: (n, cy, cx) bool, which pixels count; None: those that are neither saturated nor clipped in these frames.
+    """
     model = Model(recording)
     model.refine(bench)
-    return _errors(bench, recording.counts, model.predict(bench).counts)
+    which = usable(bench, recording.counts) if good is None else good
+    return _errors(bench, recording.counts, model.predict(bench).counts, which)
 
 
-def _errors(bench: BenchSpec, counts: Tensor, predicted: Tensor) -> tuple[float, float]:
+def _errors(bench: BenchSpec, counts: Tensor, predicted: Tensor, good: Tensor) -> tuple[float, float]:
     """Mean over the frames of the relative errors, and of what the noise makes of them."""
-    good = usable(bench, counts)
     errors = [residual(bench, c, p, g) for c, p, g in zip(counts, predicted, good, strict=True)]
     signal = ((counts - bench.camera.black) * good).flatten(1).norm(dim=1)
     noise = (variance(bench, predicted) * good).flatten(1).sum(1).sqrt() / signal

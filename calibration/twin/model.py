@@ -69,7 +69,8 @@ class Model:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.images = recording.probes.inputs.float()
-        self._missed: Tensor | None = None
+        self._refined = False
+        self._missed: dict[bool, Tensor] = {}
         self._polar: tuple[object, tuple[Tensor, Tensor]] = (None, (torch.empty(0), torch.empty(0)))
 
     # ------------------------------------------------------------------ frames
@@ -106,13 +107,23 @@ class Model:
     def refine(self, bench: BenchSpec) -> None:
         """Take the fringing field exactly from here on, by what the quick rule misses at this bench.
 
-        What it misses is small and changes slowly, so that it is worth its time once in a few steps.
+        What it misses is small and changes slowly, so that it is worth its time once in a few steps; where another of
+        the quick rules takes over, it is worked out there.
         """
-        probes = self.recording.probes
-        window = tuple(slice(c, c + n) for c, n in zip(probes.corner, probes.levels.shape[1:], strict=True))
-        slm = SLM(bench.slm.replace(curvature={}), region=(window[0], window[1]))
-        levels = probes.levels.to(torch.int32)
-        self._missed = exact_reflectance(slm, levels) - slm.of_levels(levels, ripple=(0.0,))
+        self._refined, self._missed = True, {}
+
+    def _correction(self, slm: SLM, bench: BenchSpec) -> Tensor:
+        """What the quick rule that `slm` uses misses on the probes' window, (n, ly, lx) complex."""
+        rule = slm.fringing is not None and slm.fringing.narrow is not None
+        if rule not in self._missed:
+            probes = self.recording.probes
+            rows, cols = (
+                slice(c, c + n) for c, n in zip(probes.corner, probes.levels.shape[1:], strict=True)
+            )
+            whole = SLM(bench.slm.replace(curvature={}), region=(rows, cols))
+            levels = probes.levels.to(torch.int32)
+            self._missed[rule] = exact_reflectance(whole, levels) - whole.of_levels(levels, ripple=(0.0,))
+        return self._missed[rule]
 
     def masks(self, bench: BenchSpec, rows: slice, cols: slice, ripple: Ripple = None) -> Tensor:
         """Reflectance (n, ny, nx) complex64 of every probe's levels on a region of the panel.
@@ -121,15 +132,16 @@ class Model:
         """
         flat = SLM(bench.slm.replace(curvature={}), region=(rows, cols))
         found = flat.of_levels(self.recording.probes.on_panel(rows, cols), ripple=ripple)
-        if self._missed is not None:
+        if self._refined:
+            missed = self._correction(flat, bench)
             corner = self.recording.probes.corner
             inside, outside = [], []
-            for part, c, n in zip((rows, cols), corner, self._missed.shape[1:], strict=True):
+            for part, c, n in zip((rows, cols), corner, missed.shape[1:], strict=True):
                 low = max(part.start, c)
                 high = max(low, min(part.stop, c + n))
                 inside.append(slice(low - c, high - c))
                 outside.append(slice(low - part.start, high - part.start))
-            found[:, outside[0], outside[1]] += self._missed[:, inside[0], inside[1]]
+            found[:, outside[0], outside[1]] += missed[:, inside[0], inside[1]]
         return found * _curved(bench, rows, cols)
 
     def _fields(self, fourf: FourF, masks: Tensor) -> Tensor:

@@ -28,13 +28,27 @@ def variance(bench: BenchSpec, mean: Tensor) -> Tensor:
 
 
 def usable(bench: BenchSpec, counts: Tensor) -> Tensor:
-    """Which counts (..., cy, cx) are neither saturated nor clipped at zero, bool."""
+    """Which counts (..., cy, cx) are neither saturated nor clipped at zero, bool.
+
+    A well that ends before the converter does is seen by what it makes, many pixels with the same highest count: the
+    data sheet's well over the data sheet's gain is too uncertain to say where.
+    """
     camera = bench.camera
-    limit = 0.98 * camera.ceiling
-    if camera.full_well is not None:
-        well = camera.binning**2 * camera.full_well / camera.gain + camera.black
-        limit = min(limit, 0.95 * well)
+    limit = min(0.98 * camera.ceiling, _plateau(bench, counts))
     return (counts < limit) & (counts > 0)
+
+
+def _plateau(bench: BenchSpec, counts: Tensor) -> float:
+    """Where the counts begin to pile up at their largest value; infinite where they do not."""
+    camera = bench.camera
+    top = float(counts.max())
+    width = max(4 * camera.binning * camera.read_noise / camera.gain, 0.002 * top)
+    piled = int((counts > top - width).sum())
+    beside = int(((counts <= top - width) & (counts > top - 3 * width)).sum())
+    if piled < 4 or piled < 2 * beside:
+        return math.inf
+    # shot noise before the well blurs the edge
+    return top - width - 4 * math.sqrt(max(top - camera.black, 0.0) / camera.gain)
 
 
 def fit_noise(bench: BenchSpec, counts: Tensor, mean: Tensor) -> tuple[float, float, Tensor] | None:
