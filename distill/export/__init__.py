@@ -2,6 +2,8 @@
 
 electronics.py  What turns camera counts into answers, as numbers that need no other program
 frames.py    SLM frames as image files that the device takes, and back, bit for bit
+lab.py       What a laboratory shows first, and what its camera should see of it
+lab_readme.py  `README.txt`: in which order, which way up, what to check first
 manifest.py  What `manifest.json` of an exported directory holds, as a validated schema; `docs/export.md` explains
              it to users
 read.py      An exported directory read back: every file checked against its hash, every array against the

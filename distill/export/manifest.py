@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from distill.export.electronics import CameraWindowEntry, CountsEntry, PlacesEntry
+from distill.export.lab import LabEntry
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
@@ -100,6 +101,7 @@ class Manifest(Validated):
         camera_window: the part of the sensor that counts come from.
         places: where zero order and signal order land on the sensor.
         counts: how counts become photons.
+        lab: what to show first, and what the camera should see of it.
         normalisation_epsilon: of the back end's normalisation, added to the variance.
         slm_frames: image files in the order in which the SLM shows them.
         slm_frame_bits: bits per pixel of those files.
@@ -127,6 +129,7 @@ class Manifest(Validated):
     places: PlacesEntry | None = None
     counts: CountsEntry | None = None
     normalisation_epsilon: float | None = None
+    lab: tuple[LabEntry, ...] = ()
     slm_frames: tuple[str, ...] = Field(min_length=1)
     slm_frame_bits: Literal[1, 8, 16]
     class_names: tuple[str, ...]

@@ -5,6 +5,7 @@
     masks.h5              levels, complex masks before the encoding, point-spread functions
     backend.safetensors   the electronic back end
     electronics.h5        weights of the bins, what the levels were assumed to give
+    lab/, README.txt      what to show first, and what the camera should see of it
     reference.h5          reference images, labels, expected camera counts, logits and predictions
 
 The directory is written under a temporary name and moved into place when it is whole. `read_export` reads it back,
@@ -26,6 +27,8 @@ from distill.data.dataset import Dataset
 from distill.environment import version
 from distill.export.electronics import camera_window, counts_entry, electronics_file, places
 from distill.export.frames import encode_frame, file_bits
+from distill.export.lab import lab_files
+from distill.export.lab_readme import readme
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.read import Exported, read_export
 from distill.export.reference import check_classes, check_values, classes_of
@@ -197,6 +200,13 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     put("electronics.h5", electronics_file(on_bench, assumed))
     recorder = on_bench.recorders[0]
     believed = recorder.reader.spec
+    lab, pairs = lab_files(on_bench)
+    for name, data in lab.items():
+        put(name, data)
+    window, landing = camera_window(bench, recorder), places(bench)
+    exposures = on_bench.readout.frame_count(len(levels))
+    text = readme(bench, on_bench.image_shape, pairs, landing, window, slm_frames, exposures)
+    put("README.txt", text.encode("utf-8"))
     manifest = Manifest(
         package_version=version(),
         bench=bench.model_dump(mode="json"),
@@ -209,8 +219,9 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         scales=tuple(scales.tolist()),
         gain=on_bench.gain,
         assumed_response=assumed.model_dump(mode="json"),
-        camera_window=camera_window(bench, recorder),
-        places=places(bench),
+        camera_window=window,
+        places=landing,
+        lab=pairs,
         counts=counts_entry(believed, recorder),
         normalisation_epsilon=_epsilon(on_bench.backend),
         slm_frames=tuple(slm_frames),

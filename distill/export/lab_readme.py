@@ -1,0 +1,128 @@
+"""`README.txt` of an export: what to show, in which order, what the camera should see, which way up, what to check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distill.export.electronics import CameraWindowEntry, PlacesEntry
+from distill.export.lab import LabEntry, grid
+from optics.bench.mounting import MountSpec
+from optics.bench.spec import BenchSpec
+
+
+def readme(
+    bench: BenchSpec,
+    image_shape: tuple[int, int],
+    entries: Sequence[LabEntry],
+    places: PlacesEntry,
+    window: CameraWindowEntry,
+    slm_frames: Sequence[str],
+    exposures: int,
+) -> str:
+    """The text.
+
+    Args:
+        bench: the bench.
+        image_shape: (H, W) of the images.
+        entries: what belongs together in `lab/`.
+        places: where the orders land on the sensor.
+        window: the part of the sensor that is read.
+        slm_frames: files in order.
+        exposures: of the camera for one image.
+    """
+    mounting = bench.mounting
+    step = grid(image_shape)[1] * bench.input.pitch * bench.magnification / bench.camera.pitch
+    zero, signal = (f"row {y:.1f}, column {x:.1f}" for y, x in (places.zero_order, places.signal_order))
+    pairs = "\n\n".join(_pair(i, entry, bench.camera.ceiling) for i, entry in enumerate(entries, 1))
+    turns = exposures // len(slm_frames)
+    reference = (
+        f"\n   Each frame is exposed {turns} times, the reference beam a quarter wave later each time: all frames at\n"
+        "   the first phase, then all at the second, and so on."
+        if turns > 1
+        else ""
+    )
+    (top, bottom), (left, right) = window.rows, window.columns
+    return f"""FOR THE LABORATORY: {bench.name}
+
+Everything that is needed beside this text is in manifest.json (what each number is in: its key "units").
+Check the files first:  sclc verify THIS_DIRECTORY
+
+
+WHICH WAY UP
+
+A picture is what a device takes or gives, row 0 first: the files here and the camera's raw frame.
+The files were written for these mountings:
+
+    display   {_mount(mounting.display)}
+    SLM       {_mount(mounting.slm)}
+    camera    {_mount(mounting.camera)}
+
+They say how the light meets a picture, for somebody who looks along the light with +x to the right and +y down,
+the axes going with the light through mirrors, and the camera's plane taken upright although two lenses invert the
+image. Every reflection, the SLM's own included, reverses left and right. Do not work that out: look at the two Fs
+below.
+Show files unscaled, full screen, without gamma and without colour management.
+
+
+WHAT TO SHOW, IN THIS ORDER
+
+Rows and columns are pixels of the sensor's raw frame, without binning, counted from 0.
+Zero order (the optical axis): {zero}.
+Signal order (the image's middle): {signal}.
+A picture lab/camera-*.png is part of the raw frame, {window.binning} x {window.binning} sensor pixels to one of it;
+grey value 255 is the larger of the two counts; what is brighter, as a zero order can be, is 255 too.
+
+{pairs}
+
+
+WHAT TO CHECK FIRST
+
+* Nothing moves between the blank panel and the grating: the panel does not show what is sent, or the polarisation
+  is wrong.
+* The grating's image is on the other side of the zero order, at the same distance: the panel is turned by a half, or
+  its phase falls with the level. Intensities are the same for both: mounting.slm.turned = 2 mends either.
+* The display's F is not as in its camera picture: display and camera. Change mounting.camera until it is
+  (mirrored, and turned 0 to 3 quarters), or mounting.display if you know the camera to be right.
+* The SLM's F alone is wrong: mounting.slm. Export again with what you found.
+* Neighbouring points of the display's grid should be {step:.1f} sensor pixels apart. Another distance is another focal
+  length or magnification; bent rows are distortion or a tilted camera. Two are missing, side by side at the upper left.
+* Light at the zero order beside a dim signal order: the panel's response is not the one that is assumed
+  (manifest.json: assumed_response), or the fill factor is less.
+* Counts that end at the same highest value: the exposure is too long.
+
+
+THEN THE NETWORK
+
+1. Show the SLM frames in this order, one camera exposure each:
+   {_listed(slm_frames)}{reference}
+2. Read rows {top} to {bottom - 1} and columns {left} to {right - 1} of the raw frame,
+   sum {window.binning} x {window.binning} pixels, turn the result upright as mounting.camera says.
+3. Compare with camera_counts in reference.h5 for the images there, before any other image.
+4. docs/export.md of spectral-cascade says how counts become answers; examples/logits_from_counts.py does it.
+"""
+
+
+def _mount(mount: MountSpec) -> str:
+    turned = (
+        "not turned",
+        "turned a quarter clockwise",
+        "turned by a half",
+        "turned a quarter anticlockwise",
+    )
+    return f"{'mirrored left for right, ' if mount.mirrored else ''}{turned[mount.turned]}"
+
+
+def _pair(number: int, entry: LabEntry, ceiling: float) -> str:
+    y, x = entry.first
+    full = ", the most there are: expose for less" if entry.white >= ceiling else ""
+    return (
+        f"{number}. {entry.what[0].upper()}{entry.what[1:]}.\n"
+        f"   SLM {entry.slm}, display {entry.display}\n"
+        f"   camera {entry.camera}: from row {y}, column {x}; counts {entry.black:.6g} to {entry.white:.6g}{full}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{names[0]}, {names[1]}, ... {names[-1]} ({len(names)} files)"
