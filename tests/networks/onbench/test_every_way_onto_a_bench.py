@@ -1,7 +1,8 @@
 """Every way onto a bench by every property: one list of each, every pair asked. A new way is one line of `WAYS`.
 
-The scene: a lopsided image, kernels off centre, a panel that ripples, a camera with shot and read noise. What a way
-refuses it must refuse in one line that says why; `REFUSED` lists these pairs.
+The scene: a lopsided image, kernels off centre, a panel that ripples, a camera with shot and read noise; small, so that
+every pair can be asked. Properties that leave a network as it is share one for each way, which each of them finds used
+by the others. What a way refuses it must refuse in one line that says why; `REFUSED` lists these pairs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -22,18 +24,25 @@ from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
 from optics.slm.response import ResponseSpec
-from tests.networks.onbench.test_collapsed import SHAPE, WIDTH, images
+from tests.networks.onbench.test_collapsed import WIDTH
 from tests.networks.onbench.test_realisations import WIDE
-from tests.scenes import error, generator
+from tests.scenes import error, generator, lopsided
 
-BENCH = WIDE.replace(**{"slm.flicker": 0.3, "slm.crosstalk": (0.2, 0.1)})
+SHAPE = (9, 8)
+BENCH = WIDE.replace(
+    **{"slm.flicker": 0.3, "slm.crosstalk": (0.2, 0.1), "slm.pitch": 12e-6, "slm.shape": (200, 260)}
+)  # 139 SLM pixels in the stop
 LINES = {"light.spectrum": ((560e-9, 0.4),)}
 PARTIAL = {"light.coherence": "partial", "light.source_width": 2e-3, "light.source_points": 2}
 MIRRORS = {"slm.modulation": "dmd", "slm.bits": None, "encoding.method": "lee"}
 MIRRORS |= {"slm.flicker": 0.0, "slm.crosstalk": (0.0, 0.0)}
 
 
-@dataclass(frozen=True)
+def images(channels: int = 1) -> torch.Tensor:
+    return lopsided(3, channels, *SHAPE)
+
+
+@dataclass(frozen=True, eq=False)
 class Way:
     """A way onto a bench: what the student is, what the bench is, and how the one gets onto the other."""
 
@@ -55,6 +64,11 @@ class Way:
         model, bench = model or self.model(), bench or self.spec()
         made = model.on(bench, **(self.options | options)).eval()
         return levels_alone(made, model) if self.rebuilt else made
+
+    @cached_property
+    def shared(self) -> OnBench:
+        """One network of this way, for properties that leave it as it is."""
+        return self.on()
 
 
 def levels_alone(made: OnBench, model: Student) -> OnBench:
@@ -110,7 +124,7 @@ def of_every_way(check: Callable[[Way], None]) -> Callable[[Way], None]:
 @of_every_way
 def a_noiseless_call_is_the_same_before_and_after_a_noisy_one(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.shared, images()
         before, noisy = made.features(x), made.features(x, generator=generator(3))
         assert torch.equal(before, made.features(x))
         assert not torch.equal(before, noisy)
@@ -120,7 +134,7 @@ def a_noiseless_call_is_the_same_before_and_after_a_noisy_one(way):
 @of_every_way
 def a_light_holds_all_that_was_drawn(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.shared, images()
         first, second = (made.light(generator=generator(seed)) for seed in (1, 2))
         photons = made.photons(x, first)
         other = made.photons(x, second)
@@ -131,7 +145,7 @@ def a_light_holds_all_that_was_drawn(way):
 @of_every_way
 def frames_are_recorded_from_what_is_expected(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.shared, images()
         assert torch.equal(made.frames(x), made.record(made.expected(x)))
         assert torch.equal(made.features(x), made.features_of(made.frames(x)))
         assert torch.equal(made(x), made.backend(made.features(x)))
@@ -181,7 +195,7 @@ def a_kernel_changed_behind_its_back_is_seen(way):
 @of_every_way
 def another_back_end_shares_all_but_itself(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.shared, images()
         other = made.with_backend(nn.Flatten())
         assert other.optics is made.optics and other.recorders is made.recorders
         assert torch.equal(other(x), made.features(x).flatten(1))
@@ -221,7 +235,7 @@ def gradients_work_after_inference_mode(way):
 @of_every_way
 def a_stop_that_is_not_square(way):
     with torch.no_grad():
-        x, square = images(), way.on().features(images())
+        x, square = images(), way.shared.features(images())
         got = way.on(bench=way.spec(**{"stop.width": (WIDTH, WIDTH / 2)})).features(x)
         turned = way.on(bench=way.spec(**{"stop.width": (WIDTH / 2, WIDTH)})).features(x)
     assert got.shape == square.shape and bool(torch.isfinite(got).all())
@@ -248,19 +262,19 @@ def one_camera_sample_a_pixel_is_near_what_the_intensity_needs(way):
     if way.rebuilt:
         return  # levels hold for any sampling
     with torch.no_grad():
-        assert error(way.on(oversampling=1).features(images()), way.on().features(images())) < 0.15
+        assert error(way.on(oversampling=1).features(images()), way.shared.features(images())) < 0.15
 
 
 @of_every_way
 def a_batch_of_one_is_its_row(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.shared, images()
         torch.testing.assert_close(made.expected(x[1:2]), made.expected(x)[1:2], rtol=1e-4, atol=1e-2)
 
 
 @of_every_way
 def no_image_and_images_of_another_kind_are_refused(way):
-    made, x = way.on(), images()
+    made, x = way.shared, images()
     with pytest.raises(OpticsError, match="no image; give at least one"):
         made(x[:0])
     with pytest.raises(OpticsError, match=r"images are torch\.float64"):
@@ -299,7 +313,7 @@ def believed_response_acts(way):
     believed = ResponseSpec(gamma=1.4)
     with torch.no_grad():
         x = images()
-        assert error(way.on(believed_response=believed).features(x), way.on().features(x)) > 1e-3
+        assert error(way.on(believed_response=believed).features(x), way.shared.features(x)) > 1e-3
 
 
 @pytest.mark.parametrize("way", WAYS)
