@@ -33,6 +33,7 @@ from networks.teachers import registry as teachers
 from optics.files import hdf5_bytes
 from tests.calibration.benches import bench as calibration_bench
 from tests.distill.exportbench import dataset, network
+from tests.scenes import generator
 
 Files = dict[str, bytes]
 ROWS = ("teacher", "linear", "linear_kd", "ideal_bench", "bench_as_is", "bench_refit")
@@ -148,8 +149,8 @@ def pixel_folders() -> Files:
 
 
 def array(ending: str) -> Callable[[], Files]:
-    generator = torch.Generator().manual_seed(0)
-    kernels = torch.randn(2, 1, 5, 5, generator=generator, dtype=torch.complex64)
+    draws = generator()
+    kernels = torch.randn(2, 1, 5, 5, generator=draws, dtype=torch.complex64)
     return lambda: written(lambda path: array_files.write(path, kernels), f"masks{ending}")
 
 
@@ -174,7 +175,7 @@ def student() -> Files:
 
 
 def teacher() -> Files:
-    model = teachers.create_teacher("lenet5", 1, 3, (12, 12), generator=torch.Generator().manual_seed(0))
+    model = teachers.create_teacher("lenet5", 1, 3, (12, 12), generator=generator())
     told = {"kind": "teacher", "name": "lenet5", "in_channels": 1, "classes": 3, "image_size": [12, 12]}
     return written(lambda path: save_model(path, model, told), "model.safetensors")
 
@@ -202,10 +203,10 @@ def exported(bmp: bool = False) -> Files:
 
 
 def recording() -> Recording:
-    generator = torch.Generator().manual_seed(0)
-    levels = torch.randint(0, 256, (2, 6, 7), generator=generator, dtype=torch.int32)
-    probes = Probes(levels, torch.rand(2, 4, 5, generator=generator).double(), (10, 12))
-    counts = torch.rand(2, 5, 6, generator=generator).double() * 100
+    draws = generator()
+    levels = torch.randint(0, 256, (2, 6, 7), generator=draws, dtype=torch.int32)
+    probes = Probes(levels, torch.rand(2, 4, 5, generator=draws).double(), (10, 12))
+    counts = torch.rand(2, 5, 6, generator=draws).double() * 100
     told = calibration_bench()
     return Recording(
         probes, counts, (3, 4), binning=told.camera.binning, exposure=1e-2, times=(0.0, 1.0), bench=told.name

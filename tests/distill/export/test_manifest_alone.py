@@ -20,6 +20,7 @@ from networks import Student
 from optics.checks import OpticsError
 from optics.slm.response import ResponseSpec
 from tests.distill.exportbench import BENCH, SHAPE, dataset, network
+from tests.scenes import generator
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "logits_from_counts.py"
 V2 = Path(__file__).parents[1] / "assets" / "export-v2"
@@ -40,7 +41,7 @@ def student(readout="intensity", **backend):
         classes=3,
         bins=(4, 4),
         readout=readout,
-        generator=torch.Generator().manual_seed(1),
+        generator=generator(1),
         **backend,
     )
     on_bench = made.on(BENCH, image_shape=SHAPE).eval()
@@ -195,9 +196,7 @@ def test_a_key_that_version_3_needs_is_named(tmp_path):
 
 
 def test_a_response_believed_from_python_is_in_the_manifest(tmp_path):
-    made = Student.build(
-        (1, 2), image_shape=SHAPE, classes=3, bins=(3, 3), generator=torch.Generator().manual_seed(1)
-    )
+    made = Student.build((1, 2), image_shape=SHAPE, classes=3, bins=(3, 3), generator=generator(1))
     on_bench = made.on(BENCH, image_shape=SHAPE, believed_response=ResponseSpec(range=7.5872)).eval()
     manifest = export(on_bench, tmp_path / "out", inputs=dataset(), count=2)
     assert manifest.assumed_response["range"] == 7.5872
