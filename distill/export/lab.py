@@ -35,7 +35,7 @@ from optics.spec import Validated
 
 _GLYPH = ("###", "#..", "##.", "#..", "#..")
 _DARK = 0.01  # counts above black that are worth showing
-_IMAGE = 0.01  # share of the brightest count from which the image's own part sets the scale
+_UNMODULATED = ("blank", "flat")  # frames whose image stays at the zero order
 
 
 class LabEntry(Validated):
@@ -86,7 +86,7 @@ def lab_files(on_bench: OnBench) -> tuple[dict[str, bytes], tuple[LabEntry, ...]
         for title, slm, display, camera in PAIRS:
             counts = _counts(scene, frames[slm], shown[display])
             files[f"lab/camera-{camera}.png"], entry = _seen(
-                bench, scene.recorder, counts, on_bench.recorders[0]
+                bench, scene.recorder, counts, None if slm in _UNMODULATED else on_bench.recorders[0]
             )
             names = {"slm": f"lab/slm-{slm}.png", "display": f"lab/display-{display}.png"}
             entries.append(LabEntry(what=title, camera=f"lab/camera-{camera}.png", **names, **entry))
@@ -214,17 +214,19 @@ def _counts(scene: _Scene, levels: Tensor, picture: Tensor) -> Tensor:
 
 
 def _seen(
-    bench: BenchSpec, recorder: Recorder, counts: Tensor, image: Recorder
+    bench: BenchSpec, recorder: Recorder, counts: Tensor, image: Recorder | None
 ) -> tuple[bytes, dict[str, object]]:
-    """The picture of the raw frame, and where it lies on the sensor; the image at the signal order sets white."""
+    """The picture of the raw frame, and where it lies on the sensor; an `image` at the signal order sets white."""
     camera, n = bench.camera, bench.camera.binning
     above = (counts - camera.black).clamp(min=0)
-    inside = [
-        slice(max(0, i.start - r.start), i.stop - r.start)
-        for i, r in zip(image.region, recorder.region, strict=True)
-    ]
-    most, own = float(above.max()), float(above[inside[0], inside[1]].max())
-    white = max(own if own > _IMAGE * most else most, _DARK)
+    brightest = above
+    if image is not None:
+        inside = [
+            slice(max(0, i.start - r.start), i.stop - r.start)
+            for i, r in zip(image.region, recorder.region, strict=True)
+        ]
+        brightest = above[inside[0], inside[1]]
+    white = max(float(brightest.max()), _DARK)
     picture = bench.mounting.camera.to_picture(above)
     grey = (picture * (255 / white)).clamp(max=255).round().to(torch.uint8)
     rows, cols = (slice(part.start * n, part.stop * n) for part in recorder.region)
