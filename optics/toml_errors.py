@@ -236,10 +236,18 @@ def explain(
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
         return f"{place}: {dotted} is {first['input']!r}, expected a table [{dotted}]{more}."
     value = first.get("input")
-    shown = "" if isinstance(value, (Mapping, BaseModel)) else f" = {value!r}"
+    shown = "" if isinstance(value, (Mapping, BaseModel)) else f" = {_short(value)}"
     device = (used or {}).get(path[0], "") if path else ""
     origin = f" (other figures from device {device!r})" if device else ""
     return f"{place}: {dotted}{shown}: {message}{origin}{more}."
+
+
+def _short(value: Any) -> str:
+    """A value in at most a hundred characters."""
+    if isinstance(value, list | tuple) and len(value) > 6:
+        return f"[{_short(value[0])}, {_short(value[1])}, ... {_short(value[-1])}] ({len(value)} values)"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]}..."
 
 
 def _inside(table: str, path: tuple[str, ...]) -> str:

@@ -16,8 +16,9 @@ import torch
 from pydantic import ValidationError
 
 from optics.bench import catalogue
+from optics.bench.response_tables import with_table
 from optics.bench.spec import BenchSpec
-from optics.checks import SpecError
+from optics.checks import OpticsError, SpecError
 from optics.reading import home
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
 
@@ -88,6 +89,11 @@ def bench_from_dict(
                 raise SpecError(f"{where(source, lines, (table, 'device'))}: {e}") from e
             used[table] = device.name
             tables[table] = merged(_as_mounted(figures, table, tables.get("mounting")), rest)
+    if isinstance(tables.get("slm"), Mapping):
+        try:
+            tables["slm"] = with_table(tables["slm"], search)
+        except OpticsError as e:
+            raise SpecError(f"{where(source, lines, ('slm', 'response'))}: {e}") from e
     try:
         return BenchSpec.model_validate(tables)
     except ValidationError as e:
@@ -125,6 +131,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(base)
     if ("range" in over or "gamma" in over) and "lut" not in over:
         out.pop("lut", None)
+        out.pop("file", None)
     for key, value in over.items():
         old = out.get(key)
         out[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from optics.bench import catalogue
+from optics.bench.response_tables import UNITS
 from optics.bench.spec import BenchSpec
 from optics.toml_errors import DEVICE_TABLES
 
@@ -19,6 +20,13 @@ def bench_schema() -> dict[str, Any]:
     for table, kind in DEVICE_TABLES.items():
         name = schema["properties"][table]["$ref"].rsplit("/", 1)[1]
         definitions[name] = _with_device(definitions[name], kind)
+    definitions["ResponseSpec"]["properties"] |= {
+        "file": {"type": "string", "description": "A table of phases, one per level, beside this file."},
+        "unit": {
+            "enum": list(UNITS),
+            "description": "What its values are in; radians where nothing is said.",
+        },
+    }
     return {"$schema": DRAFT, "title": "A 4f bench of spectral-cascade", **without_titles(schema)}
 
 

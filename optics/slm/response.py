@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,28 +27,54 @@ from optics.spec import Spec, flaw
 TWO_PI = 2 * math.pi
 
 
+_LARGEST = 8 * math.pi
+
+
+def not_radians(values: Sequence[float]) -> str:
+    """Why numbers of one value per level cannot be phases in radians (or amplitudes); empty where they can."""
+    low, high = min(values), max(values)
+    if low >= -_LARGEST and high <= _LARGEST:
+        return ""
+    whole = all(v == round(v) for v in values)
+    likely = (
+        "a driver's table of levels or voltages, which belongs into the driver"
+        if whole and high >= 255 and high != 360
+        else "degrees"
+        if high <= 1440
+        else "another unit"
+    )
+    return f"values go from {low:.4g} to {high:.4g}: too far for radians (8 pi at most), likely {likely}"
+
+
 class ResponseSpec(Spec):
     """What the panel does with a level. The defaults are the nominal response.
 
     range: phase at full drive, radians. gamma: exponent of the drive. lut: one value per level (radians for a phase
     device, amplitude for an amplitude device), in place of range and gamma. sections: factors of the phase in
-    equal sub-sections of the panel, rows of columns, (y, x).
+    equal sub-sections of the panel, rows of columns, (y, x). source: where the lut comes from, in words.
     """
 
     range: float = flaw(TWO_PI, gt=0.0, le=8 * math.pi)
     gamma: float = flaw(1.0, gt=0.05, le=20.0)
     lut: tuple[float, ...] | None = flaw(None)
     sections: tuple[tuple[float, ...], ...] | None = flaw(None)
+    source: str = ""
 
     @field_validator("lut")
     @classmethod
     def _rising(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is None:
             return None
-        if len(value) < 2 or any(b < a for a, b in itertools.pairwise(value)):
-            raise ValueError(
-                "lut must hold one value per level, at least 2, never falling from level to level"
-            )
+        if len(value) < 2:
+            raise ValueError("lut must hold one value per level, at least 2")
+        if wrong := not_radians(value):
+            raise ValueError(wrong)
+        for level, (a, b) in enumerate(itertools.pairwise(value)):
+            if b < a:
+                raise ValueError(
+                    f"lut must be never falling; it falls after level {level}, from {a:.4g} to {b:.4g}. A measured "
+                    "table may be given as response.file, which takes noise out"
+                )
         return value
 
     @field_validator("sections")
