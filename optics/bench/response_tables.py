@@ -81,8 +81,8 @@ def phases(path: Path, unit: str = "radians") -> tuple[NDArray[np.float64], str]
         said.append("unwrapped")
     if values[-1] < values[0]:
         raise SpecError(
-            f"{path}: its phase falls from {values[0]:.4g} to {values[-1]:.4g} rad with the level; give minus the phase, "
-            "and mounting.slm.turned = 2, which is the same for intensities."
+            f"{path}: its phase falls from {values[0]:.4g} to {values[-1]:.4g} rad with the level; give minus the "
+            "phase, and mounting.slm.turned = 2, which is the same for intensities."
         )
     fitted = rising(values)
     moved, span = np.abs(fitted - values), float(fitted[-1] - fitted[0])
