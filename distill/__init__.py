@@ -4,6 +4,7 @@ data/           images with their labels, whatever they are stored in
 training/       losses, the loop that a `kill -9` cannot spoil, evaluation on and off the bench
 metrics/        how well predictions agree with labels
 export/         a network on a bench as files for the lab, and those files read back
+designs/        masks for an SLM without a network: a kernel, a PSF or a mask in, proved frames out
 verify/         the exported directory alone, through two physics engines
 job/            one job: what it is to do, what it has done, what came out
 pipeline/       the main job, step by step

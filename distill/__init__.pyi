@@ -1,5 +1,19 @@
-from . import cli, data, environment, export, job, metrics, pipeline, progress, report, training, verify
+from . import (
+    cli,
+    data,
+    designs,
+    environment,
+    export,
+    job,
+    metrics,
+    pipeline,
+    progress,
+    report,
+    training,
+    verify,
+)
 from .data.dataset import Dataset, Splits
+from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
 from .training.checkpoint import load, save
@@ -8,12 +22,15 @@ from .training.train_loop import TrainSpec, train
 
 __all__ = [
     "Dataset",
+    "Design",
     "Exported",
     "RunConfig",
     "Splits",
     "TrainSpec",
     "cli",
     "data",
+    "design",
+    "designs",
     "environment",
     "evaluate",
     "export",

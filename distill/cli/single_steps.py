@@ -146,14 +146,24 @@ def verify(
     trained network) and on its camera counts (how far they are from the expected ones). Exit code 1 if either engine
     fails in either; the line says which, and what the likely causes are.
 
+    A design's directory (`sclc design`) has no network: there the fields of single lit pixels are compared with the
+    predicted ones, by the same limits as the counts.
+
     Example: sclc verify runs/demo/export --lightpipes-images 20
     """
+    from distill.cli import design as cli_design
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
+    from distill.export.design_manifest import is_design
     from distill.pipeline.single_steps import verify_directory
     from distill.verify.verdict import Limits
 
     prepare(threads)
+    if is_design(directory):
+        largest = {"wave": wave_counts_error, "lightpipes": lightpipes_counts_error}
+        if not cli_design.verify_design(directory, processes=processes, json=json, limits=largest):
+            raise typer.Exit(1)
+        return
     limits = Limits(
         agreement=agreement,
         wave_counts_error=wave_counts_error,

@@ -1,5 +1,7 @@
 """A network on a bench as files for the lab, and those files read back.
 
+design_files.py     A design's directory, which holds no network, written and read back
+design_manifest.py  What its `manifest.json` holds
 electronics.py  What turns camera counts into answers, as numbers that need no other program
 frames.py    SLM frames as image files that the device takes, and back, bit for bit
 lab.py       What a laboratory shows first, and what its camera should see of it

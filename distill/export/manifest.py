@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -197,15 +197,8 @@ def read_manifest(directory: Path) -> Manifest:
         OpticsError: there is none, it is not JSON, of an unknown version, or a key is missing or wrong; one line
             naming file and key.
     """
-    path = directory / NAME
-    if not path.is_file():
-        raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
-    text = read_bytes(path, most=_MOST_BYTES)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise OpticsError(f"{path} is not JSON ({reason(error)}); export again.") from None
-    if not isinstance(data, dict) or data.get("format") != "spectral-cascade export":
+    data, path = manifest_data(directory), directory / NAME
+    if data.get("format") != "spectral-cascade export":
         raise OpticsError(
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
         )
@@ -223,6 +216,25 @@ def read_manifest(directory: Path) -> Manifest:
         raise OpticsError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
+def manifest_data(directory: Path) -> dict[str, Any]:
+    """What `manifest.json` of a directory holds, unchecked; its key `format` tells what kind of directory it is.
+
+    Raises:
+        OpticsError: there is none, or it is no JSON object.
+    """
+    path = directory / NAME
+    if not path.is_file():
+        raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
+    text = read_bytes(path, most=_MOST_BYTES)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise OpticsError(f"{path} is not JSON ({reason(error)}); export again.") from None
+    if not isinstance(data, dict):
+        raise OpticsError(f"{path}: key format is missing; this is another kind of file.")
+    return data
+
+
 def _renamed(data: dict[str, Any]) -> dict[str, Any]:
     """A manifest of version 1 with the names of version 2: "frames" meant the SLM's files and the camera's counts."""
     names = {"frames": "slm_frames", "frame_bits": "slm_frame_bits"}
@@ -234,7 +246,15 @@ def entry(data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def checked_bytes(directory: Path, name: str, manifest: Manifest) -> bytes:
+class Listing(Protocol):
+    """A manifest of any kind, as far as its files go."""
+
+    @property
+    def files(self) -> dict[str, FileEntry]:
+        """Path relative to the manifest -> sha256 and size."""
+
+
+def checked_bytes(directory: Path, name: str, manifest: Listing) -> bytes:
     """The contents of one file of an exported directory, after its size and hash were compared.
 
     Raises:

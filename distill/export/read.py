@@ -20,7 +20,7 @@ from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
 from distill.export.frames import decode_frame
-from distill.export.manifest import NAME, Manifest, checked_bytes, read_manifest
+from distill.export.manifest import NAME, Listing, Manifest, checked_bytes, read_manifest
 from distill.export.reference import check_classes, check_shapes, check_values, classes_of
 from networks.backends import registry as backends
 from networks.readouts import readouts
@@ -83,8 +83,8 @@ def read_export(directory: str | Path) -> Exported:
     manifest = read_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
     levels = torch.stack([_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
-    arrays = _arrays(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
-    reference = _arrays(
+    arrays = arrays_of(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
+    reference = arrays_of(
         folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
     )
     path = folder / "masks.h5"
@@ -135,10 +135,11 @@ def _frame(folder: Path, name: str, manifest: Manifest, bench: BenchSpec) -> Ten
 # ---------------------------------------------------------------------- arrays
 
 
-def _arrays(folder: Path, name: str, manifest: Manifest, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def arrays_of(folder: Path, name: str, manifest: Listing, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Arrays of numbers of one HDF5 file of an exported directory, by `keys`, after its hash was compared."""
     data, path = checked_bytes(folder, name, manifest), folder / name
     with reading(path, "a whole HDF5 file", fix="export again."), h5py.File(io.BytesIO(data), "r") as file:
-        called = {key: manifest.key_of(key) for key in keys}
+        called = {key: manifest.key_of(key) if isinstance(manifest, Manifest) else key for key in keys}
         missing = [name for name in called.values() if not isinstance(file.get(name), h5py.Dataset)]
         if missing:
             raise OpticsError(f"{path} has no key {missing[0]!r}; export again.")

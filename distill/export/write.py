@@ -75,14 +75,15 @@ def export(
             fewer than `count` images, or the network or its SLM cannot be exported.
     """
     target = Path(directory)
-    _check_target(target, overwrite)
+    check_directory(target, overwrite)
     _check_network(on_bench, inputs, count, bmp)
     index = torch.arange(count) * len(inputs) // count
     with writing_folder(target) as folder:
         return _write(on_bench, folder, inputs.take(index), bmp)
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_directory(target: Path, overwrite: bool) -> None:
+    """Raise OpticsError unless files may be written to `target`: absent, empty, or an export and `overwrite` is set."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -211,7 +212,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         package_version=version(),
         bench=bench.model_dump(mode="json"),
         believed_camera=None if believed == bench.camera else believed.model_dump(mode="json"),
-        device=_device(bench.slm),
+        device=device_entry(bench.slm),
         wavelength=bench.light.wavelength,
         image_shape=on_bench.image_shape,
         readout=on_bench.readout.config(),
@@ -329,7 +330,8 @@ def _epsilon(backend: nn.Module) -> float:
     return next(m.eps for m in backend.modules() if isinstance(m, nn.BatchNorm1d))
 
 
-def _device(slm: SLMSpec) -> DeviceEntry:
+def device_entry(slm: SLMSpec) -> DeviceEntry:
+    """The manifest's entry for an SLM."""
     return DeviceEntry(
         catalogue=_catalogue_name(slm),
         shape=slm.shape,

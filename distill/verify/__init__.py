@@ -3,6 +3,7 @@
 lightpipes.py       A 4f bench plane by plane in LightPipes, a physics engine that this project did not write
 lightpipes_grid.py  Where the elements of a 4f bench lie on the periodic square grid of LightPipes: one sample per
                     SLM pixel
+point_sources.py    A design, which has no network: do its frames make the point-spread functions that were predicted?
 reference_panel.py  What an SLM shows for the levels it is sent, computed a second time by other means than
                     `optics.slm.panel`
 verdict.py          What the two engines found, and whether that is a proof: limits, the verdict by them, and the

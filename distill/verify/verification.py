@@ -180,7 +180,7 @@ def _judged(
         raise OpticsError(f"{name}: the network answers image {int(chosen[wrong])} with no finite number.")
     predicted = logits.argmax(1)
     camera = exported.bench.camera
-    difference = _beyond_rounding(exported.bench, network.recorders[0].region, photons, expected)
+    difference = beyond_rounding(exported.bench, network.recorders[0].region, photons, expected)
     signal = (expected - camera.black).double().flatten(1)
     size = signal.norm(dim=1).clamp(min=1e-12)
     rounding = 0.0 if camera.adc.bits is None else math.sqrt(signal.numel() / 12) / float(size.norm())
@@ -197,7 +197,7 @@ def _judged(
     )
 
 
-def _beyond_rounding(bench: BenchSpec, region: Region, photons: Tensor, expected: Tensor) -> Tensor:
+def beyond_rounding(bench: BenchSpec, region: Region, photons: Tensor, expected: Tensor) -> Tensor:
     """Norms (N,) of the differences of camera counts (N, F, cy, cx), float64.
 
     An expected count stands for all that the converter rounds to it: half a count to either side is no difference. So

@@ -20,6 +20,7 @@ def design_masks(
     *,
     positions: Tensor | None = None,
     compensate: bool = True,
+    pitch: float | None = None,
 ) -> Tensor:
     """MaskSource whose point-spread functions are `kernels`, on the illuminated SLM pixels where they nominally are.
 
@@ -32,17 +33,18 @@ def design_masks(
             its mask brings it to the axis. None: all on the axis.
         compensate: divide by the display pixel's transform (within the band), so that the field at the pixel centres
             is the digital convolution's.
+        pitch: distance of the kernels' taps, metres in the display's plane; None: the display's pixels.
 
     Returns:
         (M, ny, nx) complex, not yet limited to what a modulator can do; differentiable in the kernels.
     """
     bench = fourf.bench
-    scale, pitch = bench.scale, bench.input.pitch
+    scale, step = bench.scale, bench.input.pitch if pitch is None else pitch
     dtype = complex_dtype(kernels.dtype)
     xi = [fourf.slm_axis(0), fourf.slm_axis(1)]
     sides = []
     for k, n in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
-        place = (torch.arange(n, dtype=torch.float64) - n // 2) * pitch
+        place = (torch.arange(n, dtype=torch.float64) - n // 2) * step
         side = dft_matrix(xi[k], place, scale=scale)
         if compensate and fourf.pixelated:
             edge = torch.full_like(xi[k], bench.band / 2)
@@ -52,7 +54,7 @@ def design_masks(
     taps = kernels.to(dtype)
     if positions is None:
         return left @ taps.sum(1) @ right.mT
-    tilts = dft_matrix(positions * pitch, xi[1], scale=scale, sign=+1).to(dtype)
+    tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(dtype)
     return torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
 
 

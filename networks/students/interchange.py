@@ -112,7 +112,7 @@ def as_cascade(
     _check_origin(kind, corner, values)
     bank = as_bank(values, axes=axes, corner=bool(corner))
     if "phase" in kind:
-        bank = _of_phase(bank, kind)
+        bank = of_phase(bank, kind)
     bank = bank.to(torch.complex64 if bank.is_complex() else torch.float32)
     out, into = bank.shape[:2]
     if kind == "kernel":
@@ -158,7 +158,7 @@ def _check_origin(kind: str, corner: bool | None, values: Tensor) -> None:
         raise OpticsError("a panel's mask has its origin in the panel's middle; leave corner out.")
 
 
-def _of_phase(bank: Tensor, kind: str) -> Tensor:
+def of_phase(bank: Tensor, kind: str) -> Tensor:
     """exp(+i phase) of radians; what looks like levels or degrees is refused."""
     if bank.is_complex():
         raise OpticsError(
