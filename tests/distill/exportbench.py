@@ -7,44 +7,25 @@ import torch
 from distill.data.dataset import Dataset
 from networks import Student
 from networks.onbench.network import OnBench
-from optics.bench.light import LightSpec
-from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
-from optics.camera.camera import ADCSpec, CameraSpec
-from optics.slm.encoding import EncodingSpec
-from optics.slm.panel import SLMSpec
-from optics.wave.lens import LensSpec
-from tests.scenes import generator
+from optics.bench.spec import BenchSpec
+from tests.scenes import REAL, generator
 
 SHAPE = (10, 12)
 WIDTH = 532e-9 * 0.05 / 32e-6  # one band of the display's pixels: 104 SLM pixels
-BENCH = BenchSpec(
-    name="small",
-    light=LightSpec(wavelength=532e-9, photons=3e4),
-    input=InputSpec(pitch=32e-6),
-    lens1=LensSpec(focal_length=0.05, diameter=10e-3, zernike={4: 0.05, 7: 0.08}),
-    stop=StopSpec(width=(WIDTH, WIDTH)),
-    slm=SLMSpec(
-        shape=(120, 150),
-        pitch=8e-6,
-        modulation="phase",
-        bits=8,
-        fill_factor=0.93,
-        crosstalk=(0.3, 0.2),
-        flicker=0.06,
-        reflectivity=0.8,
-    ),
-    encoding=EncodingSpec(carrier=(0.125, 0.0)),
-    lens2=LensSpec(focal_length=0.05, diameter=10e-3, zernike={5: 0.06}),
-    camera=CameraSpec(
-        shape=(400, 300),
-        pitch=4e-6,
-        binning=8,
-        shot_noise=True,
-        read_noise=2.3,
-        full_well=10500.0,
-        adc=ADCSpec(bits=12, black_level=20.0),
-    ),
-    alignment=AlignmentSpec(mask_shift=(16e-6, -8e-6), mask_rotation=2e-3),
+LENS = {"focal_length": 0.05, "diameter": 10e-3}
+BENCH = REAL.replace(
+    **{
+        "input.pitch": 32e-6,
+        "lens1": {**LENS, "zernike": {4: 0.05, 7: 0.08}},
+        "stop.width": (WIDTH, WIDTH),
+        "slm.shape": (120, 150),
+        "slm.flicker": 0.06,
+        "slm.reflectivity": 0.8,
+        "lens2": {**LENS, "zernike": {5: 0.06}},
+        "camera.shape": (400, 300),
+        "camera.pitch": 4e-6,
+        "camera.binning": 8,
+    }
 )
 
 

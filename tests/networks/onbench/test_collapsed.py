@@ -7,54 +7,10 @@ import itertools
 import pytest
 import torch
 
-from networks import Student
 from networks.onbench.network import OnBench
-from optics.bench.light import LightSpec
-from optics.bench.spec import BenchSpec, InputSpec, StopSpec
-from optics.camera.camera import ADCSpec, CameraSpec
+from optics.camera.camera import ADCSpec
 from optics.checks import OpticsError, ShapeError, SpecError
-from optics.slm.encoding import EncodingSpec
-from optics.slm.panel import SLMSpec
-from optics.wave.lens import LensSpec
-from tests.scenes import error, generator, lopsided
-
-SHAPE = (12, 10)
-WIDTH = 532e-9 * 0.2 / 64e-6
-REAL = BenchSpec(
-    name="small",
-    light=LightSpec(wavelength=532e-9, photons=3e4),
-    input=InputSpec(pitch=64e-6),
-    lens1=LensSpec(focal_length=0.2, diameter=25.4e-3, zernike={4: 0.05}),
-    stop=StopSpec(width=(WIDTH, WIDTH)),
-    slm=SLMSpec(
-        shape=(300, 400), pitch=8e-6, modulation="phase", bits=8, fill_factor=0.93, crosstalk=(0.3, 0.2)
-    ),
-    encoding=EncodingSpec(carrier=(0.125, 0.0)),
-    lens2=LensSpec(focal_length=0.2, diameter=25.4e-3),
-    camera=CameraSpec(
-        shape=(1024, 1024),
-        pitch=5e-6,
-        binning=4,
-        shot_noise=True,
-        read_noise=2.3,
-        full_well=10500.0,
-        adc=ADCSpec(bits=12, black_level=20.0),
-    ),
-    alignment={"mask_shift": (16e-6, -8e-6), "mask_rotation": 2e-3},
-)
-
-
-def student(channels=(1, 3, 4), **options) -> Student:
-    options = {"image_shape": SHAPE, "bins": (3, 2), **options}
-    return Student.build(channels, generator=generator(), **options).eval()
-
-
-def images(channels=1, n=3) -> torch.Tensor:
-    return lopsided(n, channels, *SHAPE)
-
-
-def on(model: Student, bench: BenchSpec, **options) -> OnBench:
-    return model.on(bench, image_shape=SHAPE, **options).eval()
+from tests.scenes import REAL, SHAPE, error, generator, images, on, student
 
 
 @pytest.mark.parametrize("readout", ["intensity", "homodyne"])

@@ -24,9 +24,8 @@ from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
 from optics.slm.response import ResponseSpec
-from tests.networks.onbench.test_collapsed import WIDTH
 from tests.networks.onbench.test_realisations import WIDE
-from tests.scenes import error, generator, lopsided
+from tests.scenes import WIDTH, error, generator, lopsided
 
 SHAPE = (9, 8)
 BENCH = WIDE.replace(

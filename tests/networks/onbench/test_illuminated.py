@@ -9,8 +9,7 @@ from networks.onbench.collapsed import Collapsed
 from networks.onbench.illuminated import Illuminated
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError, SpecError
-from tests.networks.onbench.test_collapsed import REAL, SHAPE, images, on, student
-from tests.scenes import error
+from tests.scenes import REAL, SHAPE, error, images, on, student
 
 INCOHERENT = REAL.replace(**{"light.coherence": "incoherent"})
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from optics.checks import OpticsError, SpecError
-from tests.networks.onbench.test_collapsed import REAL, SHAPE, images, on, student
-from tests.scenes import error, generator
+from tests.scenes import REAL, SHAPE, error, generator, images, on, student
 
 WIDE = REAL.replace(
     **{

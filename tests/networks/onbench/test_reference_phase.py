@@ -8,9 +8,8 @@ import math
 import pytest
 import torch
 
-from tests.networks.onbench.test_collapsed import REAL, images, on, student
 from tests.networks.onbench.test_realisations import WIDE
-from tests.scenes import error
+from tests.scenes import REAL, error, images, on, student
 
 SHIFT = (12e-6, -5e-6)
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from networks.onbench.interface import Light
-from tests.networks.onbench.test_collapsed import images, on, student
 from tests.networks.onbench.test_realisations import WIDE
-from tests.scenes import error
+from tests.scenes import error, images, on, student
 
 RIPPLING = WIDE.replace(**{"slm.flicker": 1.0, "lens1.zernike": {}})
 

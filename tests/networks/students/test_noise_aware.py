@@ -9,8 +9,7 @@ import torch
 
 from networks.students.noise_aware import NoiseAware
 from optics.bench.tolerance import ToleranceSpec
-from tests.networks.onbench.test_collapsed import REAL, SHAPE, images, student
-from tests.scenes import error, generator
+from tests.scenes import REAL, SHAPE, error, generator, images, student
 
 LOOSE = ToleranceSpec(mask_shift=(4e-5, 0.0), mask_rotation=0.02, camera_shift=(0.0, 3e-5))
 

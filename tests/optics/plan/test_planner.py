@@ -242,7 +242,7 @@ def run(path, shape, images, masks):
     return peak_memory(system, images=images, masks=masks, path=path)
 
 torch.set_num_threads(1)
-for path, images, masks in (("psf", 192, 24), ("wave", 48, 6)):
+for path, images, masks in (("psf", 96, 24), ("wave", 24, 6)):
     run(path, (8, 9), 1, 1)  # libraries are loaded and warm
     before = status("VmRSS")
     print(run(path, (28, 36), images, masks), status("VmHWM") - before)
