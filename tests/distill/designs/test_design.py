@@ -20,8 +20,9 @@ from optics.bench import catalogue
 from optics.errors import OpticsError
 from optics.slm.panel import SLM
 from tests.distill.designs.bench import ENCODINGS, PANEL, SHAPE, bench
+from tests.scenes import generator
 
-GENERATOR = torch.Generator().manual_seed(5)
+GENERATOR = generator(5)
 BAND = torch.randn(2, 24, 24, dtype=torch.complex64, generator=GENERATOR)
 PANELS = torch.rand(2, *PANEL, generator=GENERATOR)
 BENCH = bench()
@@ -126,7 +127,7 @@ def test_every_device_of_the_catalogue(tmp_path, name):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_file_of_masks_gives_the_same_target(tmp_path, suffix):
-    kernels = torch.randn(2, 5, 5, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    kernels = torch.randn(2, 5, 5, dtype=torch.complex64, generator=generator(1))
     write(tmp_path / f"mine{suffix}", kernels)
     found = read_target(tmp_path / f"mine{suffix}", BENCH)
     assert torch.equal(found.taps[:, 0], kernels)
@@ -215,7 +216,7 @@ def test_pictures_are_made_and_belong_to_the_files(tmp_path):
 
 def test_a_published_mask_is_the_same_on_the_band_and_as_a_kernel():
     """1 x 256 x 30 x 30 with its zero frequency in the corner, as the paper's files have it; here 1 x 3."""
-    taps = torch.randn(3, 1, 5, 5, dtype=torch.complex64, generator=torch.Generator().manual_seed(2))
+    taps = torch.randn(3, 1, 5, 5, dtype=torch.complex64, generator=generator(2))
     corner = torch.fft.ifftshift(mask_of_taps(taps, (30, 30)), dim=(-2, -1)).transpose(0, 1)
     found = read_target(corner, BENCH, kind="mask", axes="ioyx", corner=True, image_shape=(12, 12)).taps
     inside = found[..., 13:18, 13:18]
