@@ -11,6 +11,7 @@ hologram whose point-spread function is an F shows how the SLM stands. The grids
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -65,8 +66,10 @@ class _Scene:
     recorder: Recorder
 
 
-def lab_files(on_bench: OnBench) -> tuple[dict[str, bytes], tuple[LabEntry, ...]]:
-    """The files of `lab/` by name, and what belongs together."""
+def lab_files(
+    on_bench: OnBench, *, correct: Callable[[Tensor], Tensor] = lambda levels: levels
+) -> tuple[dict[str, bytes], tuple[LabEntry, ...]]:
+    """The files of `lab/` by name, and what belongs together; `correct` adds the panel's correction to levels."""
     bench, optics = on_bench.bench, on_bench.optics
     assert isinstance(optics, Collapsed)  # the export has checked it
     with torch.no_grad():
@@ -74,7 +77,10 @@ def lab_files(on_bench: OnBench) -> tuple[dict[str, bytes], tuple[LabEntry, ...]
         shown = display_pictures(on_bench.image_shape)
         files = {
             f"lab/slm-{name}.png": encode_frame(
-                frame, bench.slm.bits or 8, frame_format=bench.slm.frame_format, mount=bench.mounting.slm
+                correct(frame),
+                bench.slm.bits or 8,
+                frame_format=bench.slm.frame_format,
+                mount=bench.mounting.slm,
             )
             for name, frame in frames.items()
         }

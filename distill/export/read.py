@@ -25,10 +25,12 @@ from distill.export.reference import check_classes, check_shapes, check_values, 
 from networks.backends import registry as backends
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
+from optics.bench.panel_correction import corrected
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
 from optics.reading import check_size, reading
+from optics.slm.response import ResponseSpec
 
 _MOST_VALUES = 2**30
 
@@ -90,6 +92,8 @@ def read_export(directory: str | Path) -> Exported:
     path = folder / "masks.h5"
     if not np.array_equal(arrays["levels"], levels.numpy()):
         raise OpticsError(f"{path}: key levels differs from the image files in slm/; export again.")
+    if bench.slm.correction is not None:
+        levels = _without_correction(path, folder, manifest, bench, levels)
     scales = torch.tensor(manifest.scales, dtype=torch.float32)
     if not np.array_equal(arrays["scales"].astype(np.float32), scales.numpy()):
         raise OpticsError(f"{path}: key scales differs from the scales in {NAME}; export again.")
@@ -130,6 +134,26 @@ def _frame(folder: Path, name: str, manifest: Manifest, bench: BenchSpec) -> Ten
         frame_format=bench.slm.frame_format,
         mount=bench.mounting.slm,
     )
+
+
+def _without_correction(
+    path: Path, folder: Path, manifest: Manifest, bench: BenchSpec, shown: Tensor
+) -> Tensor:
+    """Levels of the masks alone, whose sum with the correction is what the image files show."""
+    arrays = _arrays(folder, path.name, manifest, ("correction", "mask_levels"))
+    if arrays["mask_levels"].shape != tuple(shown.shape) or arrays["correction"].shape != bench.slm.shape:
+        raise OpticsError(
+            f"{path}: keys correction and mask_levels are not of the panel's size; export again."
+        )
+    masks = torch.from_numpy(arrays["mask_levels"].astype(np.int32))
+    assumed = ResponseSpec.model_validate(manifest.assumed_response or {})
+    if int(masks.max()) >= 2**manifest.device.bits or not torch.equal(
+        corrected(masks, torch.from_numpy(arrays["correction"]), manifest.device.bits, assumed), shown
+    ):
+        raise OpticsError(
+            f"{path}: the image files in slm/ are not its mask_levels with its correction added; export again."
+        )
+    return masks
 
 
 # ---------------------------------------------------------------------- arrays

@@ -37,15 +37,19 @@ from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import Drive
 from networks.onbench.network import OnBench
 from optics.bench import catalogue
+from optics.bench.panel_correction import corrected, correction_map
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
 from optics.files import hdf5_bytes, weights_bytes, writing_folder
 from optics.fourf.stored_psf import point_spread
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
+from optics.slm.response import ResponseSpec
 
 __all__ = ["Exported", "encode_frame", "export", "read_export"]
 
 _BATCH = 64
+Arrays = dict[str, tuple[NDArray[Any], dict[str, Any]]]
 
 
 def export(
@@ -168,13 +172,15 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     bench, optics = on_bench.bench, on_bench.optics
     if not isinstance(optics, Collapsed):
         raise OpticsError(f"{type(optics).__name__} optics cannot be exported.")  # checked before
+    assumed = optics.setup.believed_response or bench.slm.assumed
     was_training = on_bench.training
     on_bench.eval()
     try:
         with torch.no_grad():
             drives = on_bench.drives()
             levels, scales = optics.levels(drives), drives[0].scales
-            written = _masks(optics.fourf, levels, drives[0], optics.responses(drives)[0])
+            shown, extra = _corrected(bench, levels, assumed)
+            written = _masks(optics.fourf, shown, drives[0], optics.responses(drives)[0], extra)
             reference = _reference(on_bench, inputs)
     finally:
         on_bench.train(was_training)
@@ -189,7 +195,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     bits = bench.slm.bits or 8
     form: Any = {"frame_format": bench.slm.frame_format, "mount": bench.mounting.slm}
     slm_frames = []
-    for i, frame in enumerate(levels):
+    for i, frame in enumerate(shown):
         slm_frames.append(f"slm/frame-{i:03d}.png")
         put(slm_frames[-1], encode_frame(frame, bits, **form))
         if bmp:
@@ -197,11 +203,10 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     put("masks.h5", written)
     put("backend.safetensors", weights_bytes(on_bench.backend.state_dict()))
     put("reference.h5", hdf5_bytes(reference))
-    assumed = optics.setup.believed_response or bench.slm.assumed
     put("electronics.h5", electronics_file(on_bench, assumed))
     recorder = on_bench.recorders[0]
     believed = recorder.reader.spec
-    lab, pairs = lab_files(on_bench)
+    lab, pairs = lab_files(on_bench, correct=lambda frame: _corrected(bench, frame, assumed)[0])
     for name, data in lab.items():
         put(name, data)
     window, landing = camera_window(bench, recorder), places(bench)
@@ -237,7 +242,22 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     return manifest
 
 
-def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
+def _corrected(bench: BenchSpec, levels: Tensor, assumed: ResponseSpec) -> tuple[Tensor, Arrays]:
+    """Levels (..., NY, NX) with the panel's correction added, and what tells of it in `masks.h5`."""
+    correction = correction_map(bench)
+    if correction is None:
+        return levels, {}
+    said = {"axes": "y, x", "units": "phase, radians, added to every frame (slm.correction)"}
+    return corrected(levels, correction, bench.slm.bits or 8, assumed), {
+        "correction": (correction.numpy(), said),
+        "mask_levels": (
+            levels.numpy().astype(np.uint16),
+            {"axes": "SLM frame, y, x", "units": "grey level before the correction was added"},
+        ),
+    }
+
+
+def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor, extra: Arrays) -> bytes:
     deep = (fourf.bench.slm.bits or 8) > 8
     spread = point_spread(fourf, psfs)
     return hdf5_bytes(
@@ -274,6 +294,7 @@ def _masks(fourf: FourF, levels: Tensor, drive: Drive, psfs: Tensor) -> bytes:
                 },
             ),
             "scales": (drive.scales.double().numpy(), {"axes": "SLM frame", "units": UNITS["scales"]}),
+            **extra,
         }
     )
 

@@ -22,8 +22,10 @@ from distill.training.checkpoint import load_spec, load_student, load_teacher
 from distill.training.train_loop import logits
 from networks import Student, StudentSpec
 from networks.onbench.network import OnBench
+from networks.onbench.ways import simply_coherent
 from networks.students.spec import Control
 from networks.teachers.registry import create_teacher
+from optics.bench.panel_correction import correction_map
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
@@ -198,6 +200,13 @@ class Job:
                 f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits. Choose one, "
                 f"{without}"
             )
+        light = self.bench.light
+        if not simply_coherent(self.bench):
+            raise OpticsError(
+                f"bench {self.bench.name!r} has {light.coherence} light of {len(light.lines)} wavelength(s); files for "
+                f"the SLM are made and proved for coherent light of one. Set light.coherence = 'coherent', {without}"
+            )
+        correction_map(self.bench)  # a map that cannot be had is told here
 
     @property
     def image_shape(self) -> tuple[int, int]:

@@ -89,6 +89,12 @@ def _trained(step: str, *, repeats: bool = False) -> dict[str, Any]:
     }
 
 
+def _correction(job: Job) -> str | None:
+    """The digest of the panel's correction, a file beside the bench; None without one."""
+    told = job.bench.slm.correction
+    return None if told is None else hashlib.sha256(Path(told.file).read_bytes()).hexdigest()
+
+
 def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:
     """A student's training; these run in parallel."""
     work = partial(steps.run_student, step=step)
@@ -145,7 +151,7 @@ STEPS: dict[str, Step] = {
         "Writing the files for the SLM",
         ("export",),
         ("refit",),
-        lambda j: j.config.export.model_dump(mode="json"),
+        lambda j: [j.config.export.model_dump(mode="json"), _correction(j)],
         steps.run_export,
     ),
     "verify": Step(

@@ -8,6 +8,7 @@ geometry.py   Kernels side by side in one camera frame: where their images can s
 light.py      The light: wavelength, coherence, spectrum, and how many photons reach a camera pixel
 schema.py     The JSON Schema of bench files, for editors that complete and check them
 mounting.py   How display, SLM and camera are mounted: mirrored or turned
+panel_correction.py  What is added to every frame so that the panel is flat
 response_tables.py  Measured responses from files: one phase per level
 spec.py       A bench as its owner writes it: light, display, lens 1, Fourier-plane stop, SLM, lens 2, camera,
               alignment

@@ -91,7 +91,7 @@ def bench_from_dict(
             tables[table] = merged(_as_mounted(figures, table, tables.get("mounting")), rest)
     if isinstance(tables.get("slm"), Mapping):
         try:
-            tables["slm"] = with_table(tables["slm"], search)
+            tables["slm"] = _with_place(with_table(tables["slm"], search), search)
         except OpticsError as e:
             raise SpecError(f"{where(source, lines, ('slm', 'response'))}: {e}") from e
     try:
@@ -107,6 +107,16 @@ def _wavelength(tables: Mapping[str, Any]) -> float:
     if isinstance(value, int | float) and 1e-8 < value < 1e-3:  # another is refused with its own words
         return float(value)
     return GREEN
+
+
+def _with_place(slm: dict[str, Any], search: Path | None) -> dict[str, Any]:
+    """The same with the path of its correction made absolute, where the file is beside the bench."""
+    told = slm.get("correction")
+    if search is not None and isinstance(told, Mapping) and isinstance(told.get("file"), str):
+        beside = search / told["file"]
+        if beside.is_file():
+            return slm | {"correction": {**told, "file": str(beside.resolve())}}
+    return slm
 
 
 def _as_mounted(figures: Mapping[str, Any], table: str, mounting: Any) -> dict[str, Any]:

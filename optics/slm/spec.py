@@ -29,6 +29,18 @@ FrameFormat = Literal["levels", "high_bits", "full_scale", "one_bit"]
 full white; or pixels of one bit."""
 
 
+class CorrectionSpec(Spec):
+    """What is added to every exported frame so that the panel is flat, see `optics.bench.panel_correction`.
+
+    file: greyscale image or .npy array of the panel's size. two_pi: grey value that stands for 2 pi. measured: the
+    file holds the panel's own deformation, whose negative is added.
+    """
+
+    file: str
+    two_pi: float = Field(default=256.0, gt=0.0)
+    measured: bool = False
+
+
 class SLMSpec(Spec):
     """A spatial light modulator. Lengths in metres, angles in radians, sizes and points (y, x).
 
@@ -41,7 +53,7 @@ class SLMSpec(Spec):
     a random level, or none. seed: which pixels those are. frame_rate: frames per second. zero_order: power of a clear
     mask's light that never meets the pixels' modulation (cover glass, backplane), beside what the gaps send;
     beam_splitter: share of the power that its splitter leaves after both passes, 1/4 at best. timing: see TimingSpec.
-    frame_format: what the files that its driver takes hold.
+    frame_format: what the files that its driver takes hold. correction: what is added to them.
     """
 
     shape: tuple[int, int]
@@ -59,6 +71,7 @@ class SLMSpec(Spec):
     dead: float = flaw(0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
     frame_format: FrameFormat = "levels"
+    correction: CorrectionSpec | None = None
     frame_rate: float = Field(default=60.0, gt=0.0)
     zero_order: float = flaw(0.0, ge=0.0, lt=1.0)
     beam_splitter: float = flaw(1.0, gt=0.0, le=1.0)
@@ -121,6 +134,7 @@ class SLMSpec(Spec):
             "flicker": self.flicker != 0.0,
             "response.range": self.response.range != TWO_PI,
             "response.sections": self.response.sections is not None,
+            "correction": self.correction is not None,
             "assumed_response.range": self.assumed.range != TWO_PI,
             "assumed_response.sections": self.assumed.sections is not None,
         }
