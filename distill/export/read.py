@@ -140,7 +140,7 @@ def _without_correction(
     path: Path, folder: Path, manifest: Manifest, bench: BenchSpec, shown: Tensor
 ) -> Tensor:
     """Levels of the masks alone, whose sum with the correction is what the image files show."""
-    arrays = _arrays(folder, path.name, manifest, ("correction", "mask_levels"))
+    arrays = arrays_of(folder, path.name, manifest, ("correction", "mask_levels"))
     if arrays["mask_levels"].shape != tuple(shown.shape) or arrays["correction"].shape != bench.slm.shape:
         raise OpticsError(
             f"{path}: keys correction and mask_levels are not of the panel's size; export again."
