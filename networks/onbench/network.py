@@ -282,7 +282,10 @@ class OnBench(nn.Module):
         def read(recorder: Recorder, part: Tensor) -> Tensor:
             return recorder.bins(recorder.relative(part), self.readout.camera.bins)
 
-        readings = self._per_window(read, counts)
+        return self.features_of_readings(self._per_window(read, counts), light)
+
+    def features_of_readings(self, readings: Tensor, light: Light) -> Tensor:
+        """Features (B, maps, by, bx) from the readings of the bins, (B, F, by, bx) in units of full scale."""
         factor = (light.scales / self.gain) ** 2
         repeats = readings.shape[1] // len(factor)
         if repeats * len(factor) != readings.shape[1]:

@@ -215,7 +215,7 @@ class Camera(nn.Module):
             fix="One value per binned pixel of the region.",
         )
         check_finite(photons, name="photons")
-        electrons, chain = self.mean_electrons(photons), self._chain()
+        electrons, chain = self.mean_electrons(photons), self.chain()
         if differentiable:
             return noisy_counts(electrons, chain, generator)
         if chain.shot and generator is not None:
@@ -237,7 +237,7 @@ class Camera(nn.Module):
         """`expose`."""
         return self.expose(photons, generator=generator, differentiable=differentiable)
 
-    def _chain(self) -> Chain:
+    def chain(self) -> Chain:
         """What follows the mean. Its read noise includes the rounding of all but one of a binned pixel's ADCs."""
         spec, pixels = self.spec, self.spec.binning**2
         rounding = 0.0 if spec.adc.bits is None else (pixels - 1) * spec.gain**2 / 12

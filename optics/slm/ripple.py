@@ -51,6 +51,34 @@ def ripple_states(flicker: float, panels: int = 1) -> States:
     return tuple(((sigma * e,), w) for e, w in zip(place.tolist(), share, strict=True))
 
 
+def state_weights(states: States, ripple: Tensor) -> Tensor:
+    """How an intensity under any small ripple is made of the intensities in `ripple_states`.
+
+    Intensities are smooth in the ripple, so the polynomial through the states gives them: of one panel Lagrange's, of
+    several the plane through their pairs. The mean over the ripple is the weighted mean of the states.
+
+    Args:
+        states: what `ripple_states` gave.
+        ripple: (..., panels) relative ripples.
+
+    Returns:
+        (..., states), sum 1; negative ones occur.
+    """
+    places = torch.tensor([place for place, _ in states], dtype=ripple.dtype)
+    count, panels = places.shape
+    if count == 1:
+        return torch.ones(*ripple.shape[:-1], 1, dtype=ripple.dtype)
+    if panels > 1:
+        far = places.abs().amax()
+        return 1 / count + (ripple @ places.mT) / (2 * far**2)
+    nodes, e = places[:, 0], ripple
+    weights = []
+    for i in range(count):
+        others = torch.cat((nodes[:i], nodes[i + 1 :]))
+        weights.append(((e - others) / (nodes[i] - others)).prod(-1))
+    return torch.stack(weights, -1)
+
+
 def rippled(phase: Tensor, ripple: float | Tensor) -> Tensor:
     """Phase (..., ny, nx), radians, in one state: scaled by `1 + ripple` about mid drive."""
     return phase + ripple * (phase - math.pi)

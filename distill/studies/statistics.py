@@ -1,0 +1,100 @@
+"""Shares and their errors: noise draws and the sample of images told apart, differences paired over both.
+
+Scores are (draws, images): how well each image went in each exposure, 0 to 1 (a class: right or wrong). The images are
+a sample of all images there could be, the draws a sample of all exposures; both are crossed, so that
+
+    score = mean + draw + image + rest,     error^2 = var(draw) / D + var(image) / N + var(rest) / (D N)
+
+which `errors` estimates by the mean squares of the two-way table (Searle, Casella & McCulloch, Variance Components,
+section 4.3; Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1, 386 (2007)). The difference of two networks is the same
+table of the differences, image by image and draw by draw: what both find hard drops out. With one draw and classes its
+error is that of McNemar's test, `sqrt(b + c - (b - c)^2 / N) / N` with `b` and `c` the images that only one has right.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from optics.checks import ShapeError
+from optics.spec import Validated
+
+
+class Share(Validated):
+    """A mean score, or a difference of two.
+
+    mean: -1 to 1. spread: standard deviation between draws, the noise's. noise: what the draws contribute to the
+    error of the mean. sampling: what the images contribute. error: standard error of the mean, both together.
+    draws, images: how many stand behind it; one draw where nothing is drawn.
+    """
+
+    mean: float
+    spread: float
+    noise: float
+    sampling: float
+    error: float
+    draws: int
+    images: int
+
+    def __str__(self) -> str:
+        """In per cent, with the standard error."""
+        return f"{100 * self.mean:.2f} ± {100 * self.error:.2f} %"
+
+
+def share(scores: Tensor) -> Share:
+    """Mean and errors of scores (draws, images).
+
+    Raises:
+        ShapeError: not two axes, or nothing in one.
+    """
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ShapeError(f"scores have shape {tuple(scores.shape)}, expected (draws, images), at least one of each.")
+    x = scores.double()
+    draws, images = x.shape
+    mean = float(x.mean())
+    by_draw, by_image = x.mean(1), x.mean(0)
+    spread2 = float(by_draw.var()) if draws > 1 else 0.0
+    # squared errors of the mean: of images with what the draws add to them, and of draws with what the images add
+    from_images = float(by_image.var(correction=1)) / images if images > 1 else 0.0
+    from_draws = spread2 / draws
+    rest = x - by_draw[:, None] - by_image[None, :] + mean
+    both = float((rest**2).sum()) / max(1, (draws - 1) * (images - 1)) / (draws * images) if draws > 1 else 0.0
+    noise = math.sqrt(max(0.0, from_draws))
+    sampling = math.sqrt(max(0.0, from_images - both))
+    error = math.sqrt(max(from_images, from_draws, from_images + from_draws - both))
+    return Share(
+        mean=mean,
+        spread=math.sqrt(spread2),
+        noise=noise,
+        sampling=sampling,
+        error=error,
+        draws=draws,
+        images=images,
+    )
+
+
+def difference(scores: Tensor, reference: Tensor) -> Share:
+    """`scores - reference`, both (draws, images) of the same images, draw `k` of one beside draw `k` of the other.
+
+    One of them may have a single draw, where nothing in it is drawn.
+
+    Raises:
+        ShapeError: other images, or other draws.
+    """
+    a, b = scores.double(), reference.double()
+    if a.shape[1:] != b.shape[1:] or (len(a) != len(b) and 1 not in (len(a), len(b))):
+        raise ShapeError(f"scores have shapes {tuple(a.shape)} and {tuple(b.shape)}; pair the same draws and images.")
+    return share(a - b)
+
+
+def yield_above(accuracies: Tensor, threshold: float) -> tuple[float, float]:
+    """Share of benches (n,) whose accuracy is at least `threshold`, and its standard error.
+
+    The error is that of Agresti & Coull, The American Statistician 52, 119 (1998), not zero where all or none are.
+    """
+    n = len(accuracies)
+    good = int((accuracies >= threshold).sum())
+    centre = (good + 2) / (n + 4)
+    return good / n, math.sqrt(centre * (1 - centre) / (n + 4))

@@ -1,0 +1,317 @@
+"""The work of a study's folder: cells that share their light, in any process that can see the folder.
+
+    plan.json             which cells there are
+    network.safetensors   the network
+    images.h5             the images; for refits also those of the training, and what the teacher says of them
+    cells/KEY.h5          what a cell gave: whole or absent, so that nothing finished is ever repeated
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from distill.data.dataset import VOID
+from distill.job.ledger import key_of
+from distill.studies.cells import Cell, Conditions, Plan
+from distill.studies.light import Exposure, Eye, Lit, SharedLight, optical_bench
+from distill.training.checkpoint import load_student, save
+from distill.training.train_loop import fit, logits
+from networks import Student
+from optics.errors import OpticsError
+from optics.files import write_bytes, write_hdf5, write_text
+from optics.spec import Validated
+
+PLAN, NETWORK, IMAGES, CELLS = "plan.json", "network.safetensors", "images.h5", "cells"
+_USES = {"test": 0, "train": 1, "validation": 2}
+_APART = 1 << 20  # between the seeds of two uses; draws are fewer
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Images with their labels, and for a training what the teacher says: logits (N, classes)."""
+
+    images: Tensor
+    labels: Tensor
+    taught: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a study is about: a network, test images, and for refits training and validation images."""
+
+    student: Student
+    test: Answers
+    train: Answers | None = None
+    validation: Answers | None = None
+
+    def write(self, folder: Path) -> None:
+        """Put it into a study's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save(self.student, folder / NETWORK)
+        arrays: dict[str, tuple[Any, dict[str, Any]]] = {}
+        for name in _USES:
+            part: Answers | None = getattr(self, name)
+            if part is None:
+                continue
+            arrays[f"{name}/images"] = (part.images.numpy(), {"meaning": "amplitude on the display, 0 to 1"})
+            arrays[f"{name}/labels"] = (part.labels.numpy(), {})
+            if part.taught is not None:
+                arrays[f"{name}/taught"] = (part.taught.detach().numpy(), {"meaning": "the teacher's logits"})
+        write_hdf5(folder / IMAGES, arrays)
+
+    @classmethod
+    def read(cls, folder: Path) -> Subject:
+        """What `write` wrote.
+
+        Raises:
+            OpticsError: a file is absent or damaged.
+        """
+        student = load_student(folder / NETWORK)
+        parts: dict[str, Answers | None] = {}
+        try:
+            with h5py.File(folder / IMAGES, "r") as file:
+                for name in _USES:
+                    if name in file:
+                        found = {key: torch.from_numpy(file[name][key][()]) for key in file[name]}
+                        parts[name] = Answers(**found)
+            return cls(student=student, **parts)  # type: ignore[arg-type]
+        except (OSError, KeyError, TypeError) as error:
+            raise OpticsError(f"{folder / IMAGES} is damaged or incomplete ({error}); begin the study anew.") from None
+
+    def digests(self) -> tuple[str, str]:
+        """Hashes of the network and of the images."""
+        weights = {k: _digest(v) for k, v in self.student.state_dict().items()}
+        images: dict[str, Any] = {}
+        for name in _USES:
+            part: Answers | None = getattr(self, name)
+            values = () if part is None else (part.images, part.labels, part.taught)
+            images[name] = [_digest(v) for v in values if v is not None]
+        return key_of(weights, self.student.spec.model_dump(mode="json")), key_of(images)
+
+
+def _digest(tensor: Tensor) -> str:
+    import hashlib
+
+    values = tensor.detach().contiguous().numpy()
+    return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()
+
+
+class Given(Validated):
+    """What one network gave in a cell, stored beside it: see `Outcome`."""
+
+    seconds: float
+    brightest: float | None
+    saturated: float
+    photons: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a cell gave.
+
+    Attributes:
+        as_is: scores (draws, images) with the network's own back end; None where the cell has another one.
+        refit: scores with the back end fitted on the cell's bench; None without.
+        predictions: classes (draws, images) behind the last of them; None for pixels.
+        exposure: how exposed the camera is.
+        seconds: of work, without the shared light.
+    """
+
+    as_is: Tensor | None
+    refit: Tensor | None
+    predictions: Tensor | None
+    exposure: Exposure
+    seconds: float
+
+
+def read_outcome(folder: Path, key: str) -> Outcome | None:
+    """What a cell gave; None where it is not done, or its file is damaged."""
+    try:
+        with h5py.File(folder / CELLS / f"{key}.h5", "r") as file:
+            given = Given.model_validate_json(file["given"][()])
+            parts = {
+                name: torch.from_numpy(file[name][()]) if name in file else None
+                for name in ("as_is", "refit", "predictions")
+            }
+    except (OSError, KeyError, ValueError, ValidationError, RuntimeError):
+        return None
+    seen = Exposure(given.brightest, given.saturated, given.photons)
+    return Outcome(exposure=seen, seconds=given.seconds, **parts)
+
+
+def write_outcome(folder: Path, key: str, outcome: Outcome) -> None:
+    """Keep what a cell gave, whole or not at all."""
+    e = outcome.exposure
+    given = Given(
+        seconds=outcome.seconds, brightest=e.brightest, saturated=e.saturated, photons=e.photons
+    ).model_dump_json()
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["given"] = np.bytes_(given.encode())
+        for name in ("as_is", "refit", "predictions"):
+            values: Tensor | None = getattr(outcome, name)
+            if values is not None:
+                packed = values.numpy().astype(np.int16 if name == "predictions" else np.float32)
+                file.create_dataset(name, data=packed, compression="gzip", shuffle=True)
+    (folder / CELLS).mkdir(exist_ok=True)
+    write_bytes(folder / CELLS / f"{key}.h5", out.getvalue())
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Put the plan into the folder."""
+    write_text(folder / PLAN, plan.model_dump_json(indent=1) + "\n")
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a study's folder.
+
+    Raises:
+        OpticsError: there is none, or it is damaged.
+    """
+    try:
+        return Plan.model_validate(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise OpticsError(f"{folder} holds no study: {PLAN} is missing; begin one with `sclc study RUN`.") from None
+    except (ValidationError, ValueError, OpticsError) as error:
+        raise OpticsError(f"{folder / PLAN} is damaged ({str(error).splitlines()[0]}); begin the study anew.") from None
+
+
+def bundles(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Cells that share their light, together; in the order in which each light is first needed."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        light = key_of(optical_bench(cell.bench).model_dump(mode="json"))
+        found.setdefault(light, []).append(cell)
+    return list(found.values())
+
+
+# ---------------------------------------------------------------------- one bundle
+
+
+def work(
+    folder: Path, subject: Subject, conditions: Conditions, cells: Sequence[Cell], done: Callable[[str], None]
+) -> None:
+    """Do cells that share their light, and keep each; one thread, so that the numbers are the same everywhere.
+
+    Args:
+        folder: the study's.
+        subject: what the study is about.
+        conditions: what all cells share.
+        cells: of one of the `bundles`.
+        done: called with each key.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for cell, outcome in _outcomes(subject, conditions, cells):
+                write_outcome(folder, cell.key, outcome)
+                done(cell.key)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _outcomes(subject: Subject, conditions: Conditions, cells: Sequence[Cell]) -> Iterable[tuple[Cell, Outcome]]:
+    student, shape = subject.student, (subject.test.images.shape[-2], subject.test.images.shape[-1])
+    shared = SharedLight(student, optical_bench(cells[0].bench), conditions.realisation, shape)
+    lit = list(shared.of(subject.test.images))
+    learnt: dict[str, list[Lit]] = {}
+    if conditions.refit is not None:
+        for use in ("train", "validation"):
+            part: Answers | None = getattr(subject, use)
+            if part is None:
+                raise OpticsError("this study has no training images to refit with; begin it anew.")
+            learnt[use] = list(shared.of(part.images))
+    for cell in cells:
+        start = time.perf_counter()
+        electronics = None if cell.student is None else Student.from_spec(
+            cell.student, generator=torch.Generator().manual_seed(conditions.seed)
+        )
+        bins = (electronics or student).readout.camera.bins
+        eye = Eye(shared, cell.bench, bins)
+        features, exposure = _features(eye, lit, conditions, "test", conditions.draws)
+        as_is = refit = predictions = None
+        if electronics is None:
+            as_is, predictions = _scores(student.backend, features, subject.test.labels)
+        if conditions.refit is not None:
+            backend = _refitted(eye, learnt, subject, conditions, (electronics or student).backend)
+            refit, predictions = _scores(backend, features, subject.test.labels)
+        yield cell, Outcome(as_is, refit, predictions, exposure, time.perf_counter() - start)
+
+
+def _features(
+    eye: Eye, lit: Sequence[Lit], conditions: Conditions, use: str, draws: int
+) -> tuple[Tensor, Exposure]:
+    """Features (draws, N, maps, by, bx); one draw where nothing is drawn."""
+    draws = draws if eye.drawn else 1
+    seeds = [conditions.seed + k + 3 * _APART * _USES[use] for k in range(draws)]
+    streams = [[torch.Generator().manual_seed(s + _APART * part) for part in range(3)] for s in seeds]
+    frames, panels = len(eye.shared.on_bench.drives()[0].asked), eye.shared.panels
+    if panels > 1:
+        frames = len(eye.shared.light.scales)
+    made: list[list[Tensor]] = [[] for _ in range(draws)]
+    seen = []
+    for part in lit:
+        sums, exposure = eye.expect(part)
+        seen.append(exposure)
+        for k, (ripples, groups, pixels) in enumerate(streams):
+            normal = torch.randn(frames, panels, generator=ripples, dtype=torch.float64)
+            ripple = normal * (eye.bench.slm.flicker / (2 * torch.pi))
+            made[k].append(eye.features(sums, ripple, (groups, pixels)))
+    first = max(seen, key=lambda e: e.saturated)
+    return torch.stack([torch.cat(parts) for parts in made]), first
+
+
+def _refitted(
+    eye: Eye, lit: dict[str, list[Lit]], subject: Subject, conditions: Conditions, backend: nn.Module
+) -> nn.Module:
+    import copy
+
+    assert conditions.refit is not None and subject.train is not None and subject.validation is not None
+    seen, _ = _features(eye, lit["train"], conditions, "train", 1)
+    held, _ = _features(eye, lit["validation"], conditions, "validation", 1)
+    made = copy.deepcopy(backend)
+    for parameter in made.parameters():
+        parameter.requires_grad_(True)
+    with torch.enable_grad():
+        fit(
+            made,
+            (seen[0], subject.train.labels),
+            (held[0], subject.validation.labels),
+            conditions.refit,
+            directory=None,
+            teacher=subject.train.taught,
+        )
+    return made.eval()
+
+
+def _scores(backend: nn.Module, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+    """How well each image went in each draw, (draws, N) from 0 to 1; and the predicted classes, not of pixels.
+
+    A class is right or wrong. Of pixels it is the image's own mean intersection over union, over the classes that the
+    image or its prediction shows (Csurka et al., BMVC 2013), which unlike the whole set's is a mean over images.
+    """
+    draws, n = features.shape[:2]
+    found = torch.stack([logits(backend, f).argmax(1) for f in features])
+    if labels.ndim == 1:
+        return (found == labels).float(), found
+    classes = int(max(found.max(), labels.max())) + 1
+    counts = labels != VOID
+    union, overlap = torch.zeros(draws, n, classes), torch.zeros(draws, n, classes)
+    for c in range(classes):
+        a, b = (found == c) & counts, ((labels == c) & counts).expand_as(found)
+        overlap[..., c], union[..., c] = (a & b).sum((-2, -1)), (a | b).sum((-2, -1))
+    shown = union > 0
+    return (overlap / union.clamp(min=1) * shown).sum(-1) / shown.sum(-1).clamp(min=1), None
