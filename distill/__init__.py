@@ -8,6 +8,7 @@ designs/        masks for an SLM without a network: a kernel, a PSF or a mask in
 verify/         the exported directory alone, through two physics engines
 job/            one job: what it is to do, what it has done, what came out
 pipeline/       the main job, step by step
+studies/        what each flaw of a bench costs, and benches compared
 report/         one page per run
 cli/            the command `sclc`
 assets/         what ships with the package: digits, configurations, the page's template

@@ -9,6 +9,7 @@ from . import (
     pipeline,
     progress,
     report,
+    studies,
     training,
     verify,
 )
@@ -16,6 +17,7 @@ from .data.dataset import Dataset, Splits
 from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
+from .studies.conduct import study
 from .training.checkpoint import load, save
 from .training.evaluation import evaluate, refit_backend
 from .training.train_loop import TrainSpec, train
@@ -43,6 +45,8 @@ __all__ = [
     "refit_backend",
     "report",
     "save",
+    "studies",
+    "study",
     "train",
     "training",
     "verify",

@@ -21,6 +21,7 @@ from distill.cli import plan as cli_plan
 from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
+from distill.cli import study as cli_study
 from distill.cli.process import INTERRUPTED, Interrupted, interrupted
 
 # typer has carried click inside since 0.2x; the class is click's ClickException either way
@@ -63,6 +64,7 @@ def _sclc(
 
 cli_run.register(app)
 cli_steps.register(app)
+cli_study.register(app)
 cli_bench.register(app)
 cli_plan.register(app)
 cli_design.register(app)

@@ -71,6 +71,37 @@ def open_file(
     return Job.prepare(config_of_file(file, config=config, bench=bench, sets=sets), file.parent, watcher)
 
 
+def open_network(
+    network: Path,
+    *,
+    config: Path | None = None,
+    bench: str | None = None,
+    sets: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> Job:
+    """The job of a run whose distilled network is trained, or around the network in a file; on any bench.
+
+    Args:
+        network: a run's directory, or the file of a network.
+        config: with a file, the configuration that names its data; see `open_file`.
+        bench: a bench's name or file; the run's own when absent.
+        sets: `key=value` assignments; of a run: of the bench and the realisation, the refit, the evaluation.
+        watcher: told of the progress.
+
+    Raises:
+        OpticsError: no trained network, an unknown bench or key.
+    """
+    if network.is_file():
+        return open_file(network, config=config, bench=bench, sets=sets, watcher=watcher)
+    _only_a_file(network, config)
+    _check_sets(sets)
+    job = open_run(network, ("linear_kd",), watcher)
+    told = changed(job.config, sets=sets, source=str(network / pipeline.CONFIG), bench=bench)
+    job = Job(told, told.bench.resolve(), job.splits, network, watcher or Silent())
+    job.check()
+    return job
+
+
 def config_of_file(
     file: Path, *, config: Path | None = None, bench: str | None = None, sets: Sequence[str] = ()
 ) -> RunConfig:
@@ -105,15 +136,7 @@ def bench_rows(
         OpticsError: no trained network, an unknown bench or key.
     """
     watcher = ui or Silent()
-    if network.is_file():
-        job = open_file(network, config=config, bench=bench, sets=sets, watcher=watcher)
-    else:
-        _only_a_file(network, config)
-        _check_sets(sets)
-        job = open_run(network, ("linear_kd",), watcher)
-        told = changed(job.config, sets=sets, source=str(network / pipeline.CONFIG), bench=bench)
-        job = Job(told, told.bench.resolve(), job.splits, network, watcher)
-        job.check()
+    job = open_network(network, config=config, bench=bench, sets=sets, watcher=watcher)
     student = job.student("linear_kd")
     job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: steps.calibration(job))
     as_is = job.on_bench(student, job.bench)

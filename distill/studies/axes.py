@@ -71,7 +71,9 @@ def parse(text: str) -> Axis:
     """
     path, equals, told = (part.strip() for part in text.partition("="))
     if not equals or not path or not told:
-        raise SpecError(f"--vary {text!r}: expected PATH=VALUES, as slm.bits=1..8 or light.photons=1e1..1e5:log.")
+        raise SpecError(
+            f"--vary {text!r}: expected PATH=VALUES, as slm.bits=1..8 or light.photons=1e1..1e5:log."
+        )
     path = path.removeprefix("bench.")
     found = _RANGE.match(told)
     if found is None:
@@ -83,7 +85,9 @@ def parse(text: str) -> Axis:
         if word.isdecimal() and int(word) >= 2:
             count = int(word)
         elif word not in ("log", "linear"):
-            raise SpecError(f"--vary {text!r}: {word!r} after ':' is neither log nor a number of values from 2 up.")
+            raise SpecError(
+                f"--vary {text!r}: {word!r} after ':' is neither log nor a number of values from 2 up."
+            )
     return Axis(path=path, values=_spread(text, low, high, count, log=log), log=log)
 
 
@@ -93,7 +97,9 @@ def _number(text: str, word: str) -> int | float:
     except tomllib.TOMLDecodeError:
         value = None
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise SpecError(f"--vary {text!r}: {word.strip()!r} is not a number, as a range A..B needs at both ends.")
+        raise SpecError(
+            f"--vary {text!r}: {word.strip()!r} is not a number, as a range A..B needs at both ends."
+        )
     return value
 
 

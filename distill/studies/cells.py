@@ -1,7 +1,7 @@
 """What a study computes, cell by cell: a cell is one bench (and one back end) by all draws and all images.
 
-Which cells there are follows from what is asked; two questions that lead to the same bench share one. A cell is known by
-a key, the hash of everything that its numbers depend on, so that a study which is begun again finds what it has.
+Which cells there are follows from what is asked; two questions that lead to the same bench share one. A cell is known
+by a key, the hash of everything that its numbers depend on, so that a study which is begun again finds what it has.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ MOST = 20000
 class Cell(Validated):
     """One cell.
 
-    role: "bench" as it is, "ideal" without any flaw, on an "axis" or in a "grid" of several, a flaw "alone" on the ideal
-    bench or "mended" on the real one, "drawn" within the tolerances. changes: path to value. key: names its result.
+    role: "bench" as it is, "ideal" without any flaw, on an "axis" or in a "grid" of several, a flaw "alone" on the
+    ideal bench or "mended" on the real one, "drawn" within the tolerances.
+    changes: path to value. key: names its result.
     """
 
     key: str
@@ -44,7 +45,9 @@ class Cell(Validated):
     def title(self) -> str:
         """A few words."""
         said = ", ".join(f"{path} = {value}" for path, value in self.changes.items())
-        return {"bench": "the bench as it is", "ideal": "the ideal bench"}.get(self.role, f"{self.role}: {said}")
+        return {"bench": "the bench as it is", "ideal": "the ideal bench"}.get(
+            self.role, f"{self.role}: {said}"
+        )
 
 
 class Conditions(Validated):
@@ -62,7 +65,9 @@ class Conditions(Validated):
     realisation: RealisationSpec = RealisationSpec()
     version: int = VERSION
 
-    def cell(self, role: Role, changes: dict[str, Any], bench: BenchSpec, student: StudentSpec | None) -> Cell:
+    def cell(
+        self, role: Role, changes: dict[str, Any], bench: BenchSpec, student: StudentSpec | None
+    ) -> Cell:
         """A cell with its key; the bench's name does not matter."""
         parts = [self.model_dump(mode="json"), bench.replace(name="").model_dump(mode="json")]
         told = None if student is None else student.model_dump(mode="json")
@@ -134,7 +139,7 @@ def make_plan(
     if len({axis.path for axis in axes}) != len(axes):
         raise SpecError("the same quantity is varied twice; give all its values at once.")
     if conditions.refit is None and any(axis.of_student for axis in axes):
-        raise SpecError("other electronics must be fitted before they are judged: add --refit to vary a student's part.")
+        raise SpecError("other electronics must be fitted first: add --refit to vary a student's part.")
     combinations = _combinations(axes, grid=grid)
     size = 2 + sum(1 for _ in combinations) + benches
     if size > MOST:
@@ -168,7 +173,9 @@ def _combinations(axes: Sequence[Axis], *, grid: bool) -> list[dict[str, Any]]:
         for axis in axes:
             size *= len(axis.values)
         if size > MOST:
-            raise SpecError(f"a grid of {size} cells is more than {MOST}; use fewer values, or one axis at a time.")
+            raise SpecError(
+                f"a grid of {size} cells is more than {MOST}; use fewer values, or one axis at a time."
+            )
         paths = [axis.path for axis in axes]
         every = itertools.product(*(axis.values for axis in axes))
         return [dict(zip(paths, values, strict=True)) for values in every]
@@ -192,7 +199,10 @@ def _ranked(conditions: Conditions, bench: BenchSpec) -> tuple[list[Cell], list[
     ideal, cells, skipped = bench.ideal(), [], []
     perfect = flaws_of_ideal(bench)
     for path, value in flaws(bench).items():
-        tried: Iterable[tuple[Role, BenchSpec, Any]] = (("alone", ideal, value), ("mended", bench, perfect[path]))
+        tried: Iterable[tuple[Role, BenchSpec, Any]] = (
+            ("alone", ideal, value),
+            ("mended", bench, perfect[path]),
+        )
         for role, start, new in tried:
             try:
                 cells.append(conditions.cell(role, {path: new}, bench_with(start, path, new), None))

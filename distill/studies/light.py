@@ -1,8 +1,8 @@
 """What cells share: the light. A camera's flaw does not change the field, and the light's level only scales it.
 
 Cells whose benches differ in camera electronics and photons alone have one *optical bench*; its intensities are worked
-out once, in units of full scale, for each state that the SLM ripples through. A draw of the ripple is a mixture of those
-states (`optics.slm.ripple.state_weights`), so that no draw simulates the optics again.
+out once, in units of full scale, for each state that the SLM ripples through. A draw of the ripple is a mixture of
+those states (`optics.slm.ripple.state_weights`), so that no draw simulates the optics again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class SharedLight:
         """The light of images (N, C, H, W), part by part."""
         for start in range(0, len(images), PART):
             part = slice(start, min(start + PART, len(images)))
-            yield Lit(part, tuple(self._photons(images[part], responses) for responses, _ in self.light.states))
+            yield Lit(
+                part, tuple(self._photons(images[part], responses) for responses, _ in self.light.states)
+            )
 
     def _photons(self, images: Tensor, responses: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
@@ -80,16 +82,19 @@ class Exposure:
     """How exposed the camera is: shares of its pixels, and counts.
 
     brightest: signal of the 99.9 % quantile of the pixels, counts of one unbinned sensor pixel; None without a
-    converter. saturated: share of pixels whose mean is above the full well or the converter's ceiling. photons: mean
-    of an unbinned pixel; None without a light budget.
+    converter. saturated: share of pixels whose mean is above the full well or the converter's ceiling. photons: mean of
+    an unbinned pixel; None without a light budget. blind: the black level alone fills the converter's range.
     """
 
     brightest: float | None
     saturated: float
     photons: float | None
+    blind: bool = False
 
     def notes(self) -> tuple[str, ...]:
         """What is wrong with it, in words."""
+        if self.blind:
+            return ("the black level alone is above the converter's range: lower camera.adc.black_level too",)
         said = []
         if self.brightest is not None and self.brightest < 1.0:
             said.append(
@@ -120,8 +125,7 @@ class Eye:
         ]
 
     def _sides(self, recorder: Recorder) -> list[tuple[Tensor, Tensor]]:
-        wanted = recorder.view.shape if self.bins is None else self.bins
-        return [_groups(recorder.bin_matrix(k, wanted[k])) for k in (0, 1)]
+        return [_groups(weights) for weights in recorder.bin_weights(self.bins)]
 
     @property
     def drawn(self) -> bool:
@@ -150,6 +154,7 @@ class Eye:
             brightest=bright / camera.gain if converter else None,
             saturated=float((electrons >= limit).double().mean()),
             photons=float(some.double().mean()) / camera.binning**2 if budget else None,
+            blind=camera.black >= camera.ceiling,
         )
 
     def features(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from optics.checks import ShapeError
@@ -50,7 +49,9 @@ def share(scores: Tensor) -> Share:
         ShapeError: not two axes, or nothing in one.
     """
     if scores.ndim != 2 or 0 in scores.shape:
-        raise ShapeError(f"scores have shape {tuple(scores.shape)}, expected (draws, images), at least one of each.")
+        raise ShapeError(
+            f"scores have shape {tuple(scores.shape)}, expected (draws, images), at least one of each."
+        )
     x = scores.double()
     draws, images = x.shape
     mean = float(x.mean())
@@ -60,7 +61,9 @@ def share(scores: Tensor) -> Share:
     from_images = float(by_image.var(correction=1)) / images if images > 1 else 0.0
     from_draws = spread2 / draws
     rest = x - by_draw[:, None] - by_image[None, :] + mean
-    both = float((rest**2).sum()) / max(1, (draws - 1) * (images - 1)) / (draws * images) if draws > 1 else 0.0
+    both = (
+        float((rest**2).sum()) / max(1, (draws - 1) * (images - 1)) / (draws * images) if draws > 1 else 0.0
+    )
     noise = math.sqrt(max(0.0, from_draws))
     sampling = math.sqrt(max(0.0, from_images - both))
     error = math.sqrt(max(from_images, from_draws, from_images + from_draws - both))
@@ -85,7 +88,9 @@ def difference(scores: Tensor, reference: Tensor) -> Share:
     """
     a, b = scores.double(), reference.double()
     if a.shape[1:] != b.shape[1:] or (len(a) != len(b) and 1 not in (len(a), len(b))):
-        raise ShapeError(f"scores have shapes {tuple(a.shape)} and {tuple(b.shape)}; pair the same draws and images.")
+        raise ShapeError(
+            f"scores have shapes {tuple(a.shape)} and {tuple(b.shape)}; pair the same draws and images."
+        )
     return share(a - b)
 
 

@@ -1,9 +1,9 @@
 """The work of a study's folder: cells that share their light, in any process that can see the folder.
 
-    plan.json             which cells there are
-    network.safetensors   the network
-    images.h5             the images; for refits also those of the training, and what the teacher says of them
-    cells/KEY.h5          what a cell gave: whole or absent, so that nothing finished is ever repeated
+plan.json             which cells there are
+network.safetensors   the network
+images.h5             the images; for refits also those of the training, and what the teacher says of them
+cells/KEY.h5          what a cell gave: whole or absent, so that nothing finished is ever repeated
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Subject:
                         parts[name] = Answers(**found)
             return cls(student=student, **parts)  # type: ignore[arg-type]
         except (OSError, KeyError, TypeError) as error:
-            raise OpticsError(f"{folder / IMAGES} is damaged or incomplete ({error}); begin the study anew.") from None
+            raise OpticsError(
+                f"{folder / IMAGES} is damaged or incomplete ({error}); begin the study anew."
+            ) from None
 
     def digests(self) -> tuple[str, str]:
         """Hashes of the network and of the images."""
@@ -115,6 +117,7 @@ class Given(Validated):
     brightest: float | None
     saturated: float
     photons: float | None
+    blind: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,7 @@ def read_outcome(folder: Path, key: str) -> Outcome | None:
             }
     except (OSError, KeyError, ValueError, ValidationError, RuntimeError):
         return None
-    seen = Exposure(given.brightest, given.saturated, given.photons)
+    seen = Exposure(given.brightest, given.saturated, given.photons, given.blind)
     return Outcome(exposure=seen, seconds=given.seconds, **parts)
 
 
@@ -155,7 +158,11 @@ def write_outcome(folder: Path, key: str, outcome: Outcome) -> None:
     """Keep what a cell gave, whole or not at all."""
     e = outcome.exposure
     given = Given(
-        seconds=outcome.seconds, brightest=e.brightest, saturated=e.saturated, photons=e.photons
+        seconds=outcome.seconds,
+        brightest=e.brightest,
+        saturated=e.saturated,
+        photons=e.photons,
+        blind=e.blind,
     ).model_dump_json()
     out = io.BytesIO()
     with h5py.File(out, "w") as file:
@@ -183,9 +190,13 @@ def read_plan(folder: Path) -> Plan:
     try:
         return Plan.model_validate(json.loads((folder / PLAN).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise OpticsError(f"{folder} holds no study: {PLAN} is missing; begin one with `sclc study RUN`.") from None
+        raise OpticsError(
+            f"{folder} holds no study: {PLAN} is missing; begin one with `sclc study RUN`."
+        ) from None
     except (ValidationError, ValueError, OpticsError) as error:
-        raise OpticsError(f"{folder / PLAN} is damaged ({str(error).splitlines()[0]}); begin the study anew.") from None
+        raise OpticsError(
+            f"{folder / PLAN} is damaged ({str(error).splitlines()[0]}); begin the study anew."
+        ) from None
 
 
 def bundles(cells: Iterable[Cell]) -> list[list[Cell]]:
@@ -223,7 +234,9 @@ def work(
         torch.set_num_threads(threads)
 
 
-def _outcomes(subject: Subject, conditions: Conditions, cells: Sequence[Cell]) -> Iterable[tuple[Cell, Outcome]]:
+def _outcomes(
+    subject: Subject, conditions: Conditions, cells: Sequence[Cell]
+) -> Iterable[tuple[Cell, Outcome]]:
     student, shape = subject.student, (subject.test.images.shape[-2], subject.test.images.shape[-1])
     shared = SharedLight(student, optical_bench(cells[0].bench), conditions.realisation, shape)
     lit = list(shared.of(subject.test.images))
@@ -236,8 +249,10 @@ def _outcomes(subject: Subject, conditions: Conditions, cells: Sequence[Cell]) -
             learnt[use] = list(shared.of(part.images))
     for cell in cells:
         start = time.perf_counter()
-        electronics = None if cell.student is None else Student.from_spec(
-            cell.student, generator=torch.Generator().manual_seed(conditions.seed)
+        electronics = (
+            None
+            if cell.student is None
+            else Student.from_spec(cell.student, generator=torch.Generator().manual_seed(conditions.seed))
         )
         bins = (electronics or student).readout.camera.bins
         eye = Eye(shared, cell.bench, bins)

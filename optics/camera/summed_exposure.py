@@ -6,9 +6,9 @@ rounding is one more noise of `gain^2 / 12`):
 
     sum of n pixels = Poisson(sum of the mean electrons) + Normal(0, n (read^2 + gain^2 / 12))
 
-Pixels that may saturate or clip, or whose noise is below half a step of the converter, are drawn one by one, through the
-whole chain of `optics.camera.camera`. A Poisson number comes from a normal one, so that two cameras that are given the
-same generator meet the same noise: `lambda + sqrt(lambda) z + (z^2 - 1) / 6`, the Cornish-Fisher expansion (Johnson,
+Pixels that may saturate or clip, or whose noise is below half a step of the converter, are drawn one by one, through
+the whole chain of `optics.camera.camera`. A Poisson number comes from a normal one, so that two cameras that are given
+the same generator meet the same noise: `lambda + sqrt(lambda) z + (z^2 - 1) / 6`, the Cornish-Fisher expansion (Johnson,
 Kemp & Kotz, Univariate Discrete Distributions, 3rd ed., section 4.5), right in mean, variance and skewness; below
 `_FEW` expected electrons it is drawn as what it is.
 """
@@ -29,7 +29,9 @@ from optics.checks import ShapeError
 _FEW = 64.0  # expected electrons below which a Poisson number is drawn exactly
 _FAR = 6.0  # standard deviations that a linear pixel stays away from every limit
 _SOME = 8  # times as many pixels as are drawn one by one, from which those get numbers of their own
-_DITHER = 0.5  # noise over the converter's step from which rounding is a noise of its own (error 1 % of a step)
+_DITHER = (
+    0.5  # noise over the converter's step from which rounding is a noise of its own (error 1 % of a step)
+)
 
 
 @dataclass(frozen=True, eq=False)
