@@ -34,6 +34,7 @@ else:
 
 COUNT = 8  # values of a range whose number is not said
 _RANGE = re.compile(r"(?P<low>[^.,\[]+(?:\.\d[^.,]*)?)\.\.(?P<high>[^:,]+)(?P<how>(?::[^:,]+)*)\Z")
+_BARE = re.compile(r"[A-Za-z_][\w-]*\Z")
 _SIDES = {"y": 0, "x": 1}
 ELECTRONICS = ("backend", "readout.bins")
 """Paths of a student that touch the electronics alone: the optics stay, the back end is fitted anew."""
@@ -119,13 +120,13 @@ def _spread(text: str, low: float, high: float, count: int | None, *, log: bool)
     else:
         made = [low + (high - low) * k / (n - 1) for k in range(n)]
     made = [float(f"{v:.6g}") for v in made]  # numbers that can be read, and typed again
-    whole = isinstance(low, int) and isinstance(high, int)
-    return tuple(dict.fromkeys(round(v) for v in made)) if whole else tuple(made)
+    whole = isinstance(low, int) and isinstance(high, int) and all(v.is_integer() for v in made)
+    return tuple(int(v) for v in made) if whole else tuple(made)
 
 
 def _listed(text: str, told: str) -> tuple[Any, ...]:
     """The values of a list, bare words as strings."""
-    for attempt in (told, ",".join(w if _is_toml(w) else json.dumps(w.strip()) for w in told.split(","))):
+    for attempt in (told, ",".join(w if _is_toml(w) else _quoted(w) for w in told.split(","))):
         try:
             values = tomllib.loads(f"v = [{attempt}]")["v"]
         except tomllib.TOMLDecodeError:
@@ -134,6 +135,11 @@ def _listed(text: str, told: str) -> tuple[Any, ...]:
             break
         return tuple(values)
     raise SpecError(f"--vary {text!r}: values are A..B, A..B:log, A..B:5, or a list as 1,2,5.")
+
+
+def _quoted(word: str) -> str:
+    word = word.strip()
+    return json.dumps(word) if _BARE.match(word) else word
 
 
 def _is_toml(word: str) -> bool:

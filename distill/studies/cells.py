@@ -7,6 +7,7 @@ by a key, the hash of everything that its numbers depend on, so that a study whi
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -70,6 +71,7 @@ class Conditions(Validated):
     ) -> Cell:
         """A cell with its key; the bench's name does not matter."""
         parts = [self.model_dump(mode="json"), bench.replace(name="").model_dump(mode="json")]
+        changes = json.loads(json.dumps(changes))  # as a plan that is read again has them
         told = None if student is None else student.model_dump(mode="json")
         return Cell(key=key_of(*parts, told), role=role, changes=changes, bench=bench, student=student)
 

@@ -16,7 +16,7 @@ from distill.studies import runners, store
 from distill.studies.axes import Axis, parse
 from distill.studies.cells import Conditions, Plan, make_plan
 from distill.studies.result import Study
-from distill.studies.work import CELLS, Answers, Subject, read_plan, write_plan
+from distill.studies.work import Answers, Subject, read_outcome, read_plan, write_plan
 from distill.training.train_loop import TrainSpec
 from networks import Student
 from networks.students.parts import RealisationSpec
@@ -186,9 +186,8 @@ def one_cell(folder: Path, key: str) -> None:
     known = read_plan(folder).by_key()
     if key not in known:
         raise OpticsError(f"{folder} has no bench {key!r}; `sclc study ... --cells` prints them.")
-    if (folder / CELLS / f"{key}.h5").is_file():
-        return
-    runners.run_here(folder, [known[key]], lambda done: None)
+    if read_outcome(folder, key) is None:
+        runners.run_here(folder, [known[key]], lambda done: None)
 
 
 def tolerances(texts: Sequence[str]) -> ToleranceSpec | None:

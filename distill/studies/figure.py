@@ -25,6 +25,7 @@ UNITS = {
     "electrons/s": "dark_current",
     "electrons/count": "gain",
     "counts": "black_level",
+    "photons a camera pixel": "photons",
     "SLM pixels": "crosstalk",
     "cycles/SLM pixel": "carrier",
     "frames/s": "frame_rate",
@@ -43,20 +44,19 @@ def draw(study: Study) -> Figure:
     """The figure; see `Study.figure`."""
     axes = [] if study.plan.grid else [a for a in study.plan.axes if study.along(a)]
     grid = study.plan.grid and len(study.plan.axes) > 0
-    count = len(axes) + int(grid) + int(bool(study.ranking)) + int(bool(study.of("drawn")))
-    flaws = min(_FLAWS, len(study.ranking))
-    height = max(2.6, 0.27 * flaws + 0.8) if study.ranking else 2.6
-    figure, made = panels(max(1, count), height=height)
+    count = len(axes) + int(grid) + int(bool(study.of("drawn")))
+    wide = [0.27 * min(_FLAWS, len(study.ranking)) + 0.8] if study.ranking else []
+    figure, made = panels(count if count or wide else 1, wide)
     left = iter(made)
     for axis in axes:
         _axis(next(left), study, axis)
     if grid:
         _grid(next(left), study)
-    if study.ranking:
-        _ranking(next(left), study)
     if study.of("drawn"):
         _yield(next(left), study)
-    if count == 0:
+    if study.ranking:
+        _ranking(next(left), study)
+    if not (count or wide):
         _two(made[0], study)
     return figure
 
@@ -82,11 +82,12 @@ def _axis(axes: Axes, study: Study, axis: Axis) -> None:
     numbers = axis.numbers
     x = numbers if numbers is not None else tuple(float(k) for k in range(len(rows)))
     lines = _curves(rows, x)
-    curves(axes, lines, x=axis.path, unit=unit_of(axis.path), y=ACCURACY, log=axis.log)
+    curves(axes, lines, x=axis.path, unit=unit_of(axis.path), y=ACCURACY, log=axis.log, legend=False)
     if numbers is None:
         axes.set_xticks(list(x), [str(v) for v in axis.values], fontsize=6, rotation=20)
     ideal = study.of("ideal")[0].best.mean
-    axes.axhline(100 * ideal, color="black", linewidth=0.6, linestyle=":")
+    axes.axhline(100 * ideal, color="black", linewidth=0.6, linestyle=":", label="ideal bench")
+    axes.legend(fontsize=7, frameon=False)
     off = [(place, 100 * row.best.mean) for place, row in zip(x, rows, strict=True) if row.notes]
     if off:
         factor = 1.0 if axis.log else prefix(max(map(abs, x)), unit_of(axis.path))[0]

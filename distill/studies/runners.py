@@ -19,7 +19,7 @@ from typing import Any
 
 from distill.environment import processors
 from distill.studies.cells import Cell, Plan
-from distill.studies.work import CELLS, Subject, bundles, read_plan, work
+from distill.studies.work import Subject, bundles, read_outcome, read_plan, work
 from optics.errors import OpticsError
 
 Done = Callable[[str], None]
@@ -37,7 +37,7 @@ _LEAST = 6  # cells that are worth a light of their own
 
 def missing(folder: Path, plan: Plan) -> list[Cell]:
     """One cell of every key that is not done."""
-    return [cell for key, cell in plan.by_key().items() if not (folder / CELLS / f"{key}.h5").is_file()]
+    return [cell for key, cell in plan.by_key().items() if read_outcome(folder, key) is None]
 
 
 def run_here(folder: Path, cells: Sequence[Cell], done: Done) -> None:
@@ -180,7 +180,7 @@ def on_cluster(folder: str, keys: list[str]) -> list[str]:
     place = Path(folder)
     plan = read_plan(place)
     known = plan.by_key()
-    left = [known[key] for key in keys if not (place / CELLS / f"{key}.h5").is_file()]
+    left = [known[key] for key in keys if read_outcome(place, key) is None]
     if left:
         work(place, Subject.read(place), plan.conditions, left, lambda key: None)
     return keys

@@ -8,9 +8,9 @@ rounding is one more noise of `gain^2 / 12`):
 
 Pixels that may saturate or clip, or whose noise is below half a step of the converter, are drawn one by one, through
 the whole chain of `optics.camera.camera`. A Poisson number comes from a normal one, so that two cameras that are given
-the same generator meet the same noise: `lambda + sqrt(lambda) z + (z^2 - 1) / 6`, the Cornish-Fisher expansion (Johnson,
-Kemp & Kotz, Univariate Discrete Distributions, 3rd ed., section 4.5), right in mean, variance and skewness; below
-`_FEW` expected electrons it is drawn as what it is.
+the same generator meet the same noise: `lambda + sqrt(lambda) z + (z^2 - 1) / 6`, the Cornish-Fisher expansion
+(Johnson, Kemp & Kotz, Univariate Discrete Distributions, 3rd ed., section 4.5), right in mean, variance and skewness;
+below `_FEW` expected electrons it is drawn as what it is.
 """
 
 from __future__ import annotations

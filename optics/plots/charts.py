@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STYLES = (("#1f4e79", "o", "-"), ("#c55a11", "s", "--"), ("#3b7d23", "^", "-."), ("#7f3f98", "D", ":"))
 _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M"}
 _PREFIXED = ("m", "rad", "s")  # units that take one
-_WIDTH = 3.4  # inches: one column of a journal
+_WIDTH, _HEIGHT = 3.4, 2.6  # inches: one column of a journal
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,25 @@ class Curve:
     error: tuple[float, ...]
 
 
-def panels(count: int, *, columns: int = 2, height: float = 2.6) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, each a journal's column wide, and their axes."""
+def panels(small: int, wide: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
+    """A figure two journal columns wide: `small` panels of one column, then panels of both with these heights, inches.
+
+    Where there is one panel in all it has one column.
+    """
     from matplotlib.figure import Figure as NewFigure
 
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    figure = NewFigure(figsize=(_WIDTH * columns, height * rows), dpi=200, layout="constrained")
-    made = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
+    columns = 2 if small > 1 or (small and wide) else 1
+    rows = -(-small // columns) if small else 0
+    heights = [_HEIGHT] * rows + list(wide)
+    across = columns if small else 1.5
+    figure = NewFigure(figsize=(_WIDTH * across, sum(heights)), dpi=200, layout="constrained")
+    places = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+    made = [figure.add_subplot(places[k // columns, k % columns]) for k in range(small)]
+    made += [figure.add_subplot(places[rows + k, :]) for k in range(len(wide))]
     for axes in made:
         axes.tick_params(labelsize=7)
         axes.grid(visible=True, linewidth=0.3, alpha=0.6)
+        axes.set_axisbelow(True)
     return figure, made
 
 

@@ -1,0 +1,73 @@
+"""Errors of shares: against closed forms, and against the scatter of many made-up experiments."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from distill.studies.statistics import difference, share, yield_above
+from optics.checks import ShapeError
+
+
+def test_one_draw_is_the_binomial_error():
+    scores = torch.zeros(1, 400)
+    scores[0, :300] = 1
+    found = share(scores)
+    assert found.mean == 0.75
+    assert found.error == pytest.approx(math.sqrt(0.75 * 0.25 / 399), rel=1e-6)
+    assert found.noise == found.spread == 0.0
+
+
+def test_a_paired_difference_has_mcnemars_error():
+    a, b = torch.zeros(1, 500), torch.zeros(1, 500)
+    a[0, :450], b[0, :400] = 1, 1
+    a[0, 10:22] = 0  # only b has these right
+    gained, lost, n = 50, 12, 500
+    found = difference(a, b)
+    assert found.mean == pytest.approx((gained - lost) / n)
+    error = math.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
+    assert found.error == pytest.approx(error, rel=2e-3)
+    assert found.error < math.hypot(share(a).error, share(b).error) / 1.5
+    assert difference(b, a).mean == -found.mean
+
+
+def test_the_same_scores_do_not_differ():
+    scores = (torch.rand(3, 50, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    assert difference(scores, scores) == share(torch.zeros(3, 50))
+
+
+@pytest.mark.parametrize(
+    ("of_draws", "of_images", "rest"), [(0.3, 0.0, 0.2), (0.0, 0.5, 0.2), (0.2, 0.4, 0.6)]
+)
+def test_the_error_is_the_scatter_of_many_experiments(of_draws, of_images, rest):
+    draws, images, times = 6, 40, 4000
+    g = torch.Generator().manual_seed(7)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=g, dtype=torch.float64)
+
+    x = of_draws * normal(times, draws, 1) + of_images * normal(times, 1, images)
+    x = x + rest * normal(times, draws, images)
+    scatter = float(x.mean((1, 2)).std())
+    found = [share(one) for one in x[:400]]
+    assert math.sqrt(sum(f.error**2 for f in found) / 400) == pytest.approx(scatter, rel=0.1)
+    sampling = math.sqrt(sum(f.sampling**2 for f in found) / 400)
+    assert sampling == pytest.approx(of_images / math.sqrt(images), rel=0.1, abs=0.012)
+    noise = math.sqrt(of_draws**2 / draws + rest**2 / (draws * images))
+    assert math.sqrt(sum(f.noise**2 for f in found) / 400) == pytest.approx(noise, rel=0.1)
+
+
+def test_scores_of_other_images_are_not_paired():
+    with pytest.raises(ShapeError, match="pair the same"):
+        difference(torch.zeros(2, 4), torch.zeros(2, 5))
+    with pytest.raises(ShapeError, match="draws, images"):
+        share(torch.zeros(0, 5))
+
+
+def test_the_yield_counts_benches_and_its_error_is_never_zero():
+    values = torch.tensor([0.5, 0.9, 0.95, 0.99])
+    assert yield_above(values, 0.9)[0] == 0.75
+    assert yield_above(values, 0.2)[0] == 1.0
+    assert yield_above(values, 0.2)[1] > 0.05
