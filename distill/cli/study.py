@@ -108,7 +108,7 @@ def study(
     sclc study runs/demo --monte-carlo 100 --tolerance mask_shift='[2e-5, 2e-5]'
     """
     from distill.cli import show as cli_show
-    from distill.cli.process import prepare
+    from distill.cli.process import goes_on, prepare
     from distill.studies import conduct as studies
 
     prepare(1)
@@ -135,7 +135,7 @@ def study(
         folder, keys = studies.cells(network, **options)
         sys.stdout.write("".join(f"sclc study {folder} --cell {key}\n" for key in keys))
         return
-    with cli_show.Bars() as bars:
+    with goes_on("the same command goes on with the benches that are missing"), cli_show.Bars() as bars:
         found = studies.study(network, **options, processes=processes, dask=dask, ui=bars)
     if json:
         cli_show.print_json(found.to_dict())

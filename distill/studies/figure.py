@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distill.studies.axes import Axis
-from distill.studies.result import RowOf, Study
 from distill.studies.statistics import Share
 from optics.plots.charts import Curve, bars, curves, panels, prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from distill.studies.result import RowOf, Study
 
 UNITS = {
     "m": (
