@@ -17,6 +17,7 @@ from .data.dataset import Dataset, Splits
 from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
+from .studies.comparison import compare
 from .studies.conduct import study
 from .training.checkpoint import load, save
 from .training.evaluation import evaluate, refit_backend
@@ -30,6 +31,7 @@ __all__ = [
     "Splits",
     "TrainSpec",
     "cli",
+    "compare",
     "data",
     "design",
     "designs",

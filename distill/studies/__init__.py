@@ -1,21 +1,35 @@
 """Studies of a bench: what is varied, what a network does there, with the error of every figure.
 
-axes.py        What is varied: `PATH=VALUES` as text, and a bench or a student with another value at a path
-cells.py       What a study computes, cell by cell, and the keys by which cells are found again
-figure.py      The figure: a panel for each axis, the ranking, the yield
-light.py       What cells share: the light
-result.py      What a study found, as one value
-runners.py     Who does the cells: this process, several of this machine, or a Dask cluster
-statistics.py  Shares and their errors: noise draws and the sample of images told apart, differences paired
-store.py       A study's files for people and other programs
-conduct.py     `distill.study`: what is asked, who does it, what came out
-work.py        The work of a study's folder: cells that share their light, in any process that can see the folder
-worker.py      A process that does the cells named on its standard input
+axes.py               What is varied: `PATH=VALUES` as text, and a bench or a student with another value at a path
+cells.py              What a study computes, cell by cell, and the keys by which cells are found again
+figure.py             The figure: a panel for each axis, the ranking, the yield
+light.py              What cells share: the light
+result.py             What a study found, as one value
+runners.py            Who does the cells: this process, several of this machine, or a Dask cluster
+statistics.py         Shares and their errors: noise draws and the sample of images told apart, differences paired
+store.py              A study's files for people and other programs
+comparison.py         `distill.compare`: one network on several benches, with what differs between them
+comparison_figure.py  The figure and the page of a comparison
+conduct.py            `distill.study`: what is asked, who does it, what came out
+work.py               The work of a study's folder: cells that share their light, in any process that can see the folder
+worker.py             A process that does the cells named on its standard input
 """
 
 from distill.studies.axes import Axis
+from distill.studies.comparison import Comparison, compare
 from distill.studies.conduct import MOUNTED, study
 from distill.studies.result import Flaw, Study
 from distill.studies.statistics import Share, difference, share
 
-__all__ = ["MOUNTED", "Axis", "Flaw", "Share", "Study", "difference", "share", "study"]
+__all__ = [
+    "MOUNTED",
+    "Axis",
+    "Comparison",
+    "Flaw",
+    "Share",
+    "Study",
+    "compare",
+    "difference",
+    "share",
+    "study",
+]

@@ -23,7 +23,7 @@ from optics.bench.tolerance import ToleranceSpec
 from optics.checks import SpecError
 from optics.spec import Validated
 
-Role = Literal["bench", "ideal", "axis", "grid", "alone", "mended", "drawn"]
+Role = Literal["bench", "ideal", "axis", "grid", "alone", "mended", "drawn", "compared"]
 VERSION = 1
 MOST = 20000
 
@@ -32,7 +32,8 @@ class Cell(Validated):
     """One cell.
 
     role: "bench" as it is, "ideal" without any flaw, on an "axis" or in a "grid" of several, a flaw "alone" on the
-    ideal bench or "mended" on the real one, "drawn" within the tolerances.
+    ideal bench or "mended" on the real one, "drawn" within the tolerances,
+    "compared" with others.
     changes: path to value. key: names its result.
     """
 

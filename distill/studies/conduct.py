@@ -212,26 +212,39 @@ def do(
     ui: Watcher | None = None,
 ) -> Study:
     """Do what is missing of a plan and gather the study; see `study`."""
-    watcher, start = ui or Silent(), time.perf_counter()
     with store.locked(home):
-        subject.write(home)
-        write_plan(home, plan)
-        todo = runners.missing(home, plan)
-        if not todo:
-            watcher.kept("study", "Computing the benches")
-        else:
-            watcher.begin("study", "Computing the benches")
-            done = _counted(watcher, len(plan.by_key()), len(todo))
-            if dask is not None:
-                runners.run_dask(home, todo, done, address=dask)
-            elif processes == 1:
-                runners.run_here(home, todo, done)
-            else:
-                runners.run_processes(home, todo, done, processes=processes)
-            watcher.end("study", time.perf_counter() - start)
+        complete(home, subject, plan, processes=processes, dask=dask, ui=ui)
         found = Study(home, plan)
         store.write(found)
     return found
+
+
+def complete(
+    home: Path,
+    subject: Subject,
+    plan: Plan,
+    *,
+    processes: int | None = None,
+    dask: str | None = None,
+    ui: Watcher | None = None,
+) -> None:
+    """Do what is missing of a plan in a folder that is locked; see `study`."""
+    watcher, start = ui or Silent(), time.perf_counter()
+    subject.write(home)
+    write_plan(home, plan)
+    todo = runners.missing(home, plan)
+    if not todo:
+        watcher.kept("study", "Computing the benches")
+    else:
+        watcher.begin("study", "Computing the benches")
+        done = _counted(watcher, len(plan.by_key()), len(todo))
+        if dask is not None:
+            runners.run_dask(home, todo, done, address=dask)
+        elif processes == 1:
+            runners.run_here(home, todo, done)
+        else:
+            runners.run_processes(home, todo, done, processes=processes)
+        watcher.end("study", time.perf_counter() - start)
 
 
 def _counted(watcher: Watcher, cells: int, todo: int) -> Callable[[str], None]:

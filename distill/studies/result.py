@@ -95,6 +95,21 @@ class Flaw:
         return {"path": self.path, "value": _plain(self.value), **shares}
 
 
+def outcomes_of(folder: Path, plan: Plan) -> dict[str, Outcome]:
+    """What every cell of a plan gave, by key.
+
+    Raises:
+        OpticsError: cells are missing.
+    """
+    outcomes = {key: read_outcome(folder, key) for key in plan.by_key()}
+    lost = sum(found is None for found in outcomes.values())
+    if lost:
+        raise OpticsError(
+            f"{folder}: {lost} of {len(outcomes)} benches are not done; the same command goes on with them."
+        )
+    return {k: v for k, v in outcomes.items() if v is not None}
+
+
 class Study:
     """A study that is done, or as much of it as there is.
 
@@ -108,13 +123,7 @@ class Study:
 
     def __init__(self, folder: Path, plan: Plan | None = None) -> None:
         self.folder, self.plan = folder, plan or read_plan(folder)
-        outcomes = {key: read_outcome(folder, key) for key in self.plan.by_key()}
-        lost = [key for key, found in outcomes.items() if found is None]
-        if lost:
-            raise OpticsError(
-                f"{folder}: {len(lost)} of {len(outcomes)} cells are not done; the same command goes on with them."
-            )
-        self.outcomes: dict[str, Outcome] = {k: v for k, v in outcomes.items() if v is not None}
+        self.outcomes = outcomes_of(folder, self.plan)
 
     # ------------------------------------------------------------------ figures
 

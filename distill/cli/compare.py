@@ -1,0 +1,102 @@
+"""`sclc compare`: one network on several benches, one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli.options import FileConfig, Json, Network, Sets
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("compare")(compare)
+
+
+def compare(
+    network: Network,
+    bench: Annotated[
+        list[str],
+        typer.Option(
+            "--bench",
+            help="A shipped bench's name or a TOML file; 'ideal' is the network's own bench without a flaw, 'own' as "
+            "it is. Twice or more; the others are compared with the first.",
+        ),
+    ],
+    flaws: Annotated[
+        bool, typer.Option("--flaws/--no-flaws", help="What mending each flaw of each bench would earn.")
+    ] = True,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Exposures of every image.")] = 10,
+    images: Annotated[int | None, typer.Option("--images", min=2, help="Test images; all of them.")] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Fit the back end anew on every bench, too; takes several times longer."
+        ),
+    ] = False,
+    refit_images: Annotated[
+        int | None, typer.Option("--refit-images", min=2, help="Training images for that; all of them.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the noise; the run's own.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; NAME-compare beside the network.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Local processes; all processors. 1 is this one.")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
+    ] = None,
+    sets: Sets = None,
+    config: FileConfig = None,
+    json: Json = False,
+) -> None:
+    """Put one network on several benches: one page that says which does best, how sure that is, and why.
+
+    Accuracies with standard errors, paired differences, what differs between the benches, the same input through each,
+    which images changed their answer, what mending each flaw earns, light and time. Writes compare.html, compare.json,
+    compare.pdf and compare.png. Stopped on the way, the same command goes on.
+
+    Example: sclc compare runs/demo --bench ideal --bench pluto2-200mm --bench mine.toml
+    """
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from distill.cli import show as cli_show
+    from distill.cli.process import goes_on, prepare
+    from distill.studies import comparison
+
+    prepare(1)
+    with goes_on("the same command goes on with the benches that are missing"), cli_show.Bars() as bars:
+        found = comparison.compare(
+            network,
+            bench,
+            flaw_costs=flaws,
+            draws=draws,
+            images=images,
+            refit=refit,
+            refit_images=refit_images,
+            folder=output,
+            processes=processes,
+            dask=dask,
+            seed=seed,
+            config=config,
+            sets=sets or (),
+            ui=bars,
+        )
+    if json:
+        cli_show.print_json(found.to_dict())
+        return
+    head, lines = found.table()
+    table = Table(
+        title=f"{found.plan.name}: {found.rows[0].as_is.images} images, ± standard error", box=SIMPLE
+    )
+    for name in head:
+        table.add_column(name, no_wrap=name != "note")
+    for line in lines:
+        table.add_row(*line)
+    cli_show.out().print(table)
+    cli_show.out().print(f"Page: {found.folder / 'compare.html'}", markup=False, soft_wrap=True)
