@@ -40,8 +40,7 @@ def draw(made: Comparison) -> Figure:
     if all(row.refit is not None for row in rows):
         lines.append(_line("back end refitted", [row.refit for row in rows if row.refit is not None]))
     bars(axes, [row.name for row in rows], lines, x="accuracy (%)")
-    least = min(y - e for line in lines for y, e in zip(line.y, line.error, strict=True))
-    axes.set_xlim(max(0.0, least - 10), 100)
+    axes.set_xlim(0, 100)
     return figure
 
 
@@ -67,22 +66,20 @@ def seen(made: Comparison) -> Figure:
     for axes in places.flat:
         axes.set_axis_off()
     _picture(places[0][0], image[0].mean(0), "the input", cmap="gray", vmin=0, vmax=1)
+    brightest = max(float(r.max()) for r in readings)
+    readings = [r / brightest for r in readings]
     full = max(float(torch.quantile(r, 0.999)) for r in readings)
     apart = max([float((r - readings[0]).abs().max()) for r in readings[1:]] + [1e-12])
     for k, (row, reading) in enumerate(zip(made.rows, readings, strict=True)):
         shown = _picture(places[0][k + 1], reading, row.name, cmap="gray", vmin=0, vmax=full)
         if k == columns - 1:
-            figure.colorbar(shown, ax=places[0][k + 1], shrink=0.8, label="intensity").ax.tick_params(
-                labelsize=6
-            )
+            figure.colorbar(shown, ax=places[0][k + 1], shrink=0.8, label="of the brightest")
         if k > 0:
             less = reading - readings[0]
             title = f"less {made.rows[0].name}"
             off = _picture(places[1][k + 1], less, title, cmap="RdBu_r", vmin=-apart, vmax=apart)
             if k == columns - 1:
-                figure.colorbar(off, ax=places[1][k + 1], shrink=0.8, label="difference").ax.tick_params(
-                    labelsize=6
-                )
+                figure.colorbar(off, ax=places[1][k + 1], shrink=0.8, label="difference")
         spread = spreads[k]
         if spread is not None:
             from matplotlib.colors import LogNorm

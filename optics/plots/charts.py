@@ -125,4 +125,4 @@ def bars(axes: Axes, names: Sequence[str], lines: Sequence[Curve], *, x: str, ze
     if zero:
         axes.axvline(0.0, color="black", linewidth=0.6)
     axes.set_xlabel(x, fontsize=8)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
