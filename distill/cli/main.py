@@ -16,8 +16,8 @@ import typer
 
 from distill.cli import bench as cli_bench
 from distill.cli import calibrate as cli_calibrate
-from distill.cli import design as cli_design
 from distill.cli import compare as cli_compare
+from distill.cli import design as cli_design
 from distill.cli import plan as cli_plan
 from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
