@@ -99,6 +99,9 @@ def design(
         bool, typer.Option("--prove/--no-prove", help="Send the files through wave path and LightPipes.")
     ] = True,
     pictures: Annotated[int, typer.Option("--pictures", min=0, help="Masks to draw, the first ones.")] = 4,
+    lab: Annotated[
+        bool, typer.Option("--lab/--no-lab", help="Write alignment frames and README.txt for the laboratory.")
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a design that is there.")] = False,
     threads: Threads = None,
     json: Json = False,
@@ -107,7 +110,8 @@ def design(
 
     Needs no network, no labels and no images. Writes slm/frame-NNN.png (grey level = SLM level, the panel's own
     resolution), masks.h5 (masks, predicted and asked point-spread functions with pitch and origin), points.h5 (fields
-    of single lit pixels), design.json (every number below), pictures/ and manifest.json (sha256 of every file).
+    of single lit pixels), design.json (every number below), pictures/, lab/ and README.txt (what to show first), and
+    manifest.json (sha256 of every file).
 
     error: of the predicted field of one lit pixel against the target, after the best complex factor. efficiency: share
     of the light of a clear panel that carries the target. zero order: share that lands un-modulated on the axis.
@@ -147,6 +151,7 @@ def design(
             images=None if images is None else _images(images),
             compared=compare,
             pictures=pictures,
+            lab=lab,
             proved=prove,
             overwrite=overwrite,
             progress=tell,

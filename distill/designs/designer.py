@@ -12,10 +12,12 @@ from pydantic import Field
 from torch import Tensor
 
 from distill.designs.frames import Layout, Shown, asked_fields, lay_out, point_fields, show
+from distill.designs.lab import for_the_lab
 from distill.designs.pictures import drawn
 from distill.designs.quality import EncodingQuality, MaskQuality, compare, measure
 from distill.designs.targets import read_target
-from distill.export.design_files import DesignFiles, write_design
+from distill.export.design_files import DesignFiles, frame_names, write_design
+from distill.export.lab import LabEntry
 from distill.verify.point_sources import PointLimits, PointProof, PointVerdict, prove_points
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
@@ -93,6 +95,7 @@ def design(
     images: Tensor | np.ndarray[Any, Any] | None = None,
     compared: bool = True,
     pictures: int = PICTURES,
+    lab: bool = True,
     proved: bool = True,
     overwrite: bool = False,
     processes: int | None = None,
@@ -118,6 +121,7 @@ def design(
         images: (N, H, W) amplitudes 0 to 1 on the display, whose camera counts are predicted and proved as well.
         compared: measure every encoding beside the chosen one.
         pictures: masks to draw, the first ones.
+        lab: write what a laboratory shows first, and README.txt.
         proved: send the written frames through both engines.
         overwrite: replace a design that is there.
         processes: images that LightPipes works on at once; None: one per core.
@@ -152,7 +156,9 @@ def design(
     )
     layout = lay_out(spec, wanted, tiles)
     with torch.no_grad():
-        made = _written(layout, show(layout), shown_images, Path(directory), compared, pictures, overwrite)
+        made = _written(
+            layout, show(layout), shown_images, Path(directory), compared, pictures, lab, overwrite
+        )
     if not proved:
         return made
     proof = prove_points(directory, processes=processes, progress=progress)
@@ -166,6 +172,7 @@ def _written(
     directory: Path,
     compared: bool,
     pictures: int,
+    lab: bool,
     overwrite: bool,
 ) -> Design:
     bench, target, fourf = layout.bench, layout.target, layout.fourfs[0]
@@ -191,6 +198,9 @@ def _written(
         encodings=compare(layout, asked) if compared else (),
     )
     inputs = images if images is not None else torch.zeros(0, *target.image_shape)
+    for_lab: tuple[dict[str, bytes], tuple[LabEntry, ...]] = ({}, ())
+    if lab:
+        for_lab = for_the_lab(layout, shown, levels, frame_names(len(levels)), images=len(inputs))
     figures = made.model_dump(mode="json", exclude={"directory", "proof", "verdict"})
     write_design(
         directory,
@@ -213,7 +223,9 @@ def _written(
         spread=spread,
         lit=(fourf.rows.start, fourf.cols.start),
         beside={"design.json": json_text(figures).encode()}
-        | drawn(layout, shown, fields[0], asked, most=pictures),
+        | drawn(layout, shown, fields[0], asked, most=pictures)
+        | for_lab[0],
+        lab=for_lab[1],
         overwrite=overwrite,
     )
     return made

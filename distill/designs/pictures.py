@@ -32,7 +32,7 @@ def drawn(layout: Layout, shown: Shown, fields: Tensor, asked: Tensor, *, most: 
     for m in range(min(most, len(fields))):
         for name, what, plane in (
             ("asked", "asked for", asked[m]),
-            ("predicted", "predicted on the bench", fields[m]),
+            ("predicted", "predicted on the bench", _in_step(fields[m], asked[m])),
         ):
             title = f"mask {m}, field of a point, {what}"
             made[f"pictures/{name}-{m:03d}.png"] = _png(plots.field(plane, pitch=pitch, title=title))
@@ -54,6 +54,12 @@ def drawn(layout: Layout, shown: Shown, fields: Tensor, asked: Tensor, *, most: 
                 )
             )
     return made
+
+
+def _in_step(found: Tensor, wanted: Tensor) -> Tensor:
+    """A field (y, x) times the phase factor that brings it nearest to another."""
+    overlap = (found.conj() * wanted).sum()
+    return found * (overlap / overlap.abs().clamp(min=1e-30))
 
 
 def _png(figure: Figure) -> bytes:

@@ -5,6 +5,7 @@ slm/frame-000.png     one image per SLM frame at the panel's native resolution, 
 masks.h5              levels, complex masks before the encoding, predicted and asked point-spread functions
 points.h5             what the bench makes of single lit pixels, and counts of the user's images
 design.json           the figures: error, efficiency, zero order, neighbours, encodings
+lab/, README.txt      what to show first, and what the camera should see of it
 pictures/             all of it to look at
 """
 
@@ -23,6 +24,7 @@ from torch import Tensor
 from distill.environment import version
 from distill.export.design_manifest import UNITS, DesignManifest, is_design, read_design_manifest
 from distill.export.frames import decode_frame, encode_frame, file_bits
+from distill.export.lab import LabEntry
 from distill.export.manifest import NAME, FileEntry, checked_bytes, entry
 from distill.export.read import arrays_of
 from distill.export.write import check_directory, device_entry
@@ -74,6 +76,7 @@ def write_design(
     spread: PointSpread,
     lit: tuple[int, int],
     beside: Mapping[str, bytes],
+    lab: tuple[LabEntry, ...] = (),
     overwrite: bool = False,
 ) -> DesignManifest:
     """Write a design's directory, whole or not at all.
@@ -91,6 +94,7 @@ def write_design(
         spread: gives pitch and place of the point-spread functions.
         lit: first row and column of the illuminated SLM pixels.
         beside: other files by their path, such as pictures.
+        lab: what of `lab/` belongs together.
         overwrite: replace a design that is there.
 
     Raises:
@@ -112,7 +116,7 @@ def write_design(
             path.write_bytes(data)
             listed[name] = entry(data)
 
-        names = [f"slm/frame-{i:03d}.png" for i in range(len(files.levels))]
+        names = frame_names(len(files.levels))
         for name, frame in zip(names, files.levels, strict=True):
             put(
                 name,
@@ -133,14 +137,20 @@ def write_design(
             places=places,
             points=points,
             scales=scales,
-            slm_frames=tuple(names),
+            slm_frames=names,
             slm_frame_bits=file_bits(bits, bench.slm.frame_format),
+            lab=lab,
             images=len(files.inputs),
             files=listed,
             units=UNITS,
         )
         (folder / NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
+
+
+def frame_names(count: int) -> tuple[str, ...]:
+    """Image files of `count` SLM frames, in order."""
+    return tuple(f"slm/frame-{i:03d}.png" for i in range(count))
 
 
 def _mask_arrays(

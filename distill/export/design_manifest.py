@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from distill.export.lab import LabEntry
 from distill.export.manifest import NAME, DeviceEntry, FileEntry, manifest_data
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
@@ -58,6 +59,7 @@ class DesignManifest(Validated):
         scales: one number per SLM frame.
         slm_frames: image files in the order in which the SLM shows them.
         slm_frame_bits: bits per pixel of those files.
+        lab: what to show first, and what the camera should see of it.
         images: how many of the user's images there are.
         files: every file but the manifest itself, by its path relative to it.
         units: what the numbers are in.
@@ -77,6 +79,7 @@ class DesignManifest(Validated):
     scales: tuple[float, ...] = Field(min_length=1)
     slm_frames: tuple[str, ...] = Field(min_length=1)
     slm_frame_bits: Literal[1, 8, 16]
+    lab: tuple[LabEntry, ...] = ()
     images: int = Field(default=0, ge=0)
     files: dict[str, FileEntry]
     units: dict[str, str]

@@ -18,6 +18,8 @@ def readme(
     window: CameraWindowEntry,
     slm_frames: Sequence[str],
     exposures: int,
+    *,
+    then: str | None = None,
 ) -> str:
     """The text.
 
@@ -29,12 +31,13 @@ def readme(
         window: the part of the sensor that is read.
         slm_frames: files in order.
         exposures: of the camera for one image.
+        then: the last section, where no network is to be shown.
     """
     mounting = bench.mounting
     step = grid(image_shape)[1] * bench.input.pitch * bench.magnification / bench.camera.pitch
     zero, signal = (f"row {y:.1f}, column {x:.1f}" for y, x in (places.zero_order, places.signal_order))
     pairs = "\n\n".join(_pair(i, entry, bench.camera.ceiling) for i, entry in enumerate(entries, 1))
-    turns = exposures // len(slm_frames)
+    turns = exposures // max(1, len(slm_frames))
     reference = (
         f"\n   Each frame is exposed {turns} times, the reference beam a quarter wave later each time: all frames at\n"
         "   the first phase, then all at the second, and so on."
@@ -42,6 +45,15 @@ def readme(
         else ""
     )
     (top, bottom), (left, right) = window.rows, window.columns
+    network = f"""THEN THE NETWORK
+
+1. Show the SLM frames in this order, one camera exposure each:
+   {listed(slm_frames)}{reference}
+2. Read rows {top} to {bottom - 1} and columns {left} to {right - 1} of the raw frame,
+   sum {window.binning} x {window.binning} pixels, turn the result upright as mounting.camera says.
+3. Compare with camera_counts in reference.h5 for the images there, before any other image.
+4. docs/export.md of spectral-cascade says how counts become answers; examples/logits_from_counts.py does it.
+"""
     return f"""FOR THE LABORATORY: {bench.name}
 
 Everything that is needed beside this text is in manifest.json (what each number is in: its key "units").
@@ -91,15 +103,7 @@ WHAT TO CHECK FIRST
 * Counts that end at the same highest value: the exposure is too long.
 
 
-THEN THE NETWORK
-
-1. Show the SLM frames in this order, one camera exposure each:
-   {_listed(slm_frames)}{reference}
-2. Read rows {top} to {bottom - 1} and columns {left} to {right - 1} of the raw frame,
-   sum {window.binning} x {window.binning} pixels, turn the result upright as mounting.camera says.
-3. Compare with camera_counts in reference.h5 for the images there, before any other image.
-4. docs/export.md of spectral-cascade says how counts become answers; examples/logits_from_counts.py does it.
-"""
+{network if then is None else then}"""
 
 
 def _mount(mount: MountSpec) -> str:
@@ -122,7 +126,8 @@ def _pair(number: int, entry: LabEntry, ceiling: float) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Files in order, in a line."""
     if len(names) <= 4:
         return ", ".join(names)
     return f"{names[0]}, {names[1]}, ... {names[-1]} ({len(names)} files)"

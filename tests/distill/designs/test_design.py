@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from distill import design
 from distill.designs import KINDS
@@ -26,6 +27,9 @@ GENERATOR = generator(5)
 BAND = torch.randn(2, 24, 24, dtype=torch.complex64, generator=GENERATOR)
 PANELS = torch.rand(2, *PANEL, generator=GENERATOR)
 BENCH = bench()
+CLEAN = bench({"pitch": 8e-6, "modulation": "phase", "bits": 12}, alignment={}).replace(
+    **{"lens1.zernike": {}, "lens2.zernike": {}}
+)
 CASES = {
     "donut": ("donut:radius=2", {}),
     "line": ("line:length=5,angle=30", {}),
@@ -52,7 +56,7 @@ def made(where, name: str, **more):
     first = options.pop("first", None)
     if first is not None:  # a bank as it is stored
         target = read_target(target, BENCH).taps[:first, 0]
-    usual = {"image_shape": SHAPE, "pictures": 0, "compared": False}
+    usual = {"image_shape": SHAPE, "pictures": 0, "compared": False, "lab": False}
     return design(target, bench=BENCH, directory=where, **(usual | options | more))
 
 
@@ -103,6 +107,7 @@ def test_every_device_of_the_catalogue(tmp_path, name):
         image_shape=SHAPE,
         pictures=0,
         proved=False,
+        lab=False,
     )
     manifest, read, files = read_design(tmp_path / "d")
     layout = lay_out(spec, read_target("gabor:count=1,size=5", spec, image_shape=SHAPE), 1)
@@ -163,19 +168,48 @@ def test_the_predicted_point_is_the_kernel_where_it_should_be():
 
 
 @pytest.mark.physics
+@pytest.mark.parametrize(("tiles", "most"), [(1, 0.05), (2, 0.15)])
+def test_lopsided_kernels_come_out_as_asked_on_a_panel_without_flaws(tmp_path, tiles, most):
+    """A mirrored or conjugated mask, swapped axes or swapped tiles would be wrong by the whole kernel."""
+    kernels = torch.zeros(2, 5, 5)
+    kernels[0, 0, 1], kernels[0, 3, 4], kernels[0, 2, 2] = 1.0, -0.5, 0.25
+    kernels[1] = kernels[0].T.flip(0)
+    found = design(
+        kernels,
+        bench=CLEAN,
+        directory=tmp_path / "d",
+        corner=False,
+        encoding="double_phase",
+        image_shape=SHAPE,
+        tiles=tiles,
+        pictures=0,
+        compared=False,
+        proved=False,
+        lab=False,
+    )
+    assert max(mask.error for mask in found.masks) < most
+    fields = read_design(tmp_path / "d")[2]
+    right, swapped = (
+        float((f.abs() - f.abs().max() / a.abs().max() * a.abs()).norm() / f.norm())
+        for f, a in ((fields.fields[0, 0], fields.asked[0]), (fields.fields[0, 0], fields.asked[1]))
+    )
+    assert swapped > 0.8 > 0.2 > right
+
+
+@pytest.mark.physics
 @pytest.mark.parametrize("carrier", [(0.25, 0.0), (-0.25, 0.125)])
 def test_a_clear_mask_carries_the_light_of_a_lossless_panel(tmp_path, carrier):
     """Without flaws all light but the fly-back's rounding and the window's cut tails lands in the image."""
-    clean = bench({"pitch": 8e-6, "modulation": "phase", "bits": 12}, alignment={})
     found = design(
         torch.ones(1, *PANEL, dtype=torch.complex64),
-        bench=clean.replace(**{"lens1.zernike": {}, "lens2.zernike": {}}),
+        bench=CLEAN,
         directory=tmp_path / "d",
         carrier=carrier,
         image_shape=SHAPE,
         pictures=0,
         compared=True,
         proved=False,
+        lab=False,
     )
     (mask,) = found.masks
     envelope = math.prod(float(np.sinc(c)) ** 2 for c in carrier)
@@ -197,6 +231,7 @@ def test_images_of_the_user_are_predicted_and_proved(tmp_path):
         tiles=2,
         pictures=0,
         compared=False,
+        lab=False,
     )
     _, _, files = read_design(tmp_path / "d")
     assert files.camera_counts.shape[:2] == (2, 2)
@@ -205,13 +240,37 @@ def test_images_of_the_user_are_predicted_and_proved(tmp_path):
     assert found.proof.lightpipes.counts_error < 0.02
 
 
-def test_pictures_are_made_and_belong_to_the_files(tmp_path):
-    made(tmp_path / "d", "gabors as tiles", pictures=1, proved=False)
+def test_pictures_and_what_the_lab_shows_first_belong_to_the_files(tmp_path):
+    made(tmp_path / "d", "gabors as tiles", pictures=1, proved=False, lab=True)
     manifest, _, _ = read_design(tmp_path / "d")
+    assert {pair.slm for pair in manifest.lab} | {pair.camera for pair in manifest.lab} <= set(manifest.files)
+    text = (tmp_path / "d/README.txt").read_text()
+    assert "THEN THE DESIGN: gabor:count=4,size=5" in text and "tile 1: row" in text and "NETWORK" not in text
     names = {name for name in manifest.files if name.startswith("pictures/")}
     assert names == {
         f"pictures/{what}-000.png" for what in ("asked", "predicted", "intensity", "mask", "levels")
     }
+
+
+def test_a_mounted_panel_gets_its_own_picture_and_the_same_levels(tmp_path):
+    """Mirrored and turned: another picture in the files, the same plane for the light."""
+    turned = BENCH.replace(mounting={"slm": {"mirrored": True, "turned": 1}})
+    seen = []
+    for name, spec in (("upright", BENCH), ("turned", turned)):
+        design(
+            "random:size=5",
+            bench=spec,
+            directory=tmp_path / name,
+            image_shape=SHAPE,
+            pictures=0,
+            compared=False,
+            lab=False,
+            proved=False,
+        )
+        seen.append(read_design(tmp_path / name)[2])
+    assert torch.equal(seen[0].levels, seen[1].levels) and torch.equal(seen[0].fields, seen[1].fields)
+    with Image.open(tmp_path / "turned/slm/frame-000.png") as picture:
+        assert picture.size == (PANEL[0], PANEL[1])
 
 
 def test_a_published_mask_is_the_same_on_the_band_and_as_a_kernel():

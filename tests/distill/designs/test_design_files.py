@@ -33,6 +33,7 @@ def whole(tmp_path_factory):
         pictures=0,
         compared=False,
         proved=False,
+        lab=False,
     )
     return where
 
@@ -155,7 +156,7 @@ def test_the_commands(tmp_path, capsys):
     (tmp_path / "bench.toml").write_text(bench_text(BENCH))
     where = tmp_path / "out"
     call = ["design", "donut:radius=2", "--bench", str(tmp_path / "bench.toml"), "-o", str(where)]
-    call += ["--image", "10x12", "--pictures", "0", "--no-compare"]
+    call += ["--image", "10x12", "--pictures", "0", "--no-compare", "--no-lab"]
     assert main([*call, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"]["passed"] and told["target"] == "donut:radius=2"
@@ -167,4 +168,4 @@ def test_the_commands(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["lightpipes"]["masks"] == 1
     assert main(["verify", str(where), "--lightpipes-counts-error", "1e-6"]) == 1
     assert "Failed: LightPipes: the field of a point behind mask 0" in capsys.readouterr().out
-    assert main([*call[:-3], "--origin", "left"]) == 2
+    assert main([*call[:-4], "--origin", "left"]) == 2
