@@ -199,9 +199,12 @@ def _energy(layout: Layout, plane: Tensor, place: Point) -> float:
     """Energy of a plane behind the panel (ny, nx) in an image's window about `place`, without lens 2's phases."""
     bench = layout.bench
     sides = []
+    active = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
     for k in (0, 1):
         step = bench.input.pitch / layout.fourfs[0].oversampling[k]
         n = layout.target.image_shape[k] * layout.fourfs[0].oversampling[k]
         xi = illuminated_pixels(bench, k)[1] - bench.lens1.decentre[k]
-        sides.append(dft_matrix(axis(n, step) + place[k], xi, scale=bench.true_scale, sign=+1))
+        where = axis(n, step) + place[k]
+        envelope = torch.sinc(active * where / bench.true_scale)  # of an SLM pixel's area
+        sides.append(envelope[:, None] * dft_matrix(where, xi, scale=bench.true_scale, sign=+1))
     return float(abs2(sides[0] @ plane @ sides[1].mT).sum())

@@ -315,3 +315,26 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, name):
         design(options.pop("target"), **options)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.physics
+def test_orders_of_an_interferogram_are_where_and_as_bright_as_they_should_be(tmp_path):
+    """(1 + cos t) / 2 of a clear mask: 1/16 of the light in the image, 1/4 un-modulated on the axis, 4 times that."""
+    spec = bench({"pitch": 8e-6, "modulation": "amplitude", "bits": 12}, modulation="amplitude", alignment={})
+    found = design(
+        torch.ones(PANEL, dtype=torch.complex64),
+        bench=spec.replace(**{"lens1.zernike": {}, "lens2.zernike": {}}),
+        directory=tmp_path / "d",
+        image_shape=SHAPE,
+        pictures=0,
+        compared=False,
+        proved=False,
+        lab=False,
+    )
+    (mask,) = found.masks
+    envelope = math.prod(float(np.sinc(c)) ** 2 for c in spec.encoding.carrier)
+    assert mask.efficiency == pytest.approx(envelope / 16, rel=0.05)
+    assert mask.zero_order == pytest.approx(1 / 4, rel=0.02)
+    assert mask.neighbour.name == "zero order" and mask.neighbour.place == (0.0, 0.0)
+    assert mask.neighbour.energy == pytest.approx(4 / envelope, rel=0.05)
+    assert mask.neighbour.distance == pytest.approx(532e-9 * 0.03 / 8e-6 * math.hypot(0.25, 0.1))
