@@ -170,12 +170,13 @@ class Model:
         base = self.stages(bench)
         lit = base.pupil.abs()
         whole = base.pupil * _curved(bench, base.fourf.rows, base.fourf.cols)
-        # unwrapped by its own slopes: the phase is smooth, a fraction of a turn from pixel to pixel
-        rows = torch.cumsum((whole[1:] * whole[:-1].conj()).angle(), 0)
-        columns = torch.cumsum((whole[:1, 1:] * whole[:1, :-1].conj()).angle(), 1)
-        phase = torch.zeros_like(lit)
-        phase[0, 1:] = columns[0]
-        phase[1:] = phase[:1] + rows
+        # unwrapped by its own slopes from the middle outwards, where there is light; it is smooth, a fraction of a turn
+        # from pixel to pixel
+        middle = [n // 2 for n in lit.shape]
+        down = torch.nn.functional.pad((whole[1:] * whole[:-1].conj()).angle().cumsum(0), (0, 0, 1, 0))
+        line = whole[middle[0]]
+        along = torch.nn.functional.pad((line[1:] * line[:-1].conj()).angle().cumsum(0), (1, 0))
+        phase = down - down[middle[0]] + (along - along[middle[1]])
         y, x = torch.meshgrid(
             *(torch.linspace(-1, 1, n, dtype=torch.float64) for n in lit.shape), indexing="ij"
         )
