@@ -9,6 +9,7 @@ files.py        files that are whole or absent, written the same way everywhere
 reading.py      files that others made: limits before memory, and foreign errors as ours
 spec.py         what every hardware description shares: frozen, validated, flaws that can be switched off
 modules.py      constants in a working precision; a row of modules of one type
+testing.py      strategies of hypothesis for tests of your own: benches, images, masks
 wave/           transforms, free space, lenses, stops and what they need of the sampling
 slm/            the spatial light modulator, its flaws, and how it shows a complex mask
 camera/         from expected photons to counts

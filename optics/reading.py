@@ -21,7 +21,7 @@ from optics.errors import OpticsError
 
 MOST_VALUES = 2**31  # of one array; 8 GiB as float32
 MOST_BYTES = 2**32  # of one file that is read whole
-_LONGEST = 200  # characters that are kept of a foreign error
+_LONGEST = 100  # characters that are kept of a foreign error, and of a value in a message
 
 
 def regular_file(path: str | Path, *, what: str = "file", most: int = MOST_BYTES) -> Path:
@@ -93,9 +93,21 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
-    text = "".join(c if c.isprintable() else "?" for c in (lines[0].strip() if lines else "")).rstrip(".:;")
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-    return text or type(error).__name__
+    return shortened(lines[0].strip() if lines else "").rstrip(".:;") or type(error).__name__
+
+
+def shortened(text: str, *, most: int = _LONGEST) -> str:
+    """Text for a message: at most `most` characters, the end left out, and `?` for those that do not print."""
+    printed = "".join(c if c.isprintable() else "?" for c in text[: most + 1])
+    return printed if len(printed) <= most else printed[: most - 3] + "..."
+
+
+def quoted(value: object) -> str:
+    """A user's value as Python writes it, shortened: what stands behind `is` or `=` in a message."""
+    try:
+        return shortened(repr(value))
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
 
 
 def read_bytes(path: str | Path, *, most: int = MOST_BYTES) -> bytes:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from optics.checks import SpecError
+from optics.reading import quoted, shortened
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -163,7 +164,7 @@ def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
     """One line for an unknown name: the nearest known names, and all of them."""
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
     nearest = f" Nearest: {', '.join(near)}." if near else ""
-    return f"unknown {what} {name!r}.{nearest} Known: {', '.join(known)}."
+    return f"unknown {what} {quoted(name)}.{nearest} Known: {', '.join(known)}."
 
 
 def where(source: str, places: Places | None, path: tuple[str, ...]) -> str:
@@ -234,7 +235,7 @@ def explain(
     if not path and (named := re.match(r"(\w+(?:\.\w+)+) ", message)):
         return f"{where(source, lines, tuple(named[1].split('.')))}: {message}"  # keys that do not fit each other
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
-        return f"{place}: {dotted} is {first['input']!r}, expected a table [{dotted}]{more}."
+        return f"{place}: {dotted} is {quoted(first['input'])}, expected a table [{dotted}]{more}."
     value = first.get("input")
     shown = "" if isinstance(value, (Mapping, BaseModel)) else f" = {_short(value)}"
     device = (used or {}).get(path[0], "") if path else ""
@@ -243,11 +244,11 @@ def explain(
 
 
 def _short(value: Any) -> str:
-    """A value in at most a hundred characters."""
+    """A value in at most a hundred characters; of a long list its first values, its last and their number."""
     if isinstance(value, list | tuple) and len(value) > 6:
-        return f"[{_short(value[0])}, {_short(value[1])}, ... {_short(value[-1])}] ({len(value)} values)"
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:80]}..."
+        first, second, last = (shortened(quoted(v), most=25) for v in (value[0], value[1], value[-1]))
+        return f"[{first}, {second}, ... {last}] ({len(value)} values)"
+    return quoted(value)
 
 
 def _inside(table: str, path: tuple[str, ...]) -> str:
@@ -269,4 +270,5 @@ def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> st
         known.append("device")
     near = difflib.get_close_matches(key, [*known, *deeper], n=1, cutoff=0.6)
     hint = f", did you mean {deeper.get(near[0], near[0])!r}?" if near else "."
-    return f"unknown key {'.'.join(path)!r}{hint} Known keys of {_inside(table, path)}: {', '.join(sorted(known))}"
+    name = quoted(".".join(path))
+    return f"unknown key {name}{hint} Known keys of {_inside(table, path)}: {', '.join(sorted(known))}"

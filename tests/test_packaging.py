@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import email
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from optics.toml_errors import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("optics", "networks", "calibration", "distill")
@@ -52,6 +56,45 @@ def test_metadata_has_licence_command_and_python_range(wheel):
     assert metadata["Requires-Python"] == ">=3.10"
     assert b"Version 2.0, January 2004" in wheel.read(f"{info}/licenses/LICENSE")
     assert b"sclc = distill.cli.start:main" in wheel.read(f"{info}/entry_points.txt")
+
+
+def test_two_builds_of_the_wheel_give_the_same_bytes(tmp_path, monkeypatch):
+    """Built at other times, from another place, with files of other dates: for who builds it again to compare."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    copy = tmp_path / "elsewhere"
+    for name in (*PACKAGES, "pyproject.toml", "README.md", "LICENSE"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            copy.mkdir(exist_ok=True)
+            shutil.copy(source, copy / name)
+    for path in copy.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    built = [
+        Path(
+            next(iter(WheelBuilder(str(root)).build(directory=str(tmp_path / f"{k}"), versions=["standard"])))
+        )
+        for k, root in enumerate((ROOT, copy))
+    ]
+    assert built[0].name == built[1].name
+    assert built[0].read_bytes() == built[1].read_bytes()
+
+
+def test_every_dependency_has_its_reason_and_licence():
+    """docs/dependencies.md lists what pyproject.toml asks for, the extras too, and nothing else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [
+        *project["dependencies"],
+        *(d for extra in project["optional-dependencies"].values() for d in extra),
+    ]
+    names = {re.match(r"[\w-]+", each)[0].lower() for each in asked}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|", page, re.MULTILINE)
+    assert {name.lower() for name, _, _ in rows} == names
+    assert all(licence.strip() and reason.strip() for _, licence, reason in rows)
 
 
 def run(statement: str, path: Path, *more: Path) -> subprocess.CompletedProcess[str]:

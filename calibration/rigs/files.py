@@ -15,22 +15,27 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
 from optics.files import writing
+from optics.reading import check_size, home, listed, quoted, reading, regular_file
 from optics.toml_errors import parse
 
 SCHEMA = "spectral-cascade recording 1"
 INDEX = "recording.toml"
+_MOST_VALUES = 2**28  # of one array
+_MOST_PIXELS = 2**26  # of one picture
 
 
 def save_recording(recording: Recording, path: str | Path) -> None:
@@ -64,20 +69,21 @@ def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
     Raises:
         RigError: no such recording, keys that are missing, another panel or a coarser camera.
     """
-    path = Path(path)
-    if path.is_dir() and (path / INDEX).is_file():
-        found = _from_pictures(path)
-    elif path.is_dir() and (path / "probes.npz").is_file():
-        found = _from_arrays(path, bench)
-    elif path.is_file():
-        found = _from_hdf5(path)
-    else:
-        raise RigError(
-            f"{path} is no recording: expected an HDF5 file, a folder with {INDEX}, or one with probes.npz and "
-            "frames.npz."
-        )
-    found = found.binned(bench.camera.binning)
-    found.probes.check(bench)
+    path = home(path)
+    with reading(path, "a recording"):
+        if path.is_dir() and (path / INDEX).is_file():
+            found = _from_pictures(path)
+        elif path.is_dir() and (path / "probes.npz").is_file():
+            found = _from_arrays(path, bench)
+        elif path.is_file():
+            found = _from_hdf5(path)
+        else:
+            raise RigError(
+                f"{path} is no recording: expected an HDF5 file, a folder with {INDEX}, or one with probes.npz and "
+                "frames.npz."
+            )
+        found = found.binned(bench.camera.binning)
+        found.probes.check(bench)
     for k, n in enumerate(bench.camera.binned_shape):
         if found.region[k].stop > n:
             raise RigError(
@@ -88,28 +94,44 @@ def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
 
 
 def _from_hdf5(path: Path) -> Recording:
-    try:
-        with h5py.File(path, "r") as file:
-            schema = file.attrs.get("schema")
-            if schema != SCHEMA:
-                raise RigError(f"{path} has schema {schema!r}, expected {SCHEMA!r}.")
-            levels, inputs, counts, times = (
-                file[name][()] for name in ("levels", "inputs", "counts", "times")
-            )
-            attributes = dict(file.attrs)
-    except (OSError, KeyError) as error:
-        raise RigError(f"{path} cannot be read as a recording: {error}.") from None
-    corner = attributes["panel_corner"].tolist()
-    sensor = attributes["sensor_corner"].tolist()
+    with h5py.File(regular_file(path), "r") as file:
+        schema = file.attrs.get("schema")
+        if not isinstance(schema, str) or schema != SCHEMA:
+            raise RigError(f"{path} has schema {quoted(schema)}, expected {SCHEMA!r}.")
+        levels, inputs, counts, times = (
+            _dataset(file, name, str(path)) for name in ("levels", "inputs", "counts", "times")
+        )
+        attributes = dict(file.attrs)
     return Recording(
-        Probes(_integers(levels, str(path)), torch.from_numpy(inputs).double(), (corner[0], corner[1])),
+        Probes(
+            _integers(levels, str(path)),
+            torch.from_numpy(inputs).double(),
+            _pair(attributes["panel_corner"], f"{path}: panel_corner"),
+        ),
         torch.from_numpy(counts).double(),
-        (sensor[0], sensor[1]),
+        _pair(attributes["sensor_corner"], f"{path}: sensor_corner"),
         binning=int(attributes["binning"]),
         exposure=float(attributes["exposure"]),
         times=tuple(times.tolist()),
         bench=str(attributes["bench"]),
     )
+
+
+def _dataset(file: h5py.File, name: str, source: str) -> Any:
+    """A dataset of numbers, after its size was compared with what is read at most."""
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind not in "fiu":
+        raise RigError(f"{source}: there are no numbers under {name!r}.")
+    check_size(f"{source}: {name!r}", found.shape, most=_MOST_VALUES)
+    return np.asarray(found[()])
+
+
+def _pair(values: Any, what: str) -> tuple[int, int]:
+    """Two whole numbers, (row, column)."""
+    array = np.asarray(values)
+    if array.shape != (2,) or array.dtype.kind not in "iu":
+        raise RigError(f"{what} is {quoted(values)}, expected two whole numbers, row and column.")
+    return int(array[0]), int(array[1])
 
 
 def _from_arrays(folder: Path, bench: BenchSpec) -> Recording:
@@ -139,15 +161,22 @@ _ARRAYS = {
 
 
 def _arrays(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    try:
+    path = regular_file(path)
+    with reading(path, "arrays", fix=f"expected {', '.join(keys)}."):
+        with zipfile.ZipFile(path) as archive:
+            check_size(
+                f"{path}, unpacked", (sum(e.file_size for e in archive.infolist()),), most=8 * _MOST_VALUES
+            )
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in keys}
-    except (OSError, KeyError, ValueError) as error:
-        raise RigError(f"{path} cannot be read; expected arrays {', '.join(keys)}: {error}.") from None
+            found = {key: np.asarray(file[key]) for key in keys}
+    for key, values in found.items():
+        if values.dtype.kind not in "fiu":
+            raise RigError(f"{path}: {key} holds {values.dtype}, expected numbers.")
+    return found
 
 
 def _corner(arrays: dict[str, Any]) -> tuple[int, int]:
-    return int(arrays["first_row"]), int(arrays["first_column"])
+    return _pair([arrays["first_row"].item(), arrays["first_column"].item()], "first_row, first_column")
 
 
 def _integers(levels: Any, source: str) -> Tensor:
@@ -163,42 +192,51 @@ def _from_pictures(folder: Path) -> Recording:
     index, _ = parse(folder / INDEX)
     wrong = set(index) - set(_INDEX_KEYS)
     shots = index.get("shots", [])
-    if wrong or not shots or any(set(shot) != {"levels", "input", "frame"} for shot in shots):
+    if wrong or not shots or not all(map(_is_shot, shots)):
         raise RigError(
             f"{folder / INDEX}: expected the keys {', '.join(_INDEX_KEYS)} and in each of [[shots]] levels, input and "
-            f"frame{', not ' + ', '.join(sorted(wrong)) if wrong else ''}."
+            f"frame{', not ' + listed(sorted(map(quoted, wrong))) if wrong else ''}."
         )
     kind = index.get("inputs", "amplitude")
     if kind not in ("amplitude", "intensity"):
-        raise RigError(f'{folder / INDEX}: inputs is {kind!r}, expected "amplitude" or "intensity".')
+        raise RigError(f'{folder / INDEX}: inputs is {quoted(kind)}, expected "amplitude" or "intensity".')
     levels, inputs, frames = (
         [_picture(folder / shot[key]) for shot in shots] for key in ("levels", "input", "frame")
     )
     shown = torch.stack([_stackable(a, inputs[0]) / np.iinfo(a.dtype).max for a in inputs])
-    corners = [tuple(int(v) for v in index.get(key, (0, 0))) for key in ("panel_corner", "sensor_corner")]
+    corners = [
+        _pair(index.get(k, (0, 0)), f"{folder / INDEX}: {k}") for k in ("panel_corner", "sensor_corner")
+    ]
     return Recording(
         Probes(
             torch.stack([_stackable(a, levels[0]) for a in levels]).to(torch.int32),
             shown.sqrt() if kind == "intensity" else shown,
-            (corners[0][0], corners[0][1]),
+            corners[0],
         ),
         torch.stack([_stackable(a, frames[0]) for a in frames]),
-        (corners[1][0], corners[1][1]),
+        corners[1],
         binning=int(index.get("binning", 1)),
         exposure=float(index.get("exposure", 1e-2)),
         bench=str(index.get("bench", "")),
     )
 
 
+def _is_shot(shot: Any) -> bool:
+    """Whether an entry names its three pictures."""
+    names = {"levels", "input", "frame"}
+    return isinstance(shot, dict) and set(shot) == names and all(isinstance(v, str) for v in shot.values())
+
+
 def _picture(path: Path) -> Any:
     """A grey picture of 8, 16 or 32 bits as an integer array (y, x)."""
-    try:
+    path = regular_file(path)
+    with reading(path, "a picture"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of many pixels: their number is checked before they are unpacked
         with Image.open(path) as image:
             if image.mode not in ("L", "I;16", "I;16B", "I"):
                 raise RigError(f"{path} is a picture of mode {image.mode}, expected grey of 8 or 16 bits.")
+            check_size(str(path), (image.height, image.width), most=_MOST_PIXELS)
             array = np.asarray(image)
-    except (OSError, UnidentifiedImageError) as error:
-        raise RigError(f"{path} cannot be read as a picture: {error}.") from None
     return array.astype(np.uint16) if array.dtype.kind == "i" or array.dtype.itemsize == 2 else array
 
 

@@ -7,6 +7,7 @@ its window the panel stands at level 0.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -148,7 +149,7 @@ class Recording:
                 f"a recording has counts {tuple(self.counts.shape)} for {len(self.probes)} probes, expected "
                 "(n, cy, cx), one frame a probe."
             )
-        if self.binning < 1 or self.exposure <= 0 or min(self.corner) < 0:
+        if self.binning < 1 or not 0 < self.exposure < math.inf or min(self.corner) < 0:
             raise RigError(
                 f"a recording has binning {self.binning}, exposure {self.exposure:g} s, corner {self.corner}; expected "
                 "1 or more, a positive time, and (row, column) from 0."
@@ -156,6 +157,8 @@ class Recording:
         if self.times and len(self.times) != len(self.probes):
             raise RigError(f"a recording has {len(self.times)} times for {len(self.probes)} frames.")
         check_finite(self.counts, name="counts")
+        if not all(map(math.isfinite, self.times)):
+            raise RigError("a recording has times that are not finite; expected seconds.")
 
     def __len__(self) -> int:
         """How many frames."""

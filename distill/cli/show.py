@@ -20,8 +20,6 @@ from distill.metrics.row import Row
 from distill.report.gain import distillation
 from distill.verify.verdict import Verdict, Verification
 from optics.bench.catalogue import dotted
-from optics.bench.spec import BenchSpec
-from optics.plan.hints import hints
 
 _TITLE = 44  # characters for the title of a step
 _WIDE = 132  # characters a line where stdout is not a terminal
@@ -147,8 +145,8 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     console.print(f"Seconds: {spent}; in all {bars.elapsed:.1f}", soft_wrap=True)
 
 
-def show_bench_rows(found: Mapping[str, Any]) -> None:
-    """Rows of one network on one bench."""
+def show_bench_rows(found: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+    """Rows of one network on one bench, and what to know of that."""
     table = Table(title=f"on the bench {found['bench']['name']!r}")
     table.add_column("row", no_wrap=True)
     for name in _FIGURES:
@@ -158,7 +156,7 @@ def show_bench_rows(found: Mapping[str, Any]) -> None:
     console = out()
     console.print(table)
     console.print(_ERRORS, soft_wrap=True)
-    for line in hints(BenchSpec.model_validate(found["bench"])):
+    for line in notes:
         console.print(f"note: {line}", soft_wrap=True)
 
 

@@ -45,7 +45,9 @@ def evaluate(
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
     from distill.pipeline.single_steps import bench_rows
+    from optics.bench.spec import BenchSpec
     from optics.files import write_json
+    from optics.plan.hints import hints
 
     prepare(threads)
     with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
@@ -55,7 +57,7 @@ def evaluate(
     if json:
         cli_show.print_json(rows)
     else:
-        cli_show.show_bench_rows(rows)
+        cli_show.show_bench_rows(rows, hints(BenchSpec.model_validate(rows["bench"])))
 
 
 def export(

@@ -35,6 +35,9 @@ from optics.slm.response import ResponseSpec
 _MOST_VALUES = 2**30
 
 
+_READ = ("masks.h5", "reference.h5", "backend.safetensors")
+
+
 @dataclass(frozen=True)
 class Exported:
     """What an exported directory holds.
@@ -89,6 +92,8 @@ def read_export(directory: str | Path) -> Exported:
     reference = arrays_of(
         folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
     )
+    for name in sorted(set(manifest.files) - {*manifest.slm_frames, *_READ}):
+        checked_bytes(folder, name, manifest)  # what is only for the laboratory is what was written, too
     path = folder / "masks.h5"
     if not np.array_equal(arrays["levels"], levels.numpy()):
         raise OpticsError(f"{path}: key levels differs from the image files in slm/; export again.")

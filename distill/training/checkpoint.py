@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import safetensors
@@ -21,8 +20,11 @@ from torch import Tensor, nn
 
 from networks import Student, StudentSpec
 from networks.teachers import registry as teachers
+from optics.checks import check_finite
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_weights
+from optics.reading import quoted, reading, regular_file, shortened
+from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
 
@@ -90,12 +92,12 @@ def load_spec(path: Path) -> StudentSpec:
 
 def _told(path: Path, config: dict[str, Any]) -> StudentSpec:
     try:
-        spec = _spec(config)
-    except (OpticsError, ValidationError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())
-        raise OpticsError(f"{path}: its description of a student is not one ({text[:200]}).") from error
+        with reading(path, "a student", fix="its description of a student is not one."):
+            spec = _spec(config)
+    except ValidationError as error:
+        raise OpticsError(explain(error, StudentSpec, source=str(path))) from error
     if spec is None:
-        raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a student.")
+        raise OpticsError(f"{path} holds {_kind(config)}, expected a student.")
     return spec
 
 
@@ -127,7 +129,7 @@ def load_teacher(path: Path) -> nn.Module:
     """
     tensors, config = _read(path)
     if config.get("kind") != "teacher":
-        raise OpticsError(f"{path} holds a {config.get('kind', 'model without a kind')}, expected a teacher.")
+        raise OpticsError(f"{path} holds {_kind(config)}, expected a teacher.")
 
     def build() -> nn.Module:
         size = config["image_size"]
@@ -143,32 +145,33 @@ def load_teacher(path: Path) -> nn.Module:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise OpticsError(f"there is no model file {path}; train first, or check the path.")
-    try:
+    path = regular_file(path, what="model file")
+    with reading(path, "safetensors"):
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise OpticsError(
-            f"{path} cannot be read ({error}); it is truncated or not a safetensors file."
-        ) from error
-    if _FORMAT not in metadata:
-        raise OpticsError(
-            f"{path} is a safetensors file without this project's metadata; expected {_FORMAT!r}."
-        )
-    config: dict[str, Any] = json.loads(metadata[_FORMAT])
+        if _FORMAT not in metadata:
+            raise OpticsError(
+                f"{path} is a safetensors file without this project's metadata; expected {_FORMAT!r}."
+            )
+        config = json.loads(metadata[_FORMAT])
+    if not isinstance(config, dict):
+        raise OpticsError(f"{path}: its description of a network is {quoted(config)}, expected a table.")
+    for key, value in tensors.items():
+        check_finite(value, name=f"{path}: weight {shortened(key)!r}")
     return tensors, config
 
 
+def _kind(config: dict[str, Any]) -> str:
+    kind = config.get("kind")
+    return "a model without a kind" if kind is None else f"a model of kind {quoted(kind)}"
+
+
 def _filled(path: Path, build: Callable[[], Any], tensors: dict[str, Tensor]) -> Any:
-    try:
+    with reading(path, "a network", fix="its weights and its configuration do not fit."):
         model = build()
         model.load_state_dict(tensors)
-    except (RuntimeError, TypeError, KeyError) as error:
-        text = " ".join(str(error).split())
-        raise OpticsError(f"{path}: its weights and its configuration do not fit ({text[:200]}).") from error
-    return model.eval()
+        return model.eval()
 
 
 # ---------------------------------------------------------------------- training state
@@ -197,15 +200,12 @@ def load_state(path: Path, key: str) -> dict[str, Any]:
     Raises:
         OpticsError: damaged, or of a run with other settings, data or first weights.
     """
-    try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        found, state = content["key"], content["state"]
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, OSError, TypeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise OpticsError(f"{path} cannot be read ({text}); delete it to begin anew.") from error
+    with reading(path, "the state of a training", fix="delete it to begin anew."):
+        content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
+        found, state = content["key"], dict(content["state"])
     if found != key:
         raise OpticsError(
             f"{path} belongs to a run with other settings, data or first weights; use another directory, or "
             "begin anew with resume=False."
         )
-    return dict(state)
+    return state

@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optics.checks import OpticsError
+from optics.errors import OpticsError
+from optics.reading import MOST_BYTES, check_size, quoted, reading, regular_file, shortened
 
 _DTYPES = {
     1: torch.uint8,
@@ -55,6 +56,7 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     for name in ("add", "floordiv", "getitem", "mod", "mul", "neg", "sub")
 }
 _WHOLE = ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string", "as_int_lists")
+_RUN = "its images may have another size than it was exported for, or the file is damaged."
 _FIX = "Export it again with torch.export.save from a plain model of tensors, on the CPU."
 
 
@@ -64,18 +66,12 @@ def load_program(path: str | Path) -> ExportedProgram:
     Raises:
         OpticsError: no such file, not such an archive, or something in it that would have to be executed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise OpticsError(f"there is no exported program {path}; check the path.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(path, archive)
-    except zipfile.BadZipFile as error:
-        raise OpticsError(f"{path} is not a torch.export archive ({error}). {_FIX}") from error
-    except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
-        if isinstance(error, OpticsError):
-            raise
-        raise OpticsError(f"{path} is damaged or of an unknown version ({error}). {_FIX}") from error
+    path = regular_file(path, what="exported program")
+    fix = f"it is damaged or of an unknown version. {_FIX}"
+    with reading(path, "a torch.export archive", fix=fix), zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        check_size(f"{path}, unpacked", (unpacked,), most=MOST_BYTES)
+        return _read(path, archive)
 
 
 def _read(path: Path, archive: zipfile.ZipFile) -> ExportedProgram:
@@ -100,7 +96,9 @@ def _read(path: Path, archive: zipfile.ZipFile) -> ExportedProgram:
             )
         for key, entry in json.loads(archive.read(listing))["config"].items():
             if entry["use_pickle"] or not entry["path_name"].startswith(("weight_", "tensor_")):
-                raise OpticsError(f"{path}: {key} is a pickled object, which is not loaded. {_FIX}")
+                raise OpticsError(
+                    f"{path}: {shortened(key)} is a pickled object, which is not loaded. {_FIX}"
+                )
             data = archive.read(inside[f"data/{folder}/{entry['path_name']}"])
             tensors[key] = _tensor(data, entry["tensor_meta"])
     return ExportedProgram(json.loads(archive.read(inside[models[0]]))["graph_module"], tensors)
@@ -142,7 +140,7 @@ class ExportedProgram(nn.Module):
                 self._held[value["arg"]["name"]] = self._hold(key, tensors[key], kind == "parameter")
             else:
                 raise OpticsError(
-                    f"the exported program has an input of kind {kind!r}; expected one image. {_FIX}"
+                    f"the exported program has an input of kind {quoted(kind)}; expected one image. {_FIX}"
                 )
         results = [o["user_output"]["arg"] for o in signature["output_specs"] if "user_output" in o]
         if len(images) != 1 or len(results) != 1 or "as_tensor" not in results[0]:
@@ -151,6 +149,9 @@ class ExportedProgram(nn.Module):
             )
         self._image, self._result = images[0], results[0]["as_tensor"]["name"]
         self._nodes = [_Node(node) for node in graph["nodes"]]
+        known = {*self._held, self._image, *(name for node in self._nodes for name in node.writes)}
+        if self._result not in known:
+            raise OpticsError(f"the exported program never makes its result {quoted(self._result)}. {_FIX}")
 
     def _hold(self, key: str, value: Tensor, trainable: bool) -> str:
         name = "held_" + key.replace(".", "_")
@@ -165,8 +166,10 @@ class ExportedProgram(nn.Module):
         values: dict[str, Any] = {name: getattr(self, held) for name, held in self._held.items()}
         values[self._image] = x
         for node in self._nodes:
-            node.run(values)
-        return values[self._result]
+            with reading(f"the exported program, at {shortened(node.plain)}", "a computation", fix=_RUN):
+                node.run(values)
+        result: Tensor = values[self._result]
+        return result
 
 
 class _Node:
@@ -178,6 +181,8 @@ class _Node:
         self.plain = target.rsplit(".", 2)[-2] if target.startswith("torch.ops.") else target
         self.inputs = [(i["name"], i["arg"], i.get("kind") == 2) for i in node["inputs"]]
         self.outputs = [next(iter(o.items())) for o in node["outputs"]]
+        entries = [e for _, told in self.outputs for e in (told if isinstance(told, list) else [told])]
+        self.writes = [_name(entry) for entry in entries]
 
     def run(self, values: dict[str, Any]) -> None:
         arguments = {name: _argument(arg, values) for name, arg, _ in self.inputs}
@@ -204,11 +209,13 @@ def _operator(target: str) -> Callable[..., Any]:
     parts = target.split(".")
     if len(parts) != 5 or parts[:3] != ["torch", "ops", "aten"] or parts[3] not in _OPERATORS:
         raise OpticsError(
-            f"the exported program uses {target}, which is not on the list of operators. {_FIX}"
+            f"the exported program uses {shortened(target)}, which is not on the list of operators. {_FIX}"
         )
     packet = getattr(torch.ops.aten, parts[3])
     if parts[4] not in packet.overloads() or parts[4].endswith("out"):
-        raise OpticsError(f"the exported program uses {target}, which this torch does not have. {_FIX}")
+        raise OpticsError(
+            f"the exported program uses {shortened(target)}, which this torch does not have. {_FIX}"
+        )
     return getattr(packet, parts[4])
 
 
@@ -240,7 +247,9 @@ def _argument(arg: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
         return None  # tensors are made where torch makes them by default
     if kind == "as_layout":
         return torch.strided
-    raise OpticsError(f"the exported program has an argument of kind {kind!r}, which is not read. {_FIX}")
+    raise OpticsError(
+        f"the exported program has an argument of kind {quoted(kind)}, which is not read. {_FIX}"
+    )
 
 
 def _inner(value: Mapping[str, Any]) -> Mapping[str, Any]:

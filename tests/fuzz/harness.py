@@ -109,6 +109,7 @@ class Fuzzer:
     def run(self, count: int, *, start: int = 0, seconds: float = SECONDS) -> Tally:
         """Read inputs `start` to `start + count` and say what came of each."""
         tally, began, number = Tally(), time.perf_counter(), start
+        _limit_memory()
         while number < start + count:
             number = self._child(tally, number, min(number + BATCH, start + count), seconds)
         tally.seconds = time.perf_counter() - began
@@ -143,7 +144,7 @@ class Fuzzer:
         return next_number
 
     def _charge(self, tally: Tally, at_work: dict[str, Any] | None, number: int, status: int) -> None:
-        reader = at_work["reader"] if at_work else self.damaged(number).reader
+        reader = at_work["reader"] if at_work else "the harness"  # it died while it made the input
         killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if killed == signal.SIGKILL:
             tally.add(reader, number, "hang", f"no answer in {SECONDS:g} s")
@@ -181,8 +182,6 @@ def _read_all(fuzzer: Fuzzer, numbers: range, pipe: int) -> None:
         os.dup2(null, 1)
         os.dup2(null, 2)
         held = _resident()
-        address = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (address + 3 * BYTES, address + 3 * BYTES))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number in numbers:
             case = fuzzer.damaged(number)
@@ -262,6 +261,13 @@ def _where(error: BaseException) -> str:
     """The last lines of the traceback that lie in this project."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     return ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-3:])
+
+
+def _limit_memory() -> None:
+    """No process of ours, and none that it starts, may take a quarter more than the limit of an input."""
+    address = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    most, hard = address + 5 * BYTES // 4, resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _resident() -> int:

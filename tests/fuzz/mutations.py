@@ -237,7 +237,8 @@ def _change_hdf5(file: h5py.File, name: str, draw: random.Random) -> None:
             return
         thing.attrs[key] = draw.choice((*_HDF5_VALUES, np.resize(thing.attrs[key], 1000)))
         return
-    value = holder[()] if isinstance(holder, h5py.Dataset) else None
+    small = isinstance(holder, h5py.Dataset) and (holder.size or 0) < 2**20
+    value = holder[()] if small else None
     del file[name]
     what = draw.randrange(10)
     if value is None or what == 0:

@@ -154,13 +154,20 @@ def right_ledger(found: Any, path: Path) -> None:
 
 def right_recording(found: Any, path: Path) -> None:
     finite(found.counts, "counts")
-    must(bool((found.counts >= 0).all()), "negative counts")
     must(found.exposure > 0 and found.binning >= 1, "exposure or binning")
 
 
 def right_masks(found: Tensor, path: Path) -> None:
     finite(found, "masks")
     must(found.ndim == 3, "another shape")
+
+
+def right_program(found: torch.nn.Module, path: Path) -> None:
+    try:
+        with torch.no_grad():
+            found(torch.zeros(2, 1, 6, 6))
+    except OpticsError as error:
+        must(is_ours(error, path) is None, str(is_ours(error, path)))
 
 
 def nothing(found: Any, path: Path) -> None:
@@ -188,7 +195,7 @@ READERS: dict[str, Reader] = {
     "student": Reader(distill.load, right_network, "student", single=True, weight=2),
     "teacher": Reader(checkpoint.load_teacher, right_network, "teacher", single=True, weight=2),
     "state": Reader(lambda p: checkpoint.load_state(p, "key"), nothing, "state", single=True),
-    "program": Reader(load_program, nothing, "program", single=True, weight=2),
+    "program": Reader(load_program, right_program, "program", single=True, weight=2),
     "export": Reader(read_export, right_export, "export", weight=4),
     "recording": Reader(lambda p: load_recording(_rig(p), BENCH), right_recording, "recording", weight=3),
     "device": Reader(lambda p: catalogue.load(str(p)), right_device, "device", single=True, weight=2),
