@@ -26,6 +26,7 @@ else:
     import tomli as tomllib
 
 _MOST_BYTES = 2**24
+_LINE = 250  # characters that a line has for what is told of a key, beside the file and its line
 _DEEPEST = 32  # tables and arrays in each other; nothing that is read here has six
 
 DEVICE_TABLES = {"slm": "slm", "camera": "camera", "input": "display"}
@@ -271,4 +272,7 @@ def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> st
     near = difflib.get_close_matches(key, [*known, *deeper], n=1, cutoff=0.6)
     hint = f", did you mean {deeper.get(near[0], near[0])!r}?" if near else "."
     name = quoted(".".join(path))
-    return f"unknown key {name}{hint} Known keys of {_inside(table, path)}: {', '.join(sorted(known))}"
+    said = f"unknown key {name}{hint} Known keys of {_inside(table, path)}: "
+    nearest = [near[0]] if near and near[0] in known else []
+    rest = sorted(set(known) - set(nearest))
+    return said + shortened(", ".join(nearest + rest), most=_LINE - len(said))

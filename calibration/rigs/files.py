@@ -28,6 +28,7 @@ from torch import Tensor
 
 from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
+from optics.checks import OpticsError, ShapeError
 from optics.files import writing
 from optics.reading import check_size, home, listed, quoted, reading, regular_file
 from optics.toml_errors import parse
@@ -69,7 +70,15 @@ def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
     Raises:
         RigError: no such recording, keys that are missing, another panel or a coarser camera.
     """
-    path = home(path)
+    try:
+        return _loaded(home(path), bench)
+    except (RigError, ShapeError):
+        raise
+    except OpticsError as error:
+        raise RigError(str(error)) from error
+
+
+def _loaded(path: Path, bench: BenchSpec) -> Recording:
     with reading(path, "a recording"):
         if path.is_dir() and (path / INDEX).is_file():
             found = _from_pictures(path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -132,7 +133,8 @@ class Ledger:
 
     def seconds(self, step: str) -> float:
         """How long the process that finished `step` worked on it."""
-        return float(self._steps.get(step, {}).get("seconds", 0.0))
+        told = self._steps.get(step, {}).get("seconds", 0.0)
+        return float(told) if isinstance(told, int | float) and 0.0 <= told < math.inf else 0.0
 
     def check_free(self, steps: Iterable[str], keys: Mapping[str, str]) -> None:
         """Raise OpticsError where a step that must be done would write over what no run wrote.

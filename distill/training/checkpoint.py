@@ -146,7 +146,7 @@ def load_teacher(path: Path) -> nn.Module:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = regular_file(path, what="model file")
-    with reading(path, "safetensors"):
+    with reading(path, "safetensors", fix="it is truncated or not a safetensors file."):
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -164,7 +164,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _kind(config: dict[str, Any]) -> str:
     kind = config.get("kind")
-    return "a model without a kind" if kind is None else f"a model of kind {quoted(kind)}"
+    return "a model without a kind" if kind is None else f"a {shortened(str(kind))}"
 
 
 def _filled(path: Path, build: Callable[[], Any], tensors: dict[str, Tensor]) -> Any:

@@ -22,7 +22,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Tally:
 
     def to_json(self) -> str:
         """One document."""
-        return json.dumps({**asdict(self), "total": dict(self.total)}, indent=1)
+        return json.dumps({**vars(self), "total": self.total}, indent=1)
 
 
 class Fuzzer:
@@ -106,16 +106,16 @@ class Fuzzer:
         seeds = self.seeds[READERS[name].corpus]
         return Case(number, name, mutate(draw.choice(seeds), seeds, draw))
 
-    def run(self, count: int, *, start: int = 0, seconds: float = SECONDS) -> Tally:
+    def run(self, count: int, *, start: int = 0) -> Tally:
         """Read inputs `start` to `start + count` and say what came of each."""
         tally, began, number = Tally(), time.perf_counter(), start
         _limit_memory()
         while number < start + count:
-            number = self._child(tally, number, min(number + BATCH, start + count), seconds)
+            number = self._child(tally, number, min(number + BATCH, start + count))
         tally.seconds = time.perf_counter() - began
         return tally
 
-    def _child(self, tally: Tally, first: int, end: int, seconds: float) -> int:
+    def _child(self, tally: Tally, first: int, end: int) -> int:
         """Fork a child for inputs `first` to `end`; the number after the last that was judged."""
         out, into = os.pipe()
         child = os.fork()
@@ -125,7 +125,7 @@ class Fuzzer:
         os.close(into)
         next_number, at_work = first, None
         try:
-            for message in _messages(out, seconds + 5.0, child):
+            for message in _messages(out, SECONDS + 5.0):
                 if "verdict" in message:
                     tally.add(message["reader"], message["number"], message["verdict"], message["why"])
                     tally.most_bytes = max(tally.most_bytes, message["bytes"])
@@ -146,7 +146,7 @@ class Fuzzer:
     def _charge(self, tally: Tally, at_work: dict[str, Any] | None, number: int, status: int) -> None:
         reader = at_work["reader"] if at_work else "the harness"  # it died while it made the input
         killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if killed == signal.SIGKILL:
+        if killed in (signal.SIGKILL, signal.SIGALRM):
             tally.add(reader, number, "hang", f"no answer in {SECONDS:g} s")
         else:
             tally.add(
@@ -154,7 +154,7 @@ class Fuzzer:
             )
 
 
-def _messages(pipe: int, seconds: float, child: int) -> Iterator[dict[str, Any]]:
+def _messages(pipe: int, seconds: float) -> Iterator[dict[str, Any]]:
     """What the child says, a line each; ends with the child, or where it is silent for `seconds`."""
     rest = b""
     while True:

@@ -7,6 +7,7 @@ done.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -137,13 +138,13 @@ def tree(value: Any, draw: random.Random) -> Any:
     """One value somewhere in a tree of tables and lists replaced, removed, doubled or renamed."""
     places = list(_places(value))
     if not places:
-        return draw.choice(ODD_VALUES)
+        return copy.deepcopy(draw.choice(ODD_VALUES))
     holder, key = draw.choice(places)
     what = draw.randrange(10)
     if what < 4:
         holder[key] = draw.choice(ODD_NUMBERS)
     elif what < 7:
-        holder[key] = draw.choice(ODD_VALUES)
+        holder[key] = copy.deepcopy(draw.choice(ODD_VALUES))
     elif what == 7:
         del holder[key]
     elif what == 8 and isinstance(holder, dict):

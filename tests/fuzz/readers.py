@@ -215,6 +215,8 @@ def _rig(folder: Path) -> Path:
 
 def is_ours(error: BaseException, path: Path) -> str | None:
     """None for a refusal as it should be; else what is wrong with it."""
+    if isinstance(error, MemoryError):
+        return f"memory: {str(error)[:200]}"
     if not isinstance(error, OpticsError):
         return f"{type(error).__name__}: {str(error)[:200]}"
     text = str(error).replace(str(path), "PATH")

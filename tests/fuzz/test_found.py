@@ -1,0 +1,166 @@
+"""What fuzzing found, each as a test of its own: the damage, and what must be said of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from optics.errors import OpticsError
+from tests.fuzz import corpus
+from tests.fuzz.harness import Case, put
+from tests.fuzz.readers import LONGEST, READERS
+
+Files = dict[str, bytes]
+
+
+def hdf5(files: Files, change: Callable[[h5py.File], None]) -> Files:
+    (name, data) = next((n, d) for n, d in files.items() if n.endswith(".h5"))
+    out = io.BytesIO(data)
+    with h5py.File(out, "r+") as file:
+        change(file)
+    return files | {name: out.getvalue()}
+
+
+def header(files: Files, change: Callable[[dict], None]) -> Files:
+    (name, data) = next(iter(files.items()))
+    (size,) = struct.unpack("<Q", data[:8])
+    told = json.loads(data[8 : 8 + size])
+    change(told)
+    text = json.dumps(told).encode()
+    return {name: struct.pack("<Q", len(text)) + text + data[8 + size :]}
+
+
+def described(files: Files, change: Callable[[dict], None] | str) -> Files:
+    def inner(told: dict) -> None:
+        (key,) = told["__metadata__"]
+        config = json.loads(told["__metadata__"][key])
+        if callable(change):
+            change(config)
+        told["__metadata__"][key] = json.dumps(config) if callable(change) else change
+
+    return header(files, inner)
+
+
+def weights(files: Files, value: float) -> Files:
+    (name, data) = next(iter(files.items()))
+    return {name: data[:-4] + np.float32(value).tobytes()}
+
+
+def member(files: Files, which: str, change: Callable[[bytes], bytes], archive: str = "probes.npz") -> Files:
+    out = io.BytesIO()
+    name = archive if archive in files else next(iter(files))
+    with zipfile.ZipFile(io.BytesIO(files[name])) as source, zipfile.ZipFile(out, "w") as target:
+        for entry in source.namelist():
+            data = source.read(entry)
+            target.writestr(entry, change(data) if which in entry else data)
+    return files | {name: out.getvalue()}
+
+
+def text(files: Files, old: str, new: str) -> Files:
+    name = next(n for n in files if n.endswith((".toml", ".json")))
+    assert old.encode() in files[name]
+    return files | {name: files[name].replace(old.encode(), new.encode(), 1)}
+
+
+def cut(files: Files, name: str, size: int) -> Files:
+    return files | {name: files[name][:size]}
+
+
+def huge(file: h5py.File) -> None:
+    del file["counts"]
+    file.create_dataset("counts", (1, 2**33), "u1", chunks=(1, 64))
+
+
+def without_corner(file: h5py.File) -> None:
+    del file.attrs["sensor_corner"]
+
+
+def empty_schema(file: h5py.File) -> None:
+    file.attrs["schema"] = np.zeros(0)
+
+
+def word_as_exposure(file: h5py.File) -> None:
+    file.attrs["exposure"] = ""
+
+
+FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
+    "weights that are NaN": ("student", lambda: weights(corpus.student(), np.nan), "weight"),
+    "weights that are infinite": ("teacher", lambda: weights(corpus.teacher(), np.inf), "weight"),
+    "a description that is no JSON": ("student", lambda: described(corpus.student(), "{x"), "safetensors"),
+    "a description that is a list": ("student", lambda: described(corpus.student(), "[1]"), "expected a table"),
+    "a kind of 5000 characters": (
+        "student", lambda: described(corpus.student(), lambda c: c.update(kind="x" * 5000)), "expected a student",
+    ),
+    "a header value of 5000 characters": (
+        "student", lambda: header(corpus.student(), lambda h: h.update(x="x" * 5000)), "safetensors",
+    ),
+    "an image size of one number": (
+        "teacher", lambda: described(corpus.teacher(), lambda c: c.update(image_size=[3])), "do not fit",
+    ),
+    "a state that is text": ("state", lambda: {"state.pt": b"text"}, "delete it to begin anew"),
+    "a state of another byte order": (
+        "state", lambda: member(corpus.state(), "byteorder", lambda _: b"l"), "delete it to begin anew",
+    ),
+    "a program whose graph is cut": (
+        "program", lambda: member(corpus.program(), "models/", lambda d: d[: len(d) // 2]), "torch.export archive",
+    ),
+    "a program that is no archive": ("program", lambda: {"teacher.pt2": b"PK\3\4 text"}, "torch.export archive"),
+    "a recording of no archive": ("recording", lambda: corpus.recorded_arrays() | {"frames.npz": b"x"}, "arrays"),
+    "an archive with a broken array": (
+        "recording", lambda: member(corpus.recorded_arrays(), "levels", lambda d: d[:40]), "arrays",
+    ),
+    "counts of 8 GB": ("recording", lambda: hdf5(corpus.recorded(), huge), "'counts'"),
+    "a recording without a corner": ("recording", lambda: hdf5(corpus.recorded(), without_corner), "recording"),
+    "a schema that is an array": ("recording", lambda: hdf5(corpus.recorded(), empty_schema), "schema"),
+    "an exposure that is text": ("recording", lambda: hdf5(corpus.recorded(), word_as_exposure), "recording"),
+    "a picture's name that is a list": (
+        "recording", lambda: text(corpus.recorded_pictures(), 'levels = "levels0.png"', "levels = [1]"), "[[shots]]",
+    ),
+    "a corner that is one number": (
+        "recording", lambda: text(corpus.recorded_pictures(), "[10, 12]", "1.5"), "two whole numbers",
+    ),
+    "a picture cut in its header": ("recording", lambda: cut(corpus.recorded_pictures(), "levels0.png", 20), "picture"),
+    "an export's BMP that is not the one that was written": (
+        "export", lambda: corpus.exported(bmp=True) | {"slm/frame-000.bmp": b"x"}, "frame-000.bmp",
+    ),
+    "a bench's value of 5000 characters": (
+        "bench", lambda: text(corpus.shipped("benches")[-1](), "focal_length = ", f'focal_length = "{"x" * 5000}" # '),
+        "focal_length",
+    ),
+    "a bench's unknown key of 5000 characters": (
+        "bench", lambda: text(corpus.shipped("benches")[-1](), "[slm]", f"[slm]\n{'x' * 5000} = 1"), "Known keys",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_it_is_refused_in_one_short_line_that_names_it(name, tmp_path):
+    which, made, words = FOUND[name]
+    reader = READERS[which]
+    path = put(Case(0, which, made()), tmp_path / "x", reader)
+    with pytest.raises(OpticsError) as refused:
+        reader.check(reader.read(path), path)
+    said = str(refused.value).replace(str(tmp_path), "")
+    assert words in said
+    assert "\n" not in said
+    assert len(said) <= LONGEST
+
+
+@pytest.mark.parametrize("seconds", [[1], -1, "x", None, float("nan")])
+def test_a_ledger_that_lists_nonsense_as_seconds_still_opens(seconds, tmp_path):
+    step = {"key": "0123456789abcdef", "done": True, "seconds": seconds}
+    (tmp_path / "steps.json").write_text(json.dumps({"version": 1, "steps": {"data": step}}))
+    assert READERS["ledger"].read(tmp_path).seconds("data") == 0.0
+
+
+def test_the_corpus_has_a_seed_for_every_reader():
+    assert {reader.corpus for reader in READERS.values()} == set(corpus.MAKERS)
+    assert Path(corpus.__file__).is_file()
