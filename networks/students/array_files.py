@@ -97,7 +97,7 @@ def _encoded(suffix: str, values: Tensor, name: str) -> bytes:
     if suffix == ".npy":
         np.save(out, array)
     elif suffix == ".npz":
-        np.savez(out, allow_pickle=False, **{name: array})
+        np.savez(out, **{name: array})
     elif suffix in (".pt", ".pth"):
         torch.save({name: values}, out)
     else:
