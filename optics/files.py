@@ -226,6 +226,18 @@ def remove_leftovers(folder: str | Path) -> list[Path]:
     return found
 
 
+def remove_folder(path: str | Path) -> None:
+    """Remove a folder with all that is in it; it is gone whole, whenever that is stopped.
+
+    Raises:
+        FileError: it cannot be moved aside first.
+    """
+    path = Path(path)
+    with told(path), _beside(path, _PART) as temporary:
+        os.replace(path, temporary)
+        _remove(temporary)
+
+
 def is_temporary(path: Path) -> bool:
     """Whether the name is one that `writing` or `writing_folder` gives while it works."""
     return _OURS.fullmatch(path.name) is not None

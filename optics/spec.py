@@ -7,7 +7,7 @@ its ideal value; there is no second code path.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -63,6 +63,9 @@ def metres(low: float, high: float, *, usual: tuple[float, float] | None = None)
 
     return AfterValidator(check)
 
+
+Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A seed: JSON and TOML of every program keep it, and what is counted on from it still fits a generator."""
 
 _SIDE = 32768  # pixels; the largest panels and sensors that are sold have half of that
 

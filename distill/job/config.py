@@ -31,7 +31,7 @@ from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.errors import SpecError
 from optics.reading import home
-from optics.spec import Validated
+from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -196,7 +196,7 @@ class RunConfig(Validated):
     """A whole run. seed: every random number follows from it."""
 
     name: str = "run"
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()

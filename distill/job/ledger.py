@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from optics.errors import OpticsError
-from optics.files import is_temporary, make_folder, remove_leftovers, told, write_json
+from optics.files import is_temporary, make_folder, remove_folder, remove_leftovers, told, write_json
 
 LEDGER, LOCK = "steps.json", ".lock"
 _VERSION = 1
@@ -236,6 +236,8 @@ class Ledger:
             return
         for step in steps:
             own = self._own(step)
+            for folder in self._folders(step, own):
+                remove_folder(folder)
             with told(self.directory / (own[0] if own else step)):
                 for name in own:
                     (self.directory / name).unlink(missing_ok=True)
@@ -243,6 +245,17 @@ class Ledger:
         for step in steps:
             self._steps.pop(step)
         self._save()
+
+    def _folders(self, step: str, own: list[str]) -> list[Path]:
+        """Outputs of the step that are folders, where all that is in them is its own."""
+        found = [self.directory / name for name in self.outputs[step]]
+        return [
+            folder
+            for folder in found
+            if folder.is_dir()
+            and not folder.is_symlink()
+            and all(str(p.relative_to(self.directory)) in own for p in folder.rglob("*") if not p.is_dir())
+        ]
 
     def _remove_empty(self, folder: Path) -> None:
         while folder != self.directory:

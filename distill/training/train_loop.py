@@ -27,7 +27,7 @@ from distill.training.history import Epoch, History
 from distill.training.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
 from optics.errors import OpticsError, ShapeError
 from optics.files import write_csv
-from optics.spec import Validated
+from optics.spec import Seed, Validated
 
 Progress = Callable[[int, int, str], None]
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
@@ -57,7 +57,7 @@ class TrainSpec(Validated):
     augmentation: AugmentSpec = AugmentSpec()
     light: float = Field(default=0.0, ge=0.0)
     dice: float = Field(default=0.0, ge=0.0)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
 
 def train(
@@ -128,7 +128,7 @@ def fit(
         run.restore(load_state(directory / CHECKPOINT, key))
         write_csv(
             directory / METRICS, [e.row() for e in run.epochs]
-        )  # stopped between the two, they disagree
+        )  # it may have been stopped between the two
     while len(run.epochs) < spec.epochs:
         run.one_epoch(progress)
         if directory is not None:
@@ -159,6 +159,8 @@ class _Run:
             raise ShapeError(
                 f"{len(self.inputs)} images and {len(self.labels)} labels; expected as many, at least 2."
             )
+        if len(validation[0]) == 0:
+            raise ShapeError("there are no validation images; give some, they choose the epoch.")
         self.counting = int((self.labels != VOID).sum())
         # batches differ in size by at most one, so that no batch is left with a single image
         self.steps = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))

@@ -18,7 +18,7 @@ from networks.onbench.ways import one_mask_a_frame, realise
 from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
-from optics.checks import OpticsError, ShapeError, SpecError, check_shape
+from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_shape
 from optics.conventions import complex_dtype, real_dtype
 from optics.fourf.recorder import Recorder
 from optics.modules import ModuleTuple
@@ -228,7 +228,7 @@ class OnBench(nn.Module):
         return torch.cat([self._photons(part, light) for part in x.split(step)])
 
     def _photons(self, x: Tensor, light: Light) -> Tensor:
-        shown, total = self.readout.displayed(x), x.new_zeros(())
+        shown, total = self.readout.displayed(x), x.real.new_zeros(())
         for responses, weight in light.states:
             exposures = self._exposures(shown, responses, light.scales)
             photons = self._per_window(lambda recorder, part: recorder.photons(part), exposures)
@@ -258,6 +258,7 @@ class OnBench(nn.Module):
                 f"images are {x.dtype} and the network on the bench computes in {self.optics.dtype}. Convert the "
                 "images, or the network by .double() or .float()."
             )
+        check_finite(x, name="images")
 
     # ------------------------------------------------------------------ camera and electronics
 

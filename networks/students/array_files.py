@@ -97,7 +97,7 @@ def _encoded(suffix: str, values: Tensor, name: str) -> bytes:
     if suffix == ".npy":
         np.save(out, array)
     elif suffix == ".npz":
-        np.savez(out, **{name: array})
+        np.savez(out, **{name: array})  # type: ignore[arg-type]
     elif suffix in (".pt", ".pth"):
         torch.save({name: values}, out)
     else:

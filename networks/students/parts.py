@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from optics.spec import Validated
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**20)]
 Pair = tuple[Count, Count]
 Parameterisation = Literal["real", "complex", "mask", "phase"]
 FREE = ("mask", "phase")

@@ -15,7 +15,8 @@ from networks.operations import multiply_accumulates
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
 from networks.students.spec import Control, StudentSpec
-from optics.checks import OpticsError
+from optics.checks import OpticsError, check_finite
+from optics.conventions import real_dtype
 
 if TYPE_CHECKING:
     from networks.onbench.network import OnBench
@@ -173,8 +174,23 @@ class Student(nn.Module):
         return self.cascade(x)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the camera gives the back end, binned: (B, maps, by, bx); intensities for the intensity read-out."""
+        """What the camera gives the back end, binned: (B, maps, by, bx); intensities for the intensity read-out.
+
+        Raises:
+            OpticsError: the images are of another precision than the network, or, in `eval` mode, not finite.
+        """
+        self._check(x)
         return self.readout(self.cascade, x)
+
+    def _check(self, x: Tensor) -> None:
+        own = next((p.dtype for p in self.parameters() if p.is_floating_point() or p.is_complex()), x.dtype)
+        if real_dtype(x.dtype) != real_dtype(own):
+            raise OpticsError(
+                f"images are {x.dtype} and the network computes in {real_dtype(own)}. Convert the images, or the "
+                "network by .double() or .float()."
+            )
+        if not self.training and not torch.compiler.is_compiling():
+            check_finite(x, name="images")
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, in, y, x) to the back end's output, logits (B, classes) for a classifier."""

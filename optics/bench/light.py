@@ -38,7 +38,7 @@ class LightSpec(Spec):
 
     wavelength: Annotated[float, metres(1e-8, 1e-3, usual=(1e-7, 2e-5))]
     coherence: Literal["coherent", "incoherent", "partial"] = "coherent"
-    photons: float | None = Field(default=None, gt=0.0)
+    photons: float | None = Field(default=None, ge=1e-9, le=1e25)
     source_width: float = Field(default=0.0, ge=0.0, le=1.0)
     source_points: int = Field(default=5, ge=1, le=101)
     spectrum: tuple[tuple[float, float], ...] = flaw(())

@@ -34,7 +34,7 @@ class InputSpec(Spec):
     """
 
     pitch: Annotated[float, metres(1e-7, 1e-2)]
-    fill_factor: float = Field(default=1.0, gt=0.0, le=1.0)
+    fill_factor: float = Field(default=1.0, ge=1e-3, le=1.0)
     contrast: float | None = flaw(None, gt=1.0)
     gamma: float = flaw(1.0, ge=0.2, le=5.0)
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from optics.camera.noise import Chain, noisy_counts
 from optics.checks import OpticsError, SpecError, check_finite, check_shape
 from optics.conventions import Point, axis
-from optics.spec import Spec, check_pixels, flaw, metres
+from optics.spec import Seed, Spec, check_pixels, flaw, metres
 
 UNKNOWN_FULL_WELL = 1e4  # electrons; what a hot pixel may collect where no full well is given
 
@@ -36,8 +36,8 @@ class ADCSpec(Spec):
     """
 
     bits: int | None = flaw(None, ge=1, le=20)
-    gain: float | None = flaw(None, gt=0.0)
-    black_level: float = flaw(0.0, ge=0.0)
+    gain: float | None = flaw(None, ge=1e-9, le=1e9)
+    black_level: float = flaw(0.0, ge=0.0, le=1e9)
 
 
 class UniformitySpec(Spec):
@@ -50,11 +50,11 @@ class UniformitySpec(Spec):
     """
 
     prnu: float = flaw(0.0, ge=0.0, le=0.5)
-    dsnu: float = flaw(0.0, ge=0.0)
+    dsnu: float = flaw(0.0, ge=0.0, le=1e9)
     fringes: float = flaw(0.0, ge=0.0, le=1.0)
     fringe_period: Point = (4e-4, 7e-4)
     hot_pixels: float = flaw(0.0, ge=0.0, le=1.0)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
 
 class CameraSpec(Spec):
@@ -70,13 +70,13 @@ class CameraSpec(Spec):
     shape: tuple[int, int]
     pitch: Annotated[float, metres(1e-7, 1e-3)]
     binning: int = Field(default=1, ge=1)
-    quantum_efficiency: float = flaw(1.0, gt=0.0, le=1.0)
+    quantum_efficiency: float = flaw(1.0, ge=1e-9, le=1.0)
     shot_noise: bool = flaw(False)
-    read_noise: float = flaw(0.0, ge=0.0)
-    dark_current: float = flaw(0.0, ge=0.0)
+    read_noise: float = flaw(0.0, ge=0.0, le=1e9)
+    dark_current: float = flaw(0.0, ge=0.0, le=1e15)
     exposure: float = Field(default=1e-2, gt=0.0, le=1e5)
-    full_well: float | None = flaw(None, gt=0.0)
-    background: float = flaw(0.0, ge=0.0)
+    full_well: float | None = flaw(None, ge=1.0, le=1e15)
+    background: float = flaw(0.0, ge=0.0, le=1e15)
     adc: ADCSpec = ADCSpec()
     uniformity: UniformitySpec = UniformitySpec()
 
@@ -132,6 +132,7 @@ class CameraSpec(Spec):
         ) / self.quantum_efficiency - self.binning**2 * self.background
 
 
+_NOISELESS = 1e17  # electrons, whose shot noise is 3e-9 of them
 Region = tuple[slice, slice]
 
 
@@ -219,7 +220,7 @@ class Camera(nn.Module):
         if differentiable:
             return noisy_counts(electrons, chain, generator)
         if chain.shot and generator is not None:
-            electrons = torch.poisson(electrons.detach().clamp(min=0.0), generator=generator)
+            electrons = _counted(electrons.detach().clamp(min=0.0), generator)
         if math.isfinite(chain.well):
             electrons = electrons.clamp(max=chain.well)
         if chain.read != 0.0 and generator is not None:
@@ -288,6 +289,15 @@ class Camera(nn.Module):
     def saturation(self, counts: Tensor) -> float:
         """Share (0 to 1) of the pixels in `counts` that are saturated."""
         return float(self.saturated(counts).double().mean())
+
+
+def _counted(electrons: Tensor, generator: torch.Generator) -> Tensor:
+    """Electrons drawn from Poisson's law; where there are so many that no digit of them is noise, they themselves.
+
+    torch counts in 64 bits, and answers 0 where the mean is beyond them.
+    """
+    drawn = torch.poisson(electrons.clamp(max=_NOISELESS), generator=generator)
+    return torch.where(electrons > _NOISELESS, electrons, drawn)
 
 
 def _region_shape(spec: CameraSpec, region: Region) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from optics.conventions import Point
 from optics.slm.response import TWO_PI, ResponseSpec
-from optics.spec import Spec, check_pixels, flaw, metres
+from optics.spec import Seed, Spec, check_pixels, flaw, metres
 
 NOMINAL = ResponseSpec()
 
@@ -60,8 +60,8 @@ class SLMSpec(Spec):
     pitch: Annotated[float, metres(1e-7, 1e-3)]
     modulation: Literal["complex", "phase", "amplitude", "dmd"] = flaw("complex")
     bits: int | None = flaw(None, ge=1, le=16)
-    fill_factor: float = flaw(1.0, gt=0.0, le=1.0)
-    reflectivity: float = flaw(1.0, gt=0.0, le=1.0)
+    fill_factor: float = flaw(1.0, ge=1e-3, le=1.0)
+    reflectivity: float = flaw(1.0, ge=1e-9, le=1.0)
     response: ResponseSpec = ResponseSpec()
     assumed_response: ResponseSpec | None = flaw(None)
     crosstalk: Point = flaw((0.0, 0.0))
@@ -69,12 +69,12 @@ class SLMSpec(Spec):
     curvature: dict[int, float] = flaw({})
     stuck: float = flaw(0.0, ge=0.0, le=1.0)
     dead: float = flaw(0.0, ge=0.0, le=1.0)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     frame_format: FrameFormat = "levels"
     correction: CorrectionSpec | None = None
     frame_rate: float = Field(default=60.0, gt=0.0)
     zero_order: float = flaw(0.0, ge=0.0, lt=1.0)
-    beam_splitter: float = flaw(1.0, gt=0.0, le=1.0)
+    beam_splitter: float = flaw(1.0, ge=1e-9, le=1.0)
     timing: TimingSpec = TimingSpec()
 
     @property

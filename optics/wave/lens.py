@@ -38,7 +38,7 @@ class LensSpec(Spec):
 
     focal_length: Annotated[float, metres(1e-3, 10.0, usual=(5e-3, 2.0))]
     diameter: Annotated[float | None, metres(1e-6, 1.0, usual=(1e-3, 0.2))] = None
-    transmission: float = flaw(1.0, gt=0.0, le=1.0)
+    transmission: float = flaw(1.0, ge=1e-9, le=1.0)
     defocus: Annotated[float, metres(-5.0, 5.0, usual=SHIFT)] = flaw(0.0)
     decentre: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
     zernike: dict[int, float] = flaw({})
