@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -64,10 +65,8 @@ def normal(name: str, data: bytes) -> bytes:
     """A file without times; raises where it is not whole."""
     if name.endswith("steps.json"):
         return json.dumps({k: [s["key"], s["done"]] for k, s in json.loads(data)["steps"].items()}).encode()
-    if name.endswith("result.json"):
-        return json.dumps(
-            {k: v for k, v in json.loads(data).items() if k not in ("finished", "seconds")}
-        ).encode()
+    if name.endswith(".json"):
+        return json.dumps(_timeless(json.loads(data))).encode()
     if name.endswith(".html"):
         if not data.rstrip().endswith(b"</html>"):
             raise ValueError(f"{name} ends before its end")
@@ -79,6 +78,12 @@ def normal(name: str, data: bytes) -> bytes:
         torch.load(io.BytesIO(data), weights_only=True)
         return b"checkpoint"
     return data
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in ("finished", "seconds")}
+    return value
 
 
 def state(place: Path) -> Files:

@@ -14,6 +14,7 @@ from distill.cli import show
 from distill.cli.process import goes_on
 from distill.metrics.row import Row
 from optics.files import write_json
+from tests.distill.exportbench import BENCH
 
 ROW = {"accuracy": 0.5, "spread": 0.1, "draws": 2, "images": 4}
 MARKUP = ("x [/red]", "Cam [/rev2]", "[bold]b", "a [link=x]", "[0, 1]", ":smile:", "\\[a]")
@@ -21,7 +22,8 @@ MARKUP = ("x [/red]", "Cam [/rev2]", "[bold]b", "a [link=x]", "[0, 1]", ":smile:
 
 @pytest.mark.parametrize("name", MARKUP)
 def test_text_of_the_user_s_is_shown_as_it_is(name, capsys):
-    show.show_bench_rows({"bench": {"name": name}, "rows": {"bench_as_is": ROW}})
+    bench = BENCH.replace(name=name).model_dump(mode="json")
+    show.show_bench_rows({"bench": bench, "rows": {"bench_as_is": ROW}})
     show.show_device({"title": name, "figures": {"pitch": name}, "source": {"pitch": name}, "note": name})
     show.show_encodings(name, [])
     show.show_devices([{"name": name, "kind": "slm", "title": name, "figures": {}}], [name])
