@@ -102,6 +102,11 @@ def lay_out(bench: BenchSpec, target: Target, tiles: int) -> Layout:
             f"bench {name!r}: an SLM with slm.bits {slm.bits} and slm.modulation {slm.modulation!r} has no levels to "
             'write; set slm.bits and slm.modulation = "phase", or slm.device.'
         )
+    if slm.correction is not None:
+        raise OpticsError(
+            f"bench {name!r}: a design's frames are written without slm.correction; leave it out and let the SLM's "
+            "driver add it."
+        )
     if tiles > 1 and target.taps is None:
         raise OpticsError(
             "masks over the panel fill their frames and cannot stand side by side; use tiles 1."

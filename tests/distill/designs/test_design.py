@@ -303,6 +303,10 @@ REFUSED = {
     "tiles of a panel": ({"target": PANELS, "kind": "panel-phase", "tiles": 2}, "side by side"),
     "another panel's encoding": ({"encoding": "lee"}, "does not belong"),
     "no levels": ({"bench": "ideal-200mm"}, "no levels"),
+    "a correction": (
+        {"bench": BENCH.replace(**{"slm.correction": {"file": "map.bmp"}})},
+        "without slm.correction",
+    ),
     "bad images": ({"images": torch.full((1, 4, 4), 2.0)}, "0 to 1"),
 }
 
