@@ -98,6 +98,9 @@ def design(
     prove: Annotated[
         bool, typer.Option("--prove/--no-prove", help="Send the files through wave path and LightPipes.")
     ] = True,
+    lightpipes_frames: Annotated[
+        int, typer.Option("--lightpipes-frames", min=1, help="At most so many frames through LightPipes.")
+    ] = 16,
     pictures: Annotated[int, typer.Option("--pictures", min=0, help="Masks to draw, the first ones.")] = 4,
     lab: Annotated[
         bool, typer.Option("--lab/--no-lab", help="Write alignment frames and README.txt for the laboratory.")
@@ -153,6 +156,7 @@ def design(
             pictures=pictures,
             lab=lab,
             proved=prove,
+            lightpipes_frames=lightpipes_frames,
             overwrite=overwrite,
             progress=tell,
         )
@@ -270,7 +274,9 @@ def show_points(found: PointProof, verdict: PointVerdict) -> None:
         cli_show.out().print(text, markup=False, soft_wrap=True)
 
 
-def verify_design(directory: Path, *, processes: int | None, json: bool, limits: dict[str, Any]) -> bool:
+def verify_design(
+    directory: Path, *, frames: int, processes: int | None, json: bool, limits: dict[str, Any]
+) -> bool:
     """`sclc verify` of a design's directory; returns whether it passed."""
     from distill.cli import show as cli_show
     from distill.verify.point_sources import PointLimits, prove_points
@@ -278,7 +284,10 @@ def verify_design(directory: Path, *, processes: int | None, json: bool, limits:
     with cli_show.Bars() as bars:
         bars.begin("verify", "Verifying the frames on point sources, also in LightPipes")
         found = prove_points(
-            directory, processes=processes, progress=lambda n, of, note: bars.progress("verify", n, of, note)
+            directory,
+            lightpipes_frames=frames,
+            processes=processes,
+            progress=lambda n, of, note: bars.progress("verify", n, of, note),
         )
     verdict = found.judged(PointLimits(**limits))
     if json:

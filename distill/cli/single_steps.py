@@ -149,7 +149,7 @@ def verify(
     fails in either; the line says which, and what the likely causes are.
 
     A design's directory (`sclc design`) has no network: there the fields of single lit pixels are compared with the
-    predicted ones, by the same limits as the counts.
+    predicted ones, by the same limits as the counts; --lightpipes-images counts SLM frames then.
 
     Example: sclc verify runs/demo/export --lightpipes-images 20
     """
@@ -163,7 +163,9 @@ def verify(
     prepare(threads)
     if is_design(directory):
         largest = {"wave": wave_counts_error, "lightpipes": lightpipes_counts_error}
-        if not cli_design.verify_design(directory, processes=processes, json=json, limits=largest):
+        if not cli_design.verify_design(
+            directory, frames=lightpipes_images, processes=processes, json=json, limits=largest
+        ):
             raise typer.Exit(1)
         return
     limits = Limits(

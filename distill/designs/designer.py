@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from distill.designs.quality import EncodingQuality, MaskQuality, compare, measu
 from distill.designs.targets import read_target
 from distill.export.design_files import DesignFiles, frame_names, write_design
 from distill.export.lab import LabEntry
-from distill.verify.point_sources import PointLimits, PointProof, PointVerdict, prove_points
+from distill.verify.point_sources import (
+    LIGHTPIPES_FRAMES,
+    PointLimits,
+    PointProof,
+    PointVerdict,
+    prove_points,
+)
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.checks import check_finite
@@ -76,6 +83,17 @@ class Design(Validated):
 
     __str__ = __repr__
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, and a row for each mask."""
+        names = ("mask", "frame", "error", "of intensity", "efficiency", "zero order")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        rows = []
+        for m in self.masks:
+            shares = (m.error, m.intensity_error, m.efficiency, m.zero_order)
+            cells = [str(m.mask), str(m.frame), *("-" if v is None else f"{100 * v:.3g} %" for v in shares)]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{''.join(rows)}</table>"
+
 
 def design(
     target: str | Path | Tensor | np.ndarray[Any, Any],
@@ -97,6 +115,7 @@ def design(
     pictures: int = PICTURES,
     lab: bool = True,
     proved: bool = True,
+    lightpipes_frames: int = LIGHTPIPES_FRAMES,
     overwrite: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -123,6 +142,7 @@ def design(
         pictures: masks to draw, the first ones.
         lab: write what a laboratory shows first, and README.txt.
         proved: send the written frames through both engines.
+        lightpipes_frames: through LightPipes at most so many, spread evenly; all through the wave path.
         overwrite: replace a design that is there.
         processes: images that LightPipes works on at once; None: one per core.
         progress: called with (done, in all, what).
@@ -161,7 +181,9 @@ def design(
         )
     if not proved:
         return made
-    proof = prove_points(directory, processes=processes, progress=progress)
+    proof = prove_points(
+        directory, lightpipes_frames=lightpipes_frames, processes=processes, progress=progress
+    )
     return made.replace(proof=proof, verdict=proof.judged(PointLimits()))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,15 @@ from distill.verify.verification import beyond_rounding
 from optics.bench.geometry import carrier_of
 from optics.bench.spec import BenchSpec
 from optics.conventions import Point, abs2
+from optics.errors import OpticsError
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
 from optics.spec import Validated
 from optics.wave.fourier import fast_length
+
+LIGHTPIPES_FRAMES = 16  # that LightPipes is given where nothing else is said
 
 Progress = Callable[[int, int, str], None]
 States = list[tuple[Tensor, float]]  # reflectance (F, ny, nx) in each state of the panel, and its weight
@@ -131,6 +135,8 @@ class PointProof(Validated):
                 failures.append(
                     f"{name}: camera counts of the images differ by {found}, at most {most} may be."
                 )
+            if engine.masks < self.wave.masks:
+                notes.append(f"{name} was given {engine.masks} of {self.wave.masks} masks, spread evenly.")
             if engine.borrowed:
                 notes.append(
                     f"{name} borrows from this project's panel and does not check it: {', '.join(engine.borrowed)}."
@@ -144,19 +150,30 @@ class PointProof(Validated):
 
 
 def prove_points(
-    directory: str | Path, *, processes: int | None = None, progress: Progress | None = None
+    directory: str | Path,
+    *,
+    lightpipes_frames: int = LIGHTPIPES_FRAMES,
+    processes: int | None = None,
+    progress: Progress | None = None,
 ) -> PointProof:
     """Prove a design's directory.
 
     Args:
         directory: what `distill.design` wrote.
+        lightpipes_frames: SLM frames that LightPipes is given, spread evenly over those that there are; at most
+            all. The wave path is given all.
         processes: images that LightPipes works on at once; absent: one per core.
         progress: called with (tiles done, tiles in all, which engine).
 
     Raises:
         OpticsError: the directory is not whole, or the bench has what an engine refuses to simulate.
     """
+    if lightpipes_frames < 1:
+        raise OpticsError(f"asked for {lightpipes_frames} frames through LightPipes; give 1 or more.")
     manifest, bench, files = read_design(directory)
+    frames = len(files.levels)
+    count = min(lightpipes_frames, frames)
+    chosen = torch.arange(count) * frames // count
     tell = progress or (lambda done, total, note: None)
     total = 2 * len(manifest.places)
     with torch.no_grad():
@@ -164,11 +181,23 @@ def prove_points(
         lightpipes = _by_lightpipes(
             manifest,
             bench,
-            files,
+            _some(manifest, files, chosen),
             processes,
             lambda n: tell(len(manifest.places) + n, total, "LightPipes"),
         )
+        tiles = len(manifest.places)
+        worst = lightpipes.worst_mask  # of those that LightPipes was given
+        named = int(chosen[worst // tiles]) * tiles + worst % tiles
+        lightpipes = lightpipes.replace(worst_mask=named)
     return PointProof(wave=wave, lightpipes=lightpipes, shared=shared_assumptions(bench))
+
+
+def _some(manifest: DesignManifest, files: DesignFiles, frames: Tensor) -> DesignFiles:
+    """The files as if a design had those frames only."""
+    tiles = len(manifest.places)
+    masks = (frames[:, None] * tiles + torch.arange(tiles)).flatten()
+    counts = files.camera_counts[:, masks] if len(files.inputs) else files.camera_counts
+    return replace(files, levels=files.levels[frames], fields=files.fields[:, masks], camera_counts=counts)
 
 
 def point_images(points: tuple[tuple[int, int], ...], image_shape: tuple[int, int]) -> Tensor:
@@ -295,7 +324,7 @@ def _judged(
         worst_psf_error=float(each.max()),
         worst_mask=int(each.amax(0).argmax()),
         points=len(manifest.points),
-        masks=manifest.masks,
+        masks=found.shape[1],
         images=len(files.inputs),
         counts_error=counts_error,
         borrowed=borrowed,

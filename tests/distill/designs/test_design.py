@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from distill import design
 from distill.designs import KINDS
+from distill.designs.builtins import NAMES
 from distill.designs.frames import lay_out, show
 from distill.designs.targets import read_target
 from distill.export.design_files import read_design
@@ -60,6 +62,12 @@ def made(where, name: str, **more):
     return design(target, bench=BENCH, directory=where, **(usual | options | more))
 
 
+def test_the_page_names_every_kind_and_every_built_in():
+    page = (Path(__file__).parents[3] / "docs/design.md").read_text()
+    for name in (*KINDS, *NAMES):
+        assert f"`{name}" in page or f" {name}" in page, name
+
+
 def test_every_kind_is_asked():
     asked = {options.get("kind", "kernel") for _, options in CASES.values()} | {"panel"}
     assert asked == set(KINDS)
@@ -84,6 +92,7 @@ def test_a_target_is_written_read_back_and_proved(tmp_path, name):
     assert told["masks"] == found.model_dump(mode="json")["masks"]
     assert all(0 <= m.error < 1 and 0 < m.efficiency < 1 for m in found.masks)
     assert repr(found).startswith("Design(")
+    assert found._repr_html_().count("<tr>") == 1 + len(found.masks)
 
 
 def _lit(read, manifest):

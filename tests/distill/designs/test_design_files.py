@@ -152,6 +152,15 @@ def test_frames_of_another_design_fail_in_both_engines(copy):
     assert len(verdict.failures) == 2 and "Both engines differ" in verdict.notes[-1]
 
 
+def test_lightpipes_may_be_given_some_of_the_frames(whole):
+    proof = prove_points(whole, lightpipes_frames=1, processes=1)
+    assert (proof.wave.masks, proof.lightpipes.masks) == (2, 1)
+    verdict = proof.judged()
+    assert verdict.passed and "LightPipes was given 1 of 2 masks" in verdict.notes[0]
+    with pytest.raises(OpticsError, match="give 1 or more"):
+        prove_points(whole, lightpipes_frames=0)
+
+
 def test_the_commands(tmp_path, capsys):
     (tmp_path / "bench.toml").write_text(bench_text(BENCH))
     where = tmp_path / "out"
