@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.environment import version
-from distill.export.design_manifest import UNITS, DesignManifest, is_design, read_design_manifest
+from distill.export.design_manifest import FORMAT, UNITS, DesignManifest, read_design_manifest
 from distill.export.frames import decode_frame, encode_frame, file_bits
 from distill.export.lab import LabEntry
 from distill.export.manifest import NAME, FileEntry, checked_bytes, entry
@@ -101,11 +101,7 @@ def write_design(
         OpticsError: the directory exists (and `overwrite` is not set, or it holds something else).
     """
     folder_at = Path(directory)
-    check_directory(folder_at, overwrite)
-    if (folder_at / NAME).is_file() and not is_design(folder_at):
-        raise OpticsError(
-            f"{folder_at} holds a network's export, which no design replaces; choose another directory."
-        )
+    check_directory(folder_at, overwrite, kind=FORMAT)
     bits = bench.slm.bits or 8
     with writing_folder(folder_at) as folder:
         listed: dict[str, FileEntry] = {}

@@ -86,8 +86,14 @@ def export(
         return _write(on_bench, folder, inputs.take(index), bmp)
 
 
-def check_directory(target: Path, overwrite: bool) -> None:
-    """Raise OpticsError unless files may be written to `target`: absent, empty, or an export and `overwrite` is set."""
+def check_directory(target: Path, overwrite: bool, *, kind: str = "spectral-cascade export") -> None:
+    """Raise OpticsError unless files may be written to `target`.
+
+    Args:
+        target: absent, empty, or a directory of the same kind where `overwrite` is set.
+        overwrite: whether that may be replaced.
+        kind: of directory that is to be written, as the key `format` of its manifest names it.
+    """
     if not target.exists():
         return
     if not target.is_dir():
@@ -102,6 +108,11 @@ def check_directory(target: Path, overwrite: bool) -> None:
         raise OpticsError(
             f"{target} holds an export already; choose another directory, or pass overwrite=True."
         )
+    other = _told(target / NAME, "format")
+    if isinstance(other, str) and other != kind:
+        raise OpticsError(
+            f"{target} holds a {other}, no {kind}, so it is not replaced; choose another directory."
+        )
     listed = {NAME, *_listed(target / NAME)}
     strange = [
         p for p in sorted(target.rglob("*")) if not p.is_dir() and str(p.relative_to(target)) not in listed
@@ -115,11 +126,16 @@ def check_directory(target: Path, overwrite: bool) -> None:
 
 def _listed(path: Path) -> set[str]:
     """The files that a manifest lists, of whatever version; none where it is damaged."""
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return set()
+    files = _told(path, "files")
     return set(files) if isinstance(files, dict) else set()
+
+
+def _told(path: Path, key: str) -> Any:
+    """What a manifest of whatever version has under `key`; None where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))[key]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) -> None:

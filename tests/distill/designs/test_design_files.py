@@ -13,6 +13,7 @@ from distill import design, read_export
 from distill.cli.main import main
 from distill.export.design_files import read_design
 from distill.export.manifest import entry
+from distill.export.write import check_directory
 from distill.verify.point_sources import prove_points
 from optics.bench.write import bench_text
 from optics.errors import OpticsError
@@ -132,7 +133,12 @@ def test_what_is_wrong_is_named(copy, name):
     assert "\n" not in str(told.value)
 
 
-def test_a_design_is_no_networks_export(whole):
+def test_a_design_is_no_networks_export(whole, copy):
+    with pytest.raises(OpticsError, match="holds a spectral-cascade design, no spectral-cascade export"):
+        check_directory(copy, True)
+    _edit(copy, lambda m: m.update(format="spectral-cascade export"))
+    with pytest.raises(OpticsError, match="no spectral-cascade design, so it is not replaced"):
+        design("identity", bench=BENCH, directory=copy, overwrite=True, pictures=0, compared=False, lab=False)
     with pytest.raises(OpticsError, match="another kind of"):
         read_export(whole)
 
