@@ -156,5 +156,20 @@ def controls(
     _run("controls", as_json=as_json, allocator=allocator, quick=quick, **options)
 
 
+@app.command()
+def study(
+    as_json: Json = False,
+    quick: Quick = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Also 6 flaws x 8 values x 20 draws x 1000 digits, in local processes."),
+    ] = False,
+    processes: Annotated[int | None, typer.Option(min=1, help="Of --whole; all processors.")] = None,
+    allocator: Malloc = Allocator.default,
+) -> None:
+    """How the cost of a study grows with its cells, beside evaluating each bench by every pixel and draw."""
+    _run("study", as_json=as_json, allocator=allocator, quick=quick, whole=whole, processes=processes)
+
+
 if __name__ == "__main__":
     app()

@@ -23,6 +23,9 @@ from optics.camera.summed_exposure import ExpectedSums, SummedExposure
 from optics.fourf.recorder import Recorder
 from optics.slm.ripple import States, state_weights
 
+_LOOKED_AT = (
+    100_003  # pixels whose exposure is judged; a prime, so that no pattern of the sensor is met in step
+)
 PART = 500  # images whose light is held at once; part of what the seed means
 
 
@@ -144,7 +147,7 @@ class Eye:
     def _exposure(self, photons: Tensor) -> Exposure:
         camera = self.bench.camera
         some = photons.flatten()
-        some = some[:: max(1, some.numel() // 1_000_000)].clamp(min=0)
+        some = some[:: max(1, some.numel() // _LOOKED_AT)].clamp(min=0)
         electrons = some * camera.quantum_efficiency + camera.dark_electrons
         limit = camera.saturation_photons * camera.quantum_efficiency + camera.dark_electrons
         bright = float(torch.quantile(some, 0.999)) * camera.quantum_efficiency / camera.binning**2

@@ -44,6 +44,7 @@ class ExpectedSums:
         index: (K,) which pixels of the stack, counted in order, are drawn one by one.
         single: (S, K) their mean electrons.
         shape: (..., cy, cx) of the stack.
+        offsets: (..., Gy, Gx) sum of the linear pixels' fixed offsets, electrons; None without any.
     """
 
     sums: Tensor
@@ -51,6 +52,7 @@ class ExpectedSums:
     index: Tensor
     single: Tensor
     shape: tuple[int, ...]
+    offsets: Tensor | None = None
 
     @property
     def share_single(self) -> float:
@@ -95,9 +97,10 @@ class SummedExposure:
             linear = self._sum((~alone).to(mean.dtype))
         else:
             linear = self.pixels.to(mean.dtype).expand(*mean.shape[:-2], -1, -1)
-        return ExpectedSums(
-            torch.stack([self._sum(e) for e in electrons]), linear, index, single, tuple(mean.shape)
-        )
+        shape = tuple(mean.shape)
+        offsets = self._offsets(index, shape, mean.dtype)
+        sums = torch.stack([self._sum(e) for e in electrons])
+        return ExpectedSums(sums, linear, index, single, shape, offsets)
 
     def draw(self, expected: ExpectedSums, mixture: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Mean counts of the pixels of each group, (..., Gy, Gx), in one exposure.
@@ -118,8 +121,8 @@ class SummedExposure:
         if chain.read > 0.0 or (chain.shot and sigma > 0.0):
             electrons = electrons + sigma * expected.linear.sqrt() * noise
         counts = electrons / chain.gain + chain.black * expected.linear
-        if chain.offset is not None:
-            counts = counts + self._offsets(expected) / chain.gain
+        if expected.offsets is not None:
+            counts = counts + expected.offsets / chain.gain
         if len(expected.index):
             counts = counts + self._singles(expected, mixture, pixels)
         return counts / self.pixels.to(counts.dtype)
@@ -144,11 +147,15 @@ class SummedExposure:
     def _sum(self, frames: Tensor) -> Tensor:
         return self.rows.to(frames.dtype) @ frames @ self.cols.to(frames.dtype).mT
 
-    def _offsets(self, expected: ExpectedSums) -> Tensor:
-        """Sum of the linear pixels' fixed offsets, electrons."""
-        linear = torch.ones(expected.shape, dtype=expected.sums.dtype)
-        linear.view(-1)[expected.index] = 0.0
-        return self._sum(linear * (0.0 if self.chain.offset is None else self.chain.offset.to(linear.dtype)))
+    def _offsets(self, index: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
+        offset = self.chain.offset
+        if offset is None:
+            return None
+        if len(index) == 0:
+            return self._sum(offset.to(dtype))
+        linear = torch.ones(shape, dtype=dtype)
+        linear.view(-1)[index] = 0.0
+        return self._sum(linear * offset.to(dtype))
 
     def _shot(self, electrons: Tensor, generator: torch.Generator) -> Tensor:
         """Poisson numbers of these means, where the camera has shot noise."""

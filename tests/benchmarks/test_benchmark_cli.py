@@ -52,3 +52,12 @@ def test_fourf_reports_every_ratio():
     assert wanted | {"psf_over_wave", "psf_error"} <= set(ratios)
     assert ratios["psf_error"] < 1e-3
     assert ratios["psf_over_wave"] > 10
+
+
+@pytest.mark.slow
+def test_a_studys_cell_is_cheaper_than_every_pixel_and_draw():
+    done = benchmarks("study", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [row["cells"] for row in result["rows"]] == [4, 6, 4, 6]
+    assert all(row["cpu_seconds"] > 0 for row in result["rows"])

@@ -18,7 +18,19 @@ from distill.cli.main import app, main
 from distill.job import config
 from optics.bench.catalogue import dotted
 
-COMMANDS = ("demo", "run", "evaluate", "export", "verify", "report", "schema", "devices", "encodings")
+COMMANDS = (
+    "demo",
+    "run",
+    "evaluate",
+    "study",
+    "compare",
+    "export",
+    "verify",
+    "report",
+    "schema",
+    "devices",
+    "encodings",
+)
 
 
 def refused(capsys, *arguments) -> str:
