@@ -2,7 +2,8 @@
 
 Cells whose benches differ in camera electronics and photons alone have one *optical bench*; its intensities are worked
 out once, in units of full scale, for each state that the SLM ripples through. A draw of the ripple is a mixture of
-those states (`optics.slm.ripple.state_weights`), so that no draw simulates the optics again.
+those states (`optics.slm.ripple.state_weights`), so that no draw simulates the optics again. Of a staged
+network all frames of a panel then ripple together: the mean is right, the spread by flicker is an upper bound.
 """
 
 from __future__ import annotations

