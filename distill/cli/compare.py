@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from distill.cli.options import FileConfig, Json, Network, Sets
+from distill.cli.options import FileConfig, Json, Network, Sets, command
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("compare")(compare)
+    command(app, "compare", compare)
 
 
 def compare(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, Json, Sets
+from distill.cli.options import BenchName, FileConfig, Json, Sets, command
 
 if TYPE_CHECKING:
     from distill.studies.result import Study
@@ -24,7 +24,7 @@ Network = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("study")(study)
+    command(app, "study", study)
 
 
 def study(
