@@ -111,8 +111,8 @@ def design(
 ) -> None:
     """Make the files that show a kernel, a point-spread function or a mask on your SLM, and prove them.
 
-    Needs no network, no labels and no images. Writes slm/frame-NNN.png (grey level = SLM level, the panel's own
-    resolution), masks.h5 (masks, predicted and asked point-spread functions with pitch and origin), points.h5 (fields
+    Needs no network, no labels and no images. Writes slm/frame-NNN.png (at the panel's own resolution, as its driver
+    takes them), masks.h5 (masks, predicted and asked point-spread functions with pitch and origin), points.h5 (fields
     of single lit pixels), design.json (every number below), pictures/, lab/ and README.txt (what to show first), and
     manifest.json (sha256 of every file).
 

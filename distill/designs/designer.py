@@ -150,19 +150,10 @@ def design(
     Raises:
         OpticsError: the target, the bench or the directory cannot be used; one line that says why.
     """
-    spec = bench if isinstance(bench, BenchSpec) else load_bench(bench)
-    changes = {"encoding.method": encoding, "encoding.carrier": carrier}
-    if any(v is not None for v in changes.values()):
-        own = {k.partition(".")[2]: v for k, v in changes.items() if v is not None}
-        spec = spec.replace(encoding=spec.encoding.replace(**own))
+    spec = _encoded(bench if isinstance(bench, BenchSpec) else load_bench(bench), encoding, carrier)
     shown_images = _images(images)
     if shown_images is not None:
-        size = (shown_images.shape[-2], shown_images.shape[-1])
-        if image_shape is not None and image_shape != size:
-            raise ShapeError(
-                f"image_shape is {image_shape} and the images have {size} pixels; leave one out."
-            )
-        image_shape = size
+        image_shape = _size_of(shown_images, image_shape)
     wanted = read_target(
         target,
         spec,
@@ -185,6 +176,19 @@ def design(
         directory, lightpipes_frames=lightpipes_frames, processes=processes, progress=progress
     )
     return made.replace(proof=proof, verdict=proof.judged(PointLimits()))
+
+
+def _encoded(bench: BenchSpec, method: str | None, carrier: Point | None) -> BenchSpec:
+    """The bench with what was asked for of another encoding, changed at once: they depend on each other."""
+    changes = {key: v for key, v in (("method", method), ("carrier", carrier)) if v is not None}
+    return bench.replace(encoding=bench.encoding.replace(**changes)) if changes else bench
+
+
+def _size_of(images: Tensor, image_shape: tuple[int, int] | None) -> tuple[int, int]:
+    size = (images.shape[-2], images.shape[-1])
+    if image_shape is not None and tuple(image_shape) != size:
+        raise ShapeError(f"image_shape is {image_shape} and the images have {size} pixels; leave one out.")
+    return size
 
 
 def _written(
