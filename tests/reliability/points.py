@@ -81,6 +81,11 @@ def normal(name: str, data: bytes) -> bytes:
 
 
 def _timeless(value: Any) -> Any:
+    """Without times; numbers to 11 digits, as sums over a camera's frames differ in the last with where they lie."""
+    if isinstance(value, float):
+        return float(f"{value:.11g}")
+    if isinstance(value, list):
+        return [_timeless(v) for v in value]
     if isinstance(value, dict):
         return {k: _timeless(v) for k, v in value.items() if k not in ("finished", "seconds")}
     return value

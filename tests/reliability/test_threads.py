@@ -1,0 +1,40 @@
+"""Results do not depend on the number of threads beyond 1e-5; the same seed gives the same bits at one number."""
+
+from __future__ import annotations
+
+import torch
+
+from distill.training.train_loop import TrainSpec, fit
+from networks import Student
+from tests.distill.exportbench import BENCH, SHAPE, dataset
+
+
+def results(threads: int) -> dict[str, torch.Tensor]:
+    """A training's weights, and counts and answers on a bench with its noise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        data = dataset(16)
+        student = Student.build(
+            (1, 2, 3), image_shape=SHAPE, bins=(2, 2), classes=3, generator=torch.Generator().manual_seed(1)
+        )
+        part = (data.images, data.labels)
+        fit(student, part, part, TrainSpec(epochs=2, batch_size=4), directory=None)
+        bench = student.on(BENCH, image_shape=SHAPE).eval()
+        with torch.no_grad():
+            photons = bench.expected(data.images)
+            counts = bench.record(photons, generator=torch.Generator().manual_seed(2))
+            answers = bench(data.images)
+        weights = torch.cat([p.detach().flatten() for p in student.parameters()])
+        return {"weights": weights, "photons": photons, "counts": counts, "answers": answers}
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_change_no_more_than_rounding_and_the_same_seed_gives_the_same_bits():
+    one, again, two = results(1), results(1), results(2)
+    for name, value in one.items():
+        assert torch.equal(value, again[name]), name
+        if name != "counts":  # a photon more or less at the edge of a count
+            scale = float(value.abs().max())
+            assert float((value - two[name]).abs().max()) <= 1e-5 * scale, name
