@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="*", default=[], choices=list(READERS), help="readers; all by default"
     )
+    parser.add_argument("--seconds", type=float, help="begin no further batch after so long")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument(
         "--again", type=int, metavar="NUMBER", help="read one input here, and keep it in ./fuzz-NUMBER"
@@ -35,7 +36,9 @@ def main() -> int:
     tally = (
         shared(options)
         if options.processes > 1
-        else Fuzzer(options.seed, options.only).run(options.count, start=options.start)
+        else Fuzzer(options.seed, options.only).run(
+            options.count, start=options.start, seconds=options.seconds
+        )
     )
     print(tally.to_json() if options.json else table(tally))
     return 1 if any(tally.total[bad] for bad in BAD) else 0
@@ -53,6 +56,7 @@ def shared(options: argparse.Namespace) -> Tally:
             str(min(each, options.count - k * each)),
         ]
         only = ["--only", *options.only] if options.only else []
+        numbers += ["--seconds", str(options.seconds)] if options.seconds else []
         command = [sys.executable, "-m", "tests.fuzz", "--json", "--seed", str(options.seed), *numbers, *only]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     tally = Tally()

@@ -32,7 +32,7 @@ from tests.fuzz.readers import READERS, Accepted, Reader, is_ours
 
 SECONDS = 20.0  # for one input
 BYTES = 2**30  # more than the child held before it
-BATCH = 2000  # inputs a child reads before a fresh one takes its place
+BATCH = 500  # inputs a child reads before a fresh one takes its place
 RIGHT, REFUSED = "right", "refused"
 BAD = ("foreign error", "poor refusal", "accepted", "memory", "hang", "crash")
 
@@ -106,11 +106,11 @@ class Fuzzer:
         seeds = self.seeds[READERS[name].corpus]
         return Case(number, name, mutate(draw.choice(seeds), seeds, draw))
 
-    def run(self, count: int, *, start: int = 0) -> Tally:
-        """Read inputs `start` to `start + count` and say what came of each."""
+    def run(self, count: int, *, start: int = 0, seconds: float | None = None) -> Tally:
+        """Read inputs `start` to `start + count` and say what came of each; begin no batch after `seconds`."""
         tally, began, number = Tally(), time.perf_counter(), start
         _limit_memory()
-        while number < start + count:
+        while number < start + count and (seconds is None or time.perf_counter() - began < seconds):
             number = self._child(tally, number, min(number + BATCH, start + count))
         tally.seconds = time.perf_counter() - began
         return tally
