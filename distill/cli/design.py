@@ -129,9 +129,11 @@ def design(
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
     from distill.designs import design as make
+    from optics.bench.files import load_bench
+    from optics.plan.hints import unbinned
 
     prepare(threads)
-    with cli_show.Bars() as bars:
+    with cli_show.Bars(unbinned(load_bench(bench))) as bars:
         bars.begin("design", "Designing the frames, and proving them")
 
         def tell(done: int, total: int, note: str) -> None:
