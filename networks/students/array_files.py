@@ -21,7 +21,7 @@ from torch import Tensor
 from networks.students import matlab
 from optics.errors import OpticsError, ShapeError
 from optics.files import hdf5_bytes, weights_bytes, write_bytes
-from optics.reading import check_size, home, listed, read_bytes, reading, regular_file
+from optics.reading import check_size, home, listed, read_bytes, reading, reason, regular_file
 
 _MOST_VALUES = 2**28
 _NPY_MAGIC = b"\x93NUMPY"
@@ -289,7 +289,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return _named(load(read_bytes(path)))
     except safetensors.SafetensorError as error:
-        raise OpticsError(f"{path} is truncated or not a safetensors file ({error}).") from error
+        raise OpticsError(f"{path} is truncated or not a safetensors file ({reason(error)}).") from error
 
 
 def _mat(path: Path) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from optics.bench.spec import InputSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
+from optics.reading import quoted
 from optics.slm.panel import SLMSpec
 from optics.spec import Spec
 from optics.toml_errors import explain, parse, unknown
@@ -95,7 +96,7 @@ def load(name: str, *, kind: str | None = None, search: Path | None = None) -> D
         SpecError: unknown name (with the nearest), wrong kind, or a file that is not a device.
     """
     if not isinstance(name, str):
-        raise SpecError(f"device is {name!r}, expected the name of a device in quotes.")
+        raise SpecError(f"device is {quoted(name)}, expected the name of a device in quotes.")
     path = _find(name, search)
     if path is None:
         own = tuple(sorted(p.stem for p in search.glob("*.toml"))) if search is not None else ()
@@ -125,12 +126,12 @@ def _read(path: Path) -> Device:
     for key in data:
         if key not in allowed:
             raise SpecError(
-                f"{path}:{lines.of((key,))}: unknown key {key!r}. Known keys: {', '.join(sorted(allowed))}."
+                f"{path}:{lines.of((key,))}: unknown key {quoted(key)}. Known keys: {', '.join(sorted(allowed))}."
             )
     kind = data.get("kind")
     if kind not in KINDS:
         raise SpecError(
-            f"{path}:{lines.of(('kind',)) or 1}: kind is {kind!r}, expected one of {', '.join(KINDS)}."
+            f"{path}:{lines.of(('kind',)) or 1}: kind is {quoted(kind)}, expected one of {', '.join(KINDS)}."
         )
     figures, source = data.get("figures"), data.get("source", {})
     if not isinstance(figures, dict) or not isinstance(source, dict):

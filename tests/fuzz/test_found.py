@@ -131,6 +131,16 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     "an export's BMP that is not the one that was written": (
         "export", lambda: corpus.exported(bmp=True) | {"slm/frame-000.bmp": b"x"}, "frame-000.bmp",
     ),
+    "arrays with a header value of 5000 characters": (
+        "arrays",
+        lambda: header(corpus.array(".safetensors")(), lambda h: h.update(x="x" * 5000)),
+        "not a safetensors file",
+    ),
+    "a device of a kind of 5000 characters": (
+        "device",
+        lambda: {"x.toml": f'kind = "{"x" * 5000}"\n[figures]\npitch = 8e-6\n'.encode()},
+        "kind is",
+    ),
     "a bench's value of 5000 characters": (
         "bench", lambda: text(corpus.shipped("benches")[-1](), "focal_length = ", f'focal_length = "{"x" * 5000}" # '),
         "focal_length",
