@@ -93,7 +93,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
-    return shortened(lines[0].strip() if lines else "").rstrip(".:;") or type(error).__name__
+    return shortened(lines[0].strip().rstrip(".:;") if lines else "") or type(error).__name__
 
 
 def shortened(text: str, *, most: int = _LONGEST) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 import optics
 from optics import conventions
+from optics.bench.mounting import MountSpec
 from optics.bench.spec import BenchSpec
 from optics.camera.noise import Chain, noisy_counts
 from optics.fourf import convolved_intensity as convolution
@@ -50,6 +51,7 @@ from tests.scenes import generator
 pytestmark = pytest.mark.physics
 GRID = {"wavelength": 532e-9, "pitch": 8e-6}
 SHAPE = (2, 3)
+MOUNT = MountSpec(mirrored=True, turned=1)
 # a bench of a few pixels: 12 x 12 of its SLM's are lit; every flaw that FourF knows
 FLAWED = BenchSpec(
     name="tiny",
@@ -326,6 +328,9 @@ CASES: dict[str, Case] = {
         slm().phase,
         (real(4, 5, high=4.0),),
     ),
+    "slm.panel.SLM.with_gaps": lambda: (slm().with_gaps, (field(4, 5),)),
+    "bench.mounting.MountSpec.to_picture": lambda: (MOUNT.to_picture, (real(3, 4),)),
+    "bench.mounting.MountSpec.to_plane": lambda: (MOUNT.to_plane, (real(3, 4),)),
     "slm.ripple.rippled": lambda: (lambda p: rippled(p, 0.1), (real(4, 5, high=4.0),)),
     "slm.ripple.mean_field_loss": lambda: (lambda p: mean_field_loss(p, 0.7), (real(4, 5, high=4.0),)),
     "wave.zernike_polynomials.zernike": lambda: (lambda r, t: zernike(8, r, t), (real(4), real(4, seed=1))),
@@ -365,6 +370,11 @@ NONE = {
     "slm.fringing_field.Fringing.unpad": "a step inside mean_phasor's own backward pass",
     "slm.fringing_field.shares": GEOMETRY,
     "slm.ripple.draw_ripple": "a random draw",
+    "slm.ripple.state_weights": "a property of draws",
+    "camera.summed_exposure.SummedExposure.draw": "a random draw",
+    "camera.summed_exposure.poisson": "a random draw",
+    "bench.panel_correction.corrected": LEVELS,
+    "slm.fringing_exact.exact_reflectance": LEVELS,
     "wave.fourier.dft_matrix": GEOMETRY,
     "fourf.periodic.Workspace.take": "memory",
     "slm.direct_design.optimise_phase": "its result is a design, without a gradient",
@@ -393,7 +403,7 @@ def mentions_tensor(hint: typing.Any) -> bool:
 def tensor_functions() -> Iterator[str]:
     """Public functions and methods of `optics` that take tensors and return tensors, as "folder.module.name"."""
     for info in pkgutil.walk_packages(optics.__path__, "optics."):
-        if info.name.startswith(("optics.plots", "optics.files")):
+        if info.name.startswith(("optics.plots", "optics.files", "optics.testing")):
             continue
         module = importlib.import_module(info.name)
         for name, thing in vars(module).items():
