@@ -2,6 +2,7 @@
 
 files.py       Recordings on disk: HDF5 as this package writes it, a folder of pictures with an index, pairs of `.npz`
 flat_field.py  An evenly lit camera, as radiometry needs it, and a simulated one
+mounted.py     Windows between planes and the devices' own pictures
 recording.py   What was shown to a bench and what its camera saw
 replay.py      A recorded bench: what was captured once is captured again
 rig.py         A bench to measure: one face over real devices, simulated ones and recordings
@@ -10,6 +11,7 @@ simulated.py   A simulated bench whose true description is hidden, with the faul
 
 from calibration.rigs.files import load_recording, save_recording
 from calibration.rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
+from calibration.rigs.mounted import to_pictures, to_planes
 from calibration.rigs.recording import Probes, Recording, RigError
 from calibration.rigs.replay import ReplayDriver, replay_rig
 from calibration.rigs.rig import Abilities, Call, CaptureError, Driver, Rig, default_region
@@ -35,5 +37,7 @@ __all__ = [
     "save_recording",
     "simulate",
     "simulated_rig",
+    "to_pictures",
+    "to_planes",
     "unit_to_unit",
 ]

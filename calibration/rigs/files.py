@@ -1,6 +1,7 @@
 """Recordings on disk: HDF5 as this package writes it, a folder of pictures with an index, and pairs of `.npz`.
 
-`load_recording` takes any of them. A folder of pictures is what a laboratory has anyway; its `recording.toml` says
+`load_recording` takes any of them. HDF5 and arrays hold planes, upright. A folder of pictures is what a laboratory has
+anyway, as the devices were sent and returned it: the bench's `mounting` turns it upright. Its `recording.toml` says
 
     binning = 1                    # sensor pixels per side already summed into a picture's pixel
     exposure = 0.01                # seconds
@@ -26,6 +27,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from calibration.rigs.mounted import to_planes
 from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
@@ -64,8 +66,8 @@ def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
 
     Args:
         path: the file or folder.
-        bench: the bench as its data sheet describes it: the frames are summed to its binning, and what the panel cannot
-            have shown is refused.
+        bench: the bench as its data sheet describes it: the frames are summed to its binning, pictures turned
+            upright by its mounting, and what the panel cannot have shown is refused.
 
     Raises:
         RigError: no such recording, keys that are missing, another panel or a coarser camera.
@@ -81,7 +83,7 @@ def load_recording(path: str | Path, bench: BenchSpec) -> Recording:
 def _loaded(path: Path, bench: BenchSpec) -> Recording:
     with reading(path, "a recording"):
         if path.is_dir() and (path / INDEX).is_file():
-            found = _from_pictures(path)
+            found = to_planes(_from_pictures(path), bench)
         elif path.is_dir() and (path / "probes.npz").is_file():
             found = _from_arrays(path, bench)
         elif path.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from calibration.rigs.mounted import to_pictures
 from calibration.rigs.recording import Corner, Probes, Recording, RigError
 from calibration.rigs.rig import Abilities, Region, Rig
 from optics.bench.spec import BenchSpec
@@ -13,7 +14,7 @@ class ReplayDriver:
     """Devices that answer from a recording; each repetition of a probe gives the next frame that was taken of it.
 
     Args:
-        recording: what was captured, binned as the bench's camera.
+        recording: the pictures that the devices were sent and returned (`to_pictures`), binned as the bench's camera.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -75,5 +76,9 @@ class ReplayDriver:
 
 
 def replay_rig(recording: Recording, nominal: BenchSpec) -> Rig:
-    """A rig over a recording; its own probes are `rig.driver.recording.probes`."""
-    return Rig(ReplayDriver(recording), nominal)
+    """A rig over a recording of planes, which can repeat `recording.probes`.
+
+    Raises:
+        RigError: a window leaves the panel or sensor of `nominal`.
+    """
+    return Rig(ReplayDriver(to_pictures(recording, nominal)), nominal)

@@ -2,7 +2,8 @@
 
 A `Driver` is what a kind of hardware implements: show, display, expose. `Rig` does what all benches need, once: checks
 what it is asked, waits until the panel has settled, asks again when a frame is dropped, gives up after a time-out,
-notes every call, and keeps the frames that it has when the bench fails.
+notes every call, and keeps the frames that it has when the bench fails. What it is given and gives are planes, upright;
+its driver's are the devices' own pictures, by the bench's `mounting`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from calibration.rigs.mounted import binned_size, window_to_picture
 from calibration.rigs.recording import Corner, Probes, Recording, RigError
 from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
@@ -42,7 +44,10 @@ class Abilities:
 
 
 class Driver(Protocol):
-    """One kind of hardware. Methods are called in the order show, display, wait, expose; none of them retries."""
+    """One kind of hardware. Methods are called in the order show, display, wait, expose; none of them retries.
+
+    What it takes and gives are the devices' own pictures, row 0 first, as their memory has it.
+    """
 
     @property
     def abilities(self) -> Abilities:
@@ -110,7 +115,7 @@ class Rig:
 
     Args:
         driver: the hardware.
-        nominal: the bench as its data sheets describe it.
+        nominal: the bench as its data sheets describe it; its `mounting` leads from planes to the driver's pictures.
         timeout: seconds that one frame may take.
         retries: how often a dropped frame is asked for again.
         keep: called with the recording so far after every frame, for instance to save it.
@@ -212,7 +217,8 @@ class Rig:
         if photons < 0 or frames < 1:
             raise RigError(f"photons {photons:g} must not be negative and frames {frames} at least 1.")
         seconds = self.camera.exposure if exposure is None else exposure
-        return torch.stack([self.driver.flat_field(photons, seconds) for _ in range(frames)])
+        pictures = torch.stack([self.driver.flat_field(photons, seconds) for _ in range(frames)])
+        return self.nominal.mounting.camera.to_plane(pictures)
 
     # ------------------------------------------------------------------ one frame
 
@@ -221,22 +227,27 @@ class Rig:
         low, high = self.abilities.exposures
         if not low <= seconds <= high:
             raise RigError(f"exposure is {seconds:g} s, this camera takes {low:g} to {high:g} s.")
-        for part, n in zip(region, self.camera.binned_shape, strict=True):
+        for part, n in zip(region, binned_size(self.nominal, self.camera.binning), strict=True):
             if part.step not in (None, 1) or not 0 <= part.start < part.stop <= n:
                 raise RigError(f"region {part} leaves the sensor's {n} binned pixels, or is empty.")
 
     def _one(self, probes: Probes, i: int, region: Region, seconds: float) -> tuple[Tensor, float]:
-        driver = self.driver
+        driver, mounting = self.driver, self.nominal.mounting
         digest = probes.digest(i)
+        levels, corner = window_to_picture(
+            probes.levels[i], probes.corner, mounting.slm, self.nominal.slm.shape
+        )
+        image = mounting.display.to_picture(probes.inputs[i])
+        part = mounting.camera.region(region, self.camera.binned_shape)
         for _ in range(self.retries + 1):
             begun = driver.clock()
-            driver.show(probes.levels[i], probes.corner)
-            driver.display(probes.inputs[i])
+            driver.show(levels, corner)
+            driver.display(image)
             driver.wait(self.abilities.settling)
             time = driver.clock()
             outcome, frame = "failed", None
             try:
-                frame = driver.expose(seconds, region, self.timeout)
+                frame = driver.expose(seconds, part, self.timeout)
                 outcome = "dropped" if frame is None else "done"
             except TimeoutError:
                 outcome = "timed out"
@@ -245,11 +256,11 @@ class Rig:
             if outcome == "timed out":
                 raise RigError(f"no frame within {self.timeout:g} s; check the camera's trigger and cable.")
             if frame is not None:
-                shape = tuple(part.stop - part.start for part in region)
+                shape = tuple(p.stop - p.start for p in part)
                 check_shape(
                     frame, shape, name="frame", fix="The driver returns the region that it is asked for."
                 )
-                return frame.double(), time
+                return mounting.camera.to_plane(frame.double()), time
         raise RigError(f"the camera dropped the frame {self.retries + 1} times in a row.")
 
     def _recording(

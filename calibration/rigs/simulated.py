@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from calibration.rigs.flat_field import SimulatedCamera
+from calibration.rigs.mounted import binned_size, checked_region, window_to_picture
 from calibration.rigs.recording import Corner, Probes, RigError
 from calibration.rigs.rig import Abilities, Region, Rig
 from optics.bench.geometry import camera_pixel, sensor_edges
@@ -30,14 +31,12 @@ class Faults:
     """What goes wrong on a simulated bench.
 
     dropped: share of the frames that the camera loses. silent_after: frames after which it answers no more; None is
-    never. mirrored_panel, mirrored_camera: mounted left for right. drift: the true bench after that many seconds; None
-    is one that stands still.
+    never. drift: the true bench after that many seconds; None is one that stands still. Devices mounted otherwise than
+    the data sheet says are the true bench's `mounting`.
     """
 
     dropped: float = 0.0
     silent_after: int | None = None
-    mirrored_panel: bool = False
-    mirrored_camera: bool = False
     drift: Callable[[float], BenchSpec] | None = None
 
 
@@ -45,7 +44,7 @@ class SimulatedDriver:
     """Devices of a bench that is simulated by the package's own 4f model.
 
     Args:
-        truth: the bench as it really is.
+        truth: the bench as it really is; its `mounting` says how the light meets the pictures.
         generator: source of the noise and of the faults; None is the noiseless mean.
         faults: what goes wrong.
         settling: seconds that the panel takes.
@@ -98,7 +97,8 @@ class SimulatedDriver:
 
     def flat_field(self, photons: float, seconds: float) -> Tensor:
         """An evenly lit frame of the true camera."""
-        return self._lamp.flat_field(photons, 1, exposure=seconds, generator=self.generator)[0]
+        plane = self._lamp.flat_field(photons, 1, exposure=seconds, generator=self.generator)[0]
+        return self.truth.mounting.camera.to_picture(plane)
 
     def clock(self) -> float:
         """Simulated seconds."""
@@ -113,20 +113,19 @@ class SimulatedDriver:
 
     # ------------------------------------------------------------------ the light
 
-    def _frame(self, seconds: float, region: Region) -> Tensor:
+    def _frame(self, seconds: float, picture: Region) -> Tensor:
         bench = self.truth if self.faults.drift is None else self.faults.drift(self._time)
         bench = bench.replace(**{"camera.exposure": seconds})
         assert self._levels is not None and self._image is not None
-        n = bench.camera.binned_shape[1]
-        if self.faults.mirrored_camera:
-            region = (region[0], slice(n - region[1].stop, n - region[1].start))
-        slm, fourf, recorder = self._system(bench, (self._image.shape[-2], self._image.shape[-1]), region)
-        levels, corner = self._levels
-        probe = Probes(levels[None], self._image[None].float(), corner)
-        if self.faults.mirrored_panel:
-            width = bench.slm.shape[1]
-            mirrored = (corner[0], width - corner[1] - levels.shape[1])
-            probe = Probes(levels.flip(-1)[None], self._image[None].float(), mirrored)
+        mounting = bench.mounting
+        sensor = mounting.camera.size(binned_size(bench, bench.camera.binning))
+        region = mounting.camera.part_of_plane(checked_region(picture, sensor), sensor)
+        image = mounting.display.to_plane(self._image)
+        slm, fourf, recorder = self._system(bench, (image.shape[-2], image.shape[-1]), region)
+        levels, corner = window_to_picture(
+            *self._levels, mounting.slm.inverse, mounting.slm.size(bench.slm.shape)
+        )
+        probe = Probes(levels[None], image[None].float(), corner)
         levels = probe.on_panel(fourf.rows, fourf.cols)
         intensity = torch.zeros(fourf.window)
         for ripple, weight in slm.states:
@@ -140,7 +139,7 @@ class SimulatedDriver:
         )
         camera = Camera(bench.camera, region=region)
         counts = camera.expose(photons[part].clamp(min=0), generator=self.generator)
-        return counts.flip(-1) if self.faults.mirrored_camera else counts
+        return mounting.camera.to_picture(counts)
 
     def _system(
         self, bench: BenchSpec, image_shape: tuple[int, int], region: Region

@@ -99,13 +99,11 @@ def test_exposure_scales_the_light_and_long_ones_saturate():
 def test_mirrored_mounting_mirrors_the_frame_about_the_sensors_middle():
     wide = (small.region(NOMINAL)[0], slice(20, 140))
     plain = simulated_rig(TRUTH, NOMINAL).capture(small.probes(1), region=wide)
-    mirrored = simulated_rig(TRUTH, NOMINAL, faults=Faults(mirrored_camera=True)).capture(
-        small.probes(1), region=wide
-    )
+    truth = TRUTH.replace(mounting={"camera": {"mirrored": True}})
+    mirrored = simulated_rig(truth, NOMINAL).capture(small.probes(1), region=wide)
     assert torch.allclose(mirrored.counts.flip(-1), plain.counts, rtol=1e-3, atol=3)
-    panel = simulated_rig(TRUTH, NOMINAL, faults=Faults(mirrored_panel=True)).capture(
-        small.probes(1), region=wide
-    )
+    truth = TRUTH.replace(mounting={"slm": {"mirrored": True}})
+    panel = simulated_rig(truth, NOMINAL).capture(small.probes(1), region=wide)
     assert not torch.allclose(panel.counts, plain.counts, rtol=0.1, atol=100)
 
 

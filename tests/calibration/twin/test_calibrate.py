@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from calibration.rigs.recording import RigError
-from calibration.rigs.simulated import Faults, simulated_rig
+from calibration.rigs.simulated import simulated_rig
 from calibration.twin.calibrate import calibrate
 from calibration.twin.noise import fit_noise, variance
 from calibration.twin.page import write_page
@@ -165,8 +165,8 @@ def test_frames_that_cannot_be_fitted_are_refused(make, message):
         calibrate(make(), NOMINAL)
 
 
-@pytest.mark.parametrize("fault", ["mirrored_camera", "mirrored_panel"])
-def test_a_mirrored_bench_is_a_failed_calibration_that_says_what_to_check(fault):
-    seen = recording(count=4, faults=Faults(**{fault: True}))
+@pytest.mark.parametrize("device", ["camera", "slm"])
+def test_a_mirrored_bench_is_a_failed_calibration_that_says_what_to_check(device):
+    seen = recording(TRUTH.replace(mounting={device: {"mirrored": True}}), count=4)
     found = calibrate(seen, NOMINAL, zernikes=(), tolerances=Tolerances())
     assert found.verdict == "failed" and "mirrored" in found.advice

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
+from calibration.rigs.mounted import to_pictures
+from calibration.rigs.simulated import simulated_rig
 from distill.cli.main import main
 from optics.bench.files import load_bench
 from optics.bench.write import bench_text
 from tests.calibration import benches as small
+from tests.calibration.rigs.test_rig import as_pictures
 
 FLAWS = {"alignment.mask_shift": (60e-6, -30e-6), "slm.response.gamma": 1.15, "slm.crosstalk": (0.5, 0.3)}
 
@@ -48,6 +51,33 @@ def test_a_bench_is_calibrated_captured_and_calibrated_again_from_the_recording(
     assert main([*again, "--hold-back", "1", "--tolerances", str(folder / "tolerances.toml")]) == 0
     text = capsys.readouterr().out
     assert "slm.response.gamma" in text and "Frames held back are predicted to" in text and "good" in text
+
+
+def test_pictures_of_turned_devices_are_calibrated_by_a_bench_that_says_so(folder, tmp_path, capsys):
+    mounting = {
+        "display": {"turned": 2},
+        "slm": {"mirrored": True},
+        "camera": {"mirrored": True, "turned": 1},
+    }
+    truth, nominal = (small.bench(**flaws).replace(mounting=mounting) for flaws in (FLAWS, {}))
+    with simulated_rig(truth, nominal, generator=small.generator(1)) as rig:
+        seen = rig.capture(small.probes(6), region=small.region(nominal))
+    frames = as_pictures(to_pictures(seen, nominal), tmp_path)
+    (tmp_path / "mounted.toml").write_text(bench_text(nominal))
+    for bench, code in (("mounted.toml", 0), (str(folder / "nominal.toml"), 1)):
+        options = [
+            "--rig",
+            f"recorded:{frames}",
+            "--zernikes",
+            "3",
+            "-o",
+            str(tmp_path / "out.toml"),
+            "--json",
+        ]
+        assert main(["calibrate", "--bench", str(tmp_path / bench), *options]) == code
+        found = json.loads(capsys.readouterr().out)
+        assert found["verdict"] == ("failed" if code else "good")
+        assert load_bench(tmp_path / "out.toml").mounting.camera.mirrored is not bool(code)
 
 
 @pytest.mark.parametrize(
