@@ -2,8 +2,8 @@
 
 Levels and frames are windows of the panel and of the binned sensor: a corner says where their first pixel lies. Outside
 its window the panel stands at level 0.
-All are planes, upright (`optics.conventions`), however the devices are mounted; `calibration.rigs.mounted` leads to their
-pictures.
+All are planes, upright (`optics.conventions`), however the devices are mounted; `calibration.rigs.mounted` leads to
+their pictures.
 """
 
 from __future__ import annotations
