@@ -106,7 +106,8 @@ def check_directory(target: Path, overwrite: bool, *, kind: str = "spectral-casc
         )
     if not overwrite:
         raise OpticsError(
-            f"{target} holds an export already; choose another directory, or pass overwrite=True."
+            f"{target} holds an export already; choose another directory, or replace it by --overwrite "
+            "(from Python: overwrite=True)."
         )
     other = _told(target / NAME, "format")
     if isinstance(other, str) and other != kind:

@@ -238,6 +238,12 @@ def _saved(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of unusual pickle protocols: they are read or refused
             loaded = torch.load(path, weights_only=True, map_location="cpu")
     except UnpicklingError as error:
+        with path.open("rb") as file:
+            saved = file.read(2)
+        if not saved.startswith((b"PK", b"\x80")):  # as archives and pickles begin
+            raise OpticsError(
+                f"{path} cannot be read as {path.suffix}; it is truncated, damaged or of another kind."
+            ) from error
         raise OpticsError(f"{path} holds more than arrays; only files that need no code are read.") from error
     if isinstance(loaded, Tensor | np.ndarray):
         return _named({"array": loaded})

@@ -176,7 +176,8 @@ def test_the_commands(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"]["passed"] and told["target"] == "donut:radius=2"
     assert main(call) == 2
-    assert "holds an export already" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "holds an export already" in told and "--overwrite" in told  # the option, as one types it
     assert main([*call, "--overwrite", "--no-prove", "--carrier", "0.25,0.1"]) == 0
     assert "zero order" in capsys.readouterr().out
     assert main(["verify", str(where), "--json"]) == 0

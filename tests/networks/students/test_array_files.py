@@ -149,6 +149,18 @@ def test_lazy_and_odd_tensors(tmp_path, monkeypatch):
 
 # ---------------------------------------------------------------- damaged
 
+
+@pytest.mark.parametrize("suffix", [".npy", ".pt"])
+def test_a_text_is_not_said_to_hold_code(tmp_path, suffix):
+    path = tmp_path / f"bench{suffix}"
+    path.write_text('name = "a bench"\n')
+    with pytest.raises(OpticsError, match="of another kind"):
+        array_files.read(path)
+    torch.save(OpticsError("not an array"), path)
+    with pytest.raises(OpticsError, match="holds more than arrays"):
+        array_files.read(path)
+
+
 BITS = {  # what was flipped in shared/inputs/damaged-1.mat and -2.mat, on a file of the same kind
     "the type of the real part": lambda data: data[:0xC0] + b"\x99" + data[0xC1:],
     "zeros from the middle": lambda data: data[:0x132] + bytes(len(data) - 0x132),
