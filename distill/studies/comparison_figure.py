@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -188,7 +189,8 @@ def _headline(made: Comparison) -> str:
     best = max(made.rows, key=lambda row: (row.refit or row.as_is).mean)
     second = [row for row in made.rows if row is not best]
     certain = all(
-        abs((row.refit or row.as_is).mean - (best.refit or best.as_is).mean) > 2 * row.change.error
+        abs((row.refit or row.as_is).mean - (best.refit or best.as_is).mean)
+        > 2 * hypot(row.change.error, best.change.error)  # the first bench's own change has no error
         for row in second
     )
     said = "does best" if certain else "does best, by less than can be told from so few images and exposures"

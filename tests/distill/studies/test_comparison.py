@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 import distill
 from distill.cli.main import main
 from distill.job import toml as settings
+from distill.studies.comparison_figure import _headline
+from distill.studies.statistics import Share
 from optics.checks import OpticsError
 from tests.distill.exportbench import BENCH
 from tests.distill.studies.studybench import student
@@ -112,3 +115,22 @@ def test_a_mistake_is_one_line(places, tmp_path, benches, part):
     with pytest.raises(OpticsError, match=part):
         distill.compare(places / "net.safetensors", benches, sets=SETS, folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("error", "certain"), [(0.005, False), (0.001, True)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_headline_is_as_sure_as_the_change(error, certain, sign):
+    """Also where the first bench, whose own change has no error, comes second."""
+
+    def told_as(mean, error):
+        return Share(mean=mean, error=error, spread=0.0, noise=0.0, sampling=error, draws=1, images=200)
+
+    def row(name, mean, change, error):
+        return SimpleNamespace(
+            name=name, refit=None, as_is=told_as(mean, 0.026), change=told_as(change, error)
+        )
+
+    first, other = row("first", 0.155, 0.0, 0.0), row("other", 0.155 + sign * 0.005, sign * 0.005, error)
+    told = _headline(SimpleNamespace(rows=(first, other)))
+    assert told.startswith("other" if sign == 1 else "first")
+    assert ("can be told" not in told) == certain
