@@ -120,17 +120,23 @@ def test_the_rows_are_told_once_and_in_full(result):
 
 
 def test_a_result_of_version_1_is_read(tmp_path):
-    path = Path(pipeline.__file__).parents[2] / "docs" / "demo-result.json"
+    path = Path(__file__).with_name("result-version-1.json")
     old = json.loads(path.read_text(encoding="utf-8"))
-    if old["schema_version"] == 1:
-        found = Result.read(path)
-        assert found.light.exposures == old["light"]["frames"]
-        assert found.light.photons_per_exposure == old["light"]["photons_per_frame"]
-        assert found.verify.wave.counts_error == old["verify"]["wave"]["frame_error"]
-        assert found.verify.lightpipes.worst_counts_error == old["verify"]["lightpipes"]["worst_frame_error"]
+    assert old["schema_version"] == 1
+    found = Result.read(path)
+    assert found.light.exposures == old["light"]["frames"]
+    assert found.light.photons_per_exposure == old["light"]["photons_per_frame"]
+    assert found.verify.wave.counts_error == old["verify"]["wave"]["frame_error"]
+    assert found.verify.lightpipes.worst_counts_error == old["verify"]["lightpipes"]["worst_frame_error"]
     (tmp_path / "result.json").write_text(json.dumps(old | {"schema_version": 7}))
     with pytest.raises(OpticsError, match="schema_version"):
         Result.read(tmp_path / "result.json")
+
+
+def test_the_stored_result_of_the_demo_is_read_and_agrees():
+    stored = Result.read(Path(pipeline.__file__).parents[2] / "docs" / "demo-result.json")
+    assert stored.verify.wave.agreement == 1.0
+    assert tuple(stored.rows.by_name()) == OF_A_TRAINING
 
 
 def test_every_key_of_the_result_is_documented(result):
