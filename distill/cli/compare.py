@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from distill.cli.options import FileConfig, Json, Network, Sets, command
+from distill.cli.options import (
+    Dask,
+    Draws,
+    FileConfig,
+    Images,
+    Json,
+    Network,
+    NoiseSeed,
+    Processes,
+    Refit,
+    RefitImages,
+    Sets,
+    command,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,28 +41,16 @@ def compare(
     flaws: Annotated[
         bool, typer.Option("--flaws/--no-flaws", help="What mending each flaw of each bench would earn.")
     ] = True,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Exposures of every image.")] = 10,
-    images: Annotated[int | None, typer.Option("--images", min=2, help="Test images; all of them.")] = None,
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit", help="Fit the back end anew on every bench, too; takes several times longer."
-        ),
-    ] = False,
-    refit_images: Annotated[
-        int | None, typer.Option("--refit-images", min=2, help="Training images for that; all of them.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the noise; the run's own.")] = None,
+    draws: Draws = 10,
+    images: Images = None,
+    refit: Refit = False,
+    refit_images: RefitImages = None,
+    seed: NoiseSeed = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write; NAME-compare beside the network.")
     ] = None,
-    processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Local processes; all processors. 1 is this one.")
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
-    ] = None,
+    processes: Processes = None,
+    dask: Dask = None,
     sets: Sets = None,
     config: FileConfig = None,
     json: Json = False,

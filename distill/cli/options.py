@@ -46,6 +46,23 @@ FileConfig = Annotated[
     ),
 ]
 
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Exposures of every image.")]
+Images = Annotated[int | None, typer.Option("--images", min=2, help="Test images; all of them.")]
+Refit = Annotated[
+    bool,
+    typer.Option("--refit", help="Fit the back end anew on every bench, too; takes several times longer."),
+]
+RefitImages = Annotated[
+    int | None, typer.Option("--refit-images", min=2, help="Training images for that; all of them.")
+]
+NoiseSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Of the noise; the run's own.")]
+Processes = Annotated[
+    int | None, typer.Option("--processes", min=1, help="Local processes; all processors. 1 is this one.")
+]
+Dask = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786.")
+]
+
 
 def command(app: typer.Typer, name: str, work: Callable[..., None]) -> None:
     """Add a command whose help is the docstring of `work`, its paragraphs unwrapped: typer keeps their line ends."""

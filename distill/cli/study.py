@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, Json, Sets, command
+from distill.cli.options import (
+    BenchName,
+    Dask,
+    Draws,
+    FileConfig,
+    Images,
+    Json,
+    NoiseSeed,
+    Processes,
+    Refit,
+    RefitImages,
+    Sets,
+    command,
+)
 
 if TYPE_CHECKING:
     from distill.studies.result import Study
@@ -61,28 +74,16 @@ def study(
             "Example: --tolerance mask_shift='[2e-5, 2e-5]'",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Exposures of every image.")] = 10,
-    images: Annotated[int | None, typer.Option("--images", min=2, help="Test images; all of them.")] = None,
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit", help="Fit the back end anew on every bench, too; takes several times longer."
-        ),
-    ] = False,
-    refit_images: Annotated[
-        int | None, typer.Option("--refit-images", min=2, help="Training images for that; all of them.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the noise; the run's own.")] = None,
+    draws: Draws = 10,
+    images: Images = None,
+    refit: Refit = False,
+    refit_images: RefitImages = None,
+    seed: NoiseSeed = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write; NAME-study beside the network.")
     ] = None,
-    processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Local processes; all processors. 1 is this one.")
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
-    ] = None,
+    processes: Processes = None,
+    dask: Dask = None,
     cells: Annotated[
         bool, typer.Option("--cells", help="Compute nothing; print one command a bench, for a Slurm array.")
     ] = False,

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from distill.environment import version
 from distill.export.design_manifest import FORMAT, UNITS, DesignManifest, read_design_manifest
-from distill.export.frames import decode_frame, encode_frame, file_bits
+from distill.export.frames import encode_frame, file_bits
 from distill.export.lab import LabEntry
 from distill.export.manifest import NAME, FileEntry, checked_bytes, entry
-from distill.export.read import arrays_of
+from distill.export.read import arrays_of, slm_frame
 from distill.export.write import check_directory, device_entry
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
@@ -229,7 +229,7 @@ def read_design(directory: str | Path) -> tuple[DesignManifest, BenchSpec, Desig
         raise OpticsError(f"there is no directory {folder}.")
     manifest = read_design_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
-    levels = torch.stack([_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
+    levels = torch.stack([slm_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
     for name in manifest.files:  # all of them, also those that nothing here is computed from
         checked_bytes(folder, name, manifest)
     found = arrays_of(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "asked"))
@@ -250,18 +250,6 @@ def read_design(directory: str | Path) -> tuple[DesignManifest, BenchSpec, Desig
             inputs=single.get("inputs", none).to(torch.float32),
             camera_counts=single.get("camera_counts", none).to(torch.float32),
         ),
-    )
-
-
-def _frame(folder: Path, name: str, manifest: DesignManifest, bench: BenchSpec) -> Tensor:
-    return decode_frame(
-        checked_bytes(folder, name, manifest),
-        bits=manifest.slm_frame_bits,
-        shape=bench.slm.shape,
-        name=str(folder / name),
-        device_bits=manifest.device.bits,
-        frame_format=bench.slm.frame_format,
-        mount=bench.mounting.slm,
     )
 
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
+from distill.export.design_manifest import DesignManifest
 from distill.export.frames import decode_frame
 from distill.export.manifest import NAME, Listing, Manifest, checked_bytes, read_manifest
 from distill.export.reference import check_classes, check_shapes, check_values, classes_of
@@ -87,7 +88,7 @@ def read_export(directory: str | Path) -> Exported:
         raise OpticsError(f"there is no exported directory {folder}.")
     manifest = read_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
-    levels = torch.stack([_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
+    levels = torch.stack([slm_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
     arrays = arrays_of(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
     reference = arrays_of(
         folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
@@ -129,7 +130,8 @@ def read_export(directory: str | Path) -> Exported:
     )
 
 
-def _frame(folder: Path, name: str, manifest: Manifest, bench: BenchSpec) -> Tensor:
+def slm_frame(folder: Path, name: str, manifest: Manifest | DesignManifest, bench: BenchSpec) -> Tensor:
+    """Levels (y, x) of one SLM frame of an export or a design, upright, after its hash was compared."""
     return decode_frame(
         checked_bytes(folder, name, manifest),
         bits=manifest.slm_frame_bits,
