@@ -25,7 +25,8 @@ from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Dataset, Splits
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
-from distill.training.train_loop import TrainSpec, logits
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
 
 Score = dict[str, float]
 

@@ -20,12 +20,15 @@ from .job.config import RunConfig
 from .studies.comparison import compare
 from .studies.conduct import study
 from .training.checkpoint import load, save
+from .training.distillation import DistillationSpec
 from .training.evaluation import evaluate, refit_backend
-from .training.train_loop import TrainSpec, train
+from .training.spec import TrainSpec
+from .training.train_loop import train
 
 __all__ = [
     "Dataset",
     "Design",
+    "DistillationSpec",
     "Exported",
     "RunConfig",
     "Splits",

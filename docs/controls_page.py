@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.controls import ROWS, networks  # noqa: E402
 from benchmarks.controls_tasks import TASKS  # noqa: E402
-from distill.training.train_loop import fit, logits  # noqa: E402
+from distill.training.teaching import logits  # noqa: E402
+from distill.training.train_loop import fit  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

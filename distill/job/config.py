@@ -20,9 +20,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from distill.job import toml as settings
+from distill.job.moved_keys import moved
 from distill.job.toml import Overlaid, Said, Table
 from distill.training.checkpoint import load_spec
-from distill.training.train_loop import TrainSpec
+from distill.training.spec import TrainSpec
 from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
 from networks.students.spec import StudentSpec, places, spread
@@ -80,10 +81,10 @@ class StudentConfig(Validated):
 
     cascade, readout, backend, realisation: its parts and its way onto the bench, see `networks.students.parts`; keys
     of the first three may also stand without their table (`networks.students.spec.spread`). training: of `linear`
-    and, with the teacher, of `linear_kd`. distilled_controls: train the controls with the teacher too, so that only
-    the optics differ. repeats: independent trainings (first values, order of the images) behind each row that needs
-    no bench; the first goes on the bench. file: a network that was trained before, as `distill.save` wrote it: nothing
-    is trained, and its parts are the file's.
+    and, with the teacher, of `linear_kd`; its table `distillation` may also stand here. distilled_controls: train the
+    controls with the teacher too, so that only the optics differ. repeats: independent trainings (first values, order
+    of the images) behind each row that needs no bench; the first goes on the bench. file: a network that was trained
+    before, as `distill.save` wrote it: nothing is trained, and its parts are the file's.
     """
 
     file: str | None = None
@@ -262,7 +263,8 @@ def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str
 
 
 def _spread(table: Table, lines: Lines | None = None) -> Table:
-    """A run's table with the student's short keys in the tables of their parts, and their lines with them."""
+    """A run's table with short and former keys in the tables of their parts, and their lines with them."""
+    table = moved(table, lines)
     student = table.get("student")
     if not isinstance(student, Mapping):
         return table

@@ -19,7 +19,7 @@ from distill.job.config import RunConfig
 from distill.job.ledger import read_json
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_spec, load_student, load_teacher
-from distill.training.train_loop import logits
+from distill.training.teaching import logits
 from networks import Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.onbench.ways import simply_coherent

@@ -46,6 +46,10 @@ def run_schema() -> dict[str, Any]:
 def _add_short_keys(definitions: dict[str, Any]) -> None:
     """Let `[student]` take its parts' keys without their tables, and a part by its kind's name."""
     student = definitions["StudentConfig"]["properties"]
+    student["distillation"] = {
+        "$ref": "#/$defs/DistillationSpec",
+        "description": "Short for training.distillation.",
+    }
     specs: tuple[type[Validated], ...] = (CascadeSpec, ReadoutSpec, BackendSpec, RealisationSpec)
     kinds = {part: spec.__name__ for part, spec in PARTS.items() if spec in specs}
     for part, name in kinds.items():

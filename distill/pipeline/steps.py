@@ -17,7 +17,9 @@ from distill.metrics.confusion import confusion_matrix
 from distill.metrics.row import Row, score
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
-from distill.training.train_loop import Progress, TrainSpec, logits, train
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import Progress, train
 from distill.verify.verification import verify
 from networks import Student, multiply_accumulates
 from networks.onbench.network import OnBench

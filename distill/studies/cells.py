@@ -15,7 +15,7 @@ import torch
 
 from distill.job.ledger import key_of
 from distill.studies.axes import Axis, bench_with, flaws, student_with
-from distill.training.train_loop import TrainSpec
+from distill.training.spec import TrainSpec
 from networks import StudentSpec
 from networks.students.parts import RealisationSpec
 from optics.bench.spec import BenchSpec

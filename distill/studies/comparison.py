@@ -18,7 +18,7 @@ from distill.studies.cells import Cell, Plan, flaws_of_ideal
 from distill.studies.result import outcomes_of
 from distill.studies.statistics import Share, difference, share
 from distill.studies.work import Outcome, Subject
-from distill.training.train_loop import TrainSpec
+from distill.training.spec import TrainSpec
 from networks.students.student import Student
 from optics.bench.catalogue import dotted
 from optics.bench.files import load_bench

@@ -17,7 +17,7 @@ from distill.studies.axes import Axis, parse
 from distill.studies.cells import Conditions, Plan, make_plan
 from distill.studies.result import Study
 from distill.studies.work import Answers, Subject, read_outcome, read_plan, write_plan
-from distill.training.train_loop import TrainSpec
+from distill.training.spec import TrainSpec
 from networks import Student
 from networks.students.parts import RealisationSpec
 from optics.bench.files import load_bench

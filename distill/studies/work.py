@@ -27,7 +27,8 @@ from distill.job.ledger import key_of
 from distill.studies.cells import Cell, Conditions, Plan
 from distill.studies.light import Exposure, Eye, Lit, SharedLight, optical_bench
 from distill.training.checkpoint import load_student, save
-from distill.training.train_loop import fit, logits
+from distill.training.teaching import logits
+from distill.training.train_loop import fit
 from networks import Student
 from optics.errors import OpticsError
 from optics.files import write_bytes, write_hdf5, write_text

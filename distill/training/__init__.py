@@ -1,23 +1,31 @@
 """Training and evaluation: losses, the loop that a `kill -9` cannot spoil, rows of the table.
 
 checkpoint.py  Files of weights that never execute anything when read, and are whole or absent
+distillation.py  What a teacher does for a student: how much it counts, how soft its answers are, and when
 evaluation.py  How well a network does: off the bench, on it over many noise draws, and on it with its back end
                fitted anew
 history.py     The record of a training run: one line per epoch
 losses.py      What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel
                forms
+spec.py        How a model is trained
+teaching.py    The teacher as the losses ask it
+terms.py       The terms of a training's loss: one interface, one class for each, and their table
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
 """
 
 from distill.training.checkpoint import load, load_student, load_teacher, save, save_model
+from distill.training.distillation import DistillationSpec, Ramp
 from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
 from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
-from distill.training.train_loop import TrainSpec, train
+from distill.training.spec import TrainSpec
+from distill.training.train_loop import train
 
 __all__ = [
+    "DistillationSpec",
     "Hint",
     "History",
+    "Ramp",
     "TrainSpec",
     "cross_entropy",
     "dice_loss",

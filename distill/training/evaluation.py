@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from distill.data.dataset import Dataset
 from distill.metrics.confusion import confusion_matrix
 from distill.metrics.row import Row, score
-from distill.training.train_loop import Progress, TrainSpec, fit, logits
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import Progress, fit
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError
 

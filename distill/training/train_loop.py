@@ -8,56 +8,29 @@ that was never stopped (on the same machine with the same number of threads).
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from distill.data.augmentation import AugmentSpec, augment
+from distill.data.augmentation import augment
 from distill.data.dataset import VOID, Dataset
 from distill.metrics.confusion import accuracy
 from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import Epoch, History
-from distill.training.losses import cross_entropy, dice_loss, distillation_loss, peak_loss
+from distill.training.losses import cross_entropy
+from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide, logits, takes_generator
+from distill.training.terms import Seen, Setup, terms_of
 from optics.errors import OpticsError, ShapeError
 from optics.files import write_csv
-from optics.spec import Seed, Validated
 
 Progress = Callable[[int, int, str], None]
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
-
-
-class TrainSpec(Validated):
-    """How a model is trained.
-
-    epochs, batch_size: passes over the training part, images per step. learning_rate: its largest value.
-    weight_decay: decoupled for "adamw", added to the gradient for "adam". schedule: "cosine" falls from the
-    learning rate to zero, "constant" does not; both rise linearly over the first `warmup` share of all steps.
-    temperature, alpha: of the distillation, used where there is a teacher. augmentation: see `AugmentSpec`;
-    the teacher labels the moved images. light: weight of `losses.peak_loss`, which keeps masks from wasting
-    light. dice: weight of `losses.dice_loss`, for labels of pixels, where some classes are small.
-    seed: of the order, the augmentation and the noise.
-    """
-
-    epochs: int = Field(default=20, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0.0)
-    weight_decay: float = Field(default=0.0, ge=0.0)
-    optimiser: Literal["adam", "adamw"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: float = Field(default=0.05, ge=0.0, lt=1.0)
-    temperature: float = Field(default=10.0, gt=0.0)
-    alpha: float = Field(default=0.5, ge=0.0, le=1.0)
-    augmentation: AugmentSpec = AugmentSpec()
-    light: float = Field(default=0.0, ge=0.0)
-    dice: float = Field(default=0.0, ge=0.0)
-    seed: Seed = 0
 
 
 def train(
@@ -165,28 +138,18 @@ class _Run:
         # batches differ in size by at most one, so that no batch is left with a single image
         self.steps = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
         self.noisy = takes_generator(model)
-        self.teacher = teacher.eval() if isinstance(teacher, nn.Module) else None
-        self.taught = self._teacher_logits(teacher)
-        parameters = [p for p in model.parameters() if p.requires_grad]
+        moving = spec.augmentation.active
+        self.guide = None if teacher is None else Guide(teacher, self.inputs, moving=moving)
+        self.terms = terms_of(Setup(spec, self.guide))
+        parameters = [
+            p for part in (model, *self.terms.values()) for p in part.parameters() if p.requires_grad
+        ]
         kind = torch.optim.AdamW if spec.optimiser == "adamw" else torch.optim.Adam
         self.optimiser = kind(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self.generator = torch.Generator().manual_seed(spec.seed)
         self.epochs: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = _copy(model.state_dict())
-
-    def _teacher_logits(self, teacher: nn.Module | Tensor | None) -> Tensor | None:
-        if isinstance(teacher, Tensor):
-            if self.spec.augmentation.active:
-                raise OpticsError(
-                    "moved images need a teacher module to label them; pass the module, not its logits."
-                )
-            if len(teacher) != len(self.inputs):
-                raise ShapeError(f"the teacher gives {len(teacher)} logits for {len(self.inputs)} images.")
-            return teacher
-        if self.teacher is not None and not self.spec.augmentation.active:
-            return logits(self.teacher, self.inputs)
-        return None
 
     def _rate(self, step: int) -> float:
         total = self.steps * self.spec.epochs
@@ -232,18 +195,8 @@ class _Run:
             inputs, moved = augment(inputs, spec.augmentation, self.generator, labels=labels)
             labels = labels if moved is None else moved
         out = self.model(inputs, generator=self.generator) if self.noisy else self.model(inputs)
-        if self.taught is not None:
-            taught: Tensor | None = self.taught[index]
-        else:
-            taught = None if self.teacher is None else logits(self.teacher, inputs)
-        if taught is None:
-            loss = cross_entropy(out, labels)
-        else:
-            loss = distillation_loss(out, taught, labels, temperature=spec.temperature, alpha=spec.alpha)
-        if spec.dice > 0:
-            loss = loss + spec.dice * dice_loss(out, labels)
-        if spec.light > 0:
-            loss = loss + spec.light * peak_loss(self.model, inputs)
+        done = self.schedule.last_epoch / (self.steps * spec.epochs)
+        loss = self._loss(Seen(self.model, inputs, labels, out, index, done, self.guide))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise OpticsError(
@@ -255,6 +208,15 @@ class _Run:
         self.optimiser.step()
         self.schedule.step()
         return value, int((out.detach().argmax(1) == labels).sum())
+
+    def _loss(self, seen: Seen) -> Tensor:
+        """The weighted sum of the terms."""
+        total = seen.out.new_zeros(())
+        for term in self.terms.values():
+            weight = term.weight(seen.done)
+            if weight > 0:
+                total = total + weight * term.mean(seen).value
+        return total
 
     def history(self) -> History:
         """The epochs so far."""
@@ -291,35 +253,6 @@ class _Run:
         self.generator.set_state(state["generator"])
         self.epochs = [Epoch(**row) for row in state["epochs"]]
         self.best_weights = state["best_weights"]
-
-
-def takes_generator(model: nn.Module) -> bool:
-    """Whether the model's `forward` takes `generator`, hence draws noise."""
-    return "generator" in inspect.signature(model.forward).parameters
-
-
-def logits(
-    model: nn.Module, images: Tensor, batch_size: int = 256, *, generator: torch.Generator | None = None
-) -> Tensor:
-    """The model's output for all images, in `eval` mode without gradients; its mode is left as it was.
-
-    Args:
-        model: images (B, C, H, W) to logits.
-        images: (N, C, H, W).
-        batch_size: images at a time.
-        generator: draws the noise of a model that takes one; None is without noise.
-
-    Returns:
-        (N, classes), or (N, classes, H, W) of a segmentation model.
-    """
-    options = {"generator": generator} if generator is not None and takes_generator(model) else {}
-    mode = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return torch.cat([model(part, **options) for part in images.split(batch_size)])
-    finally:
-        model.train(mode)
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from distill.data.dataset import Dataset
 from distill.job.config import RunConfig
 from distill.pipeline.steps import REPEATS_APART, RUNS_APART
-from distill.training.train_loop import TrainSpec, train
+from distill.training.spec import TrainSpec
+from distill.training.train_loop import train
 from networks import Student
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, CameraSpec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from distill.training.train_loop import TrainSpec, fit
+from distill.training.spec import TrainSpec
+from distill.training.train_loop import fit
 from networks import Student
 from tests.distill.exportbench import BENCH, SHAPE, dataset
 

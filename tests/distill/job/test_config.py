@@ -9,6 +9,7 @@ import pytest
 from distill.job import config
 from distill.job import toml as settings
 from distill.job.config import RunConfig
+from distill.training.spec import TrainSpec
 from optics.checks import SpecError
 
 
@@ -20,7 +21,7 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
 
 def test_the_shipped_demo_distils_three_convolutions_into_16_masks_on_the_pluto_bench():
     demo = config.demo()
-    assert demo.student.training.alpha > 0
+    assert demo.student.training.distillation.alpha > 0
     assert len(demo.student.cascade.channels) >= 4  # three spectral convolutions or more
     assert demo.student.cascade.channels[-1] <= 16
     assert demo.evaluation.draws >= 10
@@ -57,6 +58,33 @@ def test_the_older_name_of_the_exposures_is_read(tmp_path):
         assert "frames" not in got.to_toml()
     with pytest.raises(SpecError, match="frames"):
         config.load(write(tmp_path, "[calibration]\nframes = 5\nexposures = 5\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[student.distillation]\ntemperature = 3.0\nalpha = 0.9\n",
+        "[student.training]\ntemperature = 3.0\nalpha = 0.9\n",
+        "[student.training]\ntemperature = 3.0\n[student.distillation]\nalpha = 0.9\n",
+        "[student.training.distillation]\ntemperature = 3.0\nalpha = 0.9\n",
+        "[student]\ndistillation = { temperature = 3.0, alpha = 0.9 }\n",
+    ],
+)
+def test_the_distillation_is_read_in_its_short_and_in_its_former_place(tmp_path, text):
+    got = config.load(write(tmp_path, text)).student.training.distillation
+    assert (got.temperature, got.alpha) == (3.0, 0.9)
+    for key in ("student.training.temperature", "student.distillation.temperature"):
+        again = config.load(write(tmp_path, text), sets=[f"{key}=4"])
+        assert (again.student.training.distillation.temperature, got.alpha) == (4.0, 0.9)
+
+
+def test_the_former_keys_of_every_training_are_read(tmp_path):
+    got = config.load(
+        write(tmp_path, "[teacher.training]\nalpha = 0.2\n[refit]\nalpha = 0.3\ntemperature = 4\n")
+    )
+    assert got.refit.distillation.alpha == 0.3
+    assert got.refit.distillation.temperature == 4.0
+    assert TrainSpec(alpha=0.1).distillation.alpha == 0.1
 
 
 def test_written_toml_reads_back_as_the_same_configuration(tmp_path):
@@ -190,6 +218,21 @@ def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
         ("[student.cascade]\nkernel_size = 1.5\n", [], "mine.toml:2: student.cascade.kernel_size = 1.5"),
         ("[student]\nmix = 3\nhead = 'segmenter'\n", [], "student.backend: mix belongs to classifier"),
         ("[student]\nbins = [3, 3]\n[student.readout]\nbins = [2, 2]\n", [], "both given; keep one"),
+        (
+            "[refit]\nalpha = 0.5\ndistillation = { alpha = 0.5 }\n",
+            [],
+            "refit.distillation.alpha are both given",
+        ),
+        (
+            "[student.distillation]\nalpha = 0.5\ntemperature = 0\n",
+            [],
+            "mine.toml:1: student.training.distillation",
+        ),
+        (
+            "[student.distillation]\n\nalfa = 0.5\n",
+            [],
+            "mine.toml:3: unknown key 'student.training.distillation.alfa'",
+        ),
     ],
 )
 def test_errors_name_the_line_or_the_assignment_that_said_it(tmp_path, text, sets, start):

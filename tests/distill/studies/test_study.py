@@ -16,7 +16,7 @@ from distill.studies.result import Study
 from distill.studies.statistics import share
 from distill.studies.work import CELLS, bundles, read_outcome, read_plan, write_outcome
 from distill.training.evaluation import predictions_from, record_features
-from distill.training.train_loop import TrainSpec
+from distill.training.spec import TrainSpec
 from optics.checks import OpticsError, SpecError
 from tests.distill.exportbench import BENCH, SHAPE
 from tests.distill.studies.studybench import quick, splits, student

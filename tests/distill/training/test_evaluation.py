@@ -10,7 +10,8 @@ from distill.data.dataset import Dataset
 from distill.metrics.row import Row, score
 from distill.training import evaluation
 from distill.training.evaluation import evaluate, evaluate_draws, refit_backend
-from distill.training.train_loop import TrainSpec, train
+from distill.training.spec import TrainSpec
+from distill.training.train_loop import train
 from networks import Student
 from networks.onbench.network import OnBench
 from optics.bench.files import bench_from_dict

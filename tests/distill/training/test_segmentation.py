@@ -9,7 +9,9 @@ from torch import nn
 from distill.data.augmentation import AugmentSpec, augment
 from distill.metrics.confusion import accuracy
 from distill.training.losses import cross_entropy, dice_loss
-from distill.training.train_loop import TrainSpec, fit, logits
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import fit
 from optics.checks import ShapeError
 from tests.scenes import generator
 

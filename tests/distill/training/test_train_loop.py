@@ -18,7 +18,9 @@ from distill.data.augmentation import AugmentSpec, augment
 from distill.data.dataset import Dataset
 from distill.training.checkpoint import load_config, load_student, load_teacher, save_model
 from distill.training.history import Epoch, History
-from distill.training.train_loop import CHECKPOINT, METRICS, TrainSpec, fit, logits, train
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import CHECKPOINT, METRICS, fit, train
 from networks import Student, create_teacher
 from optics.checks import OpticsError
 from tests.scenes import generator
@@ -130,7 +132,14 @@ def test_teacher_module_and_its_logits_teach_the_same(tmp_path):
     assert same(first, second)
     assert not same(first, plain)
     third = Student.build((1, 2, 3), image_shape=(12, 12), classes=3, bins=(2, 2), generator=generator())
-    train(third, data, held, SPEC.replace(alpha=0.0), directory=tmp_path / "d", teacher=teacher)
+    train(
+        third,
+        data,
+        held,
+        SPEC.replace(**{"distillation.alpha": 0.0}),
+        directory=tmp_path / "d",
+        teacher=teacher,
+    )
     assert same(third, plain)
     moving = SPEC.replace(**{"augmentation.shift": 1.0})
     with pytest.raises(OpticsError, match="need a teacher module"):

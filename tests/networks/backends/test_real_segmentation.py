@@ -13,7 +13,9 @@ from distill.data import sources as data
 from distill.data.dataset import Dataset
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import rank_one
-from distill.training.train_loop import TrainSpec, fit, logits
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import fit
 from networks.students.student import Student
 from tests.scenes import generator
 
