@@ -1,5 +1,6 @@
 from . import measurements, rigs, twin
 from .measurements.radiometry import Measured, Radiometry, measure_radiometry
+from .rigs.captures import Captures, capture_images, load_captures
 from .rigs.files import load_recording, save_recording
 from .rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
 from .rigs.recording import Probes, Recording, RigError
@@ -13,6 +14,7 @@ from .twin.result import TwinResult, load_result
 __all__ = [
     "Abilities",
     "CaptureError",
+    "Captures",
     "Driver",
     "Faults",
     "FlatField",
@@ -26,6 +28,8 @@ __all__ = [
     "Tolerances",
     "TwinResult",
     "calibrate",
+    "capture_images",
+    "load_captures",
     "load_recording",
     "load_result",
     "measure_radiometry",

@@ -113,6 +113,11 @@ def _from_hdf5(path: Path) -> Recording:
             _dataset(file, name, str(path)) for name in ("levels", "inputs", "counts", "times")
         )
         attributes = dict(file.attrs)
+        if "level_index" in file:  # captures: each pattern and each image stands once
+            levels, inputs = (
+                taken(values, _dataset(file, name, str(path)), f"{path}: {name}")
+                for values, name in ((levels, "level_index"), (inputs, "input_index"))
+            )
     return Recording(
         Probes(
             _integers(levels, str(path)),
@@ -135,6 +140,14 @@ def _dataset(file: h5py.File, name: str, source: str) -> Any:
         raise RigError(f"{source}: there are no numbers under {name!r}.")
     check_size(f"{source}: {name!r}", found.shape, most=_MOST_VALUES)
     return np.asarray(found[()])
+
+
+def taken(values: Any, index: Any, what: str) -> Any:
+    """`values[index]`, after the index was checked, and the size of what it makes."""
+    if index.ndim != 1 or index.dtype.kind not in "iu" or not ((index >= 0) & (index < len(values))).all():
+        raise RigError(f"{what} is no index into {len(values)} values.")
+    check_size(what, (len(index), *values.shape[1:]), most=_MOST_VALUES)
+    return values[index]
 
 
 def _pair(values: Any, what: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -84,6 +84,19 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Let go of the devices; the panel may go blank."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A driver without light, which goes on after an interruption as if there had been none."""
+
+    def state(self) -> Tensor:
+        """What it needs for that, (bytes,) uint8."""
+        ...
+
+    def go_on(self, state: Tensor) -> None:
+        """Take up a state."""
         ...
 
 
@@ -179,12 +192,12 @@ class Rig:
             CaptureError: no frame came in time, or every repetition was dropped; it holds the frames before that.
         """
         seconds = self.camera.exposure if exposure is None else exposure
-        self._check(probes, region, seconds)
+        self.check(probes, region=region, exposure=seconds)
         frames: list[Tensor] = []
         times: list[float] = []
         for i in range(len(probes)):
             try:
-                frame, time = self._one(probes, i, region, seconds)
+                frame, time = self.take(probes, i, region=region, exposure=seconds)
             except RigError as error:
                 done = self._recording(probes, frames, times, region, seconds)
                 raise CaptureError(f"frame {i} of {len(probes)}: {error}", done) from error
@@ -222,17 +235,33 @@ class Rig:
 
     # ------------------------------------------------------------------ one frame
 
-    def _check(self, probes: Probes, region: Region, seconds: float) -> None:
+    def check(self, probes: Probes, *, region: Region, exposure: float) -> None:
+        """Raise RigError where the panel, the sensor or the shutter cannot do it."""
         probes.check(self.nominal)
         low, high = self.abilities.exposures
-        if not low <= seconds <= high:
-            raise RigError(f"exposure is {seconds:g} s, this camera takes {low:g} to {high:g} s.")
+        if not low <= exposure <= high:
+            raise RigError(f"exposure is {exposure:g} s, this camera takes {low:g} to {high:g} s.")
         for part, n in zip(region, binned_size(self.nominal, self.camera.binning), strict=True):
             if part.step not in (None, 1) or not 0 <= part.start < part.stop <= n:
                 raise RigError(f"region {part} leaves the sensor's {n} binned pixels, or is empty.")
 
-    def _one(self, probes: Probes, i: int, region: Region, seconds: float) -> tuple[Tensor, float]:
-        driver, mounting = self.driver, self.nominal.mounting
+    def take(
+        self, probes: Probes, i: int, *, region: Region, exposure: float, delay: float | None = None
+    ) -> tuple[Tensor, float]:
+        """One frame (cy, cx) of probe `i`, upright, and when it was taken by the bench's clock.
+
+        Args:
+            probes: what to show; `check` has accepted them.
+            i: which of them.
+            region: rows and columns of the binned sensor.
+            exposure: seconds.
+            delay: seconds from showing to exposing; None: until the panel has settled.
+
+        Raises:
+            RigError: no frame came in time, or every repetition was dropped.
+        """
+        driver, mounting, seconds = self.driver, self.nominal.mounting, exposure
+        settled = self.abilities.settling if delay is None else delay
         digest = probes.digest(i)
         levels, corner = window_to_picture(
             probes.levels[i], probes.corner, mounting.slm, self.nominal.slm.shape
@@ -243,7 +272,7 @@ class Rig:
             begun = driver.clock()
             driver.show(levels, corner)
             driver.display(image)
-            driver.wait(self.abilities.settling)
+            driver.wait(settled)
             time = driver.clock()
             outcome, frame = "failed", None
             try:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +72,7 @@ class SimulatedDriver:
         self._levels: tuple[Tensor, Corner] | None = None
         self._image: Tensor | None = None
         self._made: tuple[object, tuple[SLM, FourF, Recorder]] | None = None
+        self._shown: tuple[SLM, Tensor, list[tuple[Tensor, float]]] | None = None
 
     def show(self, levels: Tensor, corner: Corner) -> None:
         """Levels on the panel."""
@@ -111,6 +113,26 @@ class SimulatedDriver:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def state(self) -> Tensor:
+        """Clock, frames taken and the noise's source, (bytes,) uint8."""
+        clock = np.array([self._time, self._taken], dtype=np.float64).view(np.uint8)
+        noise = torch.zeros(0, dtype=torch.uint8) if self.generator is None else self.generator.get_state()
+        return torch.cat((torch.from_numpy(clock.copy()), noise))
+
+    def go_on(self, state: Tensor) -> None:
+        """Take up what `state` told.
+
+        Raises:
+            RigError: it is no such state.
+        """
+        try:
+            time, taken = state[:16].numpy().view(np.float64).tolist()
+            if self.generator is not None:
+                self.generator.set_state(state[16:].clone())
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise RigError(f"the state of a simulated bench is damaged ({error}); begin anew.") from error
+        self._time, self._taken = time, int(taken)
+
     # ------------------------------------------------------------------ the light
 
     def _frame(self, seconds: float, picture: Region) -> Tensor:
@@ -128,8 +150,7 @@ class SimulatedDriver:
         probe = Probes(levels[None], image[None].float(), corner)
         levels = probe.on_panel(fourf.rows, fourf.cols)
         intensity = torch.zeros(fourf.window)
-        for ripple, weight in slm.states:
-            mask = exact_reflectance(slm, levels, ripple=ripple[0] if ripple else 0.0)
+        for mask, weight in self._masks(slm, levels):
             field = fourf.wave(probe.inputs, mask)[0, 0]
             intensity += weight * abs2(field)
         photons = recorder.photons(intensity) * (seconds / self.truth.camera.exposure)
@@ -140,6 +161,16 @@ class SimulatedDriver:
         camera = Camera(bench.camera, region=region)
         counts = camera.expose(photons[part].clamp(min=0), generator=self.generator)
         return mounting.camera.to_picture(counts)
+
+    def _masks(self, slm: SLM, levels: Tensor) -> list[tuple[Tensor, float]]:
+        """The panel's reflectance in each of its states, with that state's weight; kept while levels stand."""
+        if self._shown is None or self._shown[0] is not slm or not torch.equal(self._shown[1], levels):
+            masks = [
+                (exact_reflectance(slm, levels, ripple=ripple[0] if ripple else 0.0), weight)
+                for ripple, weight in slm.states
+            ]
+            self._shown = (slm, levels, masks)
+        return self._shown[2]
 
     def _system(
         self, bench: BenchSpec, image_shape: tuple[int, int], region: Region

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from calibration.rigs.recording import Probes, Recording
 from calibration.rigs.rig import default_region
+from calibration.rigs.windows import lit_window
 from calibration.twin.model import Model
 from calibration.twin.noise import variance
 from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
@@ -26,7 +27,6 @@ from calibration.twin.values import set_values
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 
-_MARGIN = 25  # SLM pixels shown beyond the stop on each side: a mask may stand aside
 _MARGIN_INPUT = 2  # input pixels that are read beyond the image
 
 
@@ -46,7 +46,7 @@ def probe_candidates(
     """
     if bench.slm.bits is None or bench.slm.modulation == "complex":
         raise SpecError(f"bench {bench.name!r} has no levels to show; set slm.bits and slm.modulation.")
-    corner, shape = _window(bench)
+    corner, shape = lit_window(bench)
     patterns: list[Callable[[], Tensor]] = [
         lambda: _blaze(bench, corner, shape),
         lambda: _blaze(bench, corner, shape) + _smooth(shape, 24, 0.5, generator),
@@ -137,17 +137,6 @@ def expected_bench(bench: BenchSpec, parameters: Sequence[Parameter]) -> BenchSp
 
 
 # ---------------------------------------------------------------------- patterns, in turns of the nominal phase
-
-
-def _window(bench: BenchSpec) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First pixel and size of the part of the panel that the stop lets light reach, with a margin."""
-    corner, shape = [], []
-    for k, n in enumerate(bench.slm.shape):
-        width = n if bench.stop is None else math.ceil(bench.stop.width[k] / bench.slm.pitch) + 2 * _MARGIN
-        size = min(n, width)
-        shape.append(size)
-        corner.append(min(max(0, n // 2 - size // 2), n - size))
-    return (corner[0], corner[1]), (shape[0], shape[1])
 
 
 def _blaze(bench: BenchSpec, corner: tuple[int, int], shape: tuple[int, int]) -> Tensor:

@@ -134,23 +134,19 @@ def _frames(
     import torch
 
     from calibration.rigs.files import load_recording, save_recording
+    from calibration.rigs.opening import open_rig
     from calibration.rigs.rig import default_region
-    from calibration.rigs.simulated import simulated_rig
     from calibration.twin.probes import choose_probes, probe_candidates
-    from optics.bench.files import load_bench
-    from optics.checks import SpecError
 
     kind, _, where = rig.partition(":")
     if kind == "recorded" and where:
         return load_recording(where, nominal)
-    if kind != "sim" or not where:
-        raise SpecError(f"--rig {rig!r}: expected recorded:PATH or sim:TRUTH.toml.")
     generator = torch.Generator().manual_seed(seed)
     frames, candidates = counts
     probes = probe_candidates(nominal, image, max(frames, candidates), generator=generator)
     if candidates > frames:
         probes = probes[choose_probes(nominal, probes, frames)[0]]
-    with simulated_rig(load_bench(where), nominal, generator=generator) as bench:
+    with open_rig(rig, nominal, generator=generator) as bench:
         bench.keep = None if keep is None else (lambda so_far: save_recording(so_far, keep))
         return bench.capture(probes, region=default_region(nominal, image))
 

@@ -16,6 +16,7 @@ import typer
 
 from distill.cli import bench as cli_bench
 from distill.cli import calibrate as cli_calibrate
+from distill.cli import capture as cli_capture
 from distill.cli import compare as cli_compare
 from distill.cli import design as cli_design
 from distill.cli import plan as cli_plan
@@ -72,6 +73,7 @@ cli_plan.register(app)
 cli_design.register(app)
 cli_schema.register(app)
 cli_calibrate.register(app)
+cli_capture.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -60,7 +60,7 @@ def verify(
     if wave_images < 0 or lightpipes_images < 0:
         raise OpticsError(f"asked for {min(wave_images, lightpipes_images)} images; give 0 or more.")
     exported = read_export(directory)
-    bench_network = _rebuilt(exported)
+    bench_network = rebuilt(exported)
     wanted = [min(n, len(exported.inputs)) for n in (wave_images, lightpipes_images)]
     tell = progress or (lambda done, total, note: None)
     total = sum(wanted)
@@ -79,7 +79,8 @@ def verify(
     return Verification(wave=wave, lightpipes=lightpipes, shared=shared_assumptions(exported.bench))
 
 
-def _rebuilt(exported: Exported) -> OnBench:
+def rebuilt(exported: Exported) -> OnBench:
+    """The network on its bench, from an export alone."""
     manifest = exported.manifest
     return OnBench.from_levels(
         exported.levels,
