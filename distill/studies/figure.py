@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from distill.studies.axes import Axis
 from distill.studies.statistics import Share
-from optics.plots.charts import Curve, bars, curves, panels, prefix
+from optics.plots import style
+from optics.plots.charts import Curve, bars, curves, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,13 +88,13 @@ def _axis(axes: Axes, study: Study, axis: Axis) -> None:
     if numbers is None:
         axes.set_xticks(list(x), [str(v) for v in axis.values], fontsize=6, rotation=20)
     ideal = study.of("ideal")[0].best.mean
-    axes.axhline(100 * ideal, color="black", linewidth=0.6, linestyle=":", label="ideal bench")
-    axes.legend(fontsize=7, frameon=False)
+    axes.axhline(100 * ideal, color=style.INK, linewidth=0.6, linestyle=":", label="ideal bench")
+    axes.legend(fontsize=style.TICK, frameon=False)
     off = [(place, 100 * row.best.mean) for place, row in zip(x, rows, strict=True) if row.notes]
     if off:
-        factor = 1.0 if axis.log else prefix(max(map(abs, x)), unit_of(axis.path))[0]
+        factor = 1.0 if axis.log else style.prefix(max(map(abs, x)), unit_of(axis.path))[0]
         places = [place * factor for place, _ in off]
-        axes.plot(places, [y for _, y in off], "o", markersize=8, fillstyle="none", color="black")
+        axes.plot(places, [y for _, y in off], "o", markersize=8, fillstyle="none", color=style.INK)
         axes.set_title("ringed: exposure off, see the table", fontsize=6, loc="right")
 
 
@@ -133,15 +134,15 @@ def _yield(axes: Axes, study: Study) -> None:
         points = study.yield_curve(refit=wanted)
         x, y = tuple(100 * p[0] for p in points), tuple(100 * p[1] for p in points)
         lines.append(Curve(label, x, y, tuple(100 * p[2] for p in points)))
-    for line, colour in zip(lines, ("#1f4e79", "#c55a11"), strict=False):
-        axes.plot(line.x, line.y, color=colour, linewidth=1, label=line.label, drawstyle="steps-pre")
+    for line, (colour, _, dash) in zip(lines, style.STYLES, strict=False):
+        axes.plot(line.x, line.y, dash, color=colour, linewidth=1, label=line.label, drawstyle="steps-pre")
         low = [a - b for a, b in zip(line.y, line.error, strict=True)]
         high = [a + b for a, b in zip(line.y, line.error, strict=True)]
         axes.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0, step="pre")
-    axes.set_xlabel(ACCURACY, fontsize=8)
-    axes.set_ylabel("yield: benches that reach it (%)", fontsize=8)
+    axes.set_xlabel(ACCURACY, fontsize=style.LABEL)
+    axes.set_ylabel("yield: benches that reach it (%)", fontsize=style.LABEL)
     axes.set_ylim(0, 102)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=style.TICK, frameon=False)
 
 
 def _two(axes: Axes, study: Study) -> None:

@@ -6,19 +6,18 @@ marker and dash, not in colour alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from optics.plots import style
+from optics.plots.style import STYLES, prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLES = (("#1f4e79", "o", "-"), ("#c55a11", "s", "--"), ("#3b7d23", "^", "-."), ("#7f3f98", "D", ":"))
-_PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M"}
-_PREFIXED = ("m", "rad", "s")  # units that take one
-_WIDTH, _HEIGHT = 3.4, 2.6  # inches: one column of a journal
+_HEIGHT = 2.6  # inches: of a panel one column wide
 
 
 @dataclass(frozen=True)
@@ -36,29 +35,17 @@ def panels(small: int, wide: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
 
     Where there is one panel in all it has one column.
     """
-    from matplotlib.figure import Figure as NewFigure
-
     columns = 2 if small > 1 or (small and wide) else 1
     rows = -(-small // columns) if small else 0
     heights = [_HEIGHT] * rows + list(wide)
     across = columns if small else 1.5
-    figure = NewFigure(figsize=(_WIDTH * across, sum(heights)), dpi=200, layout="constrained")
+    figure = style.new_figure(style.COLUMN * across, sum(heights), layout="constrained")
     places = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     made = [figure.add_subplot(places[k // columns, k % columns]) for k in range(small)]
     made += [figure.add_subplot(places[rows + k, :]) for k in range(len(wide))]
     for axes in made:
-        axes.tick_params(labelsize=7)
-        axes.grid(visible=True, linewidth=0.3, alpha=0.6)
-        axes.set_axisbelow(True)
+        style.dress(axes)
     return figure, made
-
-
-def prefix(largest: float, unit: str) -> tuple[float, str]:
-    """Factor by which to multiply values of up to `largest`, and the unit with its prefix: `(1e6, "µm")`."""
-    if unit not in _PREFIXED or largest == 0 or not math.isfinite(largest):
-        return 1.0, unit
-    power = min(6, max(-9, 3 * math.floor(math.log10(abs(largest)) / 3)))
-    return 10.0**-power, _PREFIXES[power] + unit
 
 
 def curves(
@@ -99,10 +86,10 @@ def curves(
         )
     if log:
         axes.set_xscale("log")
-    axes.set_xlabel(f"{x} ({shown})" if shown else x, fontsize=8)
-    axes.set_ylabel(y, fontsize=8)
+    axes.set_xlabel(f"{x} ({shown})" if shown else x, fontsize=style.LABEL)
+    axes.set_ylabel(y, fontsize=style.LABEL)
     if legend and lines:
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=style.TICK, frameon=False)
 
 
 def bars(axes: Axes, names: Sequence[str], lines: Sequence[Curve], *, x: str, zero: bool = True) -> None:
@@ -116,13 +103,14 @@ def bars(axes: Axes, names: Sequence[str], lines: Sequence[Curve], *, x: str, ze
             height=thick,
             xerr=line.error,
             color=colour,
-            alpha=1.0 - 0.35 * k,
+            edgecolor="white",
+            linewidth=0.3,
             label=line.label,
             error_kw={"linewidth": 0.8, "capsize": 2},
         )
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=style.TICK)
     axes.invert_yaxis()
     if zero:
         axes.axvline(0.0, color="black", linewidth=0.6)
-    axes.set_xlabel(x, fontsize=8)
-    axes.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+    axes.set_xlabel(x, fontsize=style.LABEL)
+    axes.legend(fontsize=style.TICK, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)

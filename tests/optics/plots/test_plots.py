@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
@@ -20,33 +21,6 @@ def rendered(figure):
     figure.savefig(stream := io.BytesIO(), format="png", dpi=50)
     assert stream.getvalue().startswith(b"\x89PNG")
     return figure
-
-
-def lightness(rgb):
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
-
-
-def test_hues_are_equally_bright_and_cyclic():
-    phase = np.linspace(-math.pi, math.pi, 73)[None]
-    colours = plot.phase_colours(np.ones_like(phase), phase)[0]
-    assert np.ptp(lightness(colours)) < 0.1
-    assert np.abs(np.diff(colours, axis=0)).max() < 0.1
-    np.testing.assert_allclose(colours[0], colours[-1], atol=1e-9)
-    red, green, cyan, violet = plot.phase_colours(
-        np.ones((1, 4)), np.array([[0, math.pi / 2, math.pi, -math.pi / 2]])
-    )[0]
-    assert red.argmax() == 0 and red[0] > 0.9
-    assert green[2] < 0.5
-    assert cyan[0] < 0.2
-    assert violet.argmax() == 2 and violet[0] > violet[1]
-
-
-def test_amplitude_is_brightness():
-    colours = plot.phase_colours(np.array([[0.0, 0.25, 0.5, 1.0]]), np.zeros((1, 4)))[0]
-    assert colours[0].max() == 0
-    assert np.all(np.diff(lightness(colours)) > 0)
-    assert colours[2, 0] / colours[3, 0] == pytest.approx(0.5, abs=0.1)
 
 
 def test_field_keeps_rows_at_the_top_and_marks_the_origin():
@@ -74,6 +48,64 @@ def test_mask_has_full_brightness_at_one_and_small_planes_are_in_micrometres():
     np.testing.assert_allclose(figure.axes[0].images[0].get_array()[2, 2], expected, atol=1e-7)
     assert figure.axes[0].get_xlabel() == "x (µm)"
     assert figure.axes[0].images[0].get_extent() == pytest.approx([-20, 20, 20, -20])
+
+
+def boxes(figure):
+    """All axes with the box of all that they draw, and the figure's own, pixels."""
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(60)
+    canvas.draw()
+    return [(axes, axes.get_tightbbox(canvas.get_renderer())) for axes in figure.axes]
+
+
+SHAPES = [(40, 40), (40, 200), (200, 30), (2, 3), (1080, 1920)]
+LONG = "the first of many masks, the field of a point, as it is predicted on the bench with every flaw"
+DRAWN = {
+    "field": lambda x: plot.field(torch.polar(x + 1, 3 * x), pitch=8e-6, title=LONG),
+    "mask": lambda x: plot.mask(torch.polar(x, 3 * x), pitch=(8e-6, 4e-6), title=LONG),
+    "levels": lambda x: plot.levels((x * 255).int(), pitch=8e-6, title=LONG),
+    "psf": lambda x: plot.psf(x + 1e-5, pitch=3.45e-7, title=LONG),
+    "frame": lambda x: plot.frame(5e4 * x, pitch=3.45e-6, full_scale=1e3, title=LONG),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_cut_and_no_legend_is_higher_than_its_picture(name, shape):
+    figure = DRAWN[name](torch.linspace(0, 1, shape[0] * shape[1]).reshape(shape))
+    for _, box in boxes(figure):
+        assert min(box.x0, box.y0) >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
+    picture, *legends = figure.axes
+    used = picture.get_position()
+    if name not in ("field", "mask"):  # the wheel of a thin picture has its own height
+        assert all(legend.get_position().height <= used.height + 1e-6 for legend in legends)
+    wide, _ = figure.get_size_inches()
+    assert (legends[0].get_position().x0 - used.x1) * wide < 0.3  # inches: it stands beside the picture
+    assert (1 - max(legend.get_position().x1 for legend in legends)) * wide < 1.0
+
+
+@pytest.mark.parametrize("unit", ["counts", "electrons", "photons"])
+def test_a_frame_is_in_the_unit_that_it_is_in(unit):
+    figure = plot.frame(torch.ones(4, 4), pitch=1e-6, unit=unit)
+    assert figure.axes[1].get_ylabel() == unit
+
+
+def test_the_lit_part_of_a_panel_is_drawn_large_at_its_place():
+    panel = torch.full((108, 192), 7, dtype=torch.int32)
+    panel[20:30, 100:120] = torch.arange(20, dtype=torch.int32)
+    rows, columns = plot.lit_part(panel)
+    assert (rows, columns) == (slice(19, 31), slice(99, 121))
+    figure = rendered(plot.levels(panel, pitch=8e-6))
+    image = figure.axes[0].images[0]
+    np.testing.assert_array_equal(image.get_array(), panel[rows, columns])
+    # row 19 begins 19 - 54 pixels and a half from the middle, column 99 at 99 - 96 and a half
+    left, right, bottom, top = image.get_extent()
+    assert (left, right) == pytest.approx((8 * 2.5, 8 * 24.5))
+    assert (top, bottom) == pytest.approx((-8 * 35.5, -8 * 23.5))
+    panel[0, 50] = 3
+    assert plot.lit_part(panel) == (slice(0, 108), slice(0, 192))
 
 
 def test_levels_are_drawn_as_they_are_and_checked():
@@ -126,6 +158,20 @@ def test_bench_is_to_scale_along_the_axis():
     )
     assert "test bench: 532 nm" in axes.get_title()
     assert axes.get_ylabel() == "y (mm)"
+
+
+def test_a_sketch_names_every_plane_with_its_numbers():
+    figure = rendered(plot.sketch(bench(), (28, 30)))
+    words = "\n".join(text.get_text() for text in figure.axes[0].texts)
+    for told in (
+        "display\n28 × 30\n32 µm pixels",
+        "lens 1\n⌀ 25.4 mm",
+        "SLM\n1080 × 1920\n8 µm pixels\nphase, continuous\nstop 3 mm",
+        "camera\n2048 × 2448\n3.45 µm pixels\nno converter",
+        "532 nm, coherent",
+    ):
+        assert told in words
+    assert words.count("f₁ = 200 mm") == words.count("f₂ = 100 mm") == 2
 
 
 def test_bad_planes_are_refused():
