@@ -23,7 +23,7 @@ from optics.bench.catalogue import dotted
 
 _TITLE = 44  # characters for the title of a step
 _WIDE = 132  # characters a line where stdout is not a terminal
-_FIGURES = ("accuracy", "± draws", "± sampling", "draws", "images")
+_FIGURES = ("± draws", "± sampling", "draws", "images")
 _ERRORS = (
     "± draws: standard deviation over draws, with the same images; a draw is one of the noise on a bench, one training "
     "without. ± sampling: standard error from having only so many test images."
@@ -126,7 +126,7 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     console = out()
     table = Table(title=f"{result.name}: test images of {result.data['source_name']}")
     table.add_column("row", no_wrap=True)
-    for name in _FIGURES:
+    for name in (result.rows.bench_refit.metric, *_FIGURES):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("read-out", no_wrap=True)
     table.add_column("MACs", justify="right", no_wrap=True)
@@ -136,6 +136,10 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
         table.add_row(name, *_cells(row), eye, f"{result.operations.of(name):,}", end_section=last)
     console.print(table)
     console.print(_ERRORS, soft_wrap=True)
+    for name, row in result.rows.by_name().items():
+        if row.figures:
+            figures = ", ".join(f"{what} {100 * value:.1f} %" for what, value in row.figures.items())
+            console.print(f"{name}: {figures}", soft_wrap=True)
     if words := distillation(result.rows):
         console.print(words, soft_wrap=True)
     if result.verify is not None:
@@ -149,10 +153,11 @@ def show_bench_rows(found: Mapping[str, Any], notes: Sequence[str] = ()) -> None
     """Rows of one network on one bench, and what to know of that."""
     table = Table(title=f"on the bench {found['bench']['name']!r}")
     table.add_column("row", no_wrap=True)
-    for name in _FIGURES:
+    rows = {name: Row(**row) for name, row in found["rows"].items()}
+    for name in (next((row.metric for row in rows.values()), "accuracy"), *_FIGURES):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, row in found["rows"].items():
-        table.add_row(name, *_cells(Row(**row)))
+    for name, row in rows.items():
+        table.add_row(name, *_cells(row))
     console = out()
     console.print(table)
     console.print(_ERRORS, soft_wrap=True)
@@ -161,7 +166,7 @@ def show_bench_rows(found: Mapping[str, Any], notes: Sequence[str] = ()) -> None
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    """Those of `_FIGURES`, in points of per cent."""
+    """The row's figure of merit and those of `_FIGURES`, in points of per cent."""
     spread = f"{100 * row.spread:.2f}" if row.draws > 1 else "-"
     sampling = f"{100 * row.uncertainty:.2f}"
     return f"{100 * row.accuracy:.2f} %", spread, sampling, str(row.draws), str(row.images)

@@ -17,7 +17,7 @@ listing.py        What lies in a folder, without what archives and desktops leav
 parts.py          A data set before it is read, and reading the chosen images
 pickled.py        CIFAR's python batches without running pickle
 pictures.py       One picture file to numbers: what a viewer shows is what is read
-pixel_folders.py  Pictures beside masks, paired by name
+pixels            Folders of pictures beside masks, PASCAL VOC's and Carvana's among them
 sources.py        One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a folder
 """
 

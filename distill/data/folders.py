@@ -3,7 +3,7 @@
 * Parts are subfolders named train, val or test, in any usual spelling (`distill.data.parts.NAMES`).
 * A class is a subfolder; its pictures lie in it at any depth. A class folder without a picture is refused by name.
 * A folder that holds one subfolder and nothing else, as archives unpack, is entered.
-* `images/` beside `masks/` (or another usual pair of names) is a pixel task: see `distill.data.pixel_folders`.
+* `images/` beside `masks/` (or another usual pair of names) is a pixel task: see `distill.data.pixels.paired`.
 * Hidden files (`._0.png`), `__MACOSX`, and files that are no pictures are passed over.
 """
 
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from distill.data import pixel_folders
 from distill.data.listing import entered, files_in, folders_in, is_picture, pictures_below, read_pictures
 from distill.data.parts import Found, Options, Part, by_part
 from distill.data.pictures import SUFFIXES
+from distill.data.pixels import paired, published
 from optics.errors import OpticsError
 from optics.reading import check_size, listed
 
@@ -33,9 +33,10 @@ def find(folder: Path, options: Options) -> Found:
             was found and what is missing.
     """
     folder = entered(folder)
-    pairs = pixel_folders.find(folder, options)
-    if pairs is not None:
-        return pairs
+    for known in (published.find_voc, published.find_carvana, paired.find):
+        pairs = known(folder, options)
+        if pairs is not None:
+            return pairs
     parts = by_part([p.name for p in folders_in(folder)], where=str(folder))
     if "train" not in parts:
         if parts:

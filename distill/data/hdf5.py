@@ -56,17 +56,19 @@ def find(path: Path, options: Options, *, every: bool = False, ours: bool = Fals
     path = regular_file(path, most=2**40)
     with reading(path, "HDF5"), h5py.File(path) as file:
         groups = {k: v for k, v in file.items() if isinstance(v, h5py.Group)}
-        chosen = {k: v for k, v in groups.items() if every or part_called(k) is not None}
+        before = "" if options.subset is None else f"{options.subset}_"
+        mine = {k: v for k, v in groups.items() if k.startswith(before)}
+        chosen = {k: v for k, v in mine.items() if every or part_called(k.removeprefix(before)) is not None}
         if not chosen:
             raise OpticsError(
-                f"{path} has no splits; expected the groups 'train' and 'test', found {_listed(file)}."
+                f"{path} has no splits; expected the groups '{before}train' and '{before}test', found {_listed(file)}."
             )
         about, strings = _strings(path, file, {k: _target(g, options) for k, g in chosen.items()}, ours)
         names = answers.text_list(about["class_names"]) if "class_names" in about else ()
         if any(_target(group, options) == "masks" and "masks_multi" in group for group in chosen.values()):
             names = ()  # class_names are those of the many-class masks
         return Found(
-            {key: _part(path, key, group, options, strings) for key, group in chosen.items()},
+            {k.removeprefix(before): _part(path, k, group, options, strings) for k, group in chosen.items()},
             names,
             " ".join(answers.text_list(about.get("source", path.name))),
             " ".join(answers.text_list(about.get("license", "not stated"))),

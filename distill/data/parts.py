@@ -30,7 +30,8 @@ class Options:
     """How images and answers are to be read.
 
     size: (H, W) to resize to. grey: colour to grey. white: stored value of full white. axes: "nhwc" or "nchw" where an
-    array's shape does not tell. target: which answers, where a source has several.
+    array's shape does not tell. target: which answers, where a source has several. subset: which of several sets in one
+    file, by what their parts' names begin with.
     """
 
     size: tuple[int, int] | None = None
@@ -38,6 +39,7 @@ class Options:
     white: float | None = None
     axes: str | None = None
     target: str | None = None
+    subset: str | None = None
 
 
 @dataclass(frozen=True)

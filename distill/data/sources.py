@@ -8,7 +8,7 @@
 | a folder of idx files, or one that holds such a folder | `distill.data.idx` |
 | CIFAR's folder or `.tar.gz`, binary or python version | `distill.data.cifar` |
 | a folder with one subfolder per class, or `train/` and `test/` with such | `distill.data.folders` |
-| a folder with `images/` and `masks/` | `distill.data.pixel_folders` |
+| a folder with `images/` and `masks/` | `distill.data.pixels.paired` |
 
 `docs/data.md` states every rule. What is taken is chosen by the labels, before any image is read.
 """
@@ -52,6 +52,8 @@ def load(
     ignore: Ignore = (),
     axes: str | None = None,
     white: float | None = None,
+    subset: str | None = None,
+    strangers: int | None = None,
     cache: Path | None = None,
 ) -> Splits:
     """Training, validation and test parts of a data set.
@@ -73,12 +75,15 @@ def load(
         ignore: stored labels, or names of classes, that count nowhere; see `distill.data.labels`.
         axes: "nhwc" or "nchw" of arrays whose shape does not tell.
         white: stored value of full white; None is what the sample type holds.
+        subset: of an HDF5 file with several sets, the one whose groups are called "SUBSET_train", "SUBSET_test".
+        strangers: so many classes, drawn with `seed`, whose images of every part become the test part, under class
+            names of their own; training and validation share the images of all other classes.
         cache: where downloads are kept; None is `~/.cache/spectral-cascade`.
 
     Raises:
         OpticsError: unknown name, unreadable or incomplete data; one line that says what is missing.
     """
-    options = Options(size=size, grey=grey, white=white, axes=axes, target=target)
+    options = Options(size=size, grey=grey, white=white, axes=axes, target=target, subset=subset)
     found = _find(name_or_path, options, cache)
     where = str(name_or_path)
     if "all" not in found.parts:
@@ -93,7 +98,32 @@ def load(
     splits = _whole_image_splits if all(p.masks is None for p in found.parts.values()) else _pixel_splits
     made = splits(found, ignore, validation, limit, torch.Generator().manual_seed(seed))
     _check_alike(where, made)
-    return Splits(made["train"], made["validation"], made["test"])
+    whole = Splits(made["train"], made["validation"], made["test"])
+    return whole if strangers is None else _strangers(where, whole, strangers, validation, seed)
+
+
+def _strangers(where: str, splits: Splits, count: int, validation: float, seed: int) -> Splits:
+    """All images of `count` classes as the test part; those of the others, class by class, for the rest."""
+    first = splits.train
+    if first.segmentation or count > first.classes - 2:
+        has = "one class per pixel" if first.segmentation else f"{first.classes} classes"
+        raise OpticsError(
+            f"data.strangers is {count} and {where} has {has}; it takes whole classes out of training, at least two "
+            "must stay."
+        )
+    parts = (splits.train, splits.validation, splits.test)
+    images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
+    generator = torch.Generator().manual_seed(seed)
+    unseen = torch.randperm(first.classes, generator=generator)[:count].sort().values
+    away = torch.isin(labels, unseen)
+    rest, chosen = stratified(labels[~away], validation, generator)
+
+    def part(which: Tensor, index: Tensor) -> Dataset:
+        kinds, renamed = labels[which].unique(return_inverse=True)
+        names = tuple(first.class_names[k] for k in kinds.tolist())
+        return Dataset(images[which][index], renamed[index], names, first.source, first.licence)
+
+    return Splits(part(~away, rest), part(~away, chosen), part(away, torch.arange(int(away.sum()))))
 
 
 def _whole_image_splits(

@@ -13,6 +13,7 @@ Every key has a default, so that a file holds what differs. Unknown keys are ref
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +44,9 @@ class DataConfig(Validated):
 
     limit: at most so many training and so many test images. size: (H, W) to resize to. grey: colour to grey. target:
     which answers, where a source has several. ignore: labels, or names of classes, that count nowhere. axes: "nhwc" or
-    "nchw" of arrays whose shape does not tell. white: stored value of full white. `docs/data.md` has the rules.
+    "nchw" of arrays whose shape does not tell. white: stored value of full white. subset: of an HDF5 file with several
+    sets, the one whose parts are called "SUBSET_train", "SUBSET_test". strangers: so many classes, drawn by the seed,
+    are kept out of training, and their images are the test part. `docs/data.md` has the rules.
     """
 
     source: str = "digits"
@@ -55,6 +58,8 @@ class DataConfig(Validated):
     ignore: tuple[int | str, ...] = ()
     axes: Literal["nhwc", "nchw"] | None = None
     white: float | None = Field(default=None, gt=0.0)
+    subset: str | None = None
+    strangers: int | None = Field(default=None, ge=2)
 
 
 class TeacherConfig(Validated):
@@ -290,11 +295,16 @@ def _of_file(config: RunConfig, said: Said) -> RunConfig:
 
 
 def _located(config: RunConfig, folder: Path) -> RunConfig:
-    """The same with the files it names as absolute paths: beside the configuration, or else in the current folder."""
+    """The same with the files it names as absolute paths.
+
+    They are looked for beside the configuration, in the current folder, and data in the one that `SCLC_DATA` names.
+    """
     changes: dict[str, str] = {}
     named = {"bench.source": config.bench.source, "data.source": config.data.source}
     for key, name in (named | {"student.file": config.student.file or ""}).items():
         if Path(name).suffix or "/" in name:
-            found = [f / home(name) for f in (folder, Path()) if (f / home(name)).exists()]
+            shared = os.environ.get("SCLC_DATA") if key == "data.source" else None
+            places = (folder, Path(), *([Path(shared)] if shared else []))
+            found = [f / home(name) for f in places if (f / home(name)).exists()]
             changes |= {key: str(found[0].resolve())} if found else {}
     return config.replace(**changes)

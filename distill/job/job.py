@@ -17,6 +17,7 @@ from distill.data import sources as data
 from distill.data.dataset import Splits
 from distill.job.config import RunConfig
 from distill.job.ledger import read_json
+from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_spec, load_student, load_teacher
 from distill.training.teaching import logits
@@ -84,6 +85,8 @@ class Job:
             ignore=d.ignore,
             axes=d.axes,
             white=d.white,
+            subset=d.subset,
+            strangers=d.strangers,
         )
         job = cls(config, bench, splits, directory, watcher or Silent())
         job.check()
@@ -98,16 +101,8 @@ class Job:
     def check(self) -> None:
         """Raise OpticsError unless images, network and bench fit each other."""
         student, train = self.config.student, self.splits.train
-        if train.segmentation:
-            raise OpticsError(
-                f"{self.config.data.source} has one class per pixel; this job classifies whole images. "
-                "Give a data set with one label per image (data.target chooses the HDF5 key)."
-            )
-        if student.backend.kind == "segmenter":
-            raise OpticsError(
-                "student.backend.kind is 'segmenter'; this job classifies whole images: choose classifier or embedder, "
-                "and train a segmenter from Python."
-            )
+        if student.file is None:
+            task_of(self.splits, student.backend.kind)
         channels = student.cascade.channels[0]
         if channels != train.channels:
             raise OpticsError(
@@ -159,12 +154,21 @@ class Job:
             ) from error
 
     def _check_logits(self, found: Tensor, what: str, key: str) -> None:
-        classes = self.splits.train.classes
-        if tuple(found.shape) != (1, classes):
-            told = "one answer for each pixel" if found.ndim == 4 else f"{found.shape[-1]} classes"
+        train = self.splits.train
+        wanted = (1, train.classes, *(train.image_shape if train.segmentation else ()))
+        if tuple(found.shape) != wanted:
+            told = (
+                f"{found.shape[1]} classes for each of {found.shape[-2]} x {found.shape[-1]} pixels"
+                if found.ndim == 4
+                else f"{found.shape[-1]} classes of whole images"
+            )
+            has = (
+                f"of each of {train.image_shape[0]} x {train.image_shape[1]} pixels"
+                if train.segmentation
+                else "of whole images"
+            )
             raise OpticsError(
-                f"{what} gives {told}, and {self.config.data.source} has {classes} classes of whole images; change "
-                f"{key}."
+                f"{what} gives {told}, and {self.config.data.source} has {train.classes} classes {has}; change {key}."
             )
 
     @property
@@ -225,6 +229,11 @@ class Job:
     # ------------------------------------------------------------------ models
 
     @property
+    def task(self) -> Task:
+        """What the networks are asked for."""
+        return task_of(self.splits, self.config.student.backend.kind)
+
+    @property
     def spec(self) -> StudentSpec:
         """The student that the configuration describes, for these images."""
         return self.config.student.spec(self.image_shape, self.splits.train.classes)
@@ -239,7 +248,7 @@ class Job:
 
     @cached_property
     def taught(self) -> Tensor:
-        """The teacher's logits for the training images, (N, classes)."""
+        """The teacher's logits for the training images, (N, classes), or of their pixels, (N, classes, H, W)."""
         return logits(self.teacher(), self.splits.train.images)
 
     def student(self, step: str) -> Student:

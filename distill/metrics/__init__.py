@@ -6,6 +6,7 @@ recognition.py  How well unit vectors tell people apart: who is it (rank one), a
                 (verification)
 row.py          One row of a table of results: an accuracy, its spread between draws, and how many images stand behind
                 it
+tasks.py        What a network is asked for, and its row: a class, a class per pixel, who a face is
 """
 
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union

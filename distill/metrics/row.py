@@ -14,18 +14,24 @@ from optics.spec import Validated
 class Row(Validated):
     """One row of the table.
 
-    accuracy: share (0 to 1) of correct predictions, the mean over draws. spread: standard deviation between draws, 0
-    for one. draws: how many. images: in each draw.
+    accuracy: the figure of merit, 0 to 1, the mean over draws. metric: which figure that is (`distill.metrics.tasks`).
+    spread: standard deviation between draws, 0 for one. draws: how many. images: in each draw. sampling: standard error
+    from having only so many images; None where it follows from a share. figures: others of the same answers, by name.
     """
 
     accuracy: float = Field(ge=0, le=1)
     spread: float = Field(ge=0, le=1)
     draws: int = Field(ge=1)
     images: int = Field(ge=1)
+    metric: str = "accuracy"
+    sampling: float | None = Field(default=None, ge=0)
+    figures: dict[str, float] = Field(default_factory=dict)
 
     @property
     def uncertainty(self) -> float:
-        """Standard error of the accuracy from having only so many images, `sqrt(p (1 - p) / n)`."""
+        """Standard error from having only so many images; of a share, `sqrt(p (1 - p) / n)`."""
+        if self.sampling is not None:
+            return self.sampling
         return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +14,11 @@ from distill.environment import environment
 from distill.export.write import export
 from distill.job.job import MODEL, Job
 from distill.job.rows import STUDENTS, Rows
-from distill.metrics.confusion import confusion_matrix
-from distill.metrics.row import Row, score
+from distill.metrics.row import Row
+from distill.metrics.tasks import Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
 from distill.training.train_loop import Progress, train
 from distill.verify.verification import verify
 from networks import Student, multiply_accumulates
@@ -31,7 +31,7 @@ from optics.files import make_folder, write_json
 # numbers than a run uses, and between those of two repeats of a training more than there are uses.
 RUNS_APART, REPEATS_APART = 1000, 10
 STREAMS = {"teacher": 1, "student": 2, "calibrate": 3, "refit": 4, "evaluate": 5, "light": 6}
-LIGHT_IMAGES = 100
+LIGHT_IMAGES, BATCH = 100, 256
 CONTROLS: dict[str, Control] = {name: name for name in get_args(Control)}
 
 
@@ -176,18 +176,17 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
 
 def run_evaluate(job: Job) -> None:
     """Every row of the table, on the test part."""
-    test = job.splits.test
     networks, rows = _given(job) if job.config.student.file else _trained(job)
     kd = job.student("linear_kd")
     refitted = job.on_bench(job.student("refit"), job.bench)
-    found, last = bench_rows(
+    found, counts = bench_rows(
         job, job.on_bench(kd, job.bench.ideal(), calibrated=False), job.on_bench(kd, job.bench), refitted
     )
     write_json(
         job.directory / "evaluation.json",
         {
             "rows": Rows(**rows, **found).model_dump(mode="json"),
-            "confusion": confusion_matrix(last, test.labels, test.classes).tolist(),
+            "confusion": None if counts is None else counts.tolist(),
             "operations": _operations(job, networks),
             "light": light(job, refitted),
             "environment": environment(job.config.seed),
@@ -198,47 +197,69 @@ def run_evaluate(job: Job) -> None:
 def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
     """The network of a file, and its row without a bench."""
     network = job.student("linear_kd")
-    return {"given": network}, {"given": evaluation.evaluate(network, job.splits.test)}
+    return {"given": network}, {"given": _computed(job, [network])}
+
+
+def _computed(job: Job, networks: Sequence[nn.Module]) -> Row:
+    """The row of networks that differ in their training alone, without a bench."""
+    task, test = job.task, job.splits.test
+    known, gallery = None, task.gallery(job.splits)
+    if gallery is not None:
+        vectors = torch.stack([task.answers(n, gallery.images, BATCH) for n in networks])
+        known = Known(vectors, gallery.labels)
+    return task.row(torch.stack([task.answers(n, test.images, BATCH) for n in networks]), test, known)
 
 
 def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
     """The teacher, the students and their controls, and their rows without a bench."""
-    test = job.splits.test
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
-    rows = {"teacher": evaluation.evaluate(job.teacher(), test)}
+    rows = {"teacher": _computed(job, [networks["teacher"]])}
     for step in STUDENTS:
         networks[step] = job.student(step)
-        repeats = [
-            logits(job.student(job.repeat(step, r)), test.images).argmax(1)
-            for r in range(job.config.student.repeats)
-        ]
-        rows[step] = score(torch.stack(repeats), test.labels)
+        repeats = [job.student(job.repeat(step, r)) for r in range(job.config.student.repeats)]
+        rows[step] = _computed(job, repeats)
     return networks, rows
 
 
-def bench_rows(job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench) -> tuple[dict[str, Row], Tensor]:
-    """The three rows of a bench, and the predictions (draws, N) of the last.
+def bench_rows(
+    job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench
+) -> tuple[dict[str, Row], Tensor | None]:
+    """The three rows of a bench, and the confusion counts (classes, classes) of the last, where there are classes.
 
     The network as it is and the refitted one share their masks, hence their light and their exposures; only the
     electronics differs.
     """
-    features = exposures(job, as_is)
-    predictions = {
-        "ideal_bench": evaluation.predictions_from(ideal.backend, exposures(job, ideal)),
-        "bench_as_is": evaluation.predictions_from(as_is.backend, features),
-        "bench_refit": evaluation.predictions_from(refitted.backend, features),
-    }
-    rows = {name: score(found, job.splits.test.labels) for name, found in predictions.items()}
-    return rows, predictions["bench_refit"]
+    task, test, gallery = job.task, job.splits.test, job.task.gallery(job.splits)
+    rows: dict[str, Row] = {}
+    counts = None
+    for bench, named in (
+        (ideal, {"ideal_bench": ideal}),
+        (as_is, {"bench_as_is": as_is, "bench_refit": refitted}),
+    ):
+        features = exposures(job, bench)
+        known = None if gallery is None else exposures(job, bench, gallery.images)
+        for name, network in named.items():
+            answers = evaluation.answers_from(task, network.backend, features)
+            if gallery is None or known is None:
+                rows[name] = task.row(answers, test, None)
+            else:
+                vectors = evaluation.answers_from(task, network.backend, known)
+                rows[name] = task.row(answers, test, Known(vectors, gallery.labels))
+            counts = task.confusion(answers, test)
+    return rows, counts
 
 
-def exposures(job: Job, bench: OnBench) -> Tensor:
-    """Features (draws, N, maps, by, bx) of the test images, the same noise for every bench."""
+def exposures(job: Job, bench: OnBench, known: Tensor | None = None) -> Tensor:
+    """Features (draws, N, maps, by, bx) of the test images, the same noise for every bench.
+
+    known: in their place images of people who are known, exposed once, with noise of their own.
+    """
+    draws = job.config.evaluation.draws
     return evaluation.record_features(
         bench,
-        job.splits.test.images,
-        draws=job.config.evaluation.draws,
-        seed=seed_of(job, "evaluate"),
+        job.splits.test.images if known is None else known,
+        draws=draws if known is None else 1,
+        seed=seed_of(job, "evaluate") + (0 if known is None else draws),
         progress=job.progress,
     )
 

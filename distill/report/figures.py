@@ -98,14 +98,16 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
             realistic.recorders[0].relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
         )
     full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), _WHITE))
-    name = job.splits.validation.class_names[int(labels[0])]
+    what = "A validation image"
+    if labels.ndim == 1:
+        what += f" of class {job.splits.validation.class_names[int(labels[0])]!r}"
 
     def exposures(stack: Tensor) -> list[str]:
         return [pictures.picture(pictures.intensity_rgb(_array(f), full=full)) for f in stack]
 
     return {
         "input": pictures.picture(pictures.intensity_rgb(_array(x[0].mean(0)), full=1.0)),
-        "caption": f"A validation image of class {name!r}, field amplitudes as the display shows them.",
+        "caption": f"{what}, field amplitudes as the display shows them.",
         "full": f"{full:.3g} of full-scale intensity, corrected for the bench's throughput",
         "ideal": exposures(clean),
         "realistic": exposures(seen),
@@ -113,7 +115,7 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
 
 
 def training(job: Job) -> dict[str, Any]:
-    """Validation accuracy by epoch of every network."""
+    """Validation accuracy, or mean IoU of pixels, by epoch of every network."""
     series: dict[str, list[tuple[float, float]]] = {}
     for step in TRAINED:
         if not (job.path(step) / "history.csv").is_file():
@@ -123,8 +125,11 @@ def training(job: Job) -> dict[str, Any]:
         series[title_of(step)] = [(float(r["epoch"]), float(r["validation_accuracy"])) for r in rows]
     if not series:
         return {"curves": "", "curves_caption": ""}
-    drawn = pictures.curves(series, title="validation accuracy by epoch", x="epoch", y="validation accuracy")
+    figure = "mean IoU" if job.splits.train.segmentation else "accuracy"
+    drawn = pictures.curves(
+        series, title=f"validation {figure} by epoch", x="epoch", y=f"validation {figure}"
+    )
     return {
         "curves": drawn,
-        "curves_caption": "Validation accuracy after each epoch of the first trainings; it chooses the epoch kept.",
+        "curves_caption": f"Validation {figure} after each epoch of the first trainings; it chooses the epoch kept.",
     }

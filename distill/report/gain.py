@@ -20,13 +20,18 @@ def difference(row: Row, other: Row) -> tuple[float, float]:
     return row.accuracy - other.accuracy, math.hypot(*parts)
 
 
+def _of(row: Row) -> str:
+    return "" if row.metric == "accuracy" else f" {row.metric}"
+
+
 def distillation(rows: Rows) -> str:
     """One sentence: the distilled network against the same network trained on labels alone; "" where one is absent."""
     if rows.linear is None or rows.linear_kd is None:
         return ""
     gain, error = difference(rows.linear_kd, rows.linear)
     half = _NORMAL_95 * error
-    alone = f"Trained on the labels alone, the same network reaches {100 * rows.linear.accuracy:.1f} %"
+    reached = f"{100 * rows.linear.accuracy:.1f} %{_of(rows.linear)}"
+    alone = f"Trained on the labels alone, the same network reaches {reached}"
     if abs(gain) <= half:
         return (
             f"{alone}: the difference of {100 * gain:+.1f} points is within its uncertainty of ± {100 * half:.1f} "

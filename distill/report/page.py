@@ -13,6 +13,7 @@ from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.job.result import Result
 from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
+from distill.metrics.row import Row
 from distill.report import data_addresses as pictures
 from distill.report import figures as shown
 from distill.report.gain import distillation
@@ -56,6 +57,7 @@ def context(job: Job, result: Result) -> dict[str, Any]:
         "result": result,
         **_words(job, result),
         "rows": _rows(result),
+        "metric": result.rows.bench_refit.metric,
         "wheel": pictures.phase_wheel(),
         "ramp": pictures.ramp_bar(),
         **shown.masks(realistic, job.config.student.realisation.kind),
@@ -103,10 +105,22 @@ def _summary(result: Result, masks: int, bench: str) -> str:
         controls = f" {distillation(rows)} Random masks reach {masked}, a plain lens {unmasked}."
     alone = computed or rows.ideal_bench
     return (
-        f"A linear optical network of {masks} masks, {made}, answers {_percent(alone.accuracy)} of {alone.images} test "
-        f"images correctly when computed, {_percent(rows.bench_as_is.accuracy)} on the bench {bench!r} as it comes, "
+        f"A linear optical network of {masks} masks, {made}, {_does(alone)} when computed, "
+        f"{_percent(rows.bench_as_is.accuracy)} on the bench {bench!r} as it comes, "
         f"and {_percent(rows.bench_refit.accuracy)} there after refitting its back end.{controls}"
     )
+
+
+def _does(row: Row) -> str:
+    """What a network does, as a figure of its metric."""
+    if row.metric == "accuracy":
+        return f"answers {_percent(row.accuracy)} of {row.images} test images correctly"
+    return f"reaches {_percent(row.accuracy)} {row.metric} on {row.images} test images"
+
+
+def _figures(row: Row) -> str:
+    """The other figures of the same answers."""
+    return ", ".join(f"{name} {_percent(value)}" for name, value in row.figures.items())
 
 
 _NOTE = (
@@ -151,6 +165,7 @@ def _rows(result: Result) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "meaning": meaning_of(name),
+                "figures": _figures(row),
                 "accuracy": _percent(row.accuracy, 2),
                 "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
                 "sampling": f"{100 * row.uncertainty:.2f}",
@@ -221,9 +236,9 @@ def _radiometry(job: Job, result: Result) -> dict[str, Any]:
     return {"radiometry": rows, "radiometry_fields": fields}
 
 
-def _confusion(counts: list[list[int]]) -> list[list[dict[str, str]]]:
+def _confusion(counts: list[list[int]] | None) -> list[list[dict[str, str]]]:
     out = []
-    for i, line in enumerate(counts):
+    for i, line in enumerate(counts or []):
         total = sum(line) or 1
         cells = []
         for j, count in enumerate(line):

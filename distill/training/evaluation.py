@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
 from distill.metrics.confusion import confusion_matrix
-from distill.metrics.row import Row, score
+from distill.metrics.row import Row
+from distill.metrics.tasks import Classes, Pixels, Task
 from distill.training.spec import TrainSpec
 from distill.training.teaching import logits
 from distill.training.train_loop import Progress, fit
@@ -25,9 +26,10 @@ _BATCH = 1000
 
 
 def evaluate(model: nn.Module, data: Dataset, *, batch_size: int = _BATCH) -> Row:
-    """Accuracy without noise: one draw, no spread. For pixels, the share of all pixels."""
+    """Accuracy, or mean IoU of pixels, without noise: one draw, no spread."""
     _some(data)
-    return score(logits(model, data.images, batch_size).argmax(1)[None], data.labels)
+    task = Pixels() if data.segmentation else Classes()
+    return task.row(task.answers(model, data.images, batch_size)[None], data, None)
 
 
 def evaluate_draws(
@@ -39,7 +41,7 @@ def evaluate_draws(
     batch_size: int = _BATCH,
     progress: Progress | None = None,
 ) -> Row:
-    """Accuracy on a bench, mean and spread over independent noise draws.
+    """Accuracy on a bench, or mean IoU of pixels: mean and spread over independent noise draws.
 
     Args:
         on_bench: `student.on(bench, image_shape=...)`.
@@ -56,12 +58,18 @@ def evaluate_draws(
     features = record_features(
         on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
     )
-    return score(predictions_from(on_bench.backend, features), data.labels)
+    task = Pixels() if data.segmentation else Classes()
+    return task.row(answers_from(task, on_bench.backend, features), data, None)
 
 
 def predictions_from(backend: nn.Module, features: Tensor) -> Tensor:
     """Predicted classes (draws, N, ...) int64 that electronics gives for features (draws, N, maps, by, bx)."""
     return logits(backend, features.flatten(0, 1)).argmax(1).unflatten(0, features.shape[:2])
+
+
+def answers_from(task: Task, backend: nn.Module, features: Tensor) -> Tensor:
+    """A task's answers (draws, N, ...) that electronics gives for features (draws, N, maps, by, bx)."""
+    return task.answers(backend, features.flatten(0, 1), _BATCH).unflatten(0, features.shape[:2])
 
 
 def record_features(
@@ -166,7 +174,7 @@ def refit_backend(
     """
     if spec.augmentation.active:
         raise OpticsError("exposures from a bench are not moved; set the refit's augmentation to zero.")
-    taught = None if teacher is None else logits(teacher, train.images, _BATCH).repeat(draws, 1)
+    taught = None if teacher is None else _repeated(logits(teacher, train.images, _BATCH), draws)
     exposures = record_features(on_bench, train.images, draws=draws, seed=seed)
     held_out = record_features(on_bench, validation.images, draws=1, seed=seed + draws)
     backend = copy.deepcopy(on_bench.backend)
@@ -174,7 +182,7 @@ def refit_backend(
         parameter.requires_grad_(True)
     fit(
         backend,
-        (exposures.flatten(0, 1), train.labels.repeat(draws, *[1] * (train.labels.ndim - 1))),
+        (exposures.flatten(0, 1), _repeated(train.labels, draws)),
         (held_out[0], validation.labels),
         spec,
         directory=directory,
@@ -188,6 +196,10 @@ def refit_backend(
         progress=progress,
     )
     return on_bench.with_backend(backend).eval()
+
+
+def _repeated(values: Tensor, draws: int) -> Tensor:
+    return values.repeat(draws, *[1] * (values.ndim - 1))
 
 
 def _some(data: Dataset) -> None:

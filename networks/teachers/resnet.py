@@ -83,4 +83,11 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, y, x) to logits (B, classes)."""
-        return self.head(self.groups(self.stem(x)).mean((-2, -1)))
+        return self.head(self._pooled(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, in, y, x) to unit vectors (B, widths[-1]): what the last layer sees, for comparing faces."""
+        return F.normalize(self._pooled(x))
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return self.groups(self.stem(x)).mean((-2, -1))

@@ -35,7 +35,7 @@ REFUSED = {
     "a teacher of pixels": (
         lambda at: images(at / "a.h5"),
         ('teacher.name="unet"',),
-        "the teacher 'unet' gives one answer",
+        "the teacher 'unet' gives 3 classes for each of 28 x 28 pixels",
     ),
     "images too small": (
         lambda at: images(at / "a.h5", shape=(2, 2)),

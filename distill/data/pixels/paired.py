@@ -67,7 +67,7 @@ def find(folder: Path, options: Options) -> Found | None:
             f"{folder} has {listed(list(places))} but no part 'train'; name the training folder so."
         )
     return Found(
-        {name: _part(*place, options) for name, place in places.items()},
+        {name: part_of_pairs(*place, pairs_of(*place), options) for name, place in places.items()},
         _names(folder),
         folder.name,
     )
@@ -96,8 +96,8 @@ def _names(folder: Path) -> tuple[str, ...]:
     return ()
 
 
-def _part(images: Path, masks: Path, options: Options) -> Part:
-    pairs = _paired(images, masks)
+def part_of_pairs(images: Path, masks: Path, pairs: list[tuple[Path, Path]], options: Options) -> Part:
+    """A part of (picture, its mask); the folders are named in messages."""
 
     def pictures(index: Tensor) -> Tensor:
         return read_pictures(images, [pairs[i][0] for i in index.tolist()], options)
@@ -117,7 +117,7 @@ def _part(images: Path, masks: Path, options: Options) -> Part:
     return Part(str(masks), len(pairs), pictures, masks=pixels)
 
 
-def _paired(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+def pairs_of(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """(picture, its mask) in the order of the pictures' names.
 
     Raises:

@@ -1,0 +1,252 @@
+"""What a network is asked for, and its row of the table: a class, a class per pixel, or who a face is.
+
+| task | images have | answers | figure of merit | beside it |
+|---|---|---|---|---|
+| `classes` | one label each | classes | accuracy | |
+| `pixels` | a label per pixel | classes of pixels | mean IoU | IoU of each class, share of right pixels |
+| `people` | one label each; the back end embeds | unit vectors | rank one among the pictures of training | 1 - EER |
+| `strangers` | test labels that training never saw | unit vectors | rank one among the other test pictures | 1 - EER |
+
+IoU: intersection over union, over all pixels of the part that are not void. EER: equal error rate of "the same person
+or not" over all pairs of test pictures.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from distill.data.dataset import Dataset, Splits
+from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
+from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.metrics.row import Row, score
+from optics.checks import OpticsError
+
+_RESAMPLES = 200  # of images or people, for the errors of figures that are no mean over images
+
+
+class Task(abc.ABC):
+    """What is asked of a network (abstract).
+
+    name: as in the table above. metric: its figure of merit.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+
+    @abc.abstractmethod
+    def answers(self, network: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
+        """What a network says of images, or a back end of features (N, ...): (N, ...), without noise."""
+
+    @abc.abstractmethod
+    def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
+        """The row of answers (draws, N, ...) to the test part; `known` where `gallery` asked for it."""
+
+    def gallery(self, splits: Splits) -> Dataset | None:
+        """Images of people who are known, with whom the test images are compared; None where the task has none."""
+        return None
+
+    def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
+        """Counts (classes, classes) of answers (draws, N, ...); None where answers are no classes."""
+        return None
+
+
+class Known:
+    """Unit vectors (draws, G, dimension) of people who are known, and who they are, (G,)."""
+
+    def __init__(self, vectors: Tensor, labels: Tensor) -> None:
+        self.vectors, self.labels = vectors, labels
+
+
+class Classes(Task):
+    """One class for each image."""
+
+    name, metric = "classes", "accuracy"
+
+    def answers(self, network: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
+        """Classes (N,)."""
+        return _batched(network, inputs, batch_size, lambda x: network(x).argmax(1))
+
+    def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
+        """Share of right answers."""
+        return score(answers, test.labels)
+
+    def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
+        """Counts of images."""
+        return confusion_matrix(answers, test.labels, test.classes)
+
+
+class Pixels(Task):
+    """One class for each pixel; the figure is the mean of the classes' IoU over the whole part."""
+
+    name, metric = "pixels", "mean IoU"
+
+    def answers(self, network: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
+        """Classes of pixels (N, H, W); bytes where there are at most 256."""
+
+        # a class is a byte: the answers of many draws of large images stay small
+        def classes(x: Tensor) -> Tensor:
+            found = network(x).argmax(1)
+            return found.to(torch.uint8) if int(found.max()) < 256 else found
+
+        return _batched(network, inputs, min(batch_size, 32), classes)
+
+    def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
+        """Mean IoU, and that of each class."""
+        counts = torch.stack([_image_counts(a.long(), test.labels, test.classes) for a in answers])
+        by_draw = [_mean_iou(c) for c in counts.sum(1)]
+        each = intersection_over_union(counts.sum((0, 1))).nan_to_num()
+        shares = share_right(answers.long(), test.labels)
+        figures = {f"IoU {n}": float(v) for n, v in zip(test.class_names, each, strict=True)}
+        return _row(
+            self.metric,
+            by_draw,
+            len(test),
+            _bootstrapped(len(test), lambda index: _mean_iou(counts[:, index].sum((0, 1)))),
+            figures | {"right pixels": float(shares.mean())},
+        )
+
+    def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
+        """Counts of pixels."""
+        return confusion_matrix(answers.long(), test.labels, test.classes)
+
+
+class _Faces(Task):
+    """Who is it, by comparing unit vectors (abstract)."""
+
+    def answers(self, network: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
+        """Unit vectors (N, dimension)."""
+        return _batched(network, inputs, batch_size, _embedding(network))
+
+
+class People(_Faces):
+    """Which of the people of the training part is it: the most alike picture there."""
+
+    name, metric = "people", "rank one"
+
+    def gallery(self, splits: Splits) -> Dataset | None:
+        """Everyone of training and validation."""
+        both = splits.train.images, splits.validation.images
+        images, labels = torch.cat(both), torch.cat((splits.train.labels, splits.validation.labels))
+        return Dataset(images, labels, splits.train.class_names, splits.train.source, splits.train.licence)
+
+    def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
+        """Rank one among `known`."""
+        if known is None:
+            raise OpticsError("who it is can only be told among people who are known; pass their pictures.")
+        galleries = known.vectors.expand(len(answers), *known.vectors.shape[1:])
+        shares = [rank_one(g, known.labels, a, test.labels) for g, a in zip(galleries, answers, strict=True)]
+        mean = sum(shares) / len(shares)
+        error = math.sqrt(mean * (1 - mean) / len(test))
+        return _row(self.metric, shares, len(test), error, _verification(answers, test.labels))
+
+
+class Strangers(_Faces):
+    """People that training never saw: is the most alike of the other test pictures the same person's."""
+
+    name, metric = "strangers", "rank one"
+
+    def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
+        """Rank one among the other test pictures."""
+        right = torch.stack([_nearest_is_right(a, test.labels) for a in answers])
+        people = test.labels.unique()
+
+        def of(index: Tensor) -> float:
+            return float(torch.cat([right[:, test.labels == people[i]].flatten() for i in index]).mean())
+
+        shares = [float(r.mean()) for r in right]
+        error = _bootstrapped(len(people), of)  # the sample is one of people: their pictures are alike
+        return _row(self.metric, shares, len(test), error, _verification(answers, test.labels))
+
+
+def task_of(splits: Splits, backend: str) -> Task:
+    """The task that data and back end make together.
+
+    Args:
+        splits: the data.
+        backend: kind of the back end: "classifier", "segmenter" or "embedder".
+
+    Raises:
+        OpticsError: they do not fit; one line.
+    """
+    if splits.train.segmentation != (backend == "segmenter"):
+        has = "one class per pixel" if splits.train.segmentation else "one class per image"
+        fit = "segmenter" if splits.train.segmentation else "classifier or embedder"
+        raise OpticsError(f"the data have {has} and student.backend.kind is {backend!r}; choose {fit}.")
+    if splits.test.class_names != splits.train.class_names:
+        if backend != "embedder":
+            raise OpticsError(
+                f"the test part shows people that training never sees, and student.backend.kind is {backend!r}; "
+                "choose embedder, which compares pictures."
+            )
+        return Strangers()
+    if backend == "embedder":
+        return People()
+    return Pixels() if backend == "segmenter" else Classes()
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def _row(metric: str, by_draw: list[float], images: int, error: float, figures: dict[str, float]) -> Row:
+    values = torch.tensor(by_draw, dtype=torch.float64)
+    return Row(
+        metric=metric,
+        accuracy=float(values.mean()),
+        spread=float(values.std()) if len(values) > 1 else 0.0,
+        draws=len(values),
+        images=images,
+        sampling=error,
+        figures=figures,
+    )
+
+
+def _image_counts(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Confusion counts of every image, (N, classes, classes), of answers and labels (N, H, W)."""
+    return torch.stack([confusion_matrix(a, t, classes) for a, t in zip(answers, labels, strict=True)])
+
+
+def _mean_iou(counts: Tensor) -> float:
+    return float(intersection_over_union(counts).nanmean())
+
+
+def _bootstrapped(count: int, figure: Callable[[Tensor], float]) -> float:
+    """Standard error of a figure over resamples of `count` units (Efron & Tibshirani 1993, chapter 6); seeded."""
+    generator = torch.Generator().manual_seed(0)
+    found = [figure(torch.randint(count, (count,), generator=generator)) for _ in range(_RESAMPLES)]
+    return float(torch.tensor(found, dtype=torch.float64).std())
+
+
+def _verification(answers: Tensor, labels: Tensor) -> dict[str, float]:
+    return {"1 - EER": 1 - sum(equal_error_rate(a, labels) for a in answers) / len(answers)}
+
+
+def _nearest_is_right(vectors: Tensor, labels: Tensor) -> Tensor:
+    """(N,) float: whether the most alike of the other pictures shows the same person."""
+    alike = (vectors @ vectors.mT).fill_diagonal_(-2.0).argmax(1)
+    return (labels[alike] == labels).double()
+
+
+def _embedding(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Inputs to unit vectors: what the network embeds, or where it only knows classes their normalised logits."""
+    if hasattr(network, "embed") and hasattr(getattr(network, "backend", network), "embed"):
+        return cast(Callable[[Tensor], Tensor], network.embed)
+    return lambda x: nn.functional.normalize(network(x))
+
+
+def _batched(
+    network: nn.Module, inputs: Tensor, batch_size: int, answer: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """`answer` of all inputs in `eval` mode without gradients; the mode is left as it was."""
+    mode = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([answer(part) for part in inputs.split(batch_size)])
+    finally:
+        network.train(mode)

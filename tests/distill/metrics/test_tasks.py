@@ -1,0 +1,107 @@
+"""What a network is asked for: the task that data and back end make, and its figures against sums by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from distill.data.dataset import VOID, Dataset, Splits
+from distill.metrics.tasks import Classes, Known, People, Pixels, Strangers, task_of
+from optics.errors import OpticsError
+
+
+def _data(labels, names=("a", "b"), size=(2, 3)) -> Dataset:
+    labels = torch.as_tensor(labels)
+    images = torch.rand(len(labels), 1, *size, generator=torch.Generator().manual_seed(1))
+    return Dataset(images, labels, names, "test")
+
+
+def _splits(train, test=None) -> Splits:
+    return Splits(train, train, train if test is None else test)
+
+
+WHOLE, PIXEL = _data([0, 1, 0, 1]), _data(torch.zeros(4, 2, 3, dtype=torch.int64))
+OTHERS = _data([0, 0, 1, 1], names=("c", "d"))
+TASKS = {
+    ("classifier", "whole"): Classes,
+    ("embedder", "whole"): People,
+    ("segmenter", "pixels"): Pixels,
+    ("embedder", "strangers"): Strangers,
+}
+
+
+@pytest.mark.parametrize(
+    ("backend", "data"),
+    list(itertools.product(("classifier", "segmenter", "embedder"), ("whole", "pixels", "strangers"))),
+)
+def test_each_pair_of_data_and_back_end_is_a_task_or_is_refused(backend, data):
+    splits = {"whole": _splits(WHOLE), "pixels": _splits(PIXEL), "strangers": _splits(WHOLE, OTHERS)}[data]
+    if (backend, data) in TASKS:
+        assert type(task_of(splits, backend)) is TASKS[backend, data]
+    else:
+        with pytest.raises(OpticsError, match=r"student\.backend\.kind is"):
+            task_of(splits, backend)
+
+
+def test_pixels_score_the_mean_overlap_of_the_whole_part_and_leave_void_out():
+    truth = torch.tensor([[[0, 0, 1], [1, VOID, 1]], [[0, 1, 0], [0, 0, 0]]])
+    said = torch.tensor([[[0, 1, 1], [1, 1, 0]], [[0, 1, 0], [0, 0, 1]]])
+    # class 0: hits 1 + 4, missed 1 + 1, false 1 + 0; class 1: hits 2 + 1, missed 1 + 0, false 1 + 1
+    zero, one = 5 / 8, 3 / 6
+    row = Pixels().row(said[None].to(torch.uint8), _data(truth), None)
+    assert row.metric == "mean IoU"
+    assert row.accuracy == pytest.approx((zero + one) / 2)
+    assert row.figures == pytest.approx({"IoU a": zero, "IoU b": one, "right pixels": 8 / 11})
+    assert row.uncertainty > 0
+
+
+def test_the_error_of_pixels_falls_with_the_root_of_the_images():
+    generator = torch.Generator().manual_seed(3)
+    errors = []
+    for n in (20, 320):
+        truth = torch.randint(2, (n, 4, 4), generator=generator)
+        wrong = torch.rand(n, 1, 1, generator=generator) > torch.rand(n, 4, 4, generator=generator)
+        data = _data(truth, size=(4, 4))
+        errors.append(Pixels().row(torch.where(wrong, 1 - truth, truth)[None], data, None).uncertainty)
+    assert 2.8 < errors[0] / errors[1] < 5.7  # 4, and the error of an error from 20 images
+
+
+class _Turned(nn.Module):
+    """Embeds an image as the direction of its first two pixels, turned by a quarter."""
+
+    def embed(self, x):
+        return nn.functional.normalize(torch.stack((-x[:, 0, 0, 1], x[:, 0, 0, 0]), 1))
+
+
+def test_people_are_found_by_the_most_alike_picture_of_training():
+    train, test = _data([0, 1], names=("a", "b")), _data([0, 1, 1], names=("a", "b"))
+    train.images[:, 0, 0, :2] = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    test.images[:, 0, 0, :2] = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9]])  # the second looks like a
+    splits = Splits(train, train, test)
+    task = task_of(splits, "embedder")
+    gallery = task.gallery(splits)
+    known = Known(task.answers(_Turned(), gallery.images, 2)[None], gallery.labels)
+    row = task.row(task.answers(_Turned(), test.images, 2)[None], test, known)
+    assert row.accuracy == pytest.approx(2 / 3)
+    assert row.metric == "rank one"
+    with pytest.raises(OpticsError, match="people who are known"):
+        task.row(torch.zeros(1, 3, 2), test, None)
+
+
+def test_strangers_are_compared_with_each_other_and_never_with_themselves():
+    angles = torch.tensor([0.0, 0.1, 1.5, 0.3, 1.6])  # the last of the first person lies beside the second's
+    labels = torch.tensor([0, 0, 1, 1, 0])
+    vectors = torch.stack((angles.cos(), angles.sin()), 1)
+    row = Strangers().row(vectors[None], _data(labels, names=("c", "d")), None)
+    # nearest others: 0->1 and 1->0 right; 2->4, 3->1 and 4->2 wrong
+    assert row.accuracy == pytest.approx(2 / 5)
+    perfect = Strangers().row(
+        torch.stack((labels.float().cos(), labels.float().sin()), 1)[None],
+        _data(labels, names=("c", "d")),
+        None,
+    )
+    assert perfect.accuracy == 1.0
+    assert perfect.figures["1 - EER"] == 1.0
