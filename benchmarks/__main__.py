@@ -110,6 +110,9 @@ def calibration(
     candidates: Annotated[
         int, typer.Option(min=0, help="Probes to choose from by information; 0 takes every kind in turn.")
     ] = 0,
+    save: Annotated[
+        Path | None, typer.Option(help="JSON file that receives each bench when it is done; it goes on there.")
+    ] = None,
 ) -> None:
     """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""
     _run(
@@ -121,6 +124,7 @@ def calibration(
         first=first,
         frames=frames,
         candidates=candidates,
+        save=save,
     )
 
 

@@ -7,8 +7,10 @@ flaws. `small` is a bench of 83 x 75 lit SLM pixels and 9 x 11 inputs, seconds e
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +28,8 @@ from calibration.twin.result import TwinResult
 from calibration.twin.values import get_value, set_values
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
+from optics.checks import SpecError
+from optics.files import write_json
 
 ZERNIKES = tuple(range(4, 16))
 RANGES = {  # centre and half width
@@ -176,15 +180,31 @@ def measure(
     first: int = 0,
     frames: int = 14,
     candidates: int = 0,
+    save: Path | None = None,
 ) -> dict[str, Any]:
-    """Calibrate `benches` random benches, their seeds from `first`."""
+    """Calibrate `benches` random benches, their seeds from `first`; what `save` holds already is not run again."""
     nominal = nominal_bench(full)
     image = (22, 31) if full else (9, 11)
-    runs = [
-        run_one(nominal, image, frames, candidates, seed)
-        for seed in range(first, first + (2 if quick else benches))
-    ]
-    return {"full": full, "frames": frames, "candidates": candidates, "runs": runs, "summary": summary(runs)}
+    asked = {"full": full, "frames": frames, "candidates": candidates}
+    done = _kept(save, asked)
+    for seed in range(first, first + (2 if quick else benches)):
+        if seed in done:
+            continue
+        done[seed] = run_one(nominal, image, frames, candidates, seed)
+        if save is not None:
+            write_json(save, asked | {"runs": list(done.values())})
+    runs = [done[seed] for seed in sorted(done)]
+    return asked | {"runs": runs, "summary": summary(runs)}
+
+
+def _kept(save: Path | None, asked: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Runs by seed that a file holds of the same settings."""
+    if save is None or not save.exists():
+        return {}
+    kept = json.loads(save.read_text(encoding="utf-8"))
+    if {key: kept.get(key) for key in asked} != asked:
+        raise SpecError(f"{save} holds runs of other settings; give another file.")
+    return {run["seed"]: run for run in kept["runs"]}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
