@@ -111,7 +111,8 @@ def calibration(
         int, typer.Option(min=0, help="Probes to choose from by information; 0 takes every kind in turn.")
     ] = 0,
     save: Annotated[
-        Path | None, typer.Option(help="JSON file that receives each bench when it is done; it goes on there.")
+        Path | None,
+        typer.Option(help="JSON file that receives each bench when it is done; it goes on there."),
     ] = None,
 ) -> None:
     """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""

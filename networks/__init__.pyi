@@ -5,6 +5,7 @@ from .cascade.cascade import Cascade
 from .cascade.layer import SpectralConv2d
 from .operations import multiply_accumulates
 from .readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout
+from .students.adjustable import Adjustable
 from .students.controls import ElectronicConvolution, RawImage
 from .students.noise_aware import NoiseAware
 from .students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
@@ -13,6 +14,7 @@ from .students.student import Student
 from .teachers.registry import create_teacher, teacher_names
 
 __all__ = [
+    "Adjustable",
     "Backend",
     "BackendSpec",
     "BinnedCamera",

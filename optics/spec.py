@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from optics.checks import SpecError
+from optics.numbers import GRADIENT, holds_tensor, plain
 from optics.toml_errors import explain
 
 if TYPE_CHECKING:  # pydantic's metaclass has no public name
@@ -80,11 +81,19 @@ class _OneLine(ModelMetaclass):
     """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.bench.files`."""
 
     def __call__(cls, *args: Any, **fields: Any) -> Any:
+        model = cast("type[BaseModel]", cls)
+        tensors = {name: value for name, value in fields.items() if holds_tensor(value)}
+        for name in tensors:
+            info = model.model_fields.get(name)
+            if info is not None and GRADIENT not in info.metadata:
+                known = [n for n, i in model.model_fields.items() if GRADIENT in i.metadata]
+                fix = f"here {', '.join(known)} may be tensors" if known else "give a plain number"
+                raise SpecError(f"{cls.__name__}.{name} is a tensor and carries no gradient; {fix}.")
         try:
-            return super().__call__(*args, **fields)
+            made = super().__call__(*args, **(fields | plain(tensors)))
         except ValidationError as e:
-            model = cast("type[BaseModel]", cls)
             raise SpecError(explain(e, model, source=cls.__name__, table=cls.__name__)) from None
+        return made.model_copy(update=tensors) if tensors else made
 
 
 class Validated(BaseModel, metaclass=_OneLine):
@@ -114,6 +123,26 @@ class Validated(BaseModel, metaclass=_OneLine):
             own[head] = getattr(self, head).replace(**part)
         data = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**(data | own))
+
+    def refuse_tensors(self, who: str) -> None:
+        """Raise SpecError where a number is a tensor, for what would lose its gradient."""
+        if self.without_tensors() is not self:
+            raise SpecError(
+                f"{who} carries no gradient to a bench's numbers; give it bench.without_tensors()."
+            )
+
+    def without_tensors(self: V) -> V:
+        """The same with plain numbers in place of tensors, see `optics.numbers`; itself where it holds none."""
+        changes: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Validated):
+                part = value.without_tensors()
+                if part is not value:
+                    changes[name] = part
+            elif holds_tensor(value):
+                changes[name] = plain(value)
+        return self.replace(**changes) if changes else self
 
 
 class Spec(Validated):

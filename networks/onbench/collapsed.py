@@ -76,10 +76,10 @@ class Collapsed(CoherentOptics, FramedOptics):
         """See `CoherentOptics.field`."""
         return self.setup.display.each(lambda u, psfs: self.fourf.convolve(u, psfs[0]), x, responses)
 
-    def reference_turns(self) -> tuple[complex, ...]:
+    def reference_turns(self) -> Tensor:
         """See `CoherentOptics.reference_turns`."""
         clear = encoded(self.setup.bench, torch.ones_like(self.fourf.pupil)[None], self.fourf)
-        return (order_phase(self.fourf, self.slm(clear)[0]),)
+        return order_phase(self.fourf, self.slm(clear)[0])[None]
 
     def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:
         """See `FramedOptics.levels`."""

@@ -218,8 +218,8 @@ class CoherentOptics(BenchOptics, ABC):
         """Camera-plane field (B, M, oy, ox) complex of amplitudes on the display (B, channels, H, W)."""
 
     @abstractmethod
-    def reference_turns(self) -> tuple[complex, ...]:
-        """Phase factor that a reference beam is set to, one per window.
+    def reference_turns(self) -> Tensor:
+        """Phase factor that a reference beam is set to, one per window, (W,) complex.
 
         That of a point of light in the middle of the display behind a clear mask, as an interferometer is set once it
         is aligned: a mask that stands aside turns the phase of an off-axis order by `2 pi carrier shift / pitch`.

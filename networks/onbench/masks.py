@@ -77,14 +77,14 @@ def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> t
     return masks / masks.abs().clamp(min=1.0), scales
 
 
-def order_phase(fourf: FourF, reflectance: Tensor) -> complex:
-    """Phase factor of the brightest sample that a point in the middle of the display makes behind one mask (ny, nx)."""
+def order_phase(fourf: FourF, reflectance: Tensor) -> Tensor:
+    """Phase factor, a complex scalar, of the brightest sample that a point amid the display makes behind a mask."""
     ny, nx = fourf.image_shape
     point = torch.zeros(1, ny, nx, dtype=reflectance.real.dtype, device=reflectance.device)
     point[0, ny // 2, nx // 2] = 1.0
     field = fourf.convolve(point, fourf.psf(reflectance[None])).flatten()
-    brightest = complex(field[field.abs().argmax()])
-    return brightest / abs(brightest)
+    brightest = field[field.detach().abs().argmax()]
+    return brightest / brightest.abs()
 
 
 def optimised_phases(
@@ -99,6 +99,10 @@ def optimised_phases(
         seen: (y, x) input pixels that the network reads.
         origin: index of the panel's middle in the masks.
     """
+    if (
+        slm.spec.without_tensors() is not slm.spec
+    ):  # a design's own descent does not go through tensors of the bench
+        slm = SLM(slm.spec.without_tensors(), region=slm.region, believed=slm.believed, dtype=slm.dtype)
     step = bench.input.pitch * bench.slm.pitch / bench.scale  # cycles per SLM pixel, one image pixel
     half = (seen[0] / 2 * step, seen[1] / 2 * step)
     gain = bench.slm.signal_amplitude

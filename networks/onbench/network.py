@@ -186,7 +186,7 @@ class OnBench(nn.Module):
 
     def _operator(self, name: str, make: Callable[[], Any]) -> Any:
         parameters = list(self.optics.parameters())
-        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (*parameters, *self.optics.buffers())):
             return make()
         if not all(isinstance(p, nn.Parameter) for p in parameters):
             return make()  # stand-ins of a functional call, which carry derivatives of their own
@@ -205,8 +205,11 @@ class OnBench(nn.Module):
             return torch.zeros(len(scales), 1, 1, dtype=dtype, device=device)
         if not isinstance(self.optics, CoherentOptics):  # checked when this was built
             raise OpticsError(f"{type(self.optics).__name__} has no field that a reference beam adds to.")
-        found = self._cache.get("reference", (), self.optics.buffers(), self.optics.reference_turns)
-        turns = torch.tensor(found, dtype=dtype, device=device).repeat(len(scales) // len(found))
+        if torch.is_grad_enabled() and any(b.requires_grad for b in self.optics.buffers()):
+            found = self.optics.reference_turns()
+        else:
+            found = self._cache.get("reference", (), self.optics.buffers(), self.optics.reference_turns)
+        turns = found.to(dtype=dtype, device=device).repeat(len(scales) // len(found))
         return (turns * (self.readout.reference * self.gain / scales))[:, None, None]
 
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

@@ -9,8 +9,6 @@ with every stage's flaws, which this makes measurable. Source of the staged syst
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -127,13 +125,13 @@ class Staged(CoherentOptics):
             x = torch.stack([stage.convolve(x[:, i], bank[:, i]) for i in range(bank.shape[1])]).sum(0)
         return x
 
-    def reference_turns(self) -> tuple[complex, ...]:
+    def reference_turns(self) -> Tensor:
         """The product of what each stage does to the phase of a point of light."""
         phases = []
         for stage, device in zip(self.stages, self.devices, strict=True):
             clear = encoded(stage.bench, torch.ones_like(stage.pupil)[None], stage)
             phases.append(order_phase(stage, device(clear)[0]))
-        return (math.prod(phases),)
+        return torch.stack(phases).prod()[None]
 
     def stage_levels(self, index: int, drives: tuple[Drive, ...] | None = None) -> Tensor:
         """Grey levels of stage `index` on its lit pixels, (out * in, ny, nx) int32, pairs ordered (output, input).

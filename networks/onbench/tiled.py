@@ -124,10 +124,10 @@ class Tiled(CoherentOptics, FramedOptics):
         seen = [see(fourf, canvas, psfs) for fourf, psfs in zip(self.fourfs, responses, strict=True)]
         return torch.stack(seen, 2).flatten(1, 2)
 
-    def reference_turns(self) -> tuple[complex, ...]:
+    def reference_turns(self) -> Tensor:
         """See `CoherentOptics.reference_turns`."""
         clear = self.slm(encoded(self.setup.bench, self.carriers(), self.fourfs[0]))
-        return tuple(order_phase(fourf, mask) for fourf, mask in zip(self.fourfs, clear, strict=True))
+        return torch.stack([order_phase(fourf, mask) for fourf, mask in zip(self.fourfs, clear, strict=True)])
 
     def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:
         """See `FramedOptics.levels`."""

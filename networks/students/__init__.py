@@ -1,5 +1,6 @@
 """The student, its controls, its training with the bench in the loop, and kernels of other programs.
 
+adjustable.py   A network on a bench of which some numbers are parameters
 array_files.py  Arrays of numbers in files of other programs: `.npy`, `.npz`, `.pt`, `.h5`, `.safetensors`, `.mat`
 controls.py     Controls without optics: what the same back end reaches on the image itself, or behind electronic
                 kernels
@@ -17,6 +18,7 @@ student.py      The student: linear optics, what a camera sees of it, and a smal
 """
 
 from networks.students import interchange
+from networks.students.adjustable import Adjustable
 from networks.students.controls import ElectronicConvolution, RawImage
 from networks.students.noise_aware import NoiseAware
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
@@ -24,6 +26,7 @@ from networks.students.spec import StudentSpec
 from networks.students.student import Student
 
 __all__ = [
+    "Adjustable",
     "BackendSpec",
     "CascadeSpec",
     "ElectronicConvolution",

@@ -17,6 +17,7 @@ from optics.bench.mounting import MountingSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.conventions import Point
+from optics.numbers import GRADIENT
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
 from optics.spec import SHIFT, Spec, flaw, metres
@@ -57,15 +58,16 @@ class AlignmentSpec(Spec):
     displacement of the display and the camera from their focal planes, along the direction of the light. camera_shift:
     (y, x) displacement of the camera on the reported (upright) axes. magnification: of the camera image relative to
     `f2 / f1`, about the optical axis, after all that the lenses do; its light is spread over the square of that.
+    Each may be a tensor that carries a gradient, see `optics.numbers`.
     """
 
-    mask_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
-    mask_rotation: float = flaw(0.0, ge=-0.5, le=0.5)
-    mask_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
-    input_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
-    camera_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL)] = flaw(0.0)
-    camera_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
-    magnification: float = flaw(1.0, gt=0.5, lt=2.0)
+    mask_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT), GRADIENT] = flaw((0.0, 0.0))
+    mask_rotation: Annotated[float, GRADIENT] = flaw(0.0, ge=-0.5, le=0.5)
+    mask_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL), GRADIENT] = flaw(0.0)
+    input_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL), GRADIENT] = flaw(0.0)
+    camera_axial: Annotated[float, metres(-1.0, 1.0, usual=AXIAL), GRADIENT] = flaw(0.0)
+    camera_shift: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT), GRADIENT] = flaw((0.0, 0.0))
+    magnification: Annotated[float, GRADIENT] = flaw(1.0, gt=0.5, lt=2.0)
 
 
 class BenchSpec(Spec):

@@ -73,7 +73,7 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
                 half = bench.stop.width[k] / 2
                 xi = xi.clamp(-half, half)
             straight = pixel_transform(bench, xi)
-            if float(straight.abs().min() / straight.abs().max()) < DARKEST_LOBE:
+            if float((straight.abs().min() / straight.abs().max()).detach()) < DARKEST_LOBE:
                 raise SpecError(
                     f"bench {bench.name!r}: along {'yx'[k]} the stop passes the display pixels' first zero, "
                     f"{bench.band:.3g} m from the axis. Use a stop of at most {1.9 * bench.band:.3g} m."
@@ -238,10 +238,8 @@ def dispersed(spec: SLMSpec, ratio: float) -> SLMSpec:
         return spec
     response = spec.response
     lut = None if response.lut is None else tuple(v * ratio for v in response.lut)
-    changed = ResponseSpec.model_validate(
-        response.model_dump() | ({"lut": lut} if lut is not None else {"range": response.range * ratio})
-    )
-    return spec.replace(response=changed)
+    changed = {"lut": lut} if lut is not None else {"range": response.range * ratio}
+    return spec.replace(response=response.replace(**changed))
 
 
 def panels(

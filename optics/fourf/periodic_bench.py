@@ -48,6 +48,7 @@ class PeriodicBench(ConstantBuffers):
         self, bench: BenchSpec, shape: tuple[int, int], *, dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
+        bench.refuse_tensors("the periodic path")
         _check_periodic(bench, shape)
         self.bench, self.shape = bench, shape
         self.slm = SLM(bench.slm, region=_middle(bench.slm.shape, shape, "slm.shape"), dtype=dtype)

@@ -129,6 +129,7 @@ class PlaneByPlane(ConstantBuffers):
         if min(nodes, 1 if subsamples is None else subsamples) < 1:
             raise OpticsError("nodes and subsamples count from 1.")
         check_dtype(dtype)
+        bench.refuse_tensors("the path plane by plane")
         self.bench, self.view = bench, CameraWindow.of(window)
         self.image_shape = self.view.image_shape
         self.offset: Point = self.view.centre(bench)

@@ -11,6 +11,7 @@ from optics.bench.geometry import vignetting
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.conventions import Point, axis, cis
+from optics.numbers import is_plainly, plain
 from optics.wave.aperture import circular_aperture, rectangular_aperture
 from optics.wave.fourier import fast_length
 from optics.wave.zernike_polynomials import zernike_phase
@@ -32,16 +33,16 @@ def illuminated_pixels(bench: BenchSpec, k: int) -> tuple[slice, Tensor]:
     xi = axis(n, pitch) + bench.alignment.mask_shift[k]
     if bench.stop is None:
         return slice(0, n), xi
-    inside = (xi.abs() < (bench.stop.width[k] + pitch) / 2).nonzero()[:, 0]
+    inside = (xi.detach().abs() < (bench.stop.width[k] + pitch) / 2).nonzero()[:, 0]
     if len(inside) < 2:
         raise SpecError(
             f"bench {bench.name!r}: the stop passes no light to the SLM along {'yx'[k]}. stop.width is "
-            f"{bench.stop.width[k]:.3g} m and alignment.mask_shift is {bench.alignment.mask_shift[k]:.3g} m; "
+            f"{bench.stop.width[k]:.3g} m and alignment.mask_shift is {plain(bench.alignment.mask_shift[k]):.3g} m; "
             f"the panel reaches {n * pitch / 2:.3g} m from its centre."
         )
     start, stop = int(inside[0]), int(inside[-1]) + 1
-    if bench.alignment.mask_rotation != 0.0:
-        reach = math.ceil(abs(bench.alignment.mask_rotation) * max(bench.stop.width) / (2 * pitch)) + 1
+    if not is_plainly(bench.alignment.mask_rotation, 0.0):
+        reach = math.ceil(abs(plain(bench.alignment.mask_rotation)) * max(bench.stop.width) / (2 * pitch)) + 1
         length = fast_length(stop - start + 2 * reach)
         start = max(0, start - (length - (stop - start)) // 2)
         stop = min(n, start + length)
@@ -68,7 +69,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     smaller than the lens; `optics.fourf.plane_by_plane` places it at the lens itself.
     """
     shape = (len(xi_y), len(xi_x))
-    middle = (float(xi_y[shape[0] // 2]), float(xi_x[shape[1] // 2]))
+    middle = (_number(xi_y[shape[0] // 2]), _number(xi_x[shape[1] // 2]))
     stop = torch.ones(shape, dtype=torch.float64)
     if bench.stop is not None:
         centre = (-middle[0] - bench.lens1.decentre[0], -middle[1] - bench.lens1.decentre[1])
@@ -96,6 +97,11 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     return transmission * stop * cis(phase)
 
 
+def _number(value: Tensor) -> float:
+    """A plain number, or the tensor itself where a gradient goes through it."""
+    return value if value.requires_grad else float(value)  # type: ignore[return-value]
+
+
 def lens_centres(bench: BenchSpec, middle: Point, offset: Point) -> tuple[Point, Point]:
     """Where the discs of lens 1 and lens 2 lie as the light in the Fourier plane meets them, (y, x) metres.
 
@@ -115,7 +121,7 @@ def lens_centres(bench: BenchSpec, middle: Point, offset: Point) -> tuple[Point,
 
 def check_lenses(bench: BenchSpec, image_shape: tuple[int, int], offset: Point) -> None:
     """Raise SpecError when the beam does not pass a lens whole: then the system is not shift-invariant."""
-    for name, diameter, needed in vignetting(bench, image_shape, offset):
+    for name, diameter, needed in vignetting(bench.without_tensors(), image_shape, offset):
         raise SpecError(
             f"bench {bench.name!r}: {name} vignettes, so the system is not shift-invariant: the beam needs "
             f"{needed * 1e3:.3g} mm and {name}.diameter is {diameter * 1e3:.3g} mm. Use a larger lens, a "

@@ -38,6 +38,7 @@ def point_spread(fourf: FourF, psf: Tensor) -> PointSpread:
         fourf: the system.
         psf: what its `psf` returned, (M, ly, lx) complex.
     """
+    fourf.bench.refuse_tensors("a stored point-spread function")
     fourf.check_psf(psf)
     for k in (0, 1):
         n, s = fourf.image_shape[k], fourf.oversampling[k]

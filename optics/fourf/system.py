@@ -35,12 +35,16 @@ from optics.fourf.convolved_intensity import intensity, polyphase
 from optics.fourf.display import emitted
 from optics.fourf.pupil import check_lenses, illuminated_pixels, pixel_transform, pupil
 from optics.modules import ConstantBuffers, check_dtype
+from optics.numbers import is_plainly, is_tensor, root
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.rotation import rotate
 
 
 class FourF(ConstantBuffers):
     """A 4f bench for images of one size; coherent light of one wavelength.
+
+    Numbers of the bench that are tensors are carried through: what comes out has a gradient to them. Such a system
+    serves one backward pass; build it anew, for it holds what follows from their values.
 
     Args:
         bench: what the bench is.
@@ -94,7 +98,10 @@ class FourF(ConstantBuffers):
         self.rows, xi_y = illuminated_pixels(bench, 0)
         self.cols, xi_x = illuminated_pixels(bench, 1)
         check_lenses(bench, self.image_shape, self.offset)
-        self.axis_index = (-float(xi_y[0]) / bench.slm.pitch, -float(xi_x[0]) / bench.slm.pitch)
+        self.axis_index = (
+            -float(xi_y[0].detach()) / bench.slm.pitch,
+            -float(xi_x[0].detach()) / bench.slm.pitch,
+        )
         self._build(dtype)
 
     def _build(self, dtype: torch.dtype) -> None:
@@ -102,7 +109,7 @@ class FourF(ConstantBuffers):
         bench, scale = self.bench, self.bench.true_scale
         xi = [illuminated_pixels(bench, k)[1] - bench.lens1.decentre[k] for k in (0, 1)]
         # a larger image is dimmer: its energy is kept
-        weight = bench.input.pitch * bench.slm.pitch / scale / math.sqrt(bench.distortion)
+        weight = bench.input.pitch * bench.slm.pitch / scale / root(bench.distortion)
         side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
         # phase per metre of a Gauss node over the SLM's pixels
         node = math.pi * side / (math.sqrt(3) * scale)
@@ -153,7 +160,7 @@ class FourF(ConstantBuffers):
         rate = math.pi / (bench.light.wavelength * bench.lens1.focal_length**2)
         into = rate * (bench.lens1.defocus - dz)
         out_of = rate * (bench.lens2.defocus / bench.magnification**2 + dz)
-        if into == 0.0 and out_of == 0.0:
+        if is_plainly(into, 0.0) and is_plainly(out_of, 0.0):
             return None
         y, x = (axis(n, bench.input.pitch) for n in self.image_shape)
         oy, ox = self.camera_axis(0), self.camera_axis(1)
@@ -191,7 +198,15 @@ class FourF(ConstantBuffers):
                 f"reflectance has dtype {reflectance.dtype}, expected {self.pupil.dtype}. A phase is no reflectance: "
                 "pass slm(phase)."
             )
-        return rotate(reflectance, self.bench.alignment.mask_rotation, centre=self.axis_index) * self.pupil
+        return rotate(reflectance, self.bench.alignment.mask_rotation, centre=self._centre()) * self.pupil
+
+    def _centre(self) -> Point:
+        """`axis_index`, with the gradient to a mask that moves while it is turned."""
+        alignment = self.bench.alignment
+        if is_plainly(alignment.mask_rotation, 0.0) or not any(is_tensor(s) for s in alignment.mask_shift):
+            return self.axis_index
+        y, x = (-illuminated_pixels(self.bench, k)[1][0] / self.bench.slm.pitch for k in (0, 1))
+        return (y, x)  # type: ignore[return-value]
 
     def at_slm(self, images: Tensor) -> Tensor:
         """Field arriving at the illuminated part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""

@@ -28,6 +28,7 @@ from torch import Tensor
 from optics.checks import OpticsError, SpecError, check_finite, check_phase, check_shape
 from optics.conventions import cis, complex_dtype, real_dtype
 from optics.modules import ConstantBuffers
+from optics.numbers import plain
 from optics.slm.fringing_field import Fringing, mean_phasor, mean_value
 from optics.slm.response import (
     TWO_PI,
@@ -52,7 +53,8 @@ class SLM(ConstantBuffers):
     Args:
         spec: the device.
         region: (rows, columns) slices of the panel that are simulated; None is all of it.
-        believed: the response that whoever computes the levels assumes; None is the spec's `assumed`.
+        believed: the response that whoever computes the levels assumes; None is the spec's `assumed`. Where the spec's
+            response holds tensors, it is its value now: their gradient is that of a panel that answers otherwise.
         dtype: float32 or float64, of the arithmetic.
 
     Raises:
@@ -81,7 +83,7 @@ class SLM(ConstantBuffers):
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.believed = believed or spec.assumed
+        self.believed = (believed or spec.assumed).without_tensors()
         self.region, self.shape = _region(spec.shape, region)
         self.bits = 1 if spec.modulation == "dmd" else spec.bits
         self.fringing = self._fringing()
@@ -97,7 +99,7 @@ class SLM(ConstantBuffers):
 
     def _fringing(self) -> Fringing | None:
         """The fringing field's sampling, for the largest phase that the response holds; None without one."""
-        spec = self.spec
+        spec = self.spec.without_tensors()
         if spec.crosstalk == (0.0, 0.0):
             return None
         top = spec.response.range if spec.response.lut is None else spec.response.lut[-1]
@@ -118,16 +120,18 @@ class SLM(ConstantBuffers):
             kind = "amplitudes" if self.spec.modulation in ("amplitude", "dmd") else "table"
             table = getattr(self.spec.response, kind)(self.bits)
             believed = getattr(self.believed, kind)(self.bits)
-            slope = slopes(table, believed)
+            slope = slopes(table.detach(), believed)
         self._keep("table", table, dtype)
         self._keep("believed_table", believed, dtype)
         self._keep("slope", slope, dtype)
         for name, response in (("sections", self.spec.response), ("believed_sections", self.believed)):
             factors = response.section_map(self.spec.shape)
             self._keep(name, None if factors is None else factors[self.region], dtype)
-        lowest = 1.0 if self.sections is None else float(self.sections.min())
-        reaches = self.bits is None and self.spec.response.range * lowest >= TWO_PI
-        self.exact = reaches and self.spec.response == self.believed
+        response = self.spec.response
+        lowest = 1.0 if self.sections is None else float(self.sections.detach().min())
+        reaches = self.bits is None and plain(response.range) * lowest >= TWO_PI
+        # tensors may move away from what is believed
+        self.exact = bool(reaches and response.without_tensors() is response and response == self.believed)
 
     def _keep_defects(self, dtype: torch.dtype) -> None:
         """Pixels that do not obey and the phase or amplitude they hold, drawn once from the spec's seed."""

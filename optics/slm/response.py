@@ -15,13 +15,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import field_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from optics.numbers import GRADIENT, is_plainly, is_tensor
 from optics.spec import Spec, flaw
 
 TWO_PI = 2 * math.pi
@@ -51,13 +52,14 @@ class ResponseSpec(Spec):
 
     range: phase at full drive, radians. gamma: exponent of the drive. lut: one value per level (radians for a phase
     device, amplitude for an amplitude device), in place of range and gamma. sections: factors of the phase in
-    equal sub-sections of the panel, rows of columns, (y, x). source: where the lut comes from, in words.
+    equal sub-sections of the panel, rows of columns, (y, x). source: where the lut comes from, in words. Its
+    numbers may be tensors that carry a gradient, see `optics.numbers`.
     """
 
-    range: float = flaw(TWO_PI, gt=0.0, le=8 * math.pi)
-    gamma: float = flaw(1.0, gt=0.05, le=20.0)
-    lut: tuple[float, ...] | None = flaw(None)
-    sections: tuple[tuple[float, ...], ...] | None = flaw(None)
+    range: Annotated[float, GRADIENT] = flaw(TWO_PI, gt=0.0, le=8 * math.pi)
+    gamma: Annotated[float, GRADIENT] = flaw(1.0, gt=0.05, le=20.0)
+    lut: Annotated[tuple[float, ...] | None, GRADIENT] = flaw(None)
+    sections: Annotated[tuple[tuple[float, ...], ...] | None, GRADIENT] = flaw(None)
     source: str = ""
 
     @field_validator("lut")
@@ -90,28 +92,33 @@ class ResponseSpec(Spec):
 
     def value(self, drive: Tensor) -> Tensor:
         """Phase (radians) of a drive in [0, 1], before the sub-sections' factors; not for a LUT. Same shape out."""
-        return self.range * (drive if self.gamma == 1.0 else drive**self.gamma)
+        return self.range * (drive if is_plainly(self.gamma, 1.0) else drive**self.gamma)
 
     def table(self, bits: int) -> Tensor:
         """Phase of each of `2**bits` levels, radians, before the sub-sections' factors; (2**bits,) float64."""
         if self.lut is not None:
-            return torch.tensor(self.lut, dtype=torch.float64)
+            return _tensor(self.lut)
         return self.value(torch.arange(2**bits, dtype=torch.float64) / 2**bits)
 
     def amplitudes(self, bits: int) -> Tensor:
         """Amplitude of each of `2**bits` levels of an amplitude device: `v**gamma` or the LUT; (2**bits,) float64."""
         if self.lut is not None:
-            return torch.tensor(self.lut, dtype=torch.float64)
+            return _tensor(self.lut)
         return (torch.arange(2**bits, dtype=torch.float64) / (2**bits - 1)) ** self.gamma
 
     def section_map(self, shape: tuple[int, int]) -> Tensor | None:
         """Factors of the phase on a panel of `shape` (y, x), bilinear between centres; float64, or None if uniform."""
         if self.sections is None:
             return None
-        coarse = torch.tensor(self.sections, dtype=torch.float64)
+        coarse = _tensor(self.sections)
         return torch.nn.functional.interpolate(
             coarse[None, None], size=shape, mode="bilinear", align_corners=False
         )[0, 0]
+
+
+def _tensor(values: Any) -> Tensor:
+    """Numbers, or the tensor that they are, in float64."""
+    return values.double() if is_tensor(values) else torch.tensor(values, dtype=torch.float64)
 
 
 def nearest_level(phase: Tensor, table: Tensor, factor: Tensor | None = None) -> Tensor:
@@ -181,7 +188,10 @@ def straight_through(target: Tensor, level: Tensor, table: Tensor, slope: Tensor
     Returns:
         `table[level]`; the gradient of target is `slope[level]` times its own. Source: Bengio et al., arXiv 1308.3432.
     """
-    return _StraightThrough.apply(target, level, table, slope)
+    shown: Tensor = _StraightThrough.apply(target, level, table.detach(), slope)
+    if table.requires_grad:  # the value is there already; this carries the table's own gradient
+        shown = shown + (look_up(table, level) - look_up(table.detach(), level))
+    return shown
 
 
 def look_up(table: Tensor, level: Tensor) -> Tensor:

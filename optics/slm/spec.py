@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from optics.conventions import Point
+from optics.numbers import GRADIENT
 from optics.slm.response import TWO_PI, ResponseSpec
 from optics.spec import Seed, Spec, check_pixels, flaw, metres
 
@@ -66,7 +67,7 @@ class SLMSpec(Spec):
     assumed_response: ResponseSpec | None = flaw(None)
     crosstalk: Point = flaw((0.0, 0.0))
     flicker: float = flaw(0.0, ge=0.0, le=math.pi)
-    curvature: dict[int, float] = flaw({})
+    curvature: Annotated[dict[int, float], GRADIENT] = flaw({})
     stuck: float = flaw(0.0, ge=0.0, le=1.0)
     dead: float = flaw(0.0, ge=0.0, le=1.0)
     seed: Seed = 0

@@ -7,13 +7,19 @@ form), so `sum(aperture) * pitch^2` is the open area to rounding. Multiply a fie
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import Point, axis
+from optics.numbers import plain
 from optics.wave.fourier import Pitch, as_pair
+
+_LEAST = 1e-300  # under a root, where its derivative would be infinite
+_OFF_CENTRE = 1e-9  # of a disc: how far off its centre the angle is taken, which has no derivative there
 
 
 def circular_aperture(
@@ -55,7 +61,9 @@ def _disc_in_rectangle(y: Tensor, x: Tensor, half_y: float, half_x: float) -> Te
     def below(level: Tensor) -> Tensor:
         """Integral over x of the disc's part under `level`, measured from the x axis (odd in `level`)."""
         size = level.abs().clamp(max=1.0)
-        reach = torch.sqrt(1 - size * size)  # |x| < reach: the level cuts the disc; outside, the arc does
+        reach = torch.sqrt(
+            (1 - size * size).clamp(min=_LEAST)
+        )  # |x| < reach: the level cuts the disc; outside, the arc does
         flat = right.clamp(-reach, reach) - left.clamp(-reach, reach)
         arc = (_arc(right) - _arc(left)) - (
             _arc(right.clamp(-reach, reach)) - _arc(left.clamp(-reach, reach))
@@ -65,9 +73,25 @@ def _disc_in_rectangle(y: Tensor, x: Tensor, half_y: float, half_x: float) -> Te
     return below(high) - below(low)
 
 
+class _Arc(torch.autograd.Function):
+    """Antiderivative of `sqrt(1 - x^2)`; its terms' own derivatives are infinite at the ends, their sum's is not."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        root = torch.sqrt((1 - x * x).clamp(min=0))
+        ctx.save_for_backward(root)
+        return (x * root + torch.asin(x)) / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (root,) = ctx.saved_tensors
+        return grad * root
+
+
 def _arc(x: Tensor) -> Tensor:
-    """Antiderivative of `sqrt(1 - x^2)`."""
-    return (x * torch.sqrt((1 - x * x).clamp(min=0)) + torch.asin(x)) / 2
+    made: Tensor = _Arc.apply(x)
+    return made
 
 
 def rectangular_aperture(
@@ -105,7 +129,7 @@ def _coordinates(shape: tuple[int, int], pitch: Point, centre: Point) -> tuple[T
     """Coordinates of the samples relative to `centre`, (ny,) and (nx,) float64, metres."""
     if len(shape) != 2 or min(shape) < 1:
         raise ShapeError(f"shape is {tuple(shape)}, expected two counts of samples (y, x), each at least 1.")
-    if len(centre) != 2 or not all(math.isfinite(c) for c in centre):
+    if len(centre) != 2 or not all(math.isfinite(plain(c)) for c in centre):
         raise SpecError(f"centre is {centre}, expected two finite lengths (y, x), metres.")
     return axis(shape[0], pitch[0]) - centre[0], axis(shape[1], pitch[1]) - centre[1]
 
@@ -120,5 +144,7 @@ def polar_coordinates(
     pair = as_pair("pitch", pitch)
     check_range("diameter", diameter, 1e-12, 10.0, fix="Pass metres: 2 mm is 2e-3.")
     y, x = _coordinates(shape, pair, centre)
+    if y.requires_grad or x.requires_grad:  # neither radius nor angle has a derivative at the very centre
+        y = torch.where(y.detach() == 0.0, y + _OFF_CENTRE * diameter, y)
     y, x = torch.broadcast_tensors(y[:, None], x[None, :])
     return torch.hypot(y, x) / (diameter / 2), torch.atan2(y, x)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import Point, axis, cis, complex_dtype
+from optics.numbers import plain
 
 Pitch = float | Point
 
@@ -107,6 +108,7 @@ def dft_matrix(
 
 
 def _check_transform(scale: float, sign: int) -> None:
+    scale = plain(scale)
     if not (math.isfinite(scale) and scale > 0):
         raise SpecError(f"scale is {scale}, expected lambda f > 0, square metres.")
     if sign not in (-1, 1):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import Point, axis, cis, complex_dtype
+from optics.numbers import GRADIENT
 from optics.spec import SHIFT, Spec, flaw, metres
 from optics.wave.aperture import circular_aperture
 from optics.wave.fourier import Pitch, as_pair, check_plane
@@ -33,15 +34,15 @@ class LensSpec(Spec):
     metres. decentre: (y, x) displacement, metres. zernike: Noll index -> radians rms over the clear aperture
     (needs a diameter), at the main wavelength of the light. chromatic_shift: (wavelength, focal length there minus that
     at any fixed one) pairs, metres, rising wavelengths, read linearly between: `focal_length` is that at the main
-    wavelength.
+    wavelength. defocus, decentre and zernike may be tensors that carry a gradient, see `optics.numbers`.
     """
 
     focal_length: Annotated[float, metres(1e-3, 10.0, usual=(5e-3, 2.0))]
     diameter: Annotated[float | None, metres(1e-6, 1.0, usual=(1e-3, 0.2))] = None
     transmission: float = flaw(1.0, ge=1e-9, le=1.0)
-    defocus: Annotated[float, metres(-5.0, 5.0, usual=SHIFT)] = flaw(0.0)
-    decentre: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT)] = flaw((0.0, 0.0))
-    zernike: dict[int, float] = flaw({})
+    defocus: Annotated[float, metres(-5.0, 5.0, usual=SHIFT), GRADIENT] = flaw(0.0)
+    decentre: Annotated[Point, metres(-0.1, 0.1, usual=SHIFT), GRADIENT] = flaw((0.0, 0.0))
+    zernike: Annotated[dict[int, float], GRADIENT] = flaw({})
     chromatic_shift: tuple[tuple[float, float], ...] = flaw(())
 
     def focal_shift(self, wavelength: float) -> float:

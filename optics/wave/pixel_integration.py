@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from optics.checks import SamplingError, SpecError
+from optics.numbers import plain
 
 
 def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
@@ -30,14 +31,14 @@ def pixel_weights(samples: Tensor, centres: Tensor, width: float) -> Tensor:
     Raises:
         SamplingError: the samples are not uniform and ascending.
     """
-    x, c = samples.detach().double().cpu(), centres.detach().double().cpu()
-    steps = x.diff()
+    x, c = samples.double().cpu(), centres.double().cpu()
+    steps, side = x.detach().diff(), plain(width)
     if len(x) < 2 or float(steps.min()) <= 0 or float(steps.max() - steps.min()) > 1e-6 * float(steps.mean()):
         raise SamplingError("pixel_weights needs at least two uniform, ascending sample positions (metres).")
-    if not (math.isfinite(width) and width >= 0):
-        raise SpecError(f"pixel width is {width:g} m, expected zero or more.")
+    if not (math.isfinite(side) and side >= 0):
+        raise SpecError(f"pixel width is {side:g} m, expected zero or more.")
     n = len(x)
-    d = float(x[-1] - x[0]) / (n - 1)
+    d = float((x[-1] - x[0]).detach()) / (n - 1)
     q = torch.arange(n, dtype=torch.float64)
     seen = torch.cos(math.pi / n * torch.outer((c - x[0]) / d + 0.5, q)) * torch.sinc(q * width / (2 * n * d))
     made = torch.cos(math.pi / n * torch.outer(q, q + 0.5)) * (2 / n)

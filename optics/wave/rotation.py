@@ -17,12 +17,13 @@ from torch.autograd.function import once_differentiable
 
 from optics.checks import OpticsError, check_range, check_shape
 from optics.conventions import cis
+from optics.numbers import holds_tensor, is_plainly, plain
 
 _NEGLIGIBLE = 1e-3
 """Displacement that two shears may leave, samples."""
 
 
-def _ramp(shape: tuple[int, int], slope: float, centre: float, *, along: int) -> Tensor:
+def _ramp(shape: tuple[int, int], slope: float | Tensor, centre: float, *, along: int) -> Tensor:
     """What shifts each line along axis `along` (-1: x, -2: y) by `slope` times its distance from `centre`, samples.
 
     (ny, nx) complex128, a factor of the lines' spectra.
@@ -76,7 +77,7 @@ def rotate(plane: Tensor, angle: float, *, centre: tuple[float, float] | None = 
 
     Args:
         plane: complex samples.
-        angle: radians; 0 returns the plane itself.
+        angle: radians; 0 returns the plane itself. A scalar tensor carries a gradient.
         centre: the point that stays, (y, x) in samples; the plane's origin `n // 2` when absent.
 
     Fourier interpolation: energy and gradients are kept; what leaves one edge comes in at the other. Same
@@ -85,14 +86,32 @@ def rotate(plane: Tensor, angle: float, *, centre: tuple[float, float] | None = 
     Raises:
         OpticsError: the plane is real, or the angle beyond a right one.
     """
-    if angle == 0.0:
+    if is_plainly(angle, 0.0):
         return plane
     if not plane.is_complex():
         raise OpticsError(f"rotate takes a complex plane, got {plane.dtype}; pass plane.to(torch.complex64).")
+    if holds_tensor((angle, centre)):
+        return _turned(plane, angle, centre)
     shears = _shears((plane.shape[-2], plane.shape[-1]), angle, centre)
     return _Turn.apply(
         plane, [(dim, ramp.to(device=plane.device, dtype=plane.dtype)) for dim, ramp in shears]
     )
+
+
+def _turned(plane: Tensor, angle: Any, centre: Any) -> Tensor:
+    """`rotate` with a gradient to the angle and the point that stays: by three shears, whatever the angle.
+
+    The ramps of two shears and of three agree to the displacement that two may leave; the derivatives do too.
+    """
+    shape, size = (plane.shape[-2], plane.shape[-1]), abs(float(plain(angle)))
+    check_range("angle", size, 0.0, math.pi / 2, fix="Pass radians.")
+    turn = torch.as_tensor(angle, dtype=torch.float64)
+    cy, cx = centre or (shape[0] // 2, shape[1] // 2)
+    outer, inner = -torch.tan(turn / 2), torch.sin(turn)
+    for dim, slope, about in ((-1, outer, cy), (-2, inner, cx), (-1, outer, cy)):
+        ramp = _ramp(shape, slope, about, along=dim).to(device=plane.device, dtype=plane.dtype)
+        plane = torch.fft.ifft(torch.fft.fft(plane, dim=dim) * ramp, dim=dim)
+    return plane
 
 
 class Rotation(nn.Module):

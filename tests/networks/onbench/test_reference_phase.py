@@ -46,7 +46,7 @@ def test_fields_are_read_right_behind_a_mask_that_stands_aside(realisation):
         want = on(model, bench.replace(alignment={}), realisation=realisation).features(x)
         assert error(seen.features(x), want) < 0.15
         unset = on(model, bench, realisation=realisation)
-        unset.optics.reference_turns = lambda: tuple(1.0 for _ in unset.optics.windows)
+        unset.optics.reference_turns = lambda: torch.ones(len(unset.optics.windows))
         assert error(unset.features(x), want) > 1.0
 
 
