@@ -11,6 +11,7 @@ from torch import Tensor
 from optics.checks import OpticsError, ShapeError
 
 VOID = -100  # label of pixels that count nowhere; the number that PyTorch's losses leave out by default
+UNLABELLED = -101  # label of what nobody labelled: only a teacher has an answer for it
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Dataset:
     Attributes:
         images: float32 (N, C, H, W) in [0, 1], field amplitudes on the display.
         labels: int64 class of each image (N,), or of each pixel (N, H, W) for segmentation; there
-            VOID is a pixel that counts in no loss and no metric.
+            VOID is a pixel that counts in no loss and no metric. UNLABELLED is an image (or all of its pixels) that
+            nobody labelled: no label's loss and no metric counts it, a teacher's does.
         class_names: label `i` is `class_names[i]`.
         source: where the images come from.
         licence: under which terms.
@@ -51,7 +53,9 @@ class Dataset:
                 raise OpticsError(
                     f"images range from {low:g} to {high:g}, expected within [0, 1]; rescale them."
                 )
-            known = self.labels if self.labels.ndim == 1 else self.labels[self.labels != VOID]
+            known = self.labels[
+                (self.labels != UNLABELLED) & ((self.labels != VOID) | (self.labels.ndim == 1))
+            ]
             first, last = (int(known.min()), int(known.max())) if known.numel() else (0, -1)
             if first < 0 or last >= len(self.class_names):
                 raise OpticsError(
@@ -86,6 +90,12 @@ class Dataset:
     def take(self, index: Tensor) -> Dataset:
         """The images at `index`, int64 (M,)."""
         return replace(self, images=self.images[index], labels=self.labels[index])
+
+    @property
+    def labelled(self) -> Dataset:
+        """The images that have labels."""
+        has = (self.labels != UNLABELLED).reshape(len(self), -1).any(1)
+        return self if bool(has.all()) else self.take(has.nonzero()[:, 0])
 
     def with_images(self, images: Tensor) -> Dataset:
         """The same answers with other images, float32 (N, C, H, W)."""

@@ -7,7 +7,9 @@ evaluation.py  How well a network does: off the bench, on it over many noise dra
 history.py     The record of a training run: one line per epoch
 losses.py      What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel
                forms
+run.py         Everything that changes while a model is trained, and how it is saved
 spec.py        How a model is trained
+stepping.py    How one step changes the weights: rates, schedule, clipping, a moving average, mixed precision
 teaching.py    The teacher as the losses ask it
 terms.py       The terms of a training's loss: one interface, one class for each, and their table
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
@@ -18,7 +20,7 @@ from distill.training.distillation import DistillationSpec, Ramp
 from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
 from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
-from distill.training.spec import TrainSpec
+from distill.training.spec import StepSpec, TrainSpec
 from distill.training.train_loop import train
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Hint",
     "History",
     "Ramp",
+    "StepSpec",
     "TrainSpec",
     "cross_entropy",
     "dice_loss",

@@ -49,6 +49,15 @@ class History:
         return [e for e in self.epochs if e.validation_accuracy >= least][-1]
 
     @property
+    def idle(self) -> int:
+        """Epochs since the last one that had the highest accuracy so far, or that accuracy at a lower loss."""
+        top, latest = (-math.inf, -math.inf), 0
+        for epoch in self.epochs:
+            if (epoch.validation_accuracy, -epoch.validation_loss) > top:
+                top, latest = (epoch.validation_accuracy, -epoch.validation_loss), epoch.epoch
+        return self.epochs[-1].epoch - latest
+
+    @property
     def seconds(self) -> float:
         """Wall time of all epochs."""
         return sum(e.seconds for e in self.epochs)

@@ -7,10 +7,13 @@ them, in the teacher's part neither; where nothing counts, a loss is zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill.data.augmentation import Answers
 from distill.data.dataset import VOID
 from networks.cascade.cascade import Cascade
 from networks.seeded import drawn
@@ -19,20 +22,32 @@ from optics.conventions import abs2
 from optics.wave.fourier import fast_length
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, *, ignore: int | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor | Answers, *, ignore: int | None = None, smoothing: float = 0.0
+) -> Tensor:
     """Mean cross-entropy, nats.
 
     Args:
         logits: (B, classes) or (B, classes, H, W).
-        labels: int64 (B,) or (B, H, W).
+        labels: int64 (B,) or (B, H, W); of mixed images `Answers`: `share CE(labels) + (1 - share) CE(others)`.
         ignore: a further label whose pixels do not count, such as "unlabelled".
+        smoothing: share of the answer that goes to all classes alike (Szegedy et al., arXiv 1512.00567, section 7).
     """
-    _check_logits(logits, labels)
-    void = void_of(labels, ignore)
-    if void is None:
-        return F.cross_entropy(logits, labels)
-    total = F.cross_entropy(logits, labels.masked_fill(void, VOID), ignore_index=VOID, reduction="sum")
-    return total / (~void).sum().clamp(min=1)
+    answers = labels if isinstance(labels, Answers) else Answers(labels)
+    _check_logits(logits, answers.labels)
+    hidden = unanswered(answers, ignore)
+    if answers.others is not None and answers.share is not None:
+        pair = [
+            y if hidden is None else y.masked_fill(hidden, VOID) for y in (answers.labels, answers.others)
+        ]
+        each = [F.cross_entropy(logits, y, reduction="none", label_smoothing=smoothing) for y in pair]
+        share = answers.share.reshape(-1, *[1] * (each[0].ndim - 1))
+        return (share * each[0] + (1 - share) * each[1]).sum() / counted(answers, ignore)
+    if hidden is None:
+        return F.cross_entropy(logits, answers.labels, label_smoothing=smoothing)
+    kept = answers.labels.masked_fill(hidden, VOID)
+    total = F.cross_entropy(logits, kept, ignore_index=VOID, reduction="sum", label_smoothing=smoothing)
+    return total / counted(answers, ignore)
 
 
 def void_of(labels: Tensor, ignore: int | None = None) -> Tensor | None:
@@ -41,6 +56,38 @@ def void_of(labels: Tensor, ignore: int | None = None) -> Tensor | None:
     if ignore is not None:
         void = void | (labels == ignore)
     return void if bool(void.any()) else None
+
+
+def void_in(answers: Answers, ignore: int | None = None) -> Tensor | None:
+    """Where nothing counts, the teacher neither: void in an image or in the one that it is mixed with."""
+    return _either(void_of(answers.labels, ignore), answers.others, lambda y: void_of(y, ignore))
+
+
+def unanswered(answers: Answers, ignore: int | None = None) -> Tensor | None:
+    """Where labels do not count: void, `ignore`, or never given, in an image or in the one that it is mixed with."""
+
+    def missing(labels: Tensor) -> Tensor | None:
+        hidden = labels < 0
+        if ignore is not None:
+            hidden = hidden | (labels == ignore)
+        return hidden if bool(hidden.any()) else None
+
+    return _either(missing(answers.labels), answers.others, missing)
+
+
+def _either(
+    here: Tensor | None, others: Tensor | None, find: Callable[[Tensor], Tensor | None]
+) -> Tensor | None:
+    there = None if others is None else find(others)
+    if here is None or there is None:
+        return there if here is None else here
+    return here | there
+
+
+def counted(answers: Answers, ignore: int | None = None) -> int:
+    """Images or pixels whose labels count, at least 1."""
+    hidden = unanswered(answers, ignore)
+    return answers.labels.numel() if hidden is None else max(1, int((~hidden).sum()))
 
 
 def soft_divergence(
@@ -98,23 +145,40 @@ def distillation_loss(
     return alpha * soft + (1 - alpha) * hard
 
 
-def dice_loss(logits: Tensor, labels: Tensor, *, ignore: int | None = None, smooth: float = 1.0) -> Tensor:
+def dice_loss(
+    logits: Tensor, labels: Tensor | Answers, *, ignore: int | None = None, smooth: float = 1.0
+) -> Tensor:
     """One minus the Dice coefficient `(2 sum(p t) + s) / (sum(p) + sum(t) + s)`, mean over images and classes.
 
     Args:
         logits: (B, classes, H, W).
-        labels: int64 (B, H, W).
+        labels: int64 (B, H, W); of mixed images `Answers`: t is then `share t(labels) + (1 - share) t(others)`.
         ignore: see `cross_entropy`.
         smooth: s, pixels; keeps a class that is absent from an image harmless.
 
     Source: Milletari et al., "V-Net", arXiv 1606.04797, equation 3 (with probabilities not squared).
     """
-    _check_logits(logits, labels)
+    answers = labels if isinstance(labels, Answers) else Answers(labels)
+    _check_logits(logits, answers.labels)
     if logits.ndim != 4:
         raise ShapeError(f"logits have shape {tuple(logits.shape)}; Dice is for pixels, (B, classes, H, W).")
-    p = logits.softmax(dim=1)
-    t = F.one_hot(labels.clamp(0, logits.shape[1] - 1), logits.shape[1]).movedim(-1, 1).to(p.dtype)
-    void = void_of(labels, ignore)
+
+    def shown(y: Tensor) -> Tensor:
+        each = F.one_hot(y.clamp(0, logits.shape[1] - 1), logits.shape[1])
+        return each.movedim(-1, 1).to(logits.dtype)
+
+    target = shown(answers.labels)
+    if answers.others is not None and answers.share is not None:
+        share = answers.share[:, None, None, None]
+        target = share * target + (1 - share) * shown(answers.others)
+    return dice_between(logits.softmax(dim=1), target, unanswered(answers, ignore), smooth=smooth)
+
+
+def dice_between(p: Tensor, t: Tensor, void: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
+    """One minus the Dice coefficient of two maps of probabilities (B, classes, H, W); `void` (B, H, W) does not count.
+
+    See `dice_loss`.
+    """
     if void is not None:
         counts = (~void)[:, None].to(p.dtype)
         p, t = p * counts, t * counts

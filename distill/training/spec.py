@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from distill.data.augmentation import AugmentSpec
 from distill.training.distillation import FORMER, DistillationSpec
 from optics.spec import Seed, Validated
+
+
+class StepSpec(Validated):
+    """How one step changes the weights.
+
+    accumulate: batches whose gradients make one step. clip: largest norm of the whole gradient; a larger one is scaled
+    down to it; none without (Pascanu et al., ICML 2013). precision: "bf16" computes the electronics, not the optics,
+    in bfloat16 where that is safe (`torch.autocast`); weights and losses stay float32. ema: decay of a moving average
+    of the weights, such as 0.999, which is what is validated and kept; 0 is off. It begins with the smaller decay
+    `(1 + n) / (10 + n)` of the n-th step, so that the first values are forgotten. rates: learning rates of parts as
+    shares of the whole, such as `{ optics = 0.3 }`; a part is a name within the parameters' dotted names, "optics"
+    the cascade.
+    """
+
+    accumulate: int = Field(default=1, ge=1)
+    clip: float | None = Field(default=None, gt=0.0)
+    precision: Literal["float32", "bf16"] = "float32"
+    ema: float = Field(default=0.0, ge=0.0, lt=1.0)
+    rates: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
 
 
 class TrainSpec(Validated):
@@ -19,8 +38,10 @@ class TrainSpec(Validated):
     weight_decay: decoupled for "adamw", added to the gradient for "adam". schedule: "cosine" falls from the
     learning rate to zero, "constant" does not; both rise linearly over the first `warmup` share of all steps.
     augmentation: see `AugmentSpec`; the teacher labels the moved images. distillation: what the teacher does, where
-    there is one. light: weight of `losses.peak_loss`, which keeps masks from wasting light. dice: weight of
-    `losses.dice_loss`, for labels of pixels, where some classes are small. seed: of the order, the augmentation and
+    there is one. label_smoothing: share of a label that goes to all classes alike. light: weight of
+    `losses.peak_loss`, which keeps masks from wasting light. dice: weight of `losses.dice_loss`, for labels of pixels,
+    where some classes are small. patience: stop after so many epochs that do not raise the best validation accuracy
+    (or lower its loss at that accuracy); none without. step: see `StepSpec`. seed: of the order, the augmentation and
     the noise.
 
     The distillation's temperature and alpha once stood here and are still read here.
@@ -35,8 +56,11 @@ class TrainSpec(Validated):
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0)
     augmentation: AugmentSpec = AugmentSpec()
     distillation: DistillationSpec = DistillationSpec()
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     light: float = Field(default=0.0, ge=0.0)
     dice: float = Field(default=0.0, ge=0.0)
+    patience: int | None = Field(default=None, ge=1)
+    step: StepSpec = StepSpec()
     seed: Seed = 0
 
     @model_validator(mode="before")

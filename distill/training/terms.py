@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from distill.data.dataset import VOID
+from distill.data.augmentation import Answers
 from distill.training.distillation import value_at
-from distill.training.losses import cross_entropy, dice_loss, peak_loss, soft_divergence, void_of
+from distill.training.losses import counted, cross_entropy, dice_loss, peak_loss, soft_divergence, void_in
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide
 
@@ -28,7 +28,7 @@ class Seen:
     Attributes:
         model: what is being trained.
         inputs: what it saw, (B, C, H, W).
-        labels: int64 (B,) or (B, H, W).
+        answers: what the images show.
         out: what it answered: logits (B, classes) or (B, classes, H, W).
         index: which of the training images these are, (B,).
         done: share of all steps that have been made, 0 to 1.
@@ -37,7 +37,7 @@ class Seen:
 
     model: nn.Module
     inputs: Tensor
-    labels: Tensor
+    answers: Answers
     out: Tensor
     index: Tensor
     done: float
@@ -91,7 +91,8 @@ class Labels(Term):
 
     def mean(self, seen: Seen) -> Mean:
         """Nats."""
-        return Mean(cross_entropy(seen.out, seen.labels), _counting(seen.labels))
+        loss = cross_entropy(seen.out, seen.answers, smoothing=self.spec.label_smoothing)
+        return Mean(loss, counted(seen.answers))
 
 
 class Taught(Term):
@@ -107,9 +108,9 @@ class Taught(Term):
 
     def mean(self, seen: Seen) -> Mean:
         """Nats, times the square of the temperature."""
-        temperature, void = value_at(self.told.temperature, seen.done), void_of(seen.labels)
+        temperature, void = value_at(self.told.temperature, seen.done), void_in(seen.answers)
         loss = soft_divergence(seen.out, seen.taught, temperature=temperature, void=void)
-        return Mean(loss, _counting(seen.labels))
+        return Mean(loss, guided(seen))
 
 
 class Overlap(Term):
@@ -125,7 +126,7 @@ class Overlap(Term):
 
     def mean(self, seen: Seen) -> Mean:
         """One minus the Dice coefficient."""
-        return Mean(dice_loss(seen.out, seen.labels), len(seen.out))
+        return Mean(dice_loss(seen.out, seen.answers), len(seen.out))
 
 
 class Light(Term):
@@ -158,5 +159,7 @@ def terms_of(setup: Setup) -> dict[str, Term]:
     return {name: make(setup) for name, (asked, make) in TERMS.items() if asked(setup)}
 
 
-def _counting(labels: Tensor) -> int:
-    return int((labels != VOID).sum())
+def guided(seen: Seen) -> int:
+    """Images or pixels for which the teacher's answer counts: all that are not void, labelled or not."""
+    void = void_in(seen.answers)
+    return seen.answers.labels.numel() if void is None else int((~void).sum())

@@ -1,0 +1,185 @@
+"""Everything that changes while a model is trained, and how it is saved."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill.data.augmentation import Answers, augment, mixed
+from distill.metrics.confusion import accuracy
+from distill.training.history import Epoch, History
+from distill.training.losses import cross_entropy
+from distill.training.spec import TrainSpec
+from distill.training.stepping import Stepper, lower_precision
+from distill.training.teaching import Guide, logits, takes_generator
+from distill.training.terms import Seen, Setup, terms_of
+from optics.errors import OpticsError, ShapeError
+
+Progress = Callable[[int, int, str], None]
+
+
+class Run:
+    """One training: a model, its images, its teacher, and how far it has come.
+
+    Args:
+        model: images to logits.
+        train: inputs and labels that it learns from.
+        validation: those that choose the epoch.
+        spec: how.
+        teacher: a module, or its logits for each training image; None without one.
+
+    Raises:
+        OpticsError: too few images, or a teacher that does not fit them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: tuple[Tensor, Tensor],
+        validation: tuple[Tensor, Tensor],
+        spec: TrainSpec,
+        teacher: nn.Module | Tensor | None,
+    ) -> None:
+        self.model, self.spec = model, spec
+        self.inputs, self.labels = train
+        self.validation = validation
+        if len(self.inputs) < 2 or len(self.inputs) != len(self.labels):
+            raise ShapeError(
+                f"{len(self.inputs)} images and {len(self.labels)} labels; expected as many, at least 2."
+            )
+        if len(validation[0]) == 0:
+            raise ShapeError("there are no validation images; give some, they choose the epoch.")
+        self.counting = int((self.labels >= 0).sum())
+        # batches differ in size by at most one, so that no batch is left with a single image
+        self.batches = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
+        self.noisy = takes_generator(model)
+        self.guide = None if teacher is None else Guide(teacher, self.inputs, moving=spec.augmentation.active)
+        self.terms = terms_of(Setup(spec, self.guide))
+        steps = math.ceil(self.batches / spec.step.accumulate) * spec.epochs
+        self.stepper = Stepper(model, list(self.terms.values()), spec, steps)
+        self.generator = torch.Generator().manual_seed(spec.seed)
+        self.epochs: list[Epoch] = []
+        self.best_weights = self.stepper.kept()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the last ones brought nothing."""
+        patience = self.spec.patience
+        idle = patience is not None and bool(self.epochs) and self.history().idle >= patience
+        return idle or len(self.epochs) >= self.spec.epochs
+
+    def one_epoch(self, progress: Progress | None) -> None:
+        """One pass over the training part, then the validation part."""
+        begin, rate = time.perf_counter(), self.stepper.rate
+        order = torch.randperm(len(self.inputs), generator=self.generator)
+        self.model.train()
+        total, right, done = 0.0, 0, 0
+        batches = torch.tensor_split(order, self.batches)
+        with lower_precision(self.model, self.spec.step.precision):
+            for first in range(0, len(batches), self.spec.step.accumulate):
+                group = batches[first : first + self.spec.step.accumulate]
+                images = sum(len(index) for index in group)
+                self.stepper.optimiser.zero_grad(set_to_none=True)
+                for index in group:
+                    loss, correct = self._gradient(index, len(index) / images)
+                    total, right, done = total + loss * len(index), right + correct, done + 1
+                    if progress is not None:
+                        progress(len(self.epochs) * self.batches + done, self.whole, self.note())
+                self.stepper.step()
+        self._record(begin, rate, total / len(order), right / max(1, self.counting))
+
+    def _record(self, begin: float, rate: float, loss: float, share: float) -> None:
+        inputs, labels = self.validation
+        with self.stepper.averaged():
+            out = logits(self.model, inputs)
+        self.epochs.append(
+            Epoch(
+                epoch=len(self.epochs) + 1,
+                loss=loss,
+                accuracy=share,
+                validation_loss=float(cross_entropy(out, labels)),
+                validation_accuracy=accuracy(out.argmax(1), labels, out.shape[1]),
+                learning_rate=rate,
+                seconds=time.perf_counter() - begin,
+            )
+        )
+        if self.history().best.epoch == len(self.epochs):
+            self.best_weights = self.stepper.kept()
+
+    def _gradient(self, index: Tensor, share: float) -> tuple[float, int]:
+        """Add a batch's gradient, weighed by `share`; its loss, and how many of its labels were met."""
+        inputs, answers = self._shown(index)
+        out = self.model(inputs, generator=self.generator) if self.noisy else self.model(inputs)
+        done = self.stepper.made / self.stepper.steps
+        loss = self._loss(Seen(self.model, inputs, answers, out, index, done, self.guide))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise OpticsError(
+                f"the loss became {value} in epoch {len(self.epochs) + 1}; use a smaller learning_rate than "
+                f"{self.spec.learning_rate:g}."
+            )
+        (share * loss).backward()
+        return value, int((out.detach().argmax(1) == answers.labels).sum())
+
+    def _shown(self, index: Tensor) -> tuple[Tensor, Answers]:
+        """The images of a batch as they are moved and mixed this time, and what they show."""
+        inputs, labels = self.inputs[index], self.labels[index]
+        how = self.spec.augmentation
+        if how.active:
+            inputs, moved = augment(inputs, how, self.generator, labels=labels)
+            labels = labels if moved is None else moved
+        if how.mixup > 0:
+            return mixed(inputs, labels, how.mixup, self.generator)
+        return inputs, Answers(labels)
+
+    def _loss(self, seen: Seen) -> Tensor:
+        """The weighted sum of the terms."""
+        total = seen.out.new_zeros(())
+        for term in self.terms.values():
+            weight = term.weight(seen.done)
+            if weight > 0:
+                total = total + weight * term.mean(seen).value
+        return total
+
+    @property
+    def whole(self) -> int:
+        """Batches of all epochs."""
+        return self.batches * self.spec.epochs
+
+    def history(self) -> History:
+        """The epochs so far."""
+        return History(tuple(self.epochs), len(self.validation[0]))
+
+    def note(self) -> str:
+        """What the progress bar says."""
+        if not self.epochs:
+            return f"epoch 1 of {self.spec.epochs}"
+        here = min(len(self.epochs) + 1, self.spec.epochs)
+        share = 100 * self.epochs[-1].validation_accuracy
+        return f"epoch {here} of {self.spec.epochs}, validation {share:.1f} %"
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next epoch depends on: tensors, numbers and strings only."""
+        return {
+            "model": self.model.state_dict(),
+            "terms": {name: term.state_dict() for name, term in self.terms.items()},
+            **self.stepper.state(),
+            "generator": self.generator.get_state(),
+            "epochs": [e.row() for e in self.epochs],
+            "best_weights": self.best_weights,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.model.load_state_dict(state["model"])
+        for name, term in self.terms.items():
+            term.load_state_dict(state["terms"][name])
+        self.stepper.restore(state)
+        self.generator.set_state(state["generator"])
+        self.epochs = [Epoch(**row) for row in state["epochs"]]
+        self.best_weights = state["best_weights"]

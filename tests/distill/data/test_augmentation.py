@@ -1,0 +1,94 @@
+"""Crops, cut-outs and mixtures: what they do to images and to the labels of images and of pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from distill.data.augmentation import AugmentSpec, augment, mixed
+from distill.data.dataset import UNLABELLED, VOID
+from optics.checks import OpticsError
+from tests.scenes import generator, lopsided
+
+B, NY, NX = 40, 7, 9
+IMAGES = lopsided(B, 2, NY, NX) * 0.9 + 0.1  # nowhere dark
+PIXELS = torch.arange(B * NY * NX).reshape(B, NY, NX) % 5
+
+
+def test_a_crop_is_a_window_of_the_image_in_the_dark():
+    images, labels = augment(IMAGES, AugmentSpec(crop=2), generator(), labels=PIXELS)
+    starts = set()
+    for image, label, original, answer in zip(images, labels, IMAGES, PIXELS, strict=True):
+        wide = np.pad(original.numpy(), ((0, 0), (2, 2), (2, 2)))
+        wide_label = np.pad(answer.numpy(), 2, constant_values=VOID)
+        fits = [
+            (y, x)
+            for y in range(5)
+            for x in range(5)
+            if np.array_equal(wide[:, y : y + NY, x : x + NX], image.numpy())
+        ]
+        assert len(fits) == 1
+        y, x = fits[0]
+        assert np.array_equal(wide_label[y : y + NY, x : x + NX], label.numpy())
+        starts.add((y, x))
+    assert len(starts) > 15
+    assert {0, 4} <= {y for y, _ in starts}
+    assert {0, 4} <= {x for _, x in starts}
+
+
+def test_a_cutout_covers_a_square_and_voids_its_labels():
+    images, labels = augment(IMAGES, AugmentSpec(cutout=3), generator(), labels=PIXELS)
+    dark = (images == 0).all(1)
+    assert torch.equal(dark, (images == 0).any(1))
+    assert torch.equal(labels == VOID, dark)
+    assert torch.equal(labels[~dark], PIXELS[~dark])
+    assert torch.equal(images.movedim(1, -1)[~dark], IMAGES.movedim(1, -1)[~dark])
+    heights, widths = dark.any(2).sum(1), dark.any(1).sum(1)
+    assert torch.equal(dark.sum((1, 2)), heights * widths)  # rectangles
+    assert {int(h) for h in heights} == {int(w) for w in widths} == {2, 3}  # cut off at the border
+    assert dark.any(0).all()
+
+
+@pytest.mark.parametrize("move", [{"shift": 2.0}, {"rotation": 0.4}, {"crop": 2}])
+def test_pixels_from_outside_are_void_and_nobodys_labels_stay_so(move):
+    some = PIXELS.clone()
+    some[0] = UNLABELLED
+    images, labels = augment(IMAGES, AugmentSpec(**move), generator(3), labels=some)
+    outside = labels == VOID
+    assert outside.any()
+    assert set(labels[1:].unique().tolist()) == {VOID, 0, 1, 2, 3, 4}
+    assert set(labels[0].unique().tolist()) <= {VOID, UNLABELLED}
+    assert float(images.amin(1)[~outside].double().mean()) > 2 * float(
+        images.amin(1)[outside].double().mean()
+    )
+
+
+@pytest.mark.parametrize("mixup", [0.2, 1.0, 4.0])
+def test_a_mixture_is_of_two_images_by_a_share_of_the_beta_distribution(mixup):
+    n = 4000
+    images, labels = torch.eye(10)[torch.arange(n) % 10][:, :, None, None], torch.arange(n) % 10
+    got, answers = mixed(images, labels, mixup, generator())
+    share, other = answers.share.numpy(), answers.others.numpy()
+    assert share.min() >= 0.5
+    assert share.max() <= 1.0
+    for i in range(200):
+        wanted = np.zeros(10)
+        wanted[labels[i]] += share[i]
+        wanted[other[i]] += 1 - share[i]
+        np.testing.assert_allclose(got[i].numpy().ravel(), wanted, atol=1e-6)
+    # the variance of Beta(a, a) is 1 / (4 (2 a + 1)), and the larger one of share and complement keeps it
+    assert float(((share - 0.5) ** 2).mean()) == pytest.approx(1 / (4 * (2 * mixup + 1)), rel=0.06)
+    assert torch.equal(answers.labels, labels)
+
+
+@pytest.mark.parametrize(("spec", "said"), [({"crop": 8}, "crop is 8"), ({"cutout": 10}, "cutout is 10")])
+def test_what_is_larger_than_the_image_is_refused(spec, said):
+    with pytest.raises(OpticsError, match=said):
+        augment(IMAGES, AugmentSpec(**spec), generator())
+
+
+def test_what_is_off_draws_nothing():
+    draws = generator()
+    augment(IMAGES, AugmentSpec(), draws)
+    assert torch.equal(draws.get_state(), generator().get_state())
