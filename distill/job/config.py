@@ -27,7 +27,7 @@ from distill.training.checkpoint import load_spec
 from distill.training.spec import TrainSpec
 from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
-from networks.students.spec import StudentSpec, places, spread
+from networks.students.spec import Control, StudentSpec, places, spread
 from networks.teachers import registry as teachers
 from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
@@ -88,8 +88,9 @@ class StudentConfig(Validated):
     of the first three may also stand without their table (`networks.students.spec.spread`). training: of `linear`
     and, with the teacher, of `linear_kd`; its table `distillation` may also stand here. distilled_controls: train the
     controls with the teacher too, so that only the optics differ. repeats: independent trainings (first values, order
-    of the images) behind each row that needs no bench; the first goes on the bench. file: a network that was trained
-    before, as `distill.save` wrote it: nothing is trained, and its parts are the file's.
+    of the images) behind each row that needs no bench; the first goes on the bench. controls: those that are trained
+    beside it. file: a network that was trained before, as `distill.save` wrote it: nothing is trained, and its parts
+    are the file's.
     """
 
     file: str | None = None
@@ -100,6 +101,7 @@ class StudentConfig(Validated):
     training: TrainSpec = TrainSpec()
     distilled_controls: bool = True
     repeats: int = Field(default=1, ge=1, le=100)
+    controls: tuple[Control, ...] = ("random_masks", "no_mask")
 
     def spec(self, image_shape: tuple[int, int], classes: int) -> StudentSpec:
         """The network for images of that shape, (ny, nx), and so many classes."""

@@ -19,11 +19,12 @@ from distill.job.config import RunConfig
 from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
-from distill.training.checkpoint import load_spec, load_student, load_teacher
+from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
 from distill.training.teaching import logits
-from networks import Student, StudentSpec
+from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.onbench.ways import simply_coherent
+from networks.students.controls import shuffled
 from networks.students.spec import Control
 from networks.teachers.registry import create_teacher
 from optics.bench.panel_correction import correction_map
@@ -238,9 +239,24 @@ class Job:
         """The student that the configuration describes, for these images."""
         return self.config.student.spec(self.image_shape, self.splits.train.classes)
 
-    def build(self, control: Control | None, generator: torch.Generator) -> Student:
-        """An untrained network: the student (None) or one of its controls."""
-        return Student.from_spec(self.spec.as_control(control), generator=generator)
+    def build(
+        self, control: Control | None, generator: torch.Generator, repeat: int = 0
+    ) -> Student | RawImage:
+        """An untrained network: the student (None) or one of its controls.
+
+        repeat: the training whose distilled network is shuffled.
+        """
+        if control == "shuffled":
+            trained = load_student(self.path(self.repeat("linear_kd", repeat)) / MODEL)
+            return shuffled(trained, generator=generator)
+        spec = self.spec.as_control(control)
+        if control == "raw_image":
+            return RawImage.from_spec(spec, generator=generator)
+        return Student.from_spec(spec, generator=generator)
+
+    def network(self, step: str) -> Student | RawImage:
+        """The trained network of a step, that of the control without optics included; see `student`."""
+        return self.student(step) if step == "linear_kd" else load_network(self.path(step) / MODEL)
 
     def teacher(self) -> nn.Module:
         """The trained teacher."""

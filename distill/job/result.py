@@ -26,6 +26,8 @@ class OperationsResult(Validated):
     linear_kd: int | None = None
     random_masks: int | None = None
     no_mask: int | None = None
+    shuffled: int | None = None
+    raw_image: int | None = None
     given: int | None = None
     optics_replaced: int
 

@@ -44,6 +44,16 @@ class Rows(Validated):
         "control: no mask, a plain lens",
         "Control: a plain lens and a back end of about the same size. What is above it, the optics earn.",
     )
+    shuffled: Row | None = _row(
+        "control: optics shuffled",
+        "Control: the distilled network's kernels with the taps of each in another order, frozen; only the back end "
+        "learns. What is above it, the form of the kernels earns.",
+    )
+    raw_image: Row | None = _row(
+        "control: raw image",
+        "Control: the image itself, averaged to as many values as the back end takes. What is above it, optics and "
+        "camera earn.",
+    )
     given: Row | None = _row(
         "the given network", "The network that was given, trained before; computed without a bench."
     )

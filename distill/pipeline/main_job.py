@@ -7,7 +7,8 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 |---|---|---|
 | data | data.json | loads the images, cuts the validation part |
 | teacher | teacher/ | trains the nonlinear network |
-| linear, linear_kd, random_masks, no_mask | a folder each | train the linear networks and their controls |
+| linear, linear_kd | a folder each | train the linear network, on the labels alone and with the teacher |
+| random_masks, no_mask, raw_image, shuffled | a folder each | train the controls that `student.controls` names |
 | calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
 | refit | refit/ | fits the distilled network's back end to exposures on the realistic bench |
 | evaluate | evaluation.json | every row of the table; the only step that looks at the test part |
@@ -68,7 +69,7 @@ class Step:
 def _student(job: Job) -> Any:
     file = job.config.student.file
     digest = None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    return [job.config.student.model_dump(mode="json", exclude={"realisation"}), digest]
+    return [job.config.student.model_dump(mode="json", exclude={"realisation", "controls"}), digest]
 
 
 def _realised(job: Job) -> Any:
@@ -126,6 +127,13 @@ STEPS: dict[str, Step] = {
     "linear_kd": _training("linear_kd", "Distilling linear optics"),
     "random_masks": _training("random_masks", "Training the control: random masks"),
     "no_mask": _training("no_mask", "Training the control: no mask"),
+    "raw_image": _training("raw_image", "Training the control: raw image"),
+    "shuffled": replace(
+        _training(
+            "shuffled", "Training the control: optics shuffled", reads=("data", "teacher", "linear_kd")
+        ),
+        parallel=False,
+    ),
     "calibrate": Step(
         "Calibrating the camera",
         ("calibration.json",),
@@ -144,7 +152,11 @@ STEPS: dict[str, Step] = {
         "Evaluating every row",
         ("evaluation.json",),
         (*TRAINED, "refit"),
-        lambda j: [SCHEMA_VERSION, j.config.evaluation.model_dump(mode="json")],
+        lambda j: [
+            SCHEMA_VERSION,
+            j.config.evaluation.model_dump(mode="json"),
+            list(j.config.student.controls),
+        ],
         steps.run_evaluate,
     ),
     "export": Step(
@@ -185,8 +197,9 @@ def keys(job: Job) -> dict[str, str]:
 def steps_of(config: RunConfig) -> list[str]:
     """The steps that this job has: none that trains where a network is given, none of files where none are wanted."""
     trained = TRAINED if config.student.file else ()
+    controls = tuple(name for name in steps.CONTROLS if name not in config.student.controls)
     files = () if config.export.count else ("export", "verify")
-    return [name for name in STEPS if name not in (*trained, *files)]
+    return [name for name in STEPS if name not in (*trained, *controls, *files)]
 
 
 def ledger(directory: Path) -> Ledger:

@@ -21,7 +21,7 @@ from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import Progress, train
 from distill.verify.verification import verify
-from networks import Student, multiply_accumulates
+from networks import RawImage, Student, multiply_accumulates
 from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from networks.teachers import registry as teachers
@@ -98,7 +98,7 @@ def run_student(job: Job, step: str) -> None:
             job.progress(before * total + done, repeats * total, note)
 
         first = torch.Generator().manual_seed(seed_of(job, "student", repeat))
-        model = job.build(control, first)
+        model = job.build(control, first, repeat)
         spec = job.config.student.training
         spec = spec.replace(seed=spec.seed + RUNS_APART * repeat)
         _train(job, job.repeat(step, repeat), model, spec, distilled=distilled, progress=progress)
@@ -214,9 +214,9 @@ def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
     """The teacher, the students and their controls, and their rows without a bench."""
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
     rows = {"teacher": _computed(job, [networks["teacher"]])}
-    for step in STUDENTS:
-        networks[step] = job.student(step)
-        repeats = [job.student(job.repeat(step, r)) for r in range(job.config.student.repeats)]
+    for step in (s for s in STUDENTS if s not in CONTROLS or s in job.config.student.controls):
+        networks[step] = job.network(step)
+        repeats = [job.network(job.repeat(step, r)) for r in range(job.config.student.repeats)]
         rows[step] = _computed(job, repeats)
     return networks, rows
 
@@ -268,7 +268,9 @@ def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
     x = job.splits.validation.images[:1]
     counts = {}
     for name, model in networks.items():
-        counts[name] = model.operations(x) if isinstance(model, Student) else multiply_accumulates(model, x)
+        counts[name] = (
+            model.operations(x) if isinstance(model, Student | RawImage) else multiply_accumulates(model, x)
+        )
     cascade = job.student("linear_kd").cascade
     # what the collapsed convolution would cost: a complex kernel on a real image is two products a tap
     taps = 2 * cascade.kernel_size**2 * cascade.in_channels * cascade.out_channels

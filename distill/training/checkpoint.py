@@ -11,14 +11,14 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import safetensors
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from networks import Student, StudentSpec
+from networks import RawImage, Student, StudentSpec
 from networks.teachers import registry as teachers
 from optics.checks import check_finite
 from optics.errors import OpticsError
@@ -32,12 +32,14 @@ _FORMAT = "spectral-cascade model 1"
 # ---------------------------------------------------------------------- models
 
 
-def save(student: Student, path: str | Path) -> None:
+def save(student: Student | RawImage, path: str | Path) -> None:
     """A network in one `*.safetensors` file, for `load`, and for `sclc evaluate`, `export` and `report`.
 
     Raises:
         OpticsError: its back end is a module of the user's own, which no description covers, or it cannot be written.
     """
+    if student.spec is None:
+        raise OpticsError("this raw image was not made from a description; make it by RawImage.from_spec.")
     save_model(Path(path), student, {"kind": "student", "spec": student.spec.model_dump(mode="json")})
 
 
@@ -76,9 +78,22 @@ def load_student(path: Path) -> Student:
     Raises:
         OpticsError: no such file, damaged, or not a student's.
     """
+    network = load_network(path)
+    if not isinstance(network, Student):
+        raise OpticsError(f"{path} holds the control 'raw_image', which has no optics; expected a student.")
+    return network
+
+
+def load_network(path: Path) -> Student | RawImage:
+    """The student, or the control without optics, saved at `path`, in `eval` mode.
+
+    Raises:
+        OpticsError: no such file, damaged, or neither.
+    """
     tensors, config = _read(path)
     spec = _told(path, config)
-    return _filled(path, lambda: Student.from_spec(spec), tensors)
+    make = RawImage.from_spec if spec.control == "raw_image" else Student.from_spec
+    return cast("Student | RawImage", _filled(path, lambda: make(spec), tensors))
 
 
 def load_spec(path: Path) -> StudentSpec:

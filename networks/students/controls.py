@@ -1,7 +1,7 @@
-"""Controls without optics: what the same back end reaches on the image itself, or behind electronic kernels.
+"""Controls: what the same back end reaches on the image itself, behind electronic kernels, or behind shuffled optics.
 
-The other controls, random masks and no mask, are students: `Student.random_masks`, `Student.no_mask`. `build` makes a
-control of its own sizes, `matching` one that has the same back end as a given network.
+Two more, random masks and no mask, are made by `Student.random_masks` and `Student.no_mask`. `build` makes a control of
+its own sizes, `matching` one that has the same back end as a given network, `from_spec` one of a student's description.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from networks.backends.space_to_depth import Stacked
 from networks.cascade.separable import bin_area
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
-from networks.students.spec import matched_bins
+from networks.students.spec import StudentSpec, matched_bins
+from networks.students.student import Student, backend_of
+from optics.errors import OpticsError
 
 
 class RawImage(nn.Module):
@@ -26,12 +28,23 @@ class RawImage(nn.Module):
     Args:
         bins: (by, bx) of the average.
         backend: takes (B, image channels, by, bx).
+        spec: what `from_spec` made it of, where it did.
     """
 
-    def __init__(self, bins: tuple[int, int], backend: nn.Module) -> None:
+    def __init__(self, bins: tuple[int, int], backend: nn.Module, spec: StudentSpec | None = None) -> None:
         super().__init__()
         self.bins = bins
         self.backend = backend
+        self.spec = spec
+
+    @classmethod
+    def from_spec(cls, spec: StudentSpec, *, generator: torch.Generator | None = None) -> RawImage:
+        """The control that `StudentSpec.as_control("raw_image")` describes; it has about the student's operations."""
+        whole = spec.complete()
+        bins = whole.readout.grid or whole.image_shape
+        if spec.control != "raw_image" or bins is None:
+            raise OpticsError("this describes no raw image; pass spec.as_control('raw_image').")
+        return cls(bins, backend_of(whole, generator or torch.Generator()), whole)
 
     @classmethod
     def build(
@@ -76,6 +89,25 @@ class RawImage(nn.Module):
         """Multiply-accumulates per image of x's shape; averaging is not counted."""
         with torch.no_grad():
             return multiply_accumulates(self.backend, bin_area(x[:1], self.bins))
+
+
+def shuffled(student: Student, *, generator: torch.Generator) -> Student:
+    """The student with the taps of each of its collapsed kernels in another order, frozen; its back end drawn anew.
+
+    Every kernel keeps its values, hence its energy and how its taps are distributed, and loses where they stand: what a
+    trained student is above this, the form of its kernels earns.
+
+    Raises:
+        OpticsError: the student has no small kernels (free masks, pools).
+    """
+    made = Student.from_spec(student.spec.as_control("shuffled"), generator=generator)
+    with torch.no_grad():
+        taps = student.cascade.kernels().flatten(2)
+        order = torch.rand(taps.shape, generator=generator).argsort(-1)
+        moved = taps.gather(-1, order).unflatten(-1, (student.cascade.kernel_size,) * 2)
+        (weight,) = made.cascade.parameters()
+        weight.copy_(torch.view_as_real(moved))
+    return made
 
 
 class ElectronicConvolution(nn.Module):

@@ -47,17 +47,18 @@ class CascadeSpec(Validated):
             if isinstance(value, tuple) and len(value) != layers:
                 one = "one per layer, 0 for no pool" if name == "pool" else "one, or one per layer"
                 raise ValueError(f"{name} has {len(value)} values for {layers} layers; give {one}")
-        for size, kind in zip(self._each(self.kernel_size), self._each(self.parameterisation), strict=True):
+        for size, kind in zip(self.each(self.kernel_size), self.each(self.parameterisation), strict=True):
             if kind not in FREE and size % 2 == 0:
                 raise ValueError(f"kernel_size is {size}; an odd number has a centre")
-        free = any(kind in FREE for kind in self._each(self.parameterisation))
+        free = any(kind in FREE for kind in self.each(self.parameterisation))
         if self.mask_shape is not None and not free:
             raise ValueError("mask_shape is the grid of free masks; set parameterisation 'mask' or 'phase'")
         if self.pool is not None and free and self.boundary == "zero":
             raise ValueError("pool behind free masks needs boundary 'circular', the model of a 4f system")
         return self
 
-    def _each(self, value: Any) -> list[Any]:
+    def each(self, value: Any) -> list[Any]:
+        """A value for every layer, of one for all or one per layer."""
         return list(value) if isinstance(value, tuple) else [value] * (len(self.channels) - 1)
 
     def options(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class CascadeSpec(Validated):
 
     def complete(self) -> CascadeSpec:
         """The same, one value where all layers have the same."""
-        values = {name: self._each(getattr(self, name)) for name in ("kernel_size", "parameterisation")}
+        values = {name: self.each(getattr(self, name)) for name in ("kernel_size", "parameterisation")}
         return self.replace(**{name: v[0] for name, v in values.items() if len(set(v)) == 1})
 
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from networks.students.parts import BackendSpec, CascadeSpec, Count, Pair, ReadoutSpec, RealisationSpec
+from networks.students.parts import FREE, BackendSpec, CascadeSpec, Count, Pair, ReadoutSpec, RealisationSpec
 from optics.errors import SpecError
 from optics.spec import Validated
 
-Control = Literal["random_masks", "no_mask"]
+Control = Literal["random_masks", "no_mask", "raw_image", "shuffled"]
 EPSILON = 1e-4  # of `networks.backends.classifier.SquareRoot`
 
 PARTS: dict[str, type[Validated]] = {
@@ -170,32 +170,57 @@ class StudentSpec(Validated):
         return self.image_shape
 
     def as_control(self, control: Control | None) -> StudentSpec:
-        """The control of this student, see `Student.random_masks` and `Student.no_mask`; None is the student itself.
+        """The control of this student, see `Student.random_masks` and `networks.students.controls`; None is itself.
 
         Raises:
-            SpecError: no such control.
+            SpecError: no such control, or this student cannot have it.
         """
         if control is None:
             return self
         if control == "random_masks":
             return self.replace(**{"cascade.trainable": False, "control": control})
-        if control != "no_mask":
-            raise SpecError(f"no control is called {control!r}; choose random_masks or no_mask.")
+        if control == "shuffled":
+            return self.replace(cascade=self._one_kernel(), control=control)
+        if control == "no_mask":
+            return self._without_optics(self.readout)
+        if control == "raw_image":
+            lens = self._without_optics(ReadoutSpec(kind="intensity", bins=self.readout.bins))
+            return lens.replace(**{"backend.square_root": False, "control": control})
+        raise SpecError(f"no control is called {control!r}; choose from {', '.join(get_args(Control))}.")
+
+    def _one_kernel(self) -> CascadeSpec:
+        """One frozen layer of complex kernels as large as the collapsed ones."""
+        cascade = self.cascade
+        sizes, kinds = cascade.each(cascade.kernel_size), cascade.each(cascade.parameterisation)
+        if any(cascade.pool or ()) or any(kind in FREE for kind in kinds):
+            raise SpecError(
+                "the control 'shuffled' moves the taps of kernels; free masks and pools have none."
+            )
+        return CascadeSpec(
+            channels=(cascade.channels[0], cascade.channels[-1]),
+            kernel_size=1 + sum(size - 1 for size in sizes),
+            boundary=cascade.boundary,
+            trainable=False,
+        )
+
+    def _without_optics(self, eye: ReadoutSpec) -> StudentSpec:
+        """A plain lens, so read out, before a back end of about the same size."""
         into, out = self.cascade.channels[0], self.cascade.channels[-1]
         lens = CascadeSpec(channels=(into, into), kernel_size=1, parameterisation="real", trainable=False)
         coarse, finest = self.readout.grid or self.image_shape, self.image_shape
         if coarse is None or finest is None:
             raise SpecError("image_shape is not given; a plain lens's bins depend on it.")
-        changes: dict[str, Any] = {"cascade": lens, "control": control}
+        changes: dict[str, Any] = {"cascade": lens, "readout": eye, "control": "no_mask"}
+        times = self.readout.maps(out) / eye.maps(into)
         if self.backend.kind == "segmenter" or self.backend.mix is not None:
-            side = round(math.sqrt(self.readout.maps(out) / self.readout.maps(into)))
+            side = round(math.sqrt(times))
             side = max(1, min(side, finest[0] // coarse[0], finest[1] // coarse[1]))
             changes |= {
                 "readout.bins": (coarse[0] * side, coarse[1] * side),
                 "backend.side": side,
             }
         else:
-            changes["readout.bins"] = matched_bins(finest, coarse, out / into)
+            changes["readout.bins"] = matched_bins(finest, coarse, times)
         return self.replace(**changes)
 
 

@@ -33,7 +33,7 @@ class Student(nn.Module):
         readout: what the camera records of its field.
         backend: features to logits (or to a mask, or to an embedding).
         image_shape: (ny, nx) of the images, where known.
-        control: None for a student, or the control it is: "random_masks", "no_mask".
+        control: None for a student, or the control it is: "random_masks", "no_mask", "shuffled".
     """
 
     def __init__(
@@ -126,13 +126,15 @@ class Student(nn.Module):
             OpticsError: the parts do not fit each other or the images.
         """
         generator = generator or torch.Generator()
+        if spec.control == "raw_image":
+            raise OpticsError("the control 'raw_image' has no optics; make it by RawImage.from_spec.")
         whole, shape = spec.complete(), spec.image_shape
         if spec.control == "no_mask":
             cascade = Cascade.identity(spec.cascade.channels[0])
         else:
             cascade = Cascade(**whole.cascade.options(), image_shape=shape, generator=generator)
         eye = readouts.create(whole.readout.kind, whole.readout.grid, **whole.readout.own())
-        backend = _backend(whole, generator)
+        backend = backend_of(whole, generator)
         cascade.requires_grad_(whole.cascade.trainable)
         return cls(cascade, eye, backend, image_shape=shape, control=spec.control)
 
@@ -211,7 +213,8 @@ class Student(nn.Module):
             return multiply_accumulates(self.backend, self.features(x[:1]))
 
 
-def _backend(spec: StudentSpec, generator: torch.Generator) -> nn.Module:
+def backend_of(spec: StudentSpec, generator: torch.Generator) -> nn.Module:
+    """The electronics that a spec describes."""
     electronics = spec.backend
     options = electronics.own() | {"square_root": electronics.square_root, "epsilon": electronics.epsilon}
     inner = backends.create(electronics.kind, spec.features(), spec.classes, **options, generator=generator)
