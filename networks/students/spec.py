@@ -210,17 +210,15 @@ class StudentSpec(Validated):
         coarse, finest = self.readout.grid or self.image_shape, self.image_shape
         if coarse is None or finest is None:
             raise SpecError("image_shape is not given; a plain lens's bins depend on it.")
-        changes: dict[str, Any] = {"cascade": lens, "readout": eye, "control": "no_mask"}
         times = self.readout.maps(out) / eye.maps(into)
+        changes: dict[str, Any] = {"cascade": lens, "control": "no_mask"}
         if self.backend.kind == "segmenter" or self.backend.mix is not None:
-            side = round(math.sqrt(times))
-            side = max(1, min(side, finest[0] // coarse[0], finest[1] // coarse[1]))
-            changes |= {
-                "readout.bins": (coarse[0] * side, coarse[1] * side),
-                "backend.side": side,
-            }
+            side = max(1, min(round(math.sqrt(times)), finest[0] // coarse[0], finest[1] // coarse[1]))
+            bins = coarse[0] * side, coarse[1] * side
+            changes["backend.side"] = side
         else:
-            changes["readout.bins"] = matched_bins(finest, coarse, times)
+            bins = matched_bins(finest, coarse, times)
+        changes["readout"] = eye.replace(bins=bins)
         return self.replace(**changes)
 
 
