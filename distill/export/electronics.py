@@ -32,7 +32,7 @@ class CameraWindowEntry(Validated):
 
 
 class PlacesEntry(Validated):
-    """Where light lands by the data sheets, (row, column) of the sensor's raw frame; may lie off the sensor.
+    """Where light lands by the data sheets and the alignment that is assumed, (row, column) of the sensor's raw frame; may lie off the sensor.
 
     zero_order: of the optical axis: what the SLM does not modulate. signal_order: of the image's origin.
     """
@@ -67,8 +67,8 @@ def places(bench: BenchSpec) -> PlacesEntry:
 
     def on_raw_frame(place: Point) -> Point:
         y, x = (
-            n // 2 + p * bench.magnification / bench.camera.pitch
-            for n, p in zip(bench.camera.shape, place, strict=True)
+            n // 2 + bench.looked_at(k, p) / bench.camera.pitch
+            for k, (n, p) in enumerate(zip(bench.camera.shape, place, strict=True))
         )
         return bench.mounting.camera.point((y, x), bench.camera.shape)
 
@@ -83,7 +83,7 @@ def counts_entry(camera: CameraSpec, recorder: Recorder) -> CountsEntry:
         dark_electrons=camera.dark_electrons,
         quantum_efficiency=camera.quantum_efficiency,
         background=camera.binning**2 * camera.background,
-        full_scale=recorder.full_scale,
+        full_scale=recorder.assumed_full_scale,
     )
 
 

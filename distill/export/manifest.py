@@ -88,8 +88,8 @@ class Manifest(Validated):
             default are there.
         package_version: of the package that wrote it.
         bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
-        believed_camera: the camera that the electronics assumes when it turns counts into photons, where a calibration
-            gave another one than the bench's.
+        assumed_camera: the camera that the electronics assumes when it turns counts into photons, where that is not the
+            bench's: from `[assumed_camera]`, or as a calibration gave it.
         device: the SLM.
         wavelength: metres.
         image_shape: (H, W) of the images, which are grey, pixels.
@@ -116,7 +116,7 @@ class Manifest(Validated):
     schema_version: Literal[1, 2, 3] = 3
     package_version: str
     bench: dict[str, Any]
-    believed_camera: dict[str, Any] | None = None
+    assumed_camera: dict[str, Any] | None = None
     device: DeviceEntry
     wavelength: float = Field(gt=0)
     image_shape: tuple[int, int]
@@ -209,7 +209,7 @@ def read_manifest(directory: Path) -> Manifest:
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
     try:
-        return Manifest.model_validate(_renamed(data) if version == 1 else data)
+        return Manifest.model_validate(_renamed(data))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "its contents"
@@ -236,8 +236,10 @@ def manifest_data(directory: Path) -> dict[str, Any]:
 
 
 def _renamed(data: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of version 1 with the names of version 2: "frames" meant the SLM's files and the camera's counts."""
-    names = {"frames": "slm_frames", "frame_bits": "slm_frame_bits"}
+    """A manifest with today's names. In version 1 "frames" meant the SLM's files and the camera's counts."""
+    names = {"believed_camera": "assumed_camera"}
+    if data.get("schema_version") == 1:
+        names |= {"frames": "slm_frames", "frame_bits": "slm_frame_bits"}
     return {names.get(key, key): value for key, value in data.items()}
 
 

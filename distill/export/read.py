@@ -46,7 +46,7 @@ class Exported:
     Attributes:
         manifest: the manifest.
         bench: the bench.
-        believed_camera: the camera that the electronics assumes, None: the bench's own.
+        assumed_camera: the camera that the electronics assumes, None: the bench's own.
         levels: (F, NY, NX) int32, from the image files.
         masks: (F, ny, nx) complex64, asked of the illuminated SLM pixels, before the encoding.
         psfs: (F, ly, lx) complex64.
@@ -62,7 +62,7 @@ class Exported:
 
     manifest: Manifest
     bench: BenchSpec
-    believed_camera: CameraSpec | None
+    assumed_camera: CameraSpec | None
     levels: Tensor
     masks: Tensor
     psfs: Tensor
@@ -115,7 +115,7 @@ def read_export(directory: str | Path) -> Exported:
     return Exported(
         manifest=manifest,
         bench=bench,
-        believed_camera=_camera(folder / NAME, manifest),
+        assumed_camera=_camera(folder / NAME, manifest),
         levels=levels,
         masks=torch.from_numpy(arrays["masks"]),
         psfs=torch.from_numpy(arrays["psfs"]),
@@ -207,10 +207,10 @@ def _built(path: Path, key: str, build: Any) -> Any:
 
 
 def _camera(path: Path, manifest: Manifest) -> CameraSpec | None:
-    told = manifest.believed_camera
+    told = manifest.assumed_camera
     if told is None:
         return None
-    camera: CameraSpec = _built(path, "believed_camera", lambda: CameraSpec.model_validate(told))
+    camera: CameraSpec = _built(path, "assumed_camera", lambda: CameraSpec.model_validate(told))
     return camera
 
 

@@ -189,7 +189,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     bench, optics = on_bench.bench, on_bench.optics
     if not isinstance(optics, Collapsed):
         raise OpticsError(f"{type(optics).__name__} optics cannot be exported.")  # checked before
-    assumed = optics.setup.believed_response or bench.slm.assumed
+    assumed = optics.setup.assumed_response or bench.slm.assumed
     was_training = on_bench.training
     on_bench.eval()
     try:
@@ -222,7 +222,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     put("reference.h5", hdf5_bytes(reference))
     put("electronics.h5", electronics_file(on_bench, assumed))
     recorder = on_bench.recorders[0]
-    believed = recorder.reader.spec
+    camera = recorder.reader.spec
     lab, pairs = lab_files(on_bench, correct=lambda frame: _corrected(bench, frame, assumed)[0])
     for name, data in lab.items():
         put(name, data)
@@ -233,7 +233,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
     manifest = Manifest(
         package_version=version(),
         bench=bench.model_dump(mode="json"),
-        believed_camera=None if believed == bench.camera else believed.model_dump(mode="json"),
+        assumed_camera=None if camera == bench.camera else camera.model_dump(mode="json"),
         device=device_entry(bench.slm),
         wavelength=bench.light.wavelength,
         image_shape=on_bench.image_shape,
@@ -245,7 +245,7 @@ def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manif
         camera_window=window,
         places=landing,
         lab=pairs,
-        counts=counts_entry(believed, recorder),
+        counts=counts_entry(camera, recorder),
         normalisation_epsilon=_epsilon(on_bench.backend),
         slm_frames=tuple(slm_frames),
         slm_frame_bits=file_bits(bits, bench.slm.frame_format),

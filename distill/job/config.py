@@ -129,7 +129,9 @@ class BenchConfig(Validated):
     encoding: dict[str, Any] = Field(default_factory=dict)
     lens2: dict[str, Any] = Field(default_factory=dict)
     camera: dict[str, Any] = Field(default_factory=dict)
+    assumed_camera: dict[str, Any] = Field(default_factory=dict)
     alignment: dict[str, Any] = Field(default_factory=dict)
+    assumed_alignment: dict[str, Any] | Literal["known"] = Field(default_factory=dict)
     mounting: dict[str, Any] = Field(default_factory=dict)
 
     def resolve(self, *, said: Said | None = None) -> BenchSpec:

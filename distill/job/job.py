@@ -278,13 +278,14 @@ class Job:
 
     def on_bench(self, student: Student, bench: BenchSpec, *, calibrated: bool = True) -> OnBench:
         """A network on a bench, in `eval` mode; counts become photons by the calibrated camera, or the data sheet's."""
-        believed = self.believed_camera() if calibrated else None
+        assumed = self.assumed_camera() if calibrated else None
         way = self.config.student.realisation.options()
-        return student.on(bench, image_shape=self.image_shape, believed_camera=believed, **way).eval()
+        return student.on(bench, image_shape=self.image_shape, assumed_camera=assumed, **way).eval()
 
     # ------------------------------------------------------------------ camera
 
-    def believed_camera(self) -> CameraSpec | None:
+    def assumed_camera(self) -> CameraSpec | None:
         """The camera by which counts become photons, as calibrated; None is the data sheet's."""
         found = self.calibration or read_json(self.directory / "calibration.json")
-        return None if found["believed"] is None else CameraSpec.model_validate(found["believed"])
+        told = found["assumed"] if "assumed" in found else found["believed"]  # as older runs have it
+        return None if told is None else CameraSpec.model_validate(told)

@@ -133,7 +133,7 @@ def calibration(job: Job) -> dict[str, Any]:
     camera, c = job.bench.camera, job.config.calibration
     found: dict[str, Any] = {
         "radiometry": None,
-        "believed": None,
+        "assumed": None,
         "levels": c.levels,
         "exposures": c.exposures,
     }
@@ -142,7 +142,8 @@ def calibration(job: Job) -> dict[str, Any]:
             SimulatedCamera(camera), levels=c.levels, frames=c.exposures, generator=stream(job, "calibrate")
         )
         found["radiometry"] = radiometry.to_dict()
-        found["believed"] = radiometry.corrected(camera).model_dump(mode="json")
+        if job.bench.assumed_camera is None:  # what the user assumes comes before what could be measured
+            found["assumed"] = radiometry.corrected(camera).model_dump(mode="json")
     return found
 
 

@@ -95,7 +95,8 @@ class Grid:
     def centre(self, k: int) -> float:
         """Centre of the window on the camera, input units, upright axes."""
         bench = self.bench
-        return bench.image_offset[k] + bench.alignment.camera_shift[k] / bench.magnification
+        moved = bench.alignment.camera_shift[k] - bench.alignment_as_assumed.camera_shift[k]
+        return bench.image_offset[k] + moved / bench.magnification
 
     def half(self, k: int) -> float:
         """Half the window, input units."""

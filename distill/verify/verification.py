@@ -89,7 +89,7 @@ def rebuilt(exported: Exported) -> OnBench:
         image_shape=manifest.image_shape,
         readout=exported.readout,
         backend=exported.backend,
-        believed_camera=exported.believed_camera,
+        assumed_camera=exported.assumed_camera,
     )
 
 

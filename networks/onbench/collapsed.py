@@ -39,7 +39,7 @@ class Collapsed(CoherentOptics, FramedOptics):
         view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
         self.fourf = FourF(bench, view, dtype=setup.dtype)
         region = (self.fourf.rows, self.fourf.cols)
-        self.slm = SLM(bench.slm, region=region, believed=setup.believed_response, dtype=setup.dtype)
+        self.slm = SLM(bench.slm, region=region, assumed=setup.assumed_response, dtype=setup.dtype)
         self.windows = (view,)
         self.gain = order_gain(bench, bench.image_offset)
 

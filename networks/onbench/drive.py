@@ -114,7 +114,7 @@ def encoded(bench: BenchSpec, masks: Tensor, fourf: FourF) -> Tensor:
     """MaskSource (F, ny, nx) as they are on a complex device, encoded on any other; differentiable."""
     if bench.slm.modulation == "complex":
         return masks
-    return encode(masks, bench.encoding, origin=panel_middle(fourf))
+    return encode(masks, bench.driven_encoding, origin=panel_middle(fourf))
 
 
 def shown(

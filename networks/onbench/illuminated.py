@@ -39,8 +39,8 @@ class Illuminated(FramedOptics):
         view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
         self.illumination = Illumination(bench, view, dtype=setup.dtype)
         region = (self.fourf.rows, self.fourf.cols)
-        believed = setup.believed_response
-        self.panels = ModuleTuple(panels(bench, region, believed=believed, dtype=setup.dtype))
+        assumed = setup.assumed_response
+        self.panels = ModuleTuple(panels(bench, region, assumed=assumed, dtype=setup.dtype))
         self.windows = (self.illumination.view,)
         self.gain = order_gain(bench, bench.image_offset)
 

@@ -143,7 +143,7 @@ class Setup:
         display: how images are shown.
         taps: of a collapsed kernel's side; 0 where levels were given.
         oversampling: camera samples per input pixel, see `optics.fourf.camera_window.CameraWindow`.
-        believed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
+        assumed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
         dtype: float32 or float64.
     """
 
@@ -152,7 +152,7 @@ class Setup:
     display: Display
     taps: int = 0
     oversampling: int | Size | None = None
-    believed_response: ResponseSpec | None = None
+    assumed_response: ResponseSpec | None = None
     dtype: torch.dtype = torch.float32
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from optics.bench.spec import BenchSpec
-from optics.conventions import abs2, complex_dtype
+from optics.conventions import abs2, cis, complex_dtype
 from optics.fourf.pupil import pixel_transform
 from optics.fourf.system import FourF
 from optics.slm.direct_design import optimise_phase
@@ -22,7 +24,7 @@ def design_masks(
     compensate: bool = True,
     pitch: float | None = None,
 ) -> Tensor:
-    """MaskSource whose point-spread functions are `kernels`, on the illuminated SLM pixels where they nominally are.
+    """MaskSource whose point-spread functions are `kernels`, on the illuminated SLM pixels where they are assumed to be.
 
         M_m(xi) = sum_i exp(2 pi i d_i xi_x / s) sum_r k_mi(r) exp(-2 pi i r pitch xi / s) / pixel(xi),  s = lambda f1
 
@@ -38,10 +40,16 @@ def design_masks(
     Returns:
         (M, ny, nx) complex, not yet limited to what a modulator can do; differentiable in the kernels.
     """
-    bench = fourf.bench
+    bench, assumed = fourf.bench, fourf.bench.alignment_as_assumed
     scale, step = bench.scale, bench.input.pitch if pitch is None else pitch
     dtype = complex_dtype(kernels.dtype)
-    xi = [fourf.slm_axis(0), fourf.slm_axis(1)]
+    # where the light that meets a pixel is taken to be
+    xi = [fourf.slm_axis(k) + assumed.mask_shift[k] for k in (0, 1)]
+    focus = _in_focus(bench, xi)
+    if assumed.mask_rotation != 0.0:
+        compensated = compensate and fourf.pixelated
+        turned = _turned_masks(bench, kernels.to(dtype), xi, step, positions, compensated=compensated)
+        return turned if focus is None else turned * focus.to(dtype)
     sides = []
     for k, n in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
         place = (torch.arange(n, dtype=torch.float64) - n // 2) * step
@@ -53,9 +61,56 @@ def design_masks(
     left, right = sides
     taps = kernels.to(dtype)
     if positions is None:
-        return left @ taps.sum(1) @ right.mT
-    tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(dtype)
-    return torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
+        made = left @ taps.sum(1) @ right.mT
+    else:
+        tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(dtype)
+        made = torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
+    return made if focus is None else made * focus.to(dtype)
+
+
+def _in_focus(bench: BenchSpec, xi: list[Tensor]) -> Tensor | None:
+    """What undoes the axial errors of display and camera that are assumed, (ny, nx) complex128; None without any.
+
+    The conjugate of their phase in `optics.fourf.pupil`. What an SLM out of focus does, no mask undoes.
+    """
+    a, f1, f2 = bench.alignment_as_assumed, bench.lens1.focal_length, bench.lens2.focal_length
+    rate = math.pi / bench.light.wavelength * (a.input_axial / f1**2 - a.camera_axial / f2**2)
+    if rate == 0.0:
+        return None
+    y, x = (cis(-rate * each**2) for each in xi)
+    return y[:, None] * x[None, :]
+
+
+def _turned_masks(
+    bench: BenchSpec,
+    kernels: Tensor,
+    xi: list[Tensor],
+    step: float,
+    positions: Tensor | None,
+    *,
+    compensated: bool,
+) -> Tensor:
+    """`design_masks` on a panel that is taken to be turned: its pixels (ny, nx) are no product of two axes.
+
+    A tap's phase at the turned place `Y = c y + s x`, `X = c x - s y` is a product of four factors of one axis each.
+    """
+    angle, scale, dtype = bench.alignment_as_assumed.mask_rotation, bench.scale, kernels.dtype
+    c, s = math.cos(angle), math.sin(angle)
+    (m, channels, ky, kx), (y, x) = kernels.shape, xi
+    down = (torch.arange(ky, dtype=torch.float64) - ky // 2) * step
+    total = kernels.new_zeros(())
+    for i in range(channels):
+        aside = 0.0 if positions is None else float(positions[i]) * bench.input.pitch
+        across = (torch.arange(kx, dtype=torch.float64) - kx // 2) * step - aside
+        rows, cols = (dft_matrix(axis, across, scale=scale).to(dtype) for axis in (-s * y, c * x))
+        for j in range(ky):
+            tall, wide = (dft_matrix(axis, down[j : j + 1], scale=scale).to(dtype) for axis in (c * y, s * x))
+            total = total + tall * ((rows * kernels[:, i, j, None, :]) @ cols.mT) * wide.mT
+    if compensated:
+        places = (c * y[:, None] + s * x[None, :], c * x[None, :] - s * y[:, None])
+        for place in places:
+            total = total / pixel_transform(bench, place.abs().clamp(max=bench.band / 2)).to(dtype)
+    return total
 
 
 def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> tuple[Tensor, Tensor]:
@@ -107,7 +162,7 @@ def optimised_phases(
     half = (seen[0] / 2 * step, seen[1] / 2 * step)
     gain = bench.slm.signal_amplitude
     made = [
-        optimise_phase(mask, slm, encoding=bench.encoding, origin=origin, half=half, gain=gain)
+        optimise_phase(mask, slm, encoding=bench.driven_encoding, origin=origin, half=half, gain=gain)
         for mask in targets.split(1)
     ]
     return torch.cat(made)

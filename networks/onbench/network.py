@@ -36,7 +36,7 @@ class OnBench(nn.Module):
     Args:
         optics: one of the ways onto a bench, `networks.onbench.ways`.
         backend: features to logits.
-        believed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
+        assumed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
 
     Attributes:
         recorders: the camera, one for each place that the optics' images land at.
@@ -46,7 +46,7 @@ class OnBench(nn.Module):
     """
 
     def __init__(
-        self, optics: BenchOptics, backend: nn.Module, *, believed_camera: CameraSpec | None = None
+        self, optics: BenchOptics, backend: nn.Module, *, assumed_camera: CameraSpec | None = None
     ) -> None:
         super().__init__()
         setup = optics.setup
@@ -57,7 +57,7 @@ class OnBench(nn.Module):
             )
         self.optics, self.readout, self.backend = optics, setup.readout, backend
         self.recorders = ModuleTuple(
-            Recorder(setup.bench, window, believed=believed_camera, dtype=setup.dtype)
+            Recorder(setup.bench, window, assumed=assumed_camera, dtype=setup.dtype)
             for window in optics.windows
         )
         self._cache = OperatorCache()
@@ -73,8 +73,8 @@ class OnBench(nn.Module):
         image_shape: tuple[int, int],
         realisation: str = "collapsed",
         oversampling: int | tuple[int, int] | None = None,
-        believed_response: ResponseSpec | None = None,
-        believed_camera: CameraSpec | None = None,
+        assumed_response: ResponseSpec | None = None,
+        assumed_camera: CameraSpec | None = None,
         **options: Any,
     ) -> OnBench:
         """A network on a bench from its parts; it computes in the cascade's precision.
@@ -87,8 +87,8 @@ class OnBench(nn.Module):
             image_shape: (H, W) of one channel of the images.
             realisation: "collapsed", "tiled" or "staged", see `networks.onbench.ways`.
             oversampling: camera samples per input pixel, see `optics.fourf.camera_window.CameraWindow`.
-            believed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
-            believed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
+            assumed_response: response that the levels are computed with (None: the bench's `slm.assumed`).
+            assumed_camera: camera that the electronics assumes, from a calibration (None: the bench's own).
             options: `compensate` (pre-emphasise the masks by the inverse of the display pixel's transform, on by
                 default); tiled also `tiles`.
 
@@ -103,11 +103,11 @@ class OnBench(nn.Module):
             display=Display(image_shape, channels, apart, gap=taps),
             taps=taps,
             oversampling=oversampling,
-            believed_response=believed_response,
+            assumed_response=assumed_response,
             dtype=real_dtype(next(cascade.parameters()).dtype),
         )
         optics = realise(realisation, setup, cascade, **options)
-        return cls(optics, backend, believed_camera=believed_camera)
+        return cls(optics, backend, assumed_camera=assumed_camera)
 
     @classmethod
     def from_levels(
@@ -119,7 +119,7 @@ class OnBench(nn.Module):
         image_shape: tuple[int, int],
         readout: Readout,
         backend: nn.Module,
-        believed_camera: CameraSpec | None = None,
+        assumed_camera: CameraSpec | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> OnBench:
         """The same network from what is on the SLM alone, collapsed, for images of one channel; in `eval` mode.
@@ -131,12 +131,12 @@ class OnBench(nn.Module):
             image_shape: see `build`.
             readout: see `build`.
             backend: see `build`.
-            believed_camera: see `build`.
+            assumed_camera: see `build`.
             dtype: float32 or float64.
         """
         setup = Setup(bench=bench, readout=readout, display=Display(image_shape, 1), dtype=dtype)
         masks = LevelMasks(levels, scales, bench, dtype=dtype)
-        return cls(one_mask_a_frame(setup, masks), backend, believed_camera=believed_camera).eval()
+        return cls(one_mask_a_frame(setup, masks), backend, assumed_camera=assumed_camera).eval()
 
     def with_backend(self, backend: nn.Module) -> OnBench:
         """The same optics, camera and read-out with another back end; all but the back end is shared."""

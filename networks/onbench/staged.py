@@ -64,7 +64,7 @@ class Staged(CoherentOptics):
             shape = grown
         self.stages = ModuleTuple(stages)
         self.devices = ModuleTuple(
-            SLM(bench.slm, region=(s.rows, s.cols), believed=setup.believed_response, dtype=setup.dtype)
+            SLM(bench.slm, region=(s.rows, s.cols), assumed=setup.assumed_response, dtype=setup.dtype)
             for s in stages
         )
         self.windows = (stages[-1].view,)
@@ -161,12 +161,14 @@ def _check_cascade(setup: Setup, cascade: Cascade) -> None:
 def _stage_bench(bench: BenchSpec, *, first: bool, last: bool) -> BenchSpec:
     """The bench of one stage: the display stands before the first, the camera behind the last."""
     absent: dict[str, object] = {}
-    if not first:
-        absent["alignment.input_axial"] = 0.0
-    if not last:
-        absent |= {
-            "alignment.camera_axial": 0.0,
-            "alignment.camera_shift": (0.0, 0.0),
-            "alignment.magnification": 1.0,
-        }
+    tables = ("alignment",) if bench.assumed_alignment is None else ("alignment", "assumed_alignment")
+    for table in tables:
+        if not first:
+            absent[f"{table}.input_axial"] = 0.0
+        if not last:
+            absent |= {
+                f"{table}.camera_axial": 0.0,
+                f"{table}.camera_shift": (0.0, 0.0),
+                f"{table}.magnification": 1.0,
+            }
     return bench.replace(**absent) if absent else bench

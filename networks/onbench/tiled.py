@@ -17,6 +17,7 @@ from networks.onbench.collapsed import check_coherent
 from networks.onbench.drive import DesignedMasks, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
 from networks.onbench.masks import order_phase
+from optics.bench.assumed import turned_back
 from optics.bench.geometry import order_gain, tile_positions
 from optics.checks import SpecError
 from optics.fourf.camera_window import CameraWindow
@@ -63,7 +64,7 @@ class Tiled(CoherentOptics, FramedOptics):
         self.fourfs = ModuleTuple(FourF(bench, window, dtype=setup.dtype) for window in self.windows)
         first = self.fourfs[0]
         region = (first.rows, first.cols)
-        self.slm = SLM(bench.slm, region=region, believed=setup.believed_response, dtype=setup.dtype)
+        self.slm = SLM(bench.slm, region=region, assumed=setup.assumed_response, dtype=setup.dtype)
         self.gain = order_gain(bench, bench.image_offset)
 
     @property
@@ -80,9 +81,10 @@ class Tiled(CoherentOptics, FramedOptics):
         """Masks that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
         fourf, bench = self.fourfs[0], self.setup.bench
         sides = []
+        angle, (y, x) = bench.alignment_as_assumed.mask_rotation, bench.image_offset
+        aside = [turned_back((tile.offset[0] - y, tile.offset[1] - x), angle) for tile in self.fourfs]
         for k in (0, 1):
-            beside = [tile.offset[k] - bench.image_offset[k] for tile in self.fourfs]
-            shifts = torch.tensor(beside, dtype=torch.float64)
+            shifts = torch.tensor([place[k] for place in aside], dtype=torch.float64)
             sides.append(dft_matrix(shifts, fourf.slm_axis(k), scale=bench.scale))
         return (sides[0][:, :, None] * sides[1][:, None, :]).to(fourf.pupil)
 

@@ -34,8 +34,8 @@ def field_width(bench: BenchSpec) -> float:
 
 
 def camera_pixel(bench: BenchSpec) -> float:
-    """Side of a binned camera pixel in input units, metres."""
-    return bench.camera.binned_pitch / bench.magnification
+    """Side of a binned camera pixel in input units, metres, by the alignment that is assumed."""
+    return bench.camera.binned_pitch / bench.magnification / bench.alignment_as_assumed.magnification
 
 
 def image_edges(bench: BenchSpec, pixels: int, offset: float) -> tuple[float, float]:
@@ -47,15 +47,17 @@ def image_edges(bench: BenchSpec, pixels: int, offset: float) -> tuple[float, fl
 def sensor_edges(bench: BenchSpec, k: int) -> tuple[float, float]:
     """Where the binned sensor begins and ends along axis k, input units, metres.
 
-    The sensor pixel `n // 2` stands on the axis whatever the binning: binning reads a camera, it does not move it.
+    The sensor pixel `n // 2` stands on the axis whatever the binning: binning reads a camera, it does not move it. By the
+    alignment that is assumed, see `BenchSpec.looked_at`.
     """
-    n, pixel = bench.camera.shape[k] // bench.camera.binning, camera_pixel(bench)
-    low = -(bench.camera.shape[k] // 2 + 0.5) * bench.camera.pitch / bench.magnification
+    n, pixel, assumed = bench.camera.shape[k] // bench.camera.binning, camera_pixel(bench), bench.alignment_as_assumed
+    edge = -(bench.camera.shape[k] // 2 + 0.5) * bench.camera.pitch + assumed.camera_shift[k]
+    low = edge / bench.magnification / assumed.magnification
     return low, low + n * pixel
 
 
 def camera_pixels(bench: BenchSpec, k: int) -> Tensor:
-    """Nominal centres of the binned camera pixels along axis k, input units, metres; (n,) float64."""
+    """Assumed centres of the binned camera pixels along axis k, input units, metres; (n,) float64."""
     n = bench.camera.shape[k] // bench.camera.binning
     return (torch.arange(n, dtype=torch.float64) + 0.5) * camera_pixel(bench) + sensor_edges(bench, k)[0]
 

@@ -7,11 +7,13 @@ switched off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
+from optics.bench.assumed import AssumedCameraSpec, turned_back
 from optics.bench.light import LightSpec
 from optics.bench.mounting import MountingSpec
 from optics.camera.camera import CameraSpec
@@ -71,7 +73,12 @@ class AlignmentSpec(Spec):
 
 
 class BenchSpec(Spec):
-    """A whole 4f bench. See `docs/benches.md` for every key; lengths in metres, angles in radians."""
+    """A whole 4f bench. See `docs/benches.md` for every key; lengths in metres, angles in radians.
+
+    What is there and what is assumed are different tables: `camera` beside `assumed_camera`, `alignment` beside
+    `assumed_alignment`, `slm.response` beside `slm.assumed_response`. Masks, levels, bins and the electronics' constants
+    follow what is assumed; the light follows what is there.
+    """
 
     name: str
     light: LightSpec
@@ -82,8 +89,25 @@ class BenchSpec(Spec):
     encoding: EncodingSpec = EncodingSpec()
     lens2: LensSpec
     camera: CameraSpec
+    assumed_camera: AssumedCameraSpec | None = flaw(None)
     alignment: AlignmentSpec = AlignmentSpec()
+    assumed_alignment: AlignmentSpec | None = flaw(None)
     mounting: MountingSpec = MountingSpec()
+
+    @field_validator("assumed_alignment", mode="before", json_schema_input_type=AlignmentSpec | Literal["known"] | None)
+    @classmethod
+    def _table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError('expected a table like [alignment], or "known": the alignment that is there is assumed')
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, tables: Any) -> Any:
+        """`assumed_alignment = "known"` is the alignment as it is written beside it."""
+        if isinstance(tables, Mapping) and tables.get("assumed_alignment") == "known":
+            return {**tables, "assumed_alignment": tables.get("alignment", AlignmentSpec())}
+        return tables
 
     @model_validator(mode="after")
     def _encoded(self) -> BenchSpec:
@@ -95,6 +119,24 @@ class BenchSpec(Spec):
                 except SpecError as e:
                     raise ValueError(f"{name}.{e}".removesuffix(".")) from None
         return self
+
+    @property
+    def camera_as_assumed(self) -> CameraSpec:
+        """The camera by whose figures counts become photons."""
+        return self.camera if self.assumed_camera is None else self.assumed_camera.of(self.camera)
+
+    @property
+    def alignment_as_assumed(self) -> AlignmentSpec:
+        """The alignment that masks and bins are laid out for: nothing displaced, where nothing is assumed."""
+        return self.assumed_alignment or _ALIGNED
+
+    @property
+    def driven_encoding(self) -> EncodingSpec:
+        """The encoding on the panel's own axes: its carrier turned back by the rotation that is assumed."""
+        angle = self.alignment_as_assumed.mask_rotation
+        if angle == 0.0 or self.encoding.carrier == (0.0, 0.0):
+            return self.encoding
+        return self.encoding.replace(carrier=turned_back(self.encoding.carrier, angle))
 
     @property
     def scale(self) -> float:
@@ -140,7 +182,7 @@ class BenchSpec(Spec):
         return (-cy * self.scale / self.slm.pitch, -cx * self.scale / self.slm.pitch)
 
     def seen_at(self, k: int, nominal: Tensor | float) -> Any:
-        """Image coordinate along axis k that a camera point really sees, where `nominal` is the one it should see.
+        """Image coordinate along axis k that a camera point really sees, where `nominal` is the one it is taken for.
 
         Input units on the reported axes, metres. In the order of the light: lens 1 carries the spectrum and the image
         with it, the lenses make the image `magnification stretch` times as large, lens 2 carries it with it (the
@@ -148,5 +190,16 @@ class BenchSpec(Spec):
         moved by `alignment.camera_shift`.
         """
         a, m = self.alignment, self.magnification
-        place = (m * nominal + a.camera_shift[k]) / a.magnification
+        place = (self.looked_at(k, nominal) + a.camera_shift[k]) / a.magnification
         return (place + self.lens2.decentre[k]) / (m * self.stretch) + self.lens1.decentre[k]
+
+    def looked_at(self, k: int, place: Tensor | float) -> Any:
+        """Where along axis k of the sensor, metres from its middle, the image coordinate `place` is looked for.
+
+        By the alignment that is assumed: `m place magnification - camera_shift`; input units in, camera metres out.
+        """
+        a = self.alignment_as_assumed
+        return self.magnification * place * a.magnification - a.camera_shift[k]
+
+
+_ALIGNED = AlignmentSpec()

@@ -27,22 +27,23 @@ def bench_text(
     for part in type(bench).model_fields:
         value = getattr(bench, part)
         if isinstance(value, Spec):
-            lines += _table(value, part, remarks)
+            lines += _table(value, part, remarks, needed=type(bench).model_fields[part].get_default() is None)
     return "\n".join(lines) + "\n"
 
 
-def _table(spec: Spec, name: str, notes: Mapping[str, str]) -> list[str]:
+def _table(spec: Spec, name: str, notes: Mapping[str, str], *, needed: bool = False) -> list[str]:
+    """The lines of a table; an empty one is written where it is `needed`, since its absence means something else."""
     own, parts = [], []
     for key, info in type(spec).model_fields.items():
         value = getattr(spec, key)
         if isinstance(value, Spec):
-            parts += _table(value, f"{name}.{key}", notes)
+            parts += _table(value, f"{name}.{key}", notes, needed=info.get_default() is None)
             continue
         if value is None or (not info.is_required() and value == info.get_default()):
             continue
         note = notes.get(f"{name}.{key}")
         own.append(f"{key} = {_value(value)}" + (f"  # {note}" if note else ""))
-    return ([f"\n[{name}]", *own] if own else []) + parts
+    return ([f"\n[{name}]", *own] if own or needed else []) + parts
 
 
 def _value(value: Any) -> str:

@@ -143,7 +143,7 @@ class Camera(nn.Module):
         spec: what the camera is.
         region: (rows, columns) slices of the *binned* pixels of the whole sensor; None = all of it.
             Fixed patterns belong to the sensor's pixels, so a region sees the same ones as the whole sensor does.
-        believed: the spec with which `photons_of` turns counts into photons, for instance a
+        assumed: the spec with which `photons_of` turns counts into photons, for instance a
             calibration's result; None = `spec`.
 
     Attributes:
@@ -158,11 +158,11 @@ class Camera(nn.Module):
     offset: Tensor | None
 
     def __init__(
-        self, spec: CameraSpec, *, region: Region | None = None, believed: CameraSpec | None = None
+        self, spec: CameraSpec, *, region: Region | None = None, assumed: CameraSpec | None = None
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.believed = spec if believed is None else believed
+        self.assumed = spec if assumed is None else assumed
         self.region = (slice(None), slice(None)) if region is None else region
         self.shape = _region_shape(spec, self.region)
         response, dark, offset = _fixed_patterns(spec, self.region)
@@ -263,10 +263,10 @@ class Camera(nn.Module):
     def photons_of(self, counts: Tensor) -> Tensor:
         """Photons behind counts, both (..., y, x), linearly: `((counts - black) gain - dark) / QE`.
 
-        Uses the believed spec's mean figures; fixed patterns are not undone. With an ideal spec, `counts`
+        Uses the assumed spec's mean figures; fixed patterns are not undone. With an ideal spec, `counts`
         itself.
         """
-        spec, x = self.believed, counts
+        spec, x = self.assumed, counts
         if spec.black != 0.0:
             x = x - spec.black
         if spec.gain != 1.0:

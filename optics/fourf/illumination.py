@@ -246,7 +246,7 @@ def panels(
     bench: BenchSpec,
     region: tuple[slice, slice],
     *,
-    believed: ResponseSpec | None = None,
+    assumed: ResponseSpec | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> list[SLM]:
     """The bench's SLM once per wavelength of its light, the main one first; drive all with the same levels.
@@ -254,7 +254,7 @@ def panels(
     Args:
         bench: what the bench is.
         region: (rows, columns) of the panel that light reaches.
-        believed: the response at the main wavelength that whoever computes the levels assumes; None is the SLM's
+        assumed: the response at the main wavelength that whoever computes the levels assumes; None is the SLM's
             `assumed`.
         dtype: float32 or float64.
     """
@@ -263,7 +263,7 @@ def panels(
         SLM(
             dispersed(bench.slm, main / wavelength),
             region=region,
-            believed=believed or bench.slm.assumed,
+            assumed=assumed or bench.slm.assumed,
             dtype=dtype,
         )
         for wavelength, _ in bench.light.lines

@@ -161,7 +161,7 @@ class PlaneByPlane(ConstantBuffers):
 
     def _edge(self, k: int) -> float:
         """How far from the axis light is followed in the camera plane along axis k, input units, metres."""
-        camera = abs(self.bench.alignment.camera_shift[k])
+        camera = abs(self.bench.alignment.camera_shift[k] - self.bench.alignment_as_assumed.camera_shift[k])
         shift = (abs(self.bench.lens2.decentre[k]) + camera) / self.bench.magnification
         reach = self.view.shape[k] / 2 + self.view.margin + EDGE_PIXELS
         return abs(self.offset[k]) + reach * self.bench.input.pitch + shift

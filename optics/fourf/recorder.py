@@ -2,7 +2,7 @@
 
 A recorder knows where the image of one 4f window lies on the sensor: which (binned) pixels see it, at which positions,
 and how their readings are averaged into the bins of a read-out. Positions are where the pixels *really* are;
-the bins are computed from where they *should* be, as an experimenter would who does not know the
+the bins are computed from where they are *assumed* to be, by default as an experimenter would who does not know the
 misalignment.
 """
 
@@ -31,8 +31,8 @@ class Recorder(ConstantBuffers):
         window: the part of the camera plane that it looks at; or (H, W) of the images alone.
         axes: rows (oy,) and columns (ox,) of the intensity samples, float64, uniform, input units on the reported
             axes, metres; absent: the window's own.
-        believed: the camera that the electronics believes in when it turns counts into photons, as a
-            calibration gave it; the bench's own when absent.
+        assumed: the camera by whose figures the electronics turns counts into photons, as a calibration gave it;
+            `bench.camera_as_assumed` when absent.
 
     Attributes:
         shape: (cy, cx) binned camera pixels that see the window.
@@ -51,7 +51,7 @@ class Recorder(ConstantBuffers):
         window: CameraWindow | Size,
         *,
         axes: tuple[Tensor, Tensor] | None = None,
-        believed: CameraSpec | None = None,
+        assumed: CameraSpec | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Recorder(ConstantBuffers):
         self.region: tuple[slice, slice] = (slices[0], slices[1])
         self.shape = (len(centres[0]), len(centres[1]))
         self.camera = Camera(bench.camera, region=self.region)
-        self.reader = Camera(believed or bench.camera, region=self.region)
+        self.reader = Camera(assumed or bench.camera_as_assumed, region=self.region)
         self.nominal = centres
         self.axes = axes or (self.view.axis(bench, 0), self.view.axis(bench, 1))
         self._build(dtype)
@@ -72,7 +72,8 @@ class Recorder(ConstantBuffers):
         for k, name in enumerate(("rows", "cols")):
             # where in the image the pixels really look
             true = self.bench.seen_at(k, self.nominal[k])
-            weights = pixel_weights(self.axes[k], true, self.pixel / self.bench.distortion)
+            seen = self.pixel * self.bench.alignment_as_assumed.magnification / self.bench.distortion
+            weights = pixel_weights(self.axes[k], true, seen)
             self._keep(name, weights, dtype)
 
     @property
@@ -85,6 +86,11 @@ class Recorder(ConstantBuffers):
         """Photons that a binned pixel receives at intensity 1; 1 when the bench has no light budget."""
         photons = self.bench.light.photons
         return 1.0 if photons is None else photons * self.bench.camera.binning**2
+
+    @property
+    def assumed_full_scale(self) -> float:
+        """What the electronics takes for that: an image known to be larger is known to be dimmer."""
+        return self.full_scale / self.bench.alignment_as_assumed.magnification**2
 
     def _pixels(self, k: int) -> tuple[slice, Tensor]:
         """Binned pixels along axis k whose nominal area meets the image, and their nominal centres, input units."""
@@ -133,7 +139,7 @@ class Recorder(ConstantBuffers):
     def relative(self, counts: Tensor) -> Tensor:
         """Intensities in units of full scale, estimated from counts (..., cy, cx); noise can make them negative."""
         self._check_frames(counts, "counts")
-        return self.reader.photons_of(counts) / self.full_scale
+        return self.reader.photons_of(counts) / self.assumed_full_scale
 
     def _check_frames(self, frames: Tensor, name: str) -> None:
         fix = "One value per binned camera pixel of the region of interest."

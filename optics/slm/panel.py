@@ -53,20 +53,20 @@ class SLM(ConstantBuffers):
     Args:
         spec: the device.
         region: (rows, columns) slices of the panel that are simulated; None is all of it.
-        believed: the response that whoever computes the levels assumes; None is the spec's `assumed`. Where the spec's
+        assumed: the response that whoever computes the levels assumes; None is the spec's `assumed`. Where the spec's
             response holds tensors, it is its value now: their gradient is that of a panel that answers otherwise.
         dtype: float32 or float64, of the arithmetic.
 
     Raises:
-        SpecError: the region is empty or off the panel, or the believed LUT does not fit the levels.
+        SpecError: the region is empty or off the panel, or the assumed LUT does not fit the levels.
     """
 
     zero: Tensor
     table: Tensor  # of the levels; None on a continuous device, as are the next two
-    believed_table: Tensor
+    assumed_table: Tensor
     slope: Tensor | None
     sections: Tensor | None
-    believed_sections: Tensor | None
+    assumed_sections: Tensor | None
     held: Tensor  # None without defects, as is the next
     defective: Tensor | None
     surface: Tensor | None
@@ -78,20 +78,20 @@ class SLM(ConstantBuffers):
         spec: SLMSpec,
         *,
         region: tuple[slice, slice] | None = None,
-        believed: ResponseSpec | None = None,
+        assumed: ResponseSpec | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.believed = (believed or spec.assumed).without_tensors()
+        self.assumed = (assumed or spec.assumed).without_tensors()
         self.region, self.shape = _region(spec.shape, region)
         self.bits = 1 if spec.modulation == "dmd" else spec.bits
         self.fringing = self._fringing()
         self.gap = 1.0 if spec.modulation in ("complex", "phase") else 0.0
-        lut = self.believed.lut
+        lut = self.assumed.lut
         if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
             raise SpecError(
-                f"believed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}."
+                f"assumed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}."
             )
         self._build(dtype)
 
@@ -115,23 +115,23 @@ class SLM(ConstantBuffers):
 
     def _keep_response(self, dtype: torch.dtype) -> None:
         """Tables of levels, straight-through slopes, and the sub-sections' factors; all None where they are trivial."""
-        table = believed = slope = None
+        table = assumed = slope = None
         if self.bits is not None:
             kind = "amplitudes" if self.spec.modulation in ("amplitude", "dmd") else "table"
             table = getattr(self.spec.response, kind)(self.bits)
-            believed = getattr(self.believed, kind)(self.bits)
-            slope = slopes(table.detach(), believed)
+            assumed = getattr(self.assumed, kind)(self.bits)
+            slope = slopes(table.detach(), assumed)
         self._keep("table", table, dtype)
-        self._keep("believed_table", believed, dtype)
+        self._keep("assumed_table", assumed, dtype)
         self._keep("slope", slope, dtype)
-        for name, response in (("sections", self.spec.response), ("believed_sections", self.believed)):
+        for name, response in (("sections", self.spec.response), ("assumed_sections", self.assumed)):
             factors = response.section_map(self.spec.shape)
             self._keep(name, None if factors is None else factors[self.region], dtype)
         response = self.spec.response
         lowest = 1.0 if self.sections is None else float(self.sections.detach().min())
         reaches = self.bits is None and plain(response.range) * lowest >= TWO_PI
-        # tensors may move away from what is believed
-        self.exact = bool(reaches and response.without_tensors() is response and response == self.believed)
+        # tensors may move away from what is assumed
+        self.exact = bool(reaches and response.without_tensors() is response and response == self.assumed)
 
     def _keep_defects(self, dtype: torch.dtype) -> None:
         """Pixels that do not obey and the phase or amplitude they hold, drawn once from the spec's seed."""
@@ -304,29 +304,29 @@ class SLM(ConstantBuffers):
     def _level(self, target: Tensor) -> Tensor:
         with torch.no_grad():
             if self.spec.modulation in ("amplitude", "dmd"):
-                return nearest_amplitude(target, self.believed_table)
-            if self.believed == NOMINAL:
+                return nearest_amplitude(target, self.assumed_table)
+            if self.assumed == NOMINAL:
                 return nominal_level(target, len(self.table).bit_length() - 1)
-            return nearest_level(target, self.believed_table, self.believed_sections)
+            return nearest_level(target, self.assumed_table, self.assumed_sections)
 
     def _response(self, target: Tensor) -> Tensor:
         """What each pixel is driven to, radians (before the sub-sections' factors) or amplitude."""
         if self.bits is not None:
             level = self._level(target)
-            if self.believed_sections is not None:
-                target = target / self.believed_sections
+            if self.assumed_sections is not None:
+                target = target / self.assumed_sections
             return straight_through(target, level, self.table, self.slope)
         if self.spec.modulation == "amplitude":
-            gammas = (self.spec.response.gamma, self.believed.gamma)
+            gammas = (self.spec.response.gamma, self.assumed.gamma)
             return target if gammas[0] == gammas[1] else target.clamp(min=1e-6) ** (gammas[0] / gammas[1])
         if self.exact:
             return target if self.sections is None else torch.remainder(target, TWO_PI) / self.sections
-        scale = self.zero + 1.0 if self.believed_sections is None else self.believed_sections
+        scale = self.zero + 1.0 if self.assumed_sections is None else self.assumed_sections
         wrapped = torch.remainder(target, TWO_PI)
-        top = self.believed.range * scale
-        drive = (wrapped / top).clamp(min=1e-6 if self.believed.gamma != 1.0 else 0.0, max=1.0)
-        if self.believed.gamma != 1.0:
-            drive = drive ** (1 / self.believed.gamma)
+        top = self.assumed.range * scale
+        drive = (wrapped / top).clamp(min=1e-6 if self.assumed.gamma != 1.0 else 0.0, max=1.0)
+        if self.assumed.gamma != 1.0:
+            drive = drive ** (1 / self.assumed.gamma)
         past = (wrapped > top) & (TWO_PI - wrapped < wrapped - top)
         return self.spec.response.value(torch.where(past, self.zero, drive))
 

@@ -154,9 +154,9 @@ def nearest_amplitude(target: Tensor, table: Tensor) -> Tensor:
     return torch.bucketize(target.contiguous(), boundaries, out_int32=True)
 
 
-def slopes(actual: Tensor, believed: Tensor) -> Tensor | None:
+def slopes(actual: Tensor, assumed: Tensor) -> Tensor | None:
     """How fast the shown value grows with the wanted one at each level; None where that is 1 for all of them."""
-    rise = torch.gradient(actual)[0] / torch.gradient(believed)[0].clamp(min=1e-9)
+    rise = torch.gradient(actual)[0] / torch.gradient(assumed)[0].clamp(min=1e-9)
     rise = rise.clamp(0.0, 10.0)
     return None if torch.allclose(rise, torch.ones_like(rise), rtol=0, atol=1e-12) else rise
 

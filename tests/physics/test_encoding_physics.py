@@ -211,7 +211,7 @@ def test_knowing_the_sections_gives_their_light_back():
     spec = EncodingSpec(method="double_phase", carrier=(0.0625, 0.0))
     phase = encode(mask(), spec, origin=ORIGIN)
     quality = [
-        measure_order(SLM(panel, believed=b, dtype=torch.float64)(phase), mask(), spec.carrier, origin=ORIGIN)
+        measure_order(SLM(panel, assumed=b, dtype=torch.float64)(phase), mask(), spec.carrier, origin=ORIGIN)
         for b in (None, ResponseSpec())
     ]
     assert float(quality[0].error) < 0.01

@@ -96,6 +96,7 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
     "slm.response.gamma": (1.05, 1.2, 1.6),
     "slm.response.lut": tuple({"slm.bits": 4, "slm.response.lut": lut(b)} for b in (0.02, 0.06, 0.15)),
     "slm.response.sections": tuple(((1.0, 1.0 - s), (1.0 - s / 2, 1.0)) for s in (0.05, 0.15, 0.3)),
+    "assumed_alignment": tuple({"camera_shift": (n * 3.325e-5, -n * 3.325e-5)} for n in (1, 2, 4)),  # whole pixels
     "slm.assumed_response": tuple({"range": 2 * math.pi * r} for r in (1.03, 1.1, 1.3)),
     "slm.crosstalk": ((0.1, 0.2), (0.3, 0.6), (0.8, 1.6)),
     "slm.flicker": (0.1, 0.3, 0.9),
@@ -129,6 +130,10 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
 SLOWER: dict[str, tuple[float, ...]] = {
     "slm.timing.latency": (1e-3, 1e-2, 5e-2),
     "slm.timing.settling": (1e-3, 1e-2, 5e-2),
+}
+# assumptions that leave the counts as they are and spoil what is read out of them
+MISREAD: dict[str, tuple[typing.Any, ...]] = {
+    "assumed_camera": tuple({"background": b} for b in (1.0, 10.0, 100.0)),
 }
 # other ways to write that a flaw is absent
 ABSENT: dict[str, tuple[typing.Any, ...]] = {
@@ -211,8 +216,23 @@ def distance(got: Tensor, want: Tensor) -> float:
 
 
 def test_every_flaw_has_a_row_and_every_row_a_flaw():
-    assert set(MORE) | set(SLOWER) == set(every_flaw())
-    assert not set(MORE) & set(SLOWER)
+    rows = [*MORE, *SLOWER, *MISREAD]
+    assert set(rows) == set(every_flaw())
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("flaw", MISREAD)
+def test_more_of_a_wrong_assumption_spoils_the_reading_and_not_the_frame(flaw, ideal):
+    errors = []
+    for value in (None, *MISREAD[flaw]):
+        bench = changed(PHASE, flaw, value)
+        assert torch.equal(frames(bench), ideal["phase"])
+        recorder = Recorder(bench, CameraWindow(SHAPE, oversampling=2))
+        errors.append(distance(recorder.relative(ideal["phase"]), ideal["phase"] / recorder.full_scale))
+    assert errors[0] == 0.0
+    assert errors[1] > 1e-4
+    assert errors[-1] > 0.02
+    assert all(b > a for a, b in itertools.pairwise(errors))
 
 
 @pytest.mark.parametrize("flaw", SLOWER)

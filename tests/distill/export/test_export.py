@@ -334,7 +334,7 @@ def test_weights_of_another_back_end_are_named(copy):
         ({"files": {"../../etc/passwd": {"sha256": "0" * 64, "bytes": 1}}}, ("passwd",)),
         ({"bench": {"name": "x"}}, ("manifest.json", "light")),
         ({"readout": {"name": "telepathy"}}, ("readout", "telepathy")),
-        ({"believed_camera": {"pitch": -1}}, ("believed_camera",)),
+        ({"assumed_camera": {"pitch": -1}}, ("assumed_camera",)),
     ],
 )
 def test_a_wrong_key_of_the_manifest_is_named(copy, changes, words):

@@ -195,9 +195,9 @@ def test_a_key_that_version_3_needs_is_named(tmp_path):
         read_export(tmp_path / "out")
 
 
-def test_a_response_believed_from_python_is_in_the_manifest(tmp_path):
+def test_a_response_assumed_from_python_is_in_the_manifest(tmp_path):
     made = Student.build((1, 2), image_shape=SHAPE, classes=3, bins=(3, 3), generator=generator(1))
-    on_bench = made.on(BENCH, image_shape=SHAPE, believed_response=ResponseSpec(range=7.5872)).eval()
+    on_bench = made.on(BENCH, image_shape=SHAPE, assumed_response=ResponseSpec(range=7.5872)).eval()
     manifest = export(on_bench, tmp_path / "out", inputs=dataset(), count=2)
     assert manifest.assumed_response["range"] == 7.5872
     assert int(read_export(tmp_path / "out").levels.max()) <= math.ceil(256 * 2 * math.pi / 7.5872)

@@ -101,16 +101,16 @@ def test_homodyne_frames_agree_in_both_engines(tmp_path):
     assert found.wave.agreement == found.lightpipes.agreement == 1.0
 
 
-def test_the_believed_camera_travels_with_the_export(tmp_path):
+def test_the_assumed_camera_travels_with_the_export(tmp_path):
     from networks import Student
 
     draws = generator(1)
     student = Student.build((1, 3), image_shape=(10, 12), classes=3, bins=(3, 3), generator=draws)
-    believed = BENCH.camera.replace(**{"full_well": 9000.0})
-    on_bench = student.on(BENCH, image_shape=(10, 12), believed_camera=believed).eval()
+    assumed = BENCH.camera.replace(**{"full_well": 9000.0})
+    on_bench = student.on(BENCH, image_shape=(10, 12), assumed_camera=assumed).eval()
     export(on_bench, tmp_path / "out", inputs=dataset(), count=4)
     back = read_export(tmp_path / "out")
-    assert back.believed_camera == believed
+    assert back.assumed_camera == assumed
     assert verify(tmp_path / "out", wave_images=4, lightpipes_images=0).wave.agreement == 1.0
 
 

@@ -106,9 +106,9 @@ REFUSED = {
     ("gradients_reach_every_kernel", "levels alone, incoherent"): "no kernels",
     ("a_kernel_changed_behind_its_back_is_seen", "levels alone"): "no kernels",
     ("a_kernel_changed_behind_its_back_is_seen", "levels alone, incoherent"): "no kernels",
-    ("believed_response_acts", "levels alone"): "levels are what they are",
-    ("believed_response_acts", "levels alone, incoherent"): "levels are what they are",
-    ("believed_response_acts", "collapsed, mirrors"): "mirrors have no response",
+    ("assumed_response_acts", "levels alone"): "levels are what they are",
+    ("assumed_response_acts", "levels alone, incoherent"): "levels are what they are",
+    ("assumed_response_acts", "collapsed, mirrors"): "mirrors have no response",
 }
 
 
@@ -308,11 +308,11 @@ def double_precision_the_whole_way(way):
 
 
 @of_every_way
-def believed_response_acts(way):
-    believed = ResponseSpec(gamma=1.4)
+def assumed_response_acts(way):
+    assumed = ResponseSpec(gamma=1.4)
     with torch.no_grad():
         x = images()
-        assert error(way.on(believed_response=believed).features(x), way.shared.features(x)) > 1e-3
+        assert error(way.on(assumed_response=assumed).features(x), way.shared.features(x)) > 1e-3
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -164,13 +164,13 @@ def test_saturation_is_reported():
     assert Camera(spec.ideal()).saturation(photons) == 0.0
 
 
-def test_photons_of_inverts_the_mean_and_uses_the_believed_camera():
+def test_photons_of_inverts_the_mean_and_uses_the_assumed_camera():
     spec = REAL.replace(uniformity=UniformitySpec())
     photons = scene()
     camera = Camera(spec)
     counts = camera.expose(photons)
     assert (camera.photons_of(counts) - photons).abs().max() <= 0.51 * spec.gain / spec.quantum_efficiency
-    wrong = Camera(spec, believed=spec.replace(**{"adc.gain": 2 * spec.gain})).photons_of(counts)
+    wrong = Camera(spec, assumed=spec.replace(**{"adc.gain": 2 * spec.gain})).photons_of(counts)
     assert torch.allclose(wrong + 0.2 / 0.6, 2 * (camera.photons_of(counts) + 0.2 / 0.6), rtol=1e-5)
 
 

@@ -52,10 +52,10 @@ DEVICES = {
 
 
 @pytest.mark.parametrize("name", DEVICES)
-@pytest.mark.parametrize("believed", [None, "own"])
-def test_forward_equals_of_levels_bit_for_bit(name, believed):
+@pytest.mark.parametrize("assumed", [None, "own"])
+def test_forward_equals_of_levels_bit_for_bit(name, assumed):
     spec = DEVICES[name]
-    slm = SLM(spec, believed=spec.response if believed else None)
+    slm = SLM(spec, assumed=spec.response if assumed else None)
     target = phases(3, 12, 17)
     if spec.modulation in ("amplitude", "dmd"):
         target = (target + 3) / 9
@@ -71,21 +71,21 @@ def test_forward_equals_of_levels_bit_for_bit(name, believed):
 )
 def test_quantising_twice_changes_nothing(bits, seed, gamma, span):
     spec = PLAIN.replace(bits=bits, response=ResponseSpec(range=span, gamma=gamma))
-    for believed in (None, spec.response):
-        slm = SLM(spec, believed=believed, dtype=torch.float64)
+    for assumed in (None, spec.response):
+        slm = SLM(spec, assumed=assumed, dtype=torch.float64)
         levels = slm.levels(phases(12, 17, seed=seed, dtype=torch.float64))
         assert int(levels.min()) >= 0 and int(levels.max()) < 2**bits
-        shown = slm.believed_table[levels.long()]
+        shown = slm.assumed_table[levels.long()]
         again = slm.levels(shown)
         # a level beyond a full turn is another way to write a lower one
-        turn = torch.remainder(slm.believed_table[again.long()] - shown + math.pi, 2 * math.pi) - math.pi
+        turn = torch.remainder(slm.assumed_table[again.long()] - shown + math.pi, 2 * math.pi) - math.pi
         assert float(turn.abs().max()) <= 2 * math.pi / 2**bits
-        assert torch.equal(slm.levels(slm.believed_table[again.long()]), again)
+        assert torch.equal(slm.levels(slm.assumed_table[again.long()]), again)
 
 
 def test_the_nearest_level_is_the_nearest_on_the_circle():
     response = ResponseSpec(range=5.0, gamma=1.4)
-    slm = SLM(PLAIN.replace(bits=3, response=response), believed=response, dtype=torch.float64)
+    slm = SLM(PLAIN.replace(bits=3, response=response), assumed=response, dtype=torch.float64)
     target = phases(12, 17, dtype=torch.float64, span=20, low=-10)
     table = response.table(3)
     distance = torch.remainder(target[..., None] - table + math.pi, 2 * math.pi) - math.pi
