@@ -162,6 +162,7 @@ class TwinResult:
             f"calibrated {today} from {self.frames} frames; started from {self.nominal.name!r}",
             f"{kind}: predicted to {error:.2%} (noise {noise:.2%}, data sheet {self.nominal_residual:.0%}): "
             f"{self.verdict}",
+            'with assumed_alignment = "known" at the top, masks and bins are laid out for the alignment that was found',
             "remarks give one standard deviation; what has none is as it was; the covariance is in the .json beside",
         ]
 

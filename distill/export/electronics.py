@@ -32,8 +32,9 @@ class CameraWindowEntry(Validated):
 
 
 class PlacesEntry(Validated):
-    """Where light lands by the data sheets and the alignment that is assumed, (row, column) of the sensor's raw frame; may lie off the sensor.
+    """Where light lands by the data sheets and the alignment that is assumed; may lie off the sensor.
 
+    (row, column) of the sensor's raw frame.
     zero_order: of the optical axis: what the SLM does not modulate. signal_order: of the image's origin.
     """
 

@@ -237,7 +237,7 @@ def manifest_data(directory: Path) -> dict[str, Any]:
 
 def _renamed(data: dict[str, Any]) -> dict[str, Any]:
     """A manifest with today's names. In version 1 "frames" meant the SLM's files and the camera's counts."""
-    names = {"believed_camera": "assumed_camera"}
+    names = {} if "assumed_camera" in data else {"believed_camera": "assumed_camera"}
     if data.get("schema_version") == 1:
         names |= {"frames": "slm_frames", "frame_bits": "slm_frame_bits"}
     return {names.get(key, key): value for key, value in data.items()}

@@ -34,7 +34,7 @@ class MaskSource(nn.Module, ABC):
 
 
 class DesignedMasks(MaskSource):
-    """MaskSource of a cascade's collapsed kernels, designed for the bench.
+    """Masks of a cascade's collapsed kernels, designed for the bench.
 
     Args:
         cascade: the network's optics.
@@ -111,7 +111,7 @@ def panel_middle(fourf: FourF) -> tuple[int, int]:
 
 
 def encoded(bench: BenchSpec, masks: Tensor, fourf: FourF) -> Tensor:
-    """MaskSource (F, ny, nx) as they are on a complex device, encoded on any other; differentiable."""
+    """Masks (F, ny, nx) as they are on a complex device, encoded on any other; differentiable."""
     if bench.slm.modulation == "complex":
         return masks
     return encode(masks, bench.driven_encoding, origin=panel_middle(fourf))

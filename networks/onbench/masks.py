@@ -24,7 +24,7 @@ def design_masks(
     compensate: bool = True,
     pitch: float | None = None,
 ) -> Tensor:
-    """MaskSource whose point-spread functions are `kernels`, on the illuminated SLM pixels where they are assumed to be.
+    """Masks whose point-spread functions are `kernels`, on the illuminated SLM pixels where they are assumed to be.
 
         M_m(xi) = sum_i exp(2 pi i d_i xi_x / s) sum_r k_mi(r) exp(-2 pi i r pitch xi / s) / pixel(xi),  s = lambda f1
 
@@ -96,7 +96,7 @@ def _turned_masks(
     """
     angle, scale, dtype = bench.alignment_as_assumed.mask_rotation, bench.scale, kernels.dtype
     c, s = math.cos(angle), math.sin(angle)
-    (m, channels, ky, kx), (y, x) = kernels.shape, xi
+    (channels, ky, kx), (y, x) = kernels.shape[1:], xi
     down = (torch.arange(ky, dtype=torch.float64) - ky // 2) * step
     total = kernels.new_zeros(())
     for i in range(channels):
@@ -122,7 +122,7 @@ def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> t
         together: one divisor for all masks, which keeps their ratios.
 
     Returns:
-        MaskSource of modulus at most 1 everywhere (M, ny, nx), and the divisors (M,).
+        Masks of modulus at most 1 everywhere (M, ny, nx), and the divisors (M,).
     """
     power = abs2(masks) * lit
     largest = power.amax() if together else power.amax((-2, -1))

@@ -30,8 +30,8 @@ class AssumedADCSpec(Spec):
 class AssumedCameraSpec(Spec):
     """What turns counts into photons, where it is not what the camera does; an absent figure is the camera's own.
 
-    quantum_efficiency: electrons per photon. dark_current: electrons per second. background: photons per exposure on each
-    sensor pixel. adc: see AssumedADCSpec.
+    quantum_efficiency: electrons per photon. dark_current: electrons per second. background: photons per exposure on
+    each sensor pixel. adc: see AssumedADCSpec.
     """
 
     quantum_efficiency: float | None = Field(default=None, ge=1e-9, le=1.0)

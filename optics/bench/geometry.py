@@ -47,10 +47,14 @@ def image_edges(bench: BenchSpec, pixels: int, offset: float) -> tuple[float, fl
 def sensor_edges(bench: BenchSpec, k: int) -> tuple[float, float]:
     """Where the binned sensor begins and ends along axis k, input units, metres.
 
-    The sensor pixel `n // 2` stands on the axis whatever the binning: binning reads a camera, it does not move it. By the
-    alignment that is assumed, see `BenchSpec.looked_at`.
+    The sensor pixel `n // 2` stands on the axis whatever the binning: binning reads a camera, it does not move it. By
+    the alignment that is assumed, see `BenchSpec.looked_at`.
     """
-    n, pixel, assumed = bench.camera.shape[k] // bench.camera.binning, camera_pixel(bench), bench.alignment_as_assumed
+    n, pixel, assumed = (
+        bench.camera.shape[k] // bench.camera.binning,
+        camera_pixel(bench),
+        bench.alignment_as_assumed,
+    )
     edge = -(bench.camera.shape[k] // 2 + 0.5) * bench.camera.pitch + assumed.camera_shift[k]
     low = edge / bench.magnification / assumed.magnification
     return low, low + n * pixel

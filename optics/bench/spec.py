@@ -76,8 +76,8 @@ class BenchSpec(Spec):
     """A whole 4f bench. See `docs/benches.md` for every key; lengths in metres, angles in radians.
 
     What is there and what is assumed are different tables: `camera` beside `assumed_camera`, `alignment` beside
-    `assumed_alignment`, `slm.response` beside `slm.assumed_response`. Masks, levels, bins and the electronics' constants
-    follow what is assumed; the light follows what is there.
+    `assumed_alignment`, `slm.response` beside `slm.assumed_response`. Masks, levels, bins and the electronics'
+    constants follow what is assumed; the light follows what is there.
     """
 
     name: str
@@ -94,11 +94,15 @@ class BenchSpec(Spec):
     assumed_alignment: AlignmentSpec | None = flaw(None)
     mounting: MountingSpec = MountingSpec()
 
-    @field_validator("assumed_alignment", mode="before", json_schema_input_type=AlignmentSpec | Literal["known"] | None)
+    @field_validator(
+        "assumed_alignment", mode="before", json_schema_input_type=AlignmentSpec | Literal["known"] | None
+    )
     @classmethod
     def _table(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise ValueError('expected a table like [alignment], or "known": the alignment that is there is assumed')
+            raise ValueError(
+                'expected a table like [alignment], or "known": the alignment that is there is assumed'
+            )
         return value
 
     @model_validator(mode="before")

@@ -96,7 +96,9 @@ MORE: dict[str, tuple[typing.Any, ...]] = {
     "slm.response.gamma": (1.05, 1.2, 1.6),
     "slm.response.lut": tuple({"slm.bits": 4, "slm.response.lut": lut(b)} for b in (0.02, 0.06, 0.15)),
     "slm.response.sections": tuple(((1.0, 1.0 - s), (1.0 - s / 2, 1.0)) for s in (0.05, 0.15, 0.3)),
-    "assumed_alignment": tuple({"camera_shift": (n * 3.325e-5, -n * 3.325e-5)} for n in (1, 2, 4)),  # whole pixels
+    "assumed_alignment": tuple(
+        {"camera_shift": (n * 3.325e-5, -n * 3.325e-5)} for n in (1, 2, 4)
+    ),  # whole pixels
     "slm.assumed_response": tuple({"range": 2 * math.pi * r} for r in (1.03, 1.1, 1.3)),
     "slm.crosstalk": ((0.1, 0.2), (0.3, 0.6), (0.8, 1.6)),
     "slm.flicker": (0.1, 0.3, 0.9),

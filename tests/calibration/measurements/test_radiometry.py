@@ -115,9 +115,7 @@ def test_corrected_camera_turns_counts_into_photons_where_the_nominal_one_errs()
     assert corrected.binning == NOMINAL.binning and corrected.exposure == NOMINAL.exposure
     photons = torch.full((8, *truth.binned_shape), 3e4)
     counts = Camera(truth).expose(photons, generator=generator(1))
-    assumed = {
-        name: Camera(truth, assumed=s) for name, s in (("nominal", NOMINAL), ("measured", corrected))
-    }
+    assumed = {name: Camera(truth, assumed=s) for name, s in (("nominal", NOMINAL), ("measured", corrected))}
     error = {name: abs(float(c.photons_of(counts).mean()) / 3e4 - 1) for name, c in assumed.items()}
     assert error["measured"] < 1e-3
     assert error["nominal"] > 20 * error["measured"]

@@ -53,6 +53,17 @@ def student(readout="intensity", **backend):
     return on_bench
 
 
+KNOWN = BENCH.replace(
+    alignment={
+        "mask_rotation": 0.04,
+        "mask_shift": (5e-5, -3e-5),
+        "camera_shift": (8e-5, 5e-5),
+        "magnification": 1.04,
+    },
+    assumed_alignment="known",
+)
+
+
 def mounted(**ways):
     return network(BENCH.replace(**{f"mounting.{name}": way for name, way in ways.items()}))
 
@@ -70,6 +81,10 @@ CASES = {
     ),
     "mounted otherwise": lambda: mounted(slm={"mirrored": True, "turned": 2}, camera={"turned": 1}),
     "known response": lambda: network(BENCH.replace(**{"slm.response.range": 7.0})),
+    "another camera is assumed": lambda: network(
+        BENCH.replace(assumed_camera={"background": 9.0, "adc": {"black_level": 3.0}})
+    ),
+    "a known alignment": lambda: network(KNOWN),
     "ten bits, aligned": lambda: network(BENCH.replace(**{"slm.bits": 10, "slm.frame_format": "high_bits"})),
     "four bits, full scale": lambda: network(
         BENCH.replace(**{"slm.bits": 4, "slm.frame_format": "full_scale"})
@@ -193,6 +208,32 @@ def test_a_key_that_version_3_needs_is_named(tmp_path):
     path.write_text(json.dumps(manifest | {"class_names": ["a", "b", "d"]}))
     with pytest.raises(OpticsError, match=r"reference\.h5.*class_names"):
         read_export(tmp_path / "out")
+
+
+def test_a_manifest_with_the_word_of_before_is_read(tmp_path):
+    assumed = BENCH.camera.replace(**{"adc.black_level": 3.0})
+    on_bench = network(BENCH.replace(assumed_camera={"adc": {"black_level": 3.0}}))
+    export(on_bench, tmp_path / "out", inputs=dataset(), count=2)
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(
+        json.dumps(manifest | {"believed_camera": manifest["assumed_camera"]} | {"assumed_camera": None})
+    )
+    with pytest.raises(OpticsError, match="believed_camera"):
+        read_export(tmp_path / "out")
+    manifest["believed_camera"] = manifest.pop("assumed_camera")
+    path.write_text(json.dumps(manifest))
+    back = read_export(tmp_path / "out")
+    assert back.assumed_camera == assumed
+
+
+def test_where_light_lands_follows_the_alignment_that_is_assumed(tmp_path):
+    (y0, x0), (y, x) = (
+        export(network(bench), tmp_path / name, inputs=dataset(), count=2).places.zero_order
+        for name, bench in (("nominal", BENCH), ("known", KNOWN))
+    )
+    pitch = BENCH.camera.pitch
+    assert (y - y0, x - x0) == pytest.approx((-8e-5 / pitch, -5e-5 / pitch))
 
 
 def test_a_response_assumed_from_python_is_in_the_manifest(tmp_path):

@@ -101,6 +101,24 @@ def test_homodyne_frames_agree_in_both_engines(tmp_path):
     assert found.wave.agreement == found.lightpipes.agreement == 1.0
 
 
+def test_what_is_known_of_an_alignment_is_in_the_frames_for_both_engines(tmp_path):
+    there = {
+        "mask_rotation": 0.03,
+        "mask_shift": (6e-5, -4e-5),
+        "camera_shift": (4e-5, 9e-5),
+        "magnification": 1.03,
+    }
+    bench = BENCH.replace(alignment=there)
+    for name, told in (("unknown", None), ("known", "known")):
+        export(network(bench.replace(assumed_alignment=told)), tmp_path / name, inputs=dataset(), count=4)
+        found = verify(tmp_path / name, wave_images=4, lightpipes_images=2)
+        assert found.wave.counts_error < 1e-3
+        assert found.lightpipes.counts_error < 0.012
+        assert found.wave.agreement == found.lightpipes.agreement == 1.0
+    frames = [read_export(tmp_path / name).levels for name in ("unknown", "known")]
+    assert not torch.equal(*frames)
+
+
 def test_the_assumed_camera_travels_with_the_export(tmp_path):
     from networks import Student
 

@@ -72,7 +72,12 @@ def test_a_known_displacement_is_made_up_for_and_an_unknown_one_is_not(name, ali
 
 
 def test_all_of_an_alignment_at_once_and_by_the_word_known(aligned):
-    told = {"mask_shift": (1e-4, -8e-5), "mask_rotation": 0.02, "camera_shift": (-2e-4, 1e-4), "magnification": 0.97}
+    told = {
+        "mask_shift": (1e-4, -8e-5),
+        "mask_rotation": 0.02,
+        "camera_shift": (-2e-4, 1e-4),
+        "magnification": 0.97,
+    }
     tables = BENCH.model_dump() | {"alignment": told, "assumed_alignment": "known"}
     known = BenchSpec(**tables)
     assert known.assumed_alignment == known.alignment
@@ -98,7 +103,9 @@ def test_a_camera_is_known_unless_something_else_is_assumed(figure, aligned):
     own = {"adc": {key.removeprefix("adc."): 1.0 if ideal is None else ideal}} if "." in key else {key: ideal}
     naive = there.replace(assumed_camera=own)
     assert error(features(naive), aligned) > 1e-3
-    assert naive.camera_as_assumed == BENCH.camera.replace(**({"adc.gain": 1.0} if figure == "adc.gain" else {}))
+    assert naive.camera_as_assumed == BENCH.camera.replace(
+        **({"adc.gain": 1.0} if figure == "adc.gain" else {})
+    )
 
 
 def test_ideal_assumes_nothing():
