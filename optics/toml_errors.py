@@ -229,6 +229,9 @@ def explain(
     more = "" if len(problems) == 1 else f" (and {len(problems) - 1} more)"
     if first["type"] == "extra_forbidden":
         return f"{place}: {_unknown_key(root, path, table)}{more}"
+    if first["type"] == "missing" and path[-1].isdigit():  # a value of several
+        short = _several(root, path[:-1], "tuple_type", first.get("input"))
+        return f"{place}: {'.'.join(path[:-1])} = {_short(first.get('input'))}: {short}{more}."
     if first["type"] == "missing":
         inside = _inside(table, path)
         return f"{place}: {inside} needs the key {path[-1]!r}{more}."
@@ -238,10 +241,28 @@ def explain(
     if first["type"] == "model_type" or first["type"].startswith("model_attributes"):
         return f"{place}: {dotted} is {quoted(first['input'])}, expected a table [{dotted}]{more}."
     value = first.get("input")
+    message = _several(root, path, first["type"], value) or message.replace("Input should be", "expected")
     shown = "" if isinstance(value, (Mapping, BaseModel)) else f" = {_short(value)}"
     device = (used or {}).get(path[0], "") if path else ""
     origin = f" (other figures from device {device!r})" if device else ""
     return f"{place}: {dotted}{shown}: {message}{origin}{more}."
+
+
+def _several(root: type[BaseModel], path: tuple[str, ...], problem: str, value: Any) -> str:
+    """What is expected of a key that holds several numbers and was given one or something else; empty otherwise."""
+    parent = model_at(root, path[:-1])
+    field = parent.model_fields.get(path[-1]) if parent is not None and path else None
+    if problem not in ("tuple_type", "list_type", "too_long", "too_short") or field is None:
+        return ""
+    kinds = [field.annotation, *typing.get_args(field.annotation)]
+    inner = next((typing.get_args(k) for k in kinds if typing.get_origin(k) in (tuple, list)), ())
+    if not inner or Ellipsis in inner:
+        return "expected several values in brackets"
+    one = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    numbers = ", ".join(repr(value) if one is not None else "1.0" if k is float else "1" for k in inner)
+    of = "whole numbers" if set(inner) == {int} else "numbers"
+    order = ", (y, x)" if len(inner) == 2 else ""
+    return f"expected {len(inner)} {of}{order} in brackets, as {path[-1]} = [{numbers}]"
 
 
 def _short(value: Any) -> str:

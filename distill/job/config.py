@@ -33,6 +33,7 @@ from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.errors import SpecError
 from optics.reading import home
+from optics.recognise import check
 from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
 
@@ -239,6 +240,7 @@ def load(path: Path, *, sets: Sequence[str] = ()) -> RunConfig:
     Raises:
         SpecError: one line with file, line, key and what would be right, also of the bench's keys.
     """
+    check(path, "run")
     table, lines = parse(path)
     return _made({"name": path.stem} | table, lines, sets=sets, source=str(path), folder=path.parent)
 

@@ -24,6 +24,7 @@ from optics.checks import check_finite
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_weights
 from optics.reading import quoted, reading, regular_file, shortened
+from optics.recognise import check
 from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
@@ -161,6 +162,7 @@ def load_teacher(path: Path) -> nn.Module:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = regular_file(path, what="model file")
+    check(path, "network")
     with reading(path, "safetensors", fix="it is truncated or not a safetensors file."):
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

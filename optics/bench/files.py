@@ -20,6 +20,7 @@ from optics.bench.response_tables import with_table
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
 from optics.reading import home
+from optics.recognise import check
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
 
 GREEN = 532e-9  # metres
@@ -40,6 +41,7 @@ def load_bench(source: str | Path) -> BenchSpec:
         SpecError: no such file or name, not TOML, an unknown key or device, a missing or impossible value.
     """
     path = find_bench(source)
+    check(path, "bench")
     data, lines = parse(path)
     return bench_from_dict(data, source=str(path), lines=lines, search=path.parent)
 
