@@ -157,7 +157,7 @@ def optimised_phases(
     if (
         slm.spec.without_tensors() is not slm.spec
     ):  # a design's own descent does not go through tensors of the bench
-        slm = SLM(slm.spec.without_tensors(), region=slm.region, believed=slm.believed, dtype=slm.dtype)
+        slm = SLM(slm.spec.without_tensors(), region=slm.region, assumed=slm.assumed, dtype=slm.dtype)
     step = bench.input.pitch * bench.slm.pitch / bench.scale  # cycles per SLM pixel, one image pixel
     half = (seen[0] / 2 * step, seen[1] / 2 * step)
     gain = bench.slm.signal_amplitude

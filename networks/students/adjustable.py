@@ -46,7 +46,7 @@ class Adjustable(nn.Module):
     ) -> None:
         super().__init__()
         self.student, self.described, self.scales = student, bench, dict(scales)
-        self._options = {"believed_response": bench.slm.assumed, **options}
+        self._options = {"assumed_response": bench.slm.assumed, **options}
         if image_shape is not None:
             self._options["image_shape"] = image_shape
         self.offsets = nn.ParameterList(

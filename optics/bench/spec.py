@@ -132,7 +132,7 @@ class BenchSpec(Spec):
     @property
     def alignment_as_assumed(self) -> AlignmentSpec:
         """The alignment that masks and bins are laid out for: nothing displaced, where nothing is assumed."""
-        return self.assumed_alignment or _ALIGNED
+        return _ALIGNED if self.assumed_alignment is None else self.assumed_alignment.without_tensors()
 
     @property
     def driven_encoding(self) -> EncodingSpec:

@@ -73,7 +73,7 @@ def seen(bench, name, change, readout="intensity", **options):
     """Photons on the camera, weighed so that a flip shows, of a bench with one number moved; levels stay the same."""
     model = MODEL if readout == "intensity" else student((1, 2), readout=readout).double()
     live = bench.replace(**{name: moved(value(bench, name), change)})
-    net = model.on(live, believed_response=bench.slm.response, **options)
+    net = model.on(live, assumed_response=bench.slm.response, **options)
     photons = net.expected(X)
     return (photons * torch.linspace(0.2, 1.0, photons.numel()).double().reshape(photons.shape)).sum()
 
