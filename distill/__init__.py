@@ -10,6 +10,7 @@ job/            one job: what it is to do, what it has done, what came out
 pipeline/       the main job, step by step
 studies/        what each flaw of a bench costs, and benches compared
 report/         one page per run
+keeping/        finished runs as small files for a repository, and their table
 cli/            the command `sclc`
 assets/         what ships with the package: digits, configurations, the page's template
 environment.py  where and with what a result was made

@@ -5,6 +5,7 @@ from . import (
     environment,
     export,
     job,
+    keeping,
     metrics,
     pipeline,
     progress,
@@ -17,6 +18,7 @@ from .data.dataset import Dataset, Splits
 from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
+from .keeping.table import results
 from .studies.comparison import compare
 from .studies.conduct import study
 from .training.checkpoint import load, save
@@ -42,6 +44,7 @@ __all__ = [
     "evaluate",
     "export",
     "job",
+    "keeping",
     "load",
     "metrics",
     "pipeline",
@@ -49,6 +52,7 @@ __all__ = [
     "read_export",
     "refit_backend",
     "report",
+    "results",
     "save",
     "studies",
     "study",

@@ -20,6 +20,7 @@ from distill.cli import capture as cli_capture
 from distill.cli import compare as cli_compare
 from distill.cli import design as cli_design
 from distill.cli import plan as cli_plan
+from distill.cli import results as cli_results
 from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
@@ -68,6 +69,7 @@ cli_run.register(app)
 cli_steps.register(app)
 cli_study.register(app)
 cli_compare.register(app)
+cli_results.register(app)
 cli_bench.register(app)
 cli_plan.register(app)
 cli_design.register(app)

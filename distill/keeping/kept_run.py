@@ -1,0 +1,209 @@
+"""One run kept: its numbers, how it trained, its bench network, a picture, and a manifest with their sha256.
+
+    results/cifar10-seed1/
+      kept.json            what the others are, and where they come from
+      result.json          every number of the run
+      config.toml          how to make it again: sclc run config.toml (data by name: beside it, or in SCLC_DATA)
+      history.csv          every epoch of every training
+      network.safetensors  the network of the bench's rows, for `sclc evaluate|export|study`; where it is small enough
+      rows.png             the rows with their errors
+
+Two megabytes at most, see `MOST`: a network that is larger is left out, and `kept.json` says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from distill.environment import version
+from distill.job.config import RunConfig
+from distill.job.job import MODEL
+from distill.job.ledger import key_of, read_json
+from distill.job.result import Result
+from distill.job.rows import TRAINED, title_of
+from distill.metrics.row import Row
+from distill.training.checkpoint import load_network
+from networks import Student
+from optics.errors import OpticsError
+from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
+from optics.plots.charts import Curve, bars, panels
+from optics.spec import Validated
+
+KEPT = "kept.json"
+MOST = 2_000_000  # bytes of a network that is kept
+_CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
+    "config.toml",
+    "result.json",
+    "history.csv",
+    "network.safetensors",
+    "rows.png",
+)
+_ANY_RUN = ("name", "seed", "verify", "export")  # keys that say nothing of what is trained and measured
+
+
+class KeptRun(Validated):
+    """`kept.json`.
+
+    name, seed: of the run. recipe: hash of its configuration without the seed; runs of one recipe are repeats.
+    channels: of the images, 1 is grey. parameters: of each network that was trained, optics and electronics apart.
+    files: name to sha256. left_out: what was too large to keep.
+    """
+
+    name: str
+    seed: int
+    recipe: str
+    channels: int
+    image_shape: tuple[int, int]
+    masks: int
+    parameters: dict[str, tuple[int, int]]
+    made_by: str
+    files: dict[str, str]
+    left_out: tuple[str, ...] = ()
+
+
+def keep(run: Path, folder: Path, *, overwrite: bool = False) -> KeptRun:
+    """Keep a finished run in a folder of its own inside `folder`, whole or not at all.
+
+    Args:
+        run: the run's directory.
+        folder: receives `NAME-seedN/`.
+        overwrite: replace what was kept under this name.
+
+    Raises:
+        OpticsError: the run is not finished, or something else is kept under its name.
+    """
+    if not (run / _RESULT).is_file():
+        raise OpticsError(f"{run} has no {_RESULT}; finish the run first: sclc run {run / _CONFIG} --resume.")
+    result = Result.read(run / _RESULT)
+    config = RunConfig.model_validate(result.config)
+    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', result.name).strip('-.') or 'run'}-seed{config.seed}"
+    place = folder / name
+    if place.exists() and not overwrite:
+        if (place / KEPT).is_file() and read_json(place / _RESULT)["finished"] == result.finished:
+            return read_kept(place)
+        raise OpticsError(f"{place} is there already; add --overwrite, or give the run another name.")
+    make_folder(folder)
+    with writing_folder(place) as inside:
+        return _write(run, inside, result, config)
+
+
+def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun:
+    config = _portable(config, place)
+    data = result.data | {"source_name": config.data.source}
+    result.replace(config=config.model_dump(mode="json"), data=data).write(place / _RESULT)
+    write_text(place / _CONFIG, config.to_toml())
+    networks = {n: run / n / MODEL for n in (*TRAINED[1:], "refit") if (run / n / MODEL).is_file()}
+    write_text(place / _HISTORY, _history(run))
+    write_bytes(place / _PICTURE, _picture(result))
+    left_out = []
+    best = networks.get("refit")
+    if best is not None and best.stat().st_size <= MOST:
+        write_bytes(place / _NETWORK, best.read_bytes())
+    elif best is not None:
+        left_out.append(f"{_NETWORK} ({best.stat().st_size} bytes)")
+    parameters = {name: _parameters(path) for name, path in networks.items()}
+    student = load_network(best) if best is not None else None
+    shape = result.data["image_shape"]
+    kept = KeptRun(
+        name=result.name,
+        seed=config.seed,
+        recipe=key_of(config.model_dump(mode="json", exclude=set(_ANY_RUN))),
+        channels=config.student.cascade.channels[0],
+        image_shape=(int(shape[0]), int(shape[1])),
+        masks=student.cascade.out_channels if isinstance(student, Student) else 0,
+        parameters=parameters,
+        made_by=version(),
+        files={p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(place.iterdir())},
+        left_out=tuple(left_out),
+    )
+    write_json(place / KEPT, kept.model_dump(mode="json"))
+    return kept
+
+
+def _portable(config: RunConfig, place: Path) -> RunConfig:
+    """The same without paths of this machine: data by their file's name, the bench's file beside it."""
+    changes = {"data.source": Path(config.data.source).name}
+    bench = Path(config.bench.source)
+    if bench.is_file():
+        write_bytes(place / bench.name, bench.read_bytes())
+        changes["bench.source"] = bench.name
+    if config.student.file is not None:
+        changes["student.file"] = Path(config.student.file).name
+    return config.replace(**changes)
+
+
+def _parameters(path: Path) -> tuple[int, int]:
+    """Real numbers that the optics and the electronics hold."""
+    network = load_network(path)
+    optics = network.cascade if isinstance(network, Student) else None
+    inside = 0 if optics is None else sum(p.numel() for p in optics.parameters())
+    return inside, sum(p.numel() for p in network.backend.parameters())
+
+
+def _history(run: Path) -> str:
+    """All trainings' epochs as one table with the network's name before them."""
+    out = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for path in sorted(run.glob("*/history.csv")) + sorted(run.glob("*/repeat-*/history.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                line = {"network": path.parent.relative_to(run).as_posix(), **row}
+                if writer is None:
+                    writer = csv.DictWriter(out, list(line), extrasaction="ignore", lineterminator="\n")
+                    writer.writeheader()
+                writer.writerow(line)
+    return out.getvalue()
+
+
+def _picture(result: Result) -> bytes:
+    """The rows with their errors, PNG."""
+    rows = result.rows.by_name()
+    figure, (axes,) = panels(0, [0.34 * len(rows) + 0.8])
+    bars(axes, [title_of(name) for name in rows], [_bars(rows)], x=f"{result.rows.bench_refit.metric} (%)")
+    figure.savefig(out := io.BytesIO(), format="png", dpi=100)
+    return out.getvalue()
+
+
+def _bars(rows: Mapping[str, Row]) -> Curve:
+    values = tuple(100 * row.accuracy for row in rows.values())
+    errors = tuple(100 * row.uncertainty for row in rows.values())
+    return Curve(
+        "± standard error of the number of images",
+        tuple(float(k) for k in range(len(values))),
+        values,
+        errors,
+    )
+
+
+def read_kept(place: Path) -> KeptRun:
+    """What was kept in `place`, every file checked against the manifest.
+
+    Raises:
+        OpticsError: nothing was kept there, or a file is missing or was changed; one line.
+    """
+    try:
+        kept = KeptRun.model_validate(read_json(place / KEPT))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise OpticsError(
+            f"{place / KEPT} is damaged ({str(error).splitlines()[0]}); keep the run anew."
+        ) from None
+    for name, digest in kept.files.items():
+        if not (place / name).is_file():
+            raise OpticsError(f"{place / name} is missing; {KEPT} lists it.")
+        if hashlib.sha256((place / name).read_bytes()).hexdigest() != digest:
+            raise OpticsError(f"{place / name} was changed: its sha256 is not the one in {KEPT}.")
+    return kept
+
+
+def row_of(place: Path) -> dict[str, Any]:
+    """Every number of the run that was kept in `place`, validated."""
+    return Result.read(place / _RESULT).model_dump(mode="json")

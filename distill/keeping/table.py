@@ -1,0 +1,206 @@
+"""Kept runs side by side: those of one recipe are one line, with mean and spread over their seeds."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill.job.result import Result
+from distill.job.rows import ROWS, title_of
+from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept
+from distill.metrics.row import Row
+from optics.errors import OpticsError
+
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of merit over seeds.
+
+    mean, spread: over the runs' figures; spread is 0 of one. sampling: mean standard
+    error from the number of test images, which all seeds share.
+    """
+
+    mean: float
+    spread: float
+    sampling: float
+    seeds: int
+
+    def __str__(self) -> str:
+        """In per cent: the mean, and the spread over seeds where there are several."""
+        shown = f"{100 * self.mean:.1f}"
+        return f"{shown} ± {100 * self.spread:.1f}" if self.seeds > 1 else shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """All runs of one recipe.
+
+    rows: each row's figure. operations: electronic multiply-accumulates of each row's network. parameters: of the
+    network on the bench, (optics, electronics). exposures: camera exposures for one image.
+    """
+
+    name: str
+    metric: str
+    grey: bool
+    image_shape: tuple[int, int]
+    images: int
+    masks: int
+    readout: str
+    rows: dict[str, Figure]
+    operations: dict[str, int]
+    parameters: tuple[int, int]
+    exposures: int
+    seeds: tuple[int, ...]
+    folders: tuple[str, ...]
+
+    def gain(self, row: str = "linear_kd", over: str = "linear") -> tuple[float, float] | None:
+        """`row` minus `over`, and the standard error of that from seeds and images; None where one is absent."""
+        if row not in self.rows or over not in self.rows:
+            return None
+        a, b = self.rows[row], self.rows[over]
+        parts = [v for f in (a, b) for v in (f.spread / math.sqrt(f.seeds), f.sampling)]
+        return a.mean - b.mean, math.hypot(*parts)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines in the order of their names. `markdown()` for a page; a notebook shows it as a table."""
+
+    folder: Path
+    lines: tuple[Line, ...]
+
+    def head(self) -> list[str]:
+        """Titles of the columns."""
+        return [
+            "set",
+            "figure",
+            "images",
+            *(_SHORT[row] for row in self._rows()),
+            "operations",
+            "masks",
+            "seeds",
+        ]
+
+    def body(self) -> list[list[str]]:
+        """Cells, a list a line."""
+        return [
+            [
+                line.name,
+                line.metric,
+                f"{line.images} test, {'grey' if line.grey else 'colour'} {'x'.join(map(str, line.image_shape))}",
+                *(str(line.rows[row]) if row in line.rows else "-" for row in self._rows()),
+                f"{line.operations.get('linear_kd', line.operations.get('given', 0)):,}",
+                f"{line.masks} {line.readout}",
+                str(len(line.seeds)),
+            ]
+            for line in self.lines
+        ]
+
+    def markdown(self) -> str:
+        """A Markdown table."""
+        head, body = self.head(), self.body()
+        rule = ["---"] * len(head)
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body)) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number, for `--json`."""
+        return {
+            "lines": [
+                {
+                    **{k: v for k, v in vars(line).items() if k != "rows"},
+                    "rows": {name: vars(figure) for name, figure in line.rows.items()},
+                    "gain": line.gain(),
+                }
+                for line in self.lines
+            ]
+        }
+
+    def __repr__(self) -> str:
+        """What is in it."""
+        return f"Table({self.folder}: {', '.join(line.name for line in self.lines) or 'nothing kept'})"
+
+    def _repr_html_(self) -> str:
+        cells = [[f"<th>{html.escape(c)}</th>" for c in self.head()]]
+        cells += [[f"<td>{html.escape(c)}</td>" for c in line] for line in self.body()]
+        return "<table>" + "".join(f"<tr>{''.join(line)}</tr>" for line in cells) + "</table>"
+
+    def _rows(self) -> list[str]:
+        return [row for row in ROWS if any(row in line.rows for line in self.lines)]
+
+
+_SHORT = {row: title_of(row).removeprefix("control: ") for row in ROWS} | {
+    "teacher": "teacher",
+    "linear": "labels alone",
+    "linear_kd": "distilled",
+    "ideal_bench": "ideal bench",
+    "bench_as_is": "bench as it comes",
+    "bench_refit": "bench, refitted",
+}
+
+
+def results(
+    runs: Sequence[str | Path] = (), *, folder: str | Path = "results", overwrite: bool = False
+) -> Table:
+    """Keep finished runs in `folder`, and the table of everything that is kept there.
+
+    Args:
+        runs: directories of finished runs; none only reads.
+        folder: holds one folder a run, see `distill.keeping.kept_run`.
+        overwrite: replace runs that were kept under the same name and seed.
+
+    Raises:
+        OpticsError: a run that is not finished; something else of the same name; a kept file that was changed.
+    """
+    folder = Path(folder)
+    for run in runs:
+        keep(Path(run), folder, overwrite=overwrite)
+    places = sorted(p.parent for p in folder.glob(f"*/{KEPT}"))
+    if not places:
+        raise OpticsError(
+            f"{folder} holds no kept runs; name finished ones: sclc results runs/NAME -o {folder}."
+        )
+    recipes: dict[str, list[tuple[Path, KeptRun]]] = {}
+    for place in places:
+        kept = read_kept(place)
+        recipes.setdefault(kept.recipe, []).append((place, kept))
+    lines = [_line(found) for found in recipes.values()]
+    return Table(folder, tuple(sorted(lines, key=lambda line: (line.name, line.folders))))
+
+
+def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
+    read = [(place, kept, Result.read(place / _RESULT)) for place, kept in found]
+    _, kept, first = read[0]
+    named = [result.rows.by_name() for _, _, result in read]
+    rows = {name: _figure([rows[name] for rows in named]) for name in named[0]}
+    return Line(
+        name=first.name,
+        metric=first.rows.bench_refit.metric,
+        grey=kept.channels == 1,
+        image_shape=kept.image_shape,
+        images=first.rows.bench_refit.images,
+        masks=kept.masks,
+        readout=first.readout,
+        rows=rows,
+        operations={name: first.operations.of(name) for name in rows},
+        parameters=kept.parameters.get("refit", (0, 0)),
+        exposures=first.light.exposures,
+        seeds=tuple(k.seed for _, k, _ in read),
+        folders=tuple(place.name for place, _, _ in read),
+    )
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    values = [row.accuracy for row in rows]
+    mean = sum(values) / len(values)
+    if (
+        len(rows) == 1
+    ):  # one run's own repeats of a training are seeds as good as others, its noise draws are not
+        return Figure(mean, rows[0].spread, rows[0].uncertainty, rows[0].draws if rows[0].spread else 1)
+    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+    return Figure(mean, spread, sum(r.uncertainty for r in rows) / len(rows), len(rows))

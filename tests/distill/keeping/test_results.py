@@ -1,0 +1,127 @@
+"""Finished runs kept as small files: what is kept, what is refused, and the table over seeds against sums by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import statistics
+
+import pytest
+
+from distill.cli.main import main
+from distill.job.config import load
+from distill.job.result import Result
+from distill.keeping.kept_run import keep, read_kept
+from distill.keeping.table import results
+from distill.training.checkpoint import load as load_network
+from optics.errors import OpticsError
+
+
+@pytest.fixture
+def run(fast_run, tmp_path):
+    shutil.copytree(fast_run, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
+    return tmp_path / "run"
+
+
+def _changed(run, seed, shift):
+    """The same run with another seed and other figures."""
+    path = run / "result.json"
+    data = json.loads(path.read_text())
+    data["config"]["seed"] = seed
+    for row in data["rows"].values():
+        row["accuracy"] = row["accuracy"] - shift
+    path.write_text(json.dumps(data))
+
+
+def test_what_is_kept_is_small_whole_and_names_no_place_of_this_machine(run, tmp_path):
+    kept = keep(run, tmp_path / "results")
+    place = tmp_path / "results" / f"{kept.name}-seed0"
+    names = {p.name for p in place.iterdir()}
+    assert names == {
+        "kept.json",
+        "result.json",
+        "config.toml",
+        "history.csv",
+        "network.safetensors",
+        "rows.png",
+    }
+    assert set(kept.files) == names - {"kept.json"}
+    assert sum(p.stat().st_size for p in place.iterdir()) < 2_000_000
+    for name in ("kept.json", "result.json", "config.toml", "history.csv"):
+        assert str(tmp_path) not in (place / name).read_text()
+    assert Result.read(place / "result.json").rows == Result.read(run / "result.json").rows
+    assert load(place / "config.toml").student == load(run / "config.toml").student
+    network = load_network(place / "network.safetensors")
+    electronics = sum(p.numel() for p in network.backend.parameters())
+    optics = sum(p.numel() for p in network.cascade.parameters())
+    assert kept.parameters["refit"] == (optics, electronics)
+    lines = (place / "history.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} >= {
+        "teacher",
+        "linear",
+        "linear_kd",
+        "random_masks",
+        "no_mask",
+    }
+    assert keep(run, tmp_path / "results") == kept  # the same once more changes nothing
+
+
+def test_runs_that_differ_in_their_seed_are_one_line_and_others_are_not(run, tmp_path):
+    folder = tmp_path / "results"
+    figures = []
+    for seed, shift in enumerate((0.0, 0.01, 0.05)):
+        _changed(run, seed, shift)
+        keep(run, folder)
+        figures.append(Result.read(run / "result.json").rows)
+    (line,) = results(folder=folder).lines
+    assert line.seeds == (0, 1, 2)
+    for name, figure in line.rows.items():
+        values = [getattr(rows, name).accuracy for rows in figures]
+        assert figure.mean == pytest.approx(statistics.mean(values))
+        assert figure.spread == pytest.approx(statistics.stdev(values))
+    gain, error = line.gain()
+    assert gain == pytest.approx(figures[0].linear_kd.accuracy - figures[0].linear.accuracy)
+    parts = [f.spread / math.sqrt(3) for f in (line.rows["linear_kd"], line.rows["linear"])]
+    parts += [f.sampling for f in (line.rows["linear_kd"], line.rows["linear"])]
+    assert error == pytest.approx(math.hypot(*parts))
+    data = json.loads((run / "result.json").read_text())
+    data["name"] = "wider"
+    data["config"]["student"]["backend"]["hidden"] = [12]
+    (run / "result.json").write_text(json.dumps(data))
+    assert [line.name for line in results([run], folder=folder).lines] == [line.name, "wider"]
+
+
+def test_what_cannot_be_kept_or_was_changed_is_named(run, tmp_path):
+    folder = tmp_path / "results"
+    with pytest.raises(OpticsError, match="holds no kept runs; name finished ones"):
+        results(folder=folder)
+    place = folder / f"{keep(run, folder).name}-seed0"
+    with (place / "history.csv").open("a") as file:
+        file.write("linear,99,0,1,0,1,0,0\n")
+    with pytest.raises(OpticsError, match=r"history\.csv was changed: its sha256"):
+        results(folder=folder)
+    keep(run, folder, overwrite=True)
+    data = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(data | {"finished": "2030-01-01T00:00:00Z"}))
+    with pytest.raises(OpticsError, match="is there already; add --overwrite"):
+        keep(run, folder)
+    (place / "rows.png").unlink()
+    with pytest.raises(OpticsError, match=r"rows\.png is missing"):
+        read_kept(place)
+    (run / "result.json").unlink()
+    with pytest.raises(OpticsError, match="finish the run first"):
+        keep(run, folder)
+
+
+def test_the_command_keeps_and_shows(run, tmp_path, capsys):
+    folder = tmp_path / "results"
+    assert main(["results", str(run), "-o", str(folder)]) == 0
+    assert "distilled less labels alone" in capsys.readouterr().out
+    assert main(["results", "-o", str(folder), "--markdown"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("| set | figure |") and len(table) == 3
+    assert main(["results", "-o", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lines"][0]["seeds"] == [0]
+    assert main(["results", str(tmp_path / "nowhere"), "-o", str(folder)]) == 2
+    assert "finish the run first" in capsys.readouterr().err
