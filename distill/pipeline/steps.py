@@ -116,7 +116,7 @@ def _train(
 ) -> None:
     teacher: Any = None
     if distilled:
-        teacher = job.teacher() if spec.augmentation.active else job.taught
+        teacher = job.teacher() if spec.needs_module else job.taught
     train(
         model,
         job.splits.train,

@@ -5,30 +5,33 @@ distillation.py  What a teacher does for a student: how much it counts, how soft
 evaluation.py  How well a network does: off the bench, on it over many noise draws, and on it with its back end
                fitted anew
 history.py     The record of a training run: one line per epoch
-losses.py      What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel
-               forms
+losses/        What training minimises: one class a term, and their table
 run.py         Everything that changes while a model is trained, and how it is saved
 spec.py        How a model is trained
 stepping.py    How one step changes the weights: rates, schedule, clipping, a moving average, mixed precision
+taps.py        What the parts of a network give while it computes
 teaching.py    The teacher as the losses ask it
-terms.py       The terms of a training's loss: one interface, one class for each, and their table
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
 """
 
 from distill.training.checkpoint import load, load_student, load_teacher, save, save_model
-from distill.training.distillation import DistillationSpec, Ramp
+from distill.training.distillation import DecoupledSpec, DistillationSpec, HintSpec, Ramp, TangentSpec
 from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
-from distill.training.losses import Hint, cross_entropy, dice_loss, distillation_loss
+from distill.training.losses.functions import cross_entropy, dice_loss, distillation_loss
+from distill.training.losses.hints import Hint
 from distill.training.spec import StepSpec, TrainSpec
 from distill.training.train_loop import train
 
 __all__ = [
+    "DecoupledSpec",
     "DistillationSpec",
     "Hint",
+    "HintSpec",
     "History",
     "Ramp",
     "StepSpec",
+    "TangentSpec",
     "TrainSpec",
     "cross_entropy",
     "dice_loss",

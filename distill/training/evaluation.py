@@ -17,7 +17,7 @@ from distill.metrics.confusion import confusion_matrix
 from distill.metrics.row import Row
 from distill.metrics.tasks import Classes, Pixels, Task
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
+from distill.training.teaching import Guide, logits
 from distill.training.train_loop import Progress, fit
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError
@@ -172,9 +172,12 @@ def refit_backend(
     Raises:
         OpticsError: the augmentation is on.
     """
-    if spec.augmentation.active:
-        raise OpticsError("exposures from a bench are not moved; set the refit's augmentation to zero.")
-    taught = None if teacher is None else _repeated(logits(teacher, train.images, _BATCH), draws)
+    if spec.moves.active:
+        raise OpticsError(
+            "exposures from a bench are not moved or mixed; set the refit's augmentation to zero and leave "
+            "function_matching out."
+        )
+    guide = None if teacher is None else Guide(teacher, train.images, moving=False)
     exposures = record_features(on_bench, train.images, draws=draws, seed=seed)
     held_out = record_features(on_bench, validation.images, draws=1, seed=seed + draws)
     backend = copy.deepcopy(on_bench.backend)
@@ -186,7 +189,7 @@ def refit_backend(
         (held_out[0], validation.labels),
         spec,
         directory=directory,
-        teacher=taught,
+        teacher=guide,
         identity={
             "train": train.digest(),
             "validation": validation.digest(),

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from distill.data.augmentation import Answers, augment, mixed
 from distill.metrics.confusion import accuracy
 from distill.training.history import Epoch, History
-from distill.training.losses import cross_entropy
+from distill.training.losses.functions import cross_entropy
+from distill.training.losses.term import Seen, Setup
+from distill.training.losses.terms import terms_of
 from distill.training.spec import TrainSpec
 from distill.training.stepping import Stepper, lower_precision
+from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
-from distill.training.terms import Seen, Setup, terms_of
 from optics.errors import OpticsError, ShapeError
 
 Progress = Callable[[int, int, str], None]
@@ -31,7 +33,7 @@ class Run:
         train: inputs and labels that it learns from.
         validation: those that choose the epoch.
         spec: how.
-        teacher: a module, or its logits for each training image; None without one.
+        teacher: a module, or its logits for each training image, or a `Guide`; None without one.
 
     Raises:
         OpticsError: too few images, or a teacher that does not fit them.
@@ -43,7 +45,7 @@ class Run:
         train: tuple[Tensor, Tensor],
         validation: tuple[Tensor, Tensor],
         spec: TrainSpec,
-        teacher: nn.Module | Tensor | None,
+        teacher: Guide | nn.Module | Tensor | None,
     ) -> None:
         self.model, self.spec = model, spec
         self.inputs, self.labels = train
@@ -58,8 +60,11 @@ class Run:
         # batches differ in size by at most one, so that no batch is left with a single image
         self.batches = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
         self.noisy = takes_generator(model)
-        self.guide = None if teacher is None else Guide(teacher, self.inputs, moving=spec.augmentation.active)
-        self.terms = terms_of(Setup(spec, self.guide))
+        if isinstance(teacher, nn.Module | Tensor):
+            teacher = Guide(teacher, self.inputs, moving=spec.moves.active)
+        self.guide = teacher
+        self.terms = terms_of(Setup(spec, self.guide, model, self.inputs[:2]))
+        self.taps = Taps(model, [name for term in self.terms.values() for name in term.watches()])
         steps = math.ceil(self.batches / spec.step.accumulate) * spec.epochs
         self.stepper = Stepper(model, list(self.terms.values()), spec, steps)
         self.generator = torch.Generator().manual_seed(spec.seed)
@@ -114,9 +119,11 @@ class Run:
     def _gradient(self, index: Tensor, share: float) -> tuple[float, int]:
         """Add a batch's gradient, weighed by `share`; its loss, and how many of its labels were met."""
         inputs, answers = self._shown(index)
-        out = self.model(inputs, generator=self.generator) if self.noisy else self.model(inputs)
+        with self.taps.open() as features:
+            out = self.model(inputs, generator=self.generator) if self.noisy else self.model(inputs)
         done = self.stepper.made / self.stepper.steps
-        loss = self._loss(Seen(self.model, inputs, answers, out, index, done, self.guide))
+        seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
+        loss = self._loss(seen)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise OpticsError(
@@ -129,7 +136,7 @@ class Run:
     def _shown(self, index: Tensor) -> tuple[Tensor, Answers]:
         """The images of a batch as they are moved and mixed this time, and what they show."""
         inputs, labels = self.inputs[index], self.labels[index]
-        how = self.spec.augmentation
+        how = self.spec.moves
         if how.active:
             inputs, moved = augment(inputs, how, self.generator, labels=labels)
             labels = labels if moved is None else moved

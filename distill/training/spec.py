@@ -63,6 +63,26 @@ class TrainSpec(Validated):
     step: StepSpec = StepSpec()
     seed: Seed = 0
 
+    @property
+    def moves(self) -> AugmentSpec:
+        """What happens to a training image: the augmentation, with the mixing that function matching asks for."""
+        mixes = self.distillation.function_matching and self.augmentation.mixup == 0
+        return self.augmentation.replace(mixup=1.0) if mixes else self.augmentation
+
+    @property
+    def needs_module(self) -> bool:
+        """Whether a teacher's answers for the images as they are would not do, so that the teacher itself is needed."""
+        return self.moves.active or self.distillation.needs_module
+
+    @model_validator(mode="after")
+    def _fitting(self) -> TrainSpec:
+        if self.distillation.decoupled is not None and self.moves.mixup > 0:
+            raise ValueError(
+                "distillation.decoupled asks for one label an image, and augmentation.mixup (or "
+                "distillation.function_matching) mixes two; leave one of them out"
+            )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _former_place(cls, data: Any) -> Any:

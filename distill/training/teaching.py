@@ -3,49 +3,92 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from distill.training.taps import Taps
 from optics.errors import OpticsError, ShapeError
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher says of the images of a step.
+
+    Attributes:
+        logits: (B, classes) or (B, classes, H, W).
+        features: what its watched parts gave, by their names.
+    """
+
+    logits: Tensor
+    features: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Guide:
     """A teacher, or its logits for every training image.
 
-    Answers are worked out once for all images where these stay as they are, and for every step where they are moved:
-    stored answers would belong to other images.
+    Answers are worked out once for all images where these stay as they are and only answers are wanted, and for every
+    step otherwise: stored answers would belong to other images.
 
     Args:
-        teacher: a module with the student's inputs and outputs, or its logits for each training image, (N, classes).
-        inputs: the training images, (N, C, H, W).
-        moving: whether the images of a step are moved, mixed or covered.
+        teacher: a module with the student's outputs, or its logits for each training image, (N, classes).
+        images: what it sees: the training images, (N, C, H, W). Where there are more inputs than images, such as
+            several exposures of each, input `n` is of image `n % N`.
+        moving: whether the images of a step are moved, mixed or covered; then it sees what the student sees.
 
     Raises:
         OpticsError: logits for images that are moved; ShapeError: not as many logits as images.
     """
 
-    def __init__(self, teacher: nn.Module | Tensor, inputs: Tensor, *, moving: bool) -> None:
+    def __init__(self, teacher: nn.Module | Tensor, images: Tensor, *, moving: bool) -> None:
         self.module = teacher.eval() if isinstance(teacher, nn.Module) else None
         self.stored = teacher if isinstance(teacher, Tensor) else None
-        self.inputs, self.moving = inputs, moving
+        self.images, self.moving = images, moving
+        self.taps: Taps | None = None
         if self.stored is not None:
             if moving:
                 raise OpticsError(
                     "moved images need a teacher module to label them; pass the module, not its logits."
                 )
-            if len(self.stored) != len(inputs):
-                raise ShapeError(f"the teacher gives {len(self.stored)} logits for {len(inputs)} images.")
+            if len(self.stored) != len(images):
+                raise ShapeError(f"the teacher gives {len(self.stored)} logits for {len(images)} images.")
 
-    def answers(self, images: Tensor, index: Tensor) -> Tensor:
-        """Logits for the images of a step, which are those at `index` before any move."""
-        if self.stored is None and self.module is not None:
-            if self.moving:
-                return logits(self.module, images)
-            self.stored = logits(self.module, self.inputs)
+    def asked(self, why: str) -> nn.Module:
+        """The teacher's module.
+
+        Raises:
+            OpticsError: there are only its answers; says `why` they do not do.
+        """
+        if self.module is None:
+            raise OpticsError(f"{why} needs the teacher itself; pass the module, not its logits.")
+        return self.module
+
+    def watch(self, name: str, why: str) -> None:
+        """Give what a part of the teacher gives with every lesson.
+
+        Raises:
+            OpticsError: there is no such part, or no module.
+        """
+        names = [] if self.taps is None else list(self.taps.parts)
+        self.taps = Taps(self.asked(why), [*names, name])
+
+    def shown(self, inputs: Tensor, index: Tensor) -> Tensor:
+        """The images of a step as the teacher sees them."""
+        return inputs if self.moving else self.images[index % len(self.images)]
+
+    def lesson(self, inputs: Tensor, index: Tensor) -> Lesson:
+        """What the teacher says of a step's inputs, which are those at `index` before any move."""
+        if self.module is not None and self.taps is not None:
+            with self.taps.open() as features:
+                answers = logits(self.module, self.shown(inputs, index), len(index))
+            return Lesson(answers, features)
+        if self.module is not None and self.moving:
+            return Lesson(logits(self.module, inputs))
         if self.stored is None:
-            raise OpticsError("there is neither a teacher nor its logits.")
-        return self.stored[index]
+            self.stored = logits(self.asked("an answer"), self.images)
+        return Lesson(self.stored[index % len(self.stored)])
 
 
 def takes_generator(model: nn.Module) -> bool:

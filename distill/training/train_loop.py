@@ -17,6 +17,7 @@ from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import History
 from distill.training.run import Progress, Run
 from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide
 from optics.files import write_csv
 
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
@@ -29,7 +30,7 @@ def train(
     spec: TrainSpec,
     *,
     directory: Path,
-    teacher: nn.Module | Tensor | None = None,
+    teacher: Guide | nn.Module | Tensor | None = None,
     resume: bool = True,
     progress: Progress | None = None,
 ) -> History:
@@ -43,7 +44,7 @@ def train(
         spec: how.
         directory: receives `checkpoint.pt` and `history.csv`; made if needed.
         teacher: a module with the same inputs and outputs, or its logits for each training image, (N,
-            classes).
+            classes), or a `Guide` to either.
         resume: go on from a checkpoint in `directory`; False begins anew.
         progress: called as `progress(steps done, steps in all, note)`.
 
@@ -74,7 +75,7 @@ def fit(
     spec: TrainSpec,
     *,
     directory: Path | None,
-    teacher: nn.Module | Tensor | None = None,
+    teacher: Guide | nn.Module | Tensor | None = None,
     identity: dict[str, str] | None = None,
     resume: bool = True,
     progress: Progress | None = None,

@@ -7,14 +7,14 @@ import math
 import pytest
 import torch
 
-from distill.training.losses import (
-    Hint,
+from distill.training.losses.functions import (
     cross_entropy,
     dice_loss,
     distillation_loss,
     peak_loss,
     soft_divergence,
 )
+from distill.training.losses.hints import Hint
 from networks import Student
 from optics.checks import OpticsError
 from tests.scenes import generator

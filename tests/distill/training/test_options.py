@@ -11,7 +11,7 @@ from torch import nn
 
 from distill.data.augmentation import Answers
 from distill.data.dataset import UNLABELLED, VOID
-from distill.training.losses import cross_entropy, dice_loss
+from distill.training.losses.functions import cross_entropy, dice_loss
 from distill.training.run import Run
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import fit, train

@@ -8,7 +8,7 @@ from torch import nn
 
 from distill.data.augmentation import AugmentSpec, augment
 from distill.metrics.confusion import accuracy
-from distill.training.losses import cross_entropy, dice_loss
+from distill.training.losses.functions import cross_entropy, dice_loss
 from distill.training.spec import TrainSpec
 from distill.training.teaching import logits
 from distill.training.train_loop import fit

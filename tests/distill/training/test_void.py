@@ -7,7 +7,7 @@ import torch
 
 from distill.data.dataset import VOID, Dataset
 from distill.metrics.confusion import accuracy, confusion_matrix, share_right
-from distill.training.losses import cross_entropy, dice_loss, distillation_loss
+from distill.training.losses.functions import cross_entropy, dice_loss, distillation_loss
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import fit
 from tests.scenes import generator

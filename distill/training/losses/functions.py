@@ -1,4 +1,4 @@
-"""What training minimises: cross-entropy, knowledge distillation, feature hints, and their per-pixel forms.
+"""Loss functions: cross-entropy, softened and decoupled answers, Dice, wasted light; and their per-pixel forms.
 
 Logits are (B, classes) for one class per image, or (B, classes, H, W) for one class per pixel; every function
 takes both and averages over images and pixels. Pixels whose label is `distill.data.dataset.VOID` count in none of
@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from distill.data.augmentation import Answers
 from distill.data.dataset import VOID
 from networks.cascade.cascade import Cascade
-from networks.seeded import drawn
 from optics.checks import OpticsError, ShapeError
 from optics.conventions import abs2
 from optics.wave.fourier import fast_length
@@ -100,6 +99,62 @@ def soft_divergence(
     `T^2` keeps the gradient's size independent of the temperature. Source: Hinton, Vinyals, Dean, arXiv
     1503.02531, section 2.
     """
+    _check_pair(student_logits, teacher_logits, temperature)
+    wanted = F.log_softmax(teacher_logits / temperature, dim=1)
+    given = F.log_softmax(student_logits / temperature, dim=1)
+    each = (wanted.exp() * (wanted - given)).sum(dim=1)
+    return temperature**2 * _mean(each, void)
+
+
+def decoupled_divergence(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float,
+    target: float = 1.0,
+    rest: float = 8.0,
+    void: Tensor | None = None,
+) -> Tensor:
+    """`T^2 (target TCKD + rest NCKD)`, nats, mean over images and pixels that are not void.
+
+    With p the softened answers, t the label: TCKD is the divergence of `(p_t, 1 - p_t)`, NCKD that of the other
+    classes' `p_i / (1 - p_t)`. Plain distillation is `TCKD + (1 - p_t) NCKD` with the teacher's p.
+
+    Args:
+        student_logits: (B, classes) or (B, classes, H, W).
+        teacher_logits: same shape.
+        labels: int64 (B,) or (B, H, W); where there is none (below zero) the teacher's own answer is the target.
+        temperature: T.
+        target: weight of TCKD; 1 in the source.
+        rest: weight of NCKD; 2 to 10 in the source.
+        void: see `soft_divergence`.
+
+    Source: Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv 2203.08679, equations 4 to 7.
+    """
+    _check_pair(student_logits, teacher_logits, temperature)
+    _check_logits(student_logits, labels)
+    known = torch.where(labels < 0, teacher_logits.argmax(1), labels)[:, None]
+    hidden = torch.zeros_like(student_logits, dtype=torch.bool).scatter_(1, known, True)
+    wanted, given = (_decoupled(x / temperature, known, hidden) for x in (teacher_logits, student_logits))
+    binary = sum(w.exp() * (w - g) for w, g in zip(wanted[:2], given[:2], strict=True))
+    others = (wanted[2].exp() * (wanted[2] - given[2])).masked_fill(hidden, 0).sum(1, keepdim=True)
+    return temperature**2 * _mean((target * binary + rest * others)[:, 0], void)
+
+
+def _decoupled(z: Tensor, known: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logarithms of the target's probability, of all others' together, and of each among the others (target: 0)."""
+    whole = z.logsumexp(1, keepdim=True)
+    lowest = torch.finfo(z.dtype).min / 2
+    rest = z.masked_fill(hidden, lowest).logsumexp(1, keepdim=True)
+    return z.gather(1, known) - whole, rest - whole, (z - rest).masked_fill(hidden, 0)
+
+
+def _mean(each: Tensor, void: Tensor | None) -> Tensor:
+    return each.mean() if void is None else each.masked_fill(void, 0).sum() / (~void).sum().clamp(min=1)
+
+
+def _check_pair(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> None:
     if student_logits.shape != teacher_logits.shape:
         raise ShapeError(
             f"the student's logits have shape {tuple(student_logits.shape)}, the teacher's "
@@ -107,11 +162,6 @@ def soft_divergence(
         )
     if not temperature > 0:
         raise OpticsError(f"temperature is {temperature:g}; expected a positive number such as 10.")
-    wanted = F.log_softmax(teacher_logits / temperature, dim=1)
-    given = F.log_softmax(student_logits / temperature, dim=1)
-    each = (wanted.exp() * (wanted - given)).sum(dim=1)
-    mean = each.mean() if void is None else each.masked_fill(void, 0).sum() / (~void).sum().clamp(min=1)
-    return temperature**2 * mean
 
 
 def distillation_loss(
@@ -179,47 +229,14 @@ def dice_between(p: Tensor, t: Tensor, void: Tensor | None = None, *, smooth: fl
 
     See `dice_loss`.
     """
+    if p.ndim != 4:
+        raise ShapeError(f"logits have shape {tuple(p.shape)}; Dice is for pixels, (B, classes, H, W).")
     if void is not None:
         counts = (~void)[:, None].to(p.dtype)
         p, t = p * counts, t * counts
     both = (p * t).sum((-2, -1))
     total = (p + t).sum((-2, -1))
     return 1 - ((2 * both + smooth) / (total + smooth)).mean()
-
-
-class Hint(nn.Module):
-    """Feature hint: the student's features, mixed by a trained 1x1 product, should be the teacher's.
-
-    The loss is the mean square difference after both are scaled to unit variance per image, so that light
-    level does not matter; spatial sizes are brought together by averaging. Source: Romero et al., "FitNets",
-    arXiv 1412.6550, equation 3.
-
-    Args:
-        student_maps: feature maps of the student.
-        teacher_maps: feature maps of the teacher.
-        generator: draws the first values.
-    """
-
-    def __init__(self, student_maps: int, teacher_maps: int, *, generator: torch.Generator) -> None:
-        super().__init__()
-        self.mix = drawn(lambda: nn.Conv2d(student_maps, teacher_maps, 1), generator)
-
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, student_maps, by, bx) and (B, teacher_maps, y, x) to a scalar."""
-        if student.ndim != 4 or teacher.ndim != 4 or len(student) != len(teacher):
-            raise ShapeError(
-                f"features have shapes {tuple(student.shape)} and {tuple(teacher.shape)}; expected two "
-                "batches (B, maps, y, x) of the same images."
-            )
-        mixed = self.mix(student)
-        wanted = F.adaptive_avg_pool2d(teacher.detach(), (student.shape[-2], student.shape[-1]))
-        return (_unit(mixed) - _unit(wanted)).square().mean()
-
-
-def _unit(features: Tensor) -> Tensor:
-    flat = features.flatten(1)
-    centred = flat - flat.mean(1, keepdim=True)
-    return centred / (centred.square().mean(1, keepdim=True) + 1e-8).sqrt()
 
 
 def _check_logits(logits: Tensor, labels: Tensor) -> None:
