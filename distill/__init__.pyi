@@ -21,9 +21,11 @@ from .job.config import RunConfig
 from .keeping.table import results
 from .studies.comparison import compare
 from .studies.conduct import study
+from .training.captured import learning_curve, refit_on_captures
 from .training.checkpoint import load, save
 from .training.distillation import DistillationSpec
 from .training.evaluation import evaluate, refit_backend
+from .training.in_the_loop import InTheLoop, train_in_the_loop
 from .training.spec import TrainSpec
 from .training.train_loop import train
 
@@ -32,6 +34,7 @@ __all__ = [
     "Design",
     "DistillationSpec",
     "Exported",
+    "InTheLoop",
     "RunConfig",
     "Splits",
     "TrainSpec",
@@ -45,18 +48,21 @@ __all__ = [
     "export",
     "job",
     "keeping",
+    "learning_curve",
     "load",
     "metrics",
     "pipeline",
     "progress",
     "read_export",
     "refit_backend",
+    "refit_on_captures",
     "report",
     "results",
     "save",
     "studies",
     "study",
     "train",
+    "train_in_the_loop",
     "training",
     "verify",
 ]

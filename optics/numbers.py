@@ -21,6 +21,8 @@ def is_tensor(value: Any) -> bool:
 
 def holds_tensor(value: Any) -> bool:
     """Whether a value, or a member of a dict, list or tuple, is a tensor."""
+    if value is None or isinstance(value, float | int | str):
+        return False
     if isinstance(value, dict):
         return any(holds_tensor(v) for v in value.values())
     if isinstance(value, list | tuple):

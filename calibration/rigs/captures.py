@@ -75,6 +75,14 @@ class Captures:
         (r, c), (h, w) = self.corner, self.counts.shape[2:]
         return slice(r, r + h), slice(c, c + w)
 
+    def digest(self) -> str:
+        """A name for what was captured: SHA-256 of levels, images, counts and labels."""
+        found = hashlib.sha256(repr((self.panel_corner, self.corner, self.binning, self.exposure)).encode())
+        for part in (self.levels, self.inputs, self.counts, self.labels):
+            if part is not None:
+                found.update(part.contiguous().numpy().tobytes())
+        return found.hexdigest()
+
     def save(self, path: str | Path) -> None:
         """Write them as HDF5 (docs/calibration.md lists the keys); `load_recording` reads the same file."""
         n, f = self.counts.shape[:2]

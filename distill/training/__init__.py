@@ -1,9 +1,11 @@
 """Training and evaluation: losses, the loop that a `kill -9` cannot spoil, rows of the table.
 
+captured.py    Networks and what a bench really gave: back ends fitted to few or many captures
 checkpoint.py  Files of weights that never execute anything when read, and are whole or absent
 distillation.py  What a teacher does for a student: how much it counts, how soft its answers are, and when
 evaluation.py  How well a network does: off the bench, on it over many noise draws, and on it with its back end
                fitted anew
+in_the_loop.py The forward pass is the bench's, the backward pass its twin's
 history.py     The record of a training run: one line per epoch
 losses/        What training minimises: one class a term, and their table
 run.py         Everything that changes while a model is trained, and how it is saved
@@ -14,12 +16,14 @@ teaching.py    The teacher as the losses ask it
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
 """
 
+from distill.training.captured import learning_curve, refit_on_captures
 from distill.training.checkpoint import load, load_student, load_teacher, save, save_model
 from distill.training.distillation import DecoupledSpec, DistillationSpec, HintSpec, Ramp, TangentSpec
 from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
 from distill.training.losses.functions import cross_entropy, dice_loss, distillation_loss
 from distill.training.losses.hints import Hint
+from distill.training.in_the_loop import InTheLoop, train_in_the_loop
 from distill.training.spec import StepSpec, TrainSpec
 from distill.training.train_loop import train
 
@@ -29,6 +33,7 @@ __all__ = [
     "Hint",
     "HintSpec",
     "History",
+    "InTheLoop",
     "Ramp",
     "StepSpec",
     "TangentSpec",
@@ -37,11 +42,14 @@ __all__ = [
     "dice_loss",
     "distillation_loss",
     "evaluate",
+    "learning_curve",
     "load",
     "load_student",
     "load_teacher",
     "refit_backend",
+    "refit_on_captures",
     "save",
     "save_model",
     "train",
+    "train_in_the_loop",
 ]

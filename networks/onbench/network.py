@@ -278,9 +278,12 @@ class OnBench(nn.Module):
         """Camera counts (B, F, cy, cx); without a generator nothing is drawn, the converter still rounds."""
         return self.record(self.expected(x, generator=generator), generator=generator)
 
-    def features_of(self, counts: Tensor) -> Tensor:
-        """Features (B, maps, by, bx) in the units that the back end was trained with, from counts (B, F, cy, cx)."""
-        return self._features(counts, self.light())
+    def features_of(self, counts: Tensor, light: Light | None = None) -> Tensor:
+        """Features (B, maps, by, bx) in the units that the back end was trained with, from counts (B, F, cy, cx).
+
+        light: what the counts were made with, where it is known; saves working it out again.
+        """
+        return self._features(counts, self.light() if light is None else light)
 
     def _features(self, counts: Tensor, light: Light) -> Tensor:
         def read(recorder: Recorder, part: Tensor) -> Tensor:

@@ -1,0 +1,167 @@
+"""Networks and what a bench really gave: features and accuracy of captures, back ends fitted to few or many of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from calibration.rigs.captures import Captures
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import Progress, fit
+from networks.onbench.interface import FramedOptics
+from networks.onbench.network import OnBench
+from optics.checks import OpticsError
+
+FEWEST = 20  # captured images that a back end is fitted to
+_HELD = 0.2  # share of them that chooses the epoch
+
+
+def features_of_captures(on_bench: OnBench, captures: Captures) -> Tensor:
+    """What the network's electronics makes of captures, (N, maps, by, bx).
+
+    Raises:
+        OpticsError: they were captured through other masks, or on another part of the sensor.
+    """
+    optics = on_bench.optics
+    if not isinstance(optics, FramedOptics) or len(on_bench.recorders) != 1:
+        raise OpticsError("captures belong to networks with one mask a frame; use the collapsed realisation.")
+    (top, left), (height, width) = captures.panel_corner, captures.levels.shape[1:]
+    own = optics.levels()
+    shown = torch.zeros_like(own)
+    if len(own) == len(captures.levels):
+        shown[:, top : top + height, left : left + width] = captures.levels.to(own.dtype)
+    if not torch.equal(own, shown):
+        raise OpticsError(
+            f"these captures are of {len(captures.levels)} other masks than the network's {len(own)}; export the "
+            "network that is to be fitted, and capture that."
+        )
+    region = on_bench.recorders[0].region
+    if captures.region != region or captures.binning != on_bench.bench.camera.binning:
+        raise OpticsError(
+            f"these captures show {captures.region} of the sensor binned by {captures.binning}, the network reads "
+            f"{region} binned by {on_bench.bench.camera.binning}; capture with the network's own bench."
+        )
+    with torch.no_grad():
+        return on_bench.features_of(captures.counts.to(optics.dtype))
+
+
+def refit_on_captures(
+    on_bench: OnBench,
+    captures: Captures,
+    spec: TrainSpec,
+    *,
+    teacher: Tensor | None = None,
+    count: int | None = None,
+    directory: Path | None = None,
+    progress: Progress | None = None,
+) -> OnBench:
+    """The same optics with a back end fitted to what the bench gave: on labels, distilled, or both.
+
+    Args:
+        on_bench: the network whose masks were captured; it stays as it is, its back end is where the fit begins.
+        captures: every image through every mask.
+        spec: how; images are not moved, so its augmentation must be off.
+        teacher: (N, classes) logits of the captured images. Without labels in the captures it is all there is.
+        count: use the first so many images; a fifth of them, at least one, chooses the epoch.
+        directory: receives the checkpoint and the metrics.
+        progress: see `distill.training.train_loop`.
+
+    Returns:
+        A new network on the bench; `.backend` is what changed.
+
+    Raises:
+        OpticsError: neither labels nor a teacher, fewer than 20 images, other masks, or the augmentation is on.
+    """
+    number = len(captures) if count is None else count
+    if not FEWEST <= number <= len(captures):
+        raise OpticsError(
+            f"{number} of {len(captures)} captured images; a back end is fitted to {FEWEST} or more of them."
+        )
+    if spec.augmentation.active:
+        raise OpticsError("captures are not moved; set the refit's augmentation to zero.")
+    labels = captures.labels
+    if labels is None:
+        if teacher is None:
+            raise OpticsError(
+                "these captures have no labels; give a teacher's logits, or capture with labels."
+            )
+        labels = teacher.argmax(1)
+        spec = spec.replace(distillation=spec.distillation.replace(alpha=1.0))
+    features = features_of_captures(on_bench, captures)[:number]
+    own = number - max(1, round(_HELD * number))
+    backend = copy.deepcopy(on_bench.backend)
+    for parameter in backend.parameters():
+        parameter.requires_grad_(True)
+    fit(
+        backend,
+        (features[:own], labels[:own]),
+        (features[own:], labels[own:number]),
+        spec,
+        directory=directory,
+        teacher=None if teacher is None else teacher[:own],
+        identity={"captures": captures.digest(), "count": str(number)},
+        progress=progress,
+    )
+    return on_bench.with_backend(backend).eval()
+
+
+def captured_accuracy(backend: nn.Module, features: Tensor, labels: Tensor) -> float:
+    """Share of captured images (N, maps, by, bx) that a back end gets right."""
+    return float((logits(backend, features).argmax(1) == labels).double().mean())
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """How well a back end does that was fitted to `images` captured ones; 0 is the back end as it came."""
+
+    images: int
+    accuracy: float
+
+
+def learning_curve(
+    on_bench: OnBench,
+    captures: Captures,
+    counts: Sequence[int],
+    spec: TrainSpec,
+    *,
+    held: int,
+    teacher: Tensor | None = None,
+    done: Callable[[CurvePoint], None] | None = None,
+) -> list[CurvePoint]:
+    """What few or many captures are worth: a back end fitted to the first 50, 100, ... of them, judged by the last.
+
+    Args:
+        on_bench: see `refit_on_captures`.
+        captures: with labels.
+        counts: how many images to fit to, each at least 20.
+        spec: how each is fitted.
+        held: images at the end that judge and are never fitted.
+        teacher: see `refit_on_captures`.
+        done: told each point.
+
+    Raises:
+        OpticsError: no labels, or more images than there are beside those that judge.
+    """
+    labels = captures.labels
+    if labels is None:
+        raise OpticsError("a learning curve is judged by labels, which these captures lack.")
+    most = len(captures) - held
+    if held < 1 or not counts or max(counts) > most:
+        raise OpticsError(
+            f"{len(captures)} captured images, {held} of them to judge, leave {most} to fit; asked were "
+            f"{max(counts, default=0)}. Capture more."
+        )
+    features = features_of_captures(on_bench, captures)[most:]
+    points = [CurvePoint(0, captured_accuracy(on_bench.backend, features, labels[most:]))]
+    for count in counts:
+        fitted = refit_on_captures(on_bench, captures, spec, teacher=teacher, count=count)
+        points.append(CurvePoint(count, captured_accuracy(fitted.backend, features, labels[most:])))
+        if done is not None:
+            done(points[-1])
+    return points
