@@ -114,8 +114,22 @@ def calibration(
         Path | None,
         typer.Option(help="JSON file that receives each bench when it is done; it goes on there."),
     ] = None,
+    digits: Annotated[
+        bool,
+        typer.Option(
+            "--digits",
+            help="What calibration, refits and the bench in the loop win back on digits; minutes each.",
+        ),
+    ] = False,
+    captures: Annotated[
+        int, typer.Option(min=100, help="With --digits: images captured for a refit, or in the loop.")
+    ] = 500,
 ) -> None:
     """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""
+    if digits:
+        options: dict[str, Any] = {"benches": benches, "first": first, "captures": captures, "save": save}
+        _run("calibration_digits", as_json=as_json, quick=quick, **options)
+        return
     _run(
         "calibration",
         as_json=as_json,
