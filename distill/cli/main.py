@@ -25,6 +25,7 @@ from distill.cli import run as cli_run
 from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
 from distill.cli import study as cli_study
+from distill.cli import with_captures as cli_captures
 from distill.cli.process import INTERRUPTED, Interrupted, interrupted
 
 # typer has carried click inside since 0.2x; the class is click's ClickException either way
@@ -76,6 +77,7 @@ cli_design.register(app)
 cli_schema.register(app)
 cli_calibrate.register(app)
 cli_capture.register(app)
+cli_captures.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
