@@ -1,13 +1,13 @@
 """Digits through random benches with every flaw: what calibration, a new back end and the bench in the loop win back.
 
 Each bench is a random one of `benchmarks.calibration`; whoever trains knows its data sheet, and what its camera gave.
-Masks are levels worked out from the description that is believed; the truth shows them, and the electronics reads its
+Masks are levels worked out from the description that is assumed; the truth shows them, and the electronics reads its
 counts by that same description. Images are 16 x 16, masks 8, in the order of the table:
 
     ideal            the network on a bench without flaws, levels or noise
     as it comes      designed by the data sheet
     refitted         the same masks; back end fitted to `captures` images
-    calibrated       levels and electronics by the twin that 14 frames gave
+    calibrated       masks, levels and electronics by the twin that 14 frames gave
     retrained        masks and back end trained on the twin; no image captured
     ... refitted     then the back end fitted to `captures` images
     in the loop      trained from there with the bench in the loop, `captures` images in all
@@ -69,17 +69,17 @@ def digits_bench() -> BenchSpec:
 
 
 def seen(
-    student: Student, believed: BenchSpec, truth: BenchSpec, x: Tensor, seed: int
+    student: Student, assumed: BenchSpec, truth: BenchSpec, x: Tensor, seed: int
 ) -> tuple[OnBench, Tensor]:
     """The network as its maker believes it, and the features that one exposure on the true bench gives it."""
-    network = student.on(believed, image_shape=(SIZE, SIZE)).eval()
+    network = student.on(assumed, image_shape=(SIZE, SIZE)).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         levels = network.optics.levels()  # type: ignore[attr-defined]
         really = OnBench.from_levels(
             levels,
             network.scales,
-            bench=truth,
+            bench=truth.replace(assumed_alignment=assumed.assumed_alignment),
             image_shape=(SIZE, SIZE),
             readout=student.readout,
             backend=student.backend,
@@ -88,9 +88,9 @@ def seen(
     return network, torch.cat(parts)
 
 
-def accuracy(student: Student, believed: BenchSpec, truth: BenchSpec, data: Dataset) -> float:
+def accuracy(student: Student, assumed: BenchSpec, truth: BenchSpec, data: Dataset) -> float:
     """Share of images that are told right on the true bench, one exposure each."""
-    network, features = seen(student, believed, truth, data.images, 99)
+    network, features = seen(student, assumed, truth, data.images, 99)
     return _right(network, features, data)
 
 
@@ -99,10 +99,10 @@ def _right(network: Any, features: Tensor, data: Dataset) -> float:
 
 
 def refitted(
-    student: Student, believed: BenchSpec, truth: BenchSpec, train_part: Dataset, data: Dataset, count: int
+    student: Student, assumed: BenchSpec, truth: BenchSpec, train_part: Dataset, data: Dataset, count: int
 ) -> float:
     """The same with a back end fitted to one exposure of each of `count` training images."""
-    network, features = seen(student, believed, truth, train_part.images[:count], 7)
+    network, features = seen(student, assumed, truth, train_part.images[:count], 7)
     own = count - max(1, count // 5)
     backend = _copy(student).backend
     fit(
@@ -112,7 +112,7 @@ def refitted(
         _REFIT,
         directory=None,
     )
-    return _right(network.with_backend(backend), seen(student, believed, truth, data.images, 99)[1], data)
+    return _right(network.with_backend(backend), seen(student, assumed, truth, data.images, 99)[1], data)
 
 
 def trained(splits: Any) -> Student:
@@ -192,7 +192,9 @@ def run_one(student: Student, splits: Any, seed: int, captures: int, curve: bool
     rig = simulated_rig(truth, sheet, generator=generator)
     recording = rig.capture(probes, region=default_region(sheet, image))
     result = calibrate(recording, sheet, tolerances=TOLERANCES, zernikes=ZERNIKES)
-    twin, test, part = result.bench, splits.test, splits.train
+    # masks and bins laid out for the alignment that was found
+    twin = result.bench.replace(assumed_alignment=result.bench.alignment)
+    test, part = splits.test, splits.train
     new = retrained(student, twin, splits)
     rows = {
         "ideal": _on_ideal(student, test),

@@ -49,7 +49,7 @@ def data(count, seed=3):
 
 def really(model, **options):
     """The network on the true bench, its levels those that the twin's response asks for."""
-    return on(model, TRUE, believed_response=TWIN.slm.response, **options)
+    return on(model, TRUE, assumed_response=TWIN.slm.response, **options)
 
 
 def loss(out, labels):
