@@ -1,4 +1,4 @@
-"""`sclc devices` and `sclc encodings`: which hardware there is, and how it can show a complex mask."""
+"""`sclc devices`, `sclc encodings`, `sclc schema`: which hardware there is, how it shows a mask, what files may say."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "devices", devices)
     command(app, "encodings", encodings)
+    command(app, "schema", schema)
 
 
 def devices(
@@ -140,3 +141,27 @@ def _read_masks(path: Path, count: int) -> Tensor:
         masks = torch.from_numpy(data[:count]).to(torch.complex64)
     check_finite(masks, name=f"{path}: {key!r}")
     return masks
+
+
+def schema(
+    name: Annotated[str, typer.Argument(metavar="run|bench|result", help="Of which files.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it to this file instead of stdout.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print the JSON Schema of run files, bench files or result.json, by which an editor completes and checks keys.
+
+    Editors with a TOML language server (Even Better TOML, Taplo, Tombi) take it from a file's first line:
+    `#:schema run.schema.json`.
+
+    Example: sclc schema run --output run.schema.json
+    """
+    from distill.cli.show import print_json
+    from distill.job.schema import schema as made
+    from optics.files import write_json
+
+    if output is None:
+        print_json(made(name))
+    else:
+        write_json(output, made(name))

@@ -22,7 +22,6 @@ from distill.cli import design as cli_design
 from distill.cli import plan as cli_plan
 from distill.cli import results as cli_results
 from distill.cli import run as cli_run
-from distill.cli import schema as cli_schema
 from distill.cli import single_steps as cli_steps
 from distill.cli import study as cli_study
 from distill.cli import with_captures as cli_captures
@@ -74,7 +73,6 @@ cli_results.register(app)
 cli_bench.register(app)
 cli_plan.register(app)
 cli_design.register(app)
-cli_schema.register(app)
 cli_calibrate.register(app)
 cli_capture.register(app)
 cli_captures.register(app)

@@ -7,6 +7,7 @@ single_steps.py  The job's steps one by one, on a run that was trained before
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
 unfinished.py    A command that writes nothing but its answer, killed on its way, goes on where it was
+with_captures.py A trained network and a real bench: back end fitted to captures, or all of it trained with the bench
 """
 
 from distill.pipeline.main_job import run
