@@ -123,7 +123,7 @@ def calibration(
     ] = False,
     captures: Annotated[
         int, typer.Option(min=100, help="With --digits: images captured for a refit, or in the loop.")
-    ] = 500,
+    ] = 300,
 ) -> None:
     """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""
     if digits:

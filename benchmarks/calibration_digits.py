@@ -47,7 +47,7 @@ from optics.checks import SpecError
 from optics.files import write_json
 
 SIZE, MASKS, FRAMES = 16, 8, 14
-IMAGES = 4000
+IMAGES = 3000
 CURVE = (50, 100, 200, 500, 1000, 2000, 5000)
 ROWS = (
     "ideal",
@@ -147,7 +147,7 @@ def _first(data: Dataset, count: int) -> Dataset:
 def retrained(student: Student, twin: BenchSpec, splits: Any) -> Student:
     """Masks and back end trained on the twin, its noise drawn anew in each step."""
     made = _copy(student)
-    spec = TrainSpec(epochs=15, batch_size=50, learning_rate=4e-3)
+    spec = TrainSpec(epochs=10, batch_size=50, learning_rate=4e-3)
     with tempfile.TemporaryDirectory() as folder:
         aware = NoiseAware(made, twin, image_shape=(SIZE, SIZE))
         train(
@@ -233,7 +233,7 @@ def _on_ideal(student: Student, data: Dataset) -> float:
 
 
 def measure(
-    *, quick: bool = False, benches: int = 3, first: int = 0, captures: int = 500, save: Path | None = None
+    *, quick: bool = False, benches: int = 3, first: int = 0, captures: int = 300, save: Path | None = None
 ) -> dict[str, Any]:
     """Every row on `benches` random benches; what `save` holds already is not run again."""
     splits = sources.load("digits", size=(SIZE, SIZE))

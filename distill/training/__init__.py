@@ -21,9 +21,9 @@ from distill.training.checkpoint import load, load_student, load_teacher, save, 
 from distill.training.distillation import DecoupledSpec, DistillationSpec, HintSpec, Ramp, TangentSpec
 from distill.training.evaluation import evaluate, refit_backend
 from distill.training.history import History
+from distill.training.in_the_loop import InTheLoop, train_in_the_loop
 from distill.training.losses.functions import cross_entropy, dice_loss, distillation_loss
 from distill.training.losses.hints import Hint
-from distill.training.in_the_loop import InTheLoop, train_in_the_loop
 from distill.training.spec import StepSpec, TrainSpec
 from distill.training.train_loop import train
 
