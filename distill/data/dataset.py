@@ -93,9 +93,13 @@ class Dataset:
 
     @property
     def labelled(self) -> Dataset:
-        """The images that have labels."""
+        """The images that have labels; these themselves where all have."""
         has = (self.labels != UNLABELLED).reshape(len(self), -1).any(1)
         return self if bool(has.all()) else self.take(has.nonzero()[:, 0])
+
+    def repeated(self, count: int) -> Dataset:
+        """`count` images, these over and over: as many steps in an epoch as a larger set has."""
+        return self.take(torch.arange(count) % len(self))
 
     def with_images(self, images: Tensor) -> Dataset:
         """The same answers with other images, float32 (N, C, H, W)."""

@@ -75,6 +75,23 @@ def find(path: Path, options: Options, *, every: bool = False, ours: bool = Fals
         )
 
 
+def find_images(path: Path, options: Options) -> Part:
+    """The images of an HDF5 file's training part, or of its root, whatever answers there are.
+
+    Raises:
+        OpticsError: not an HDF5 file, truncated, or without images.
+    """
+    path = regular_file(path, most=2**40)
+    with reading(path, "HDF5"), h5py.File(path) as file:
+        before = "" if options.subset is None else f"{options.subset}_"
+        groups = [k for k, v in file.items() if isinstance(v, h5py.Group)]
+        train = [k for k in groups if k.startswith(before) and part_called(k.removeprefix(before)) == "train"]
+        key = train[0] if train else "/"
+        where = f"{path}, group {key!r}"
+        count, images = _images(path, key, file[key], options, where)
+        return Part(where, count, images)
+
+
 def _strings(
     path: Path, file: h5py.File, targets: dict[str, str], ours: bool
 ) -> tuple[dict[str, Any], dict[str, list[str | bytes]]]:

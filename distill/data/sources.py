@@ -30,7 +30,7 @@ from distill.data.parts import Found, Options, by_part, read_pixels, settle
 from optics.errors import OpticsError
 from optics.reading import home, listed, regular_file
 
-__all__ = ["Dataset", "Splits", "load", "names"]
+__all__ = ["Dataset", "Splits", "find", "load", "names"]
 
 _ORDER = 20260  # seed of the order of parts that are stored class by class
 
@@ -84,7 +84,7 @@ def load(
         OpticsError: unknown name, unreadable or incomplete data; one line that says what is missing.
     """
     options = Options(size=size, grey=grey, white=white, axes=axes, target=target, subset=subset)
-    found = _find(name_or_path, options, cache)
+    found = find(name_or_path, options, cache)
     where = str(name_or_path)
     if "all" not in found.parts:
         parts = by_part(list(found.parts), where=where)
@@ -175,7 +175,12 @@ def _chosen(
     return {part: (sources[part], index) for part, index in picked.items()}
 
 
-def _find(name_or_path: str | Path, options: Options, cache: Path | None) -> Found:
+def find(name_or_path: str | Path, options: Options, cache: Path | None = None) -> Found:
+    """What a source holds, before any image is read.
+
+    Raises:
+        OpticsError: no such source, or of no known kind.
+    """
     if name_or_path == "digits":
         with resources.as_file(resources.files("distill") / "assets" / "digits.h5") as path:
             return hdf5.find(path, options, ours=True)

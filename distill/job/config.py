@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,7 @@ from networks.students.spec import Control, StudentSpec, places, spread
 from networks.teachers import registry as teachers
 from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
+from optics.bench.tolerance import ToleranceSpec
 from optics.errors import SpecError
 from optics.reading import home
 from optics.recognise import check
@@ -47,7 +48,9 @@ class DataConfig(Validated):
     which answers, where a source has several. ignore: labels, or names of classes, that count nowhere. axes: "nhwc" or
     "nchw" of arrays whose shape does not tell. white: stored value of full white. subset: of an HDF5 file with several
     sets, the one whose parts are called "SUBSET_train", "SUBSET_test". strangers: so many classes, drawn by the seed,
-    are kept out of training, and their images are the test part. `docs/data.md` has the rules.
+    are kept out of training, and their images are the test part. labelled: how many labels of training and validation
+    part are left, or which share (below 1). unlabelled: a further source of images without labels. `docs/data.md` has
+    the rules.
     """
 
     source: str = "digits"
@@ -61,6 +64,8 @@ class DataConfig(Validated):
     white: float | None = Field(default=None, gt=0.0)
     subset: str | None = None
     strangers: int | None = Field(default=None, ge=2)
+    labelled: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    unlabelled: str | None = None
 
 
 class TeacherConfig(Validated):
@@ -78,6 +83,18 @@ class TeacherConfig(Validated):
         return self
 
 
+class NoiseAwareConfig(Validated):
+    """Training with the bench in the loop: each step meets another draw of its noise and of its alignment.
+
+    tolerance: standard deviations of the alignment about the bench's own, see `optics.bench.tolerance`; without it
+    only the camera's noise (and the panel's flicker) is drawn. oversampling: camera samples per input pixel; 1 is
+    enough where the camera's bins hold several pixels.
+    """
+
+    tolerance: ToleranceSpec = ToleranceSpec()
+    oversampling: int | None = Field(default=1, ge=1)
+
+
 _PARTS = ("cascade", "readout", "backend")
 _ANY_SHAPE = (1, 1)  # of images, where only the parts are compared
 
@@ -87,11 +104,11 @@ class StudentConfig(Validated):
 
     cascade, readout, backend, realisation: its parts and its way onto the bench, see `networks.students.parts`; keys
     of the first three may also stand without their table (`networks.students.spec.spread`). training: of `linear`
-    and, with the teacher, of `linear_kd`; its table `distillation` may also stand here. distilled_controls: train the
-    controls with the teacher too, so that only the optics differ. repeats: independent trainings (first values, order
-    of the images) behind each row that needs no bench; the first goes on the bench. controls: those that are trained
-    beside it. file: a network that was trained before, as `distill.save` wrote it: nothing is trained, and its parts
-    are the file's.
+    and, with the teacher, of `linear_kd`; its table `distillation` may also stand here. noise_aware: train
+    them on draws of the bench, all that can stand there. distilled_controls: train the controls with the teacher too,
+    so that only the optics differ. repeats: independent trainings (first values, order of the images) behind each row
+    that needs no bench; the first goes on the bench. controls: those that are trained beside it. file: a network that
+    was trained before, as `distill.save` wrote it: nothing is trained, and its parts are the file's.
     """
 
     file: str | None = None
@@ -100,6 +117,7 @@ class StudentConfig(Validated):
     backend: BackendSpec = BackendSpec()
     realisation: RealisationSpec = RealisationSpec()
     training: TrainSpec = TrainSpec()
+    noise_aware: NoiseAwareConfig | None = None
     distilled_controls: bool = True
     repeats: int = Field(default=1, ge=1, le=100)
     controls: tuple[Control, ...] = ("random_masks", "no_mask")
@@ -307,9 +325,10 @@ def _located(config: RunConfig, folder: Path) -> RunConfig:
     """
     changes: dict[str, str] = {}
     named = {"bench.source": config.bench.source, "data.source": config.data.source}
-    for key, name in (named | {"student.file": config.student.file or ""}).items():
+    named |= {"student.file": config.student.file or "", "data.unlabelled": config.data.unlabelled or ""}
+    for key, name in named.items():
         if Path(name).suffix or "/" in name:
-            shared = os.environ.get("SCLC_DATA") if key == "data.source" else None
+            shared = os.environ.get("SCLC_DATA") if key.startswith("data.") else None
             places = (folder, Path(), *([Path(shared)] if shared else []))
             found = [f / home(name) for f in places if (f / home(name)).exists()]
             changes |= {key: str(found[0].resolve())} if found else {}

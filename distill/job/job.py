@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from distill.data import sources as data
+from distill.data import unlabelled
 from distill.data.dataset import Splits
-from distill.job.config import RunConfig
+from distill.data.parts import Options
+from distill.job.config import DataConfig, RunConfig
 from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
@@ -25,6 +27,7 @@ from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.onbench.ways import simply_coherent
 from networks.students.controls import shuffled
+from networks.students.noise_aware import NoiseAware
 from networks.students.spec import Control
 from networks.teachers.registry import create_teacher
 from optics.bench.panel_correction import correction_map
@@ -89,7 +92,7 @@ class Job:
             subset=d.subset,
             strangers=d.strangers,
         )
-        job = cls(config, bench, splits, directory, watcher or Silent())
+        job = cls(config, bench, _pooled(splits, d, config.seed), directory, watcher or Silent())
         job.check()
         return job
 
@@ -258,6 +261,17 @@ class Job:
         """The trained network of a step, that of the control without optics included; see `student`."""
         return self.student(step) if step == "linear_kd" else load_network(self.path(step) / MODEL)
 
+    def trainee(self, network: nn.Module) -> nn.Module:
+        """What is trained: the network, or the network on draws of the bench where the configuration asks for it.
+
+        A network that stands on no bench is trained as it is.
+        """
+        told = self.config.student.noise_aware
+        if told is None or not isinstance(network, Student):
+            return network
+        way = self.config.student.realisation.options() | {"oversampling": told.oversampling}
+        return NoiseAware(network, self.bench, tolerance=told.tolerance, image_shape=self.image_shape, **way)
+
     def teacher(self) -> nn.Module:
         """The trained teacher."""
         return load_teacher(self.path("teacher") / MODEL)
@@ -289,3 +303,15 @@ class Job:
         found = self.calibration or read_json(self.directory / "calibration.json")
         told = found["assumed"] if "assumed" in found else found["believed"]  # as older runs have it
         return None if told is None else CameraSpec.model_validate(told)
+
+
+def _pooled(splits: Splits, told: DataConfig, seed: int) -> Splits:
+    """The parts with so many labels as the configuration leaves, and with the images that came without any."""
+    generator = torch.Generator().manual_seed(seed)
+    if told.labelled is not None:
+        splits = unlabelled.hide(splits, told.labelled, generator)
+    if told.unlabelled is not None:
+        options = Options(told.size, told.grey, told.white, told.axes)
+        images = unlabelled.pool(told.unlabelled, options, limit=told.limit, generator=generator)
+        splits = replace(splits, train=unlabelled.joined(splits.train, images))
+    return splits

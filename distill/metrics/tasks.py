@@ -131,8 +131,8 @@ class People(_Faces):
 
     def gallery(self, splits: Splits) -> Dataset | None:
         """Everyone of training and validation."""
-        both = splits.train.images, splits.validation.images
-        images, labels = torch.cat(both), torch.cat((splits.train.labels, splits.validation.labels))
+        both = splits.train.labelled, splits.validation
+        images, labels = torch.cat([d.images for d in both]), torch.cat([d.labels for d in both])
         return Dataset(images, labels, splits.train.class_names, splits.train.source, splits.train.licence)
 
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:

@@ -69,7 +69,8 @@ class Step:
 def _student(job: Job) -> Any:
     file = job.config.student.file
     digest = None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    return [job.config.student.model_dump(mode="json", exclude={"realisation", "controls"}), digest]
+    told = job.config.student.model_dump(mode="json", exclude={"realisation", "controls"})
+    return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
 
 def _realised(job: Job) -> Any:

@@ -60,6 +60,7 @@ def run_data(job: Job) -> None:
             "source": s.train.source,
             "licence": s.train.licence,
             "train": len(s.train),
+            "labelled": len(s.train.labelled),
             "validation": len(s.validation),
             "test": len(s.test),
             "image_shape": list(s.train.image_shape),
@@ -101,7 +102,8 @@ def run_student(job: Job, step: str) -> None:
         model = job.build(control, first, repeat)
         spec = job.config.student.training
         spec = spec.replace(seed=spec.seed + RUNS_APART * repeat)
-        _train(job, job.repeat(step, repeat), model, spec, distilled=distilled, progress=progress)
+        trainee = job.trainee(model)
+        _train(job, job.repeat(step, repeat), trainee, spec, distilled=distilled, progress=progress)
         save(model, job.path(job.repeat(step, repeat)) / MODEL)
 
 
@@ -115,11 +117,14 @@ def _train(
     progress: Progress,
 ) -> None:
     teacher: Any = None
+    part = job.splits.train
     if distilled:
         teacher = job.teacher() if spec.needs_module else job.taught
+    elif len(part.labelled) < len(part):  # without a teacher there is nothing to learn from the others
+        part = part.labelled if step == "teacher" else part.labelled.repeated(len(part))
     train(
         model,
-        job.splits.train,
+        part,
         job.splits.validation,
         seeded(job, spec),
         directory=job.path(step),

@@ -177,6 +177,7 @@ def refit_backend(
             "exposures from a bench are not moved or mixed; set the refit's augmentation to zero and leave "
             "function_matching out."
         )
+    train = train.labelled if teacher is None else train
     guide = None if teacher is None else Guide(teacher, train.images, moving=False)
     exposures = record_features(on_bench, train.images, draws=draws, seed=seed)
     held_out = record_features(on_bench, validation.images, draws=1, seed=seed + draws)

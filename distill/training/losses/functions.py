@@ -254,11 +254,11 @@ def peak_loss(model: nn.Module, images: Tensor) -> Tensor:
     camera is the inverse of the logarithm's argument; a peaked mask has little.
 
     Args:
-        model: has a `cascade`; a model without one, or with frozen optics, gives zero.
+        model: has a cascade in it; a model without one, or with frozen optics, gives zero.
         images: (B, in, H, W); their mean power spectrum weighs the mask's frequencies.
     """
-    cascade = getattr(model, "cascade", None)
-    if not isinstance(cascade, Cascade) or not any(p.requires_grad for p in cascade.parameters()):
+    cascade = next((part for part in model.modules() if isinstance(part, Cascade)), None)
+    if cascade is None or not any(p.requires_grad for p in cascade.parameters()):
         return images.new_zeros(())
     ny, nx = (fast_length(n + cascade.kernel_size) for n in images.shape[-2:])
     shape = (ny, nx)

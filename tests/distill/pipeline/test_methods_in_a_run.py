@@ -1,0 +1,110 @@
+"""Distillation methods as a run's configuration asks for them: few labels, and the bench in the loop."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from distill.data import sources
+from distill.job import config
+from distill.job.job import Job
+from distill.pipeline import main_job, steps
+from distill.training.checkpoint import load_student
+from distill.training.history import History
+from networks.students.noise_aware import NoiseAware
+from optics.errors import OpticsError
+
+TINY = [
+    "data.limit=100",
+    "teacher.training.epochs=1",
+    "student.repeats=1",
+    "student.channels=[1, 2, 2]",
+    "student.training.epochs=1",
+]
+
+
+def trained(tmp_path, *sets: str):
+    made = config.demo(fast=True, sets=[*TINY, *sets])
+    main_job.run(made, tmp_path, last="linear_kd")
+    return load_student(tmp_path / "linear_kd" / "model.safetensors")
+
+
+def test_the_teacher_sees_the_labels_that_are_left_and_the_student_every_image(tmp_path, monkeypatch):
+    seen = {}
+
+    def watched(model, part, held, spec, *, directory, teacher, progress):
+        seen[directory.name] = (part, held, teacher is not None)
+        return History((), 1)
+
+    monkeypatch.setattr(steps, "train", watched)
+    made = config.demo(fast=True, sets=[*TINY, "data.labelled=40", "data.unlabelled=digits"])
+    job = Job.prepare(made, tmp_path)
+    steps.run_teacher(job)
+    steps.run_student(job, "linear")
+    steps.run_student(job, "linear_kd")
+    whole = sources.load("digits", limit=100)
+    assert len(seen["teacher"][0]) == 30
+    assert (seen["teacher"][0].labels >= 0).all()
+    assert len(seen["teacher"][1]) == 10  # one of each class chooses the epoch
+    for name, guided in (("linear", False), ("linear_kd", True)):
+        part, _, taught = seen[name]
+        assert taught == guided
+        assert (
+            len(part) == len(whole.train) + len(whole.validation) - 10 + 100
+        )  # as many steps with and without
+        assert int((part.labels >= 0).sum()) == (30 if guided else len(part))
+    assert {tuple(x.flatten().tolist()) for x in seen["linear"][0].images} == {
+        tuple(x.flatten().tolist()) for x in seen["teacher"][0].images
+    }
+
+
+def test_methods_of_a_configuration_change_the_student_and_nothing_else(tmp_path):
+    plain = trained(tmp_path / "plain")
+    told = trained(
+        tmp_path / "told", "student.distillation.decoupled={}", "student.distillation.hint={weight=0.5}"
+    )
+    assert not torch.equal(plain.cascade.kernels(), told.cascade.kernels())
+    teachers = [
+        (tmp_path / name / "teacher" / "model.safetensors").read_bytes() for name in ("plain", "told")
+    ]
+    assert teachers[0] == teachers[1]
+
+
+def test_a_student_is_trained_on_draws_of_its_bench(tmp_path):
+    loose = "student.noise_aware.tolerance={mask_shift=[2e-5, 2e-5]}"
+    made = config.demo(fast=True, sets=[*TINY, loose, "student.noise_aware.oversampling=1"])
+    job = Job.prepare(made, tmp_path)
+    network = job.build(None, torch.Generator().manual_seed(0))
+    aware = job.trainee(network)
+    assert isinstance(aware, NoiseAware)
+    assert aware.bench == job.bench
+    assert aware.tolerance.mask_shift == (2e-5, 2e-5)
+    assert {id(p) for p in aware.parameters()} == {id(p) for p in network.parameters()}
+    assert job.trainee(job.build("raw_image", torch.Generator())).__class__.__name__ == "RawImage"
+    quick = ["data.limit=40", "data.size=[14, 14]", "student.training.batch_size=20"]
+    on_bench, off_bench = (
+        trained(tmp_path / name, *quick, *sets) for name, sets in (("on", [loose]), ("off", []))
+    )
+    assert not torch.equal(on_bench.cascade.kernels(), off_bench.cascade.kernels())
+
+
+def test_the_students_on_a_bench_depend_on_it(tmp_path):
+    keys = []
+    for sets in ([], ["bench.camera.read_noise=9"]):
+        made = config.demo(fast=True, sets=[*TINY, "student.noise_aware={}", *sets])
+        keys.append(main_job.keys(Job.prepare(made, tmp_path)))
+    assert keys[0]["linear_kd"] != keys[1]["linear_kd"]
+    assert keys[0]["teacher"] == keys[1]["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["data.labelled=12"], r"data\.labelled leaves 12 labels of 100; expected 20"),
+        (["data.unlabelled=nothing.h5"], "no data set and no file is called"),
+        (["data.unlabelled=cifar"], "no data set and no file is called"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_trained(tmp_path, sets, said):
+    with pytest.raises(OpticsError, match=said):
+        Job.prepare(config.demo(fast=True, sets=[*TINY, *sets]), tmp_path)
