@@ -144,6 +144,33 @@ def calibration(
 
 
 @app.command()
+def resolution(
+    as_json: Json = False,
+    quick: Quick = False,
+    name: Annotated[
+        str, typer.Option("--set", help="cats_vs_dogs, or high10_imagenette224.")
+    ] = "cats_vs_dogs",
+    pixels: Annotated[
+        list[int] | None,
+        typer.Option(min=16, help="Pixels a side; may be repeated. The set's own by default."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Of every training.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
+    data: Annotated[Path, typer.Option(envvar="SCLC_DATA", help="Directory of the data sets.")] = Path(
+        "../shared/data"
+    ),
+    save: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that receives each training when it is done; it goes on there."),
+    ] = None,
+    allocator: Malloc = Allocator.default,
+) -> None:
+    """Cost at equal accuracy against resolution, of linear optics and of a ladder of nonlinear networks."""
+    options = {"name": name, "resolutions": pixels or (), "epochs": epochs, "seeds": seeds}
+    _run("resolution", as_json=as_json, allocator=allocator, quick=quick, data=data, save=save, **options)
+
+
+@app.command()
 def controls(
     as_json: Json = False,
     quick: Quick = False,

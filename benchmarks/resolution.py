@@ -1,0 +1,266 @@
+"""The paper's claim: how the cost at equal accuracy grows with resolution, of linear optics and a nonlinear network.
+
+One data set that has the resolution, reduced to each of several. At each a ladder of nonlinear convolutional networks
+of rising width is trained, then the linear 4f network, distilled from the best of them; the cost of the nonlinear way
+is that of the narrowest rung which reaches the linear network's accuracy *on the validation images* (between rungs:
+linear in the logarithm of the operations). Both accuracies are then told on the test images.
+
+What the linear network costs: its back end's multiply-accumulates, which its bins fix, whatever the resolution; the
+exposures of the camera and the frames of the SLM, at the rates of the bench's devices; and light, so many photons a
+camera pixel, whose number grows with the image. Not counted on either side: the display, moving data, cooling. The
+ladder's cost grows with the pixels because its stem keeps half their resolution, as the networks of the paper do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from distill.data import sources
+from distill.data.augmentation import AugmentSpec
+from distill.data.dataset import Splits
+from distill.metrics.confusion import accuracy
+from distill.training.distillation import DistillationSpec
+from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
+from distill.training.train_loop import fit
+from networks import Student, multiply_accumulates
+from networks.teachers.resnet import ResNet
+from optics.bench.files import load_bench
+from optics.errors import OpticsError
+from optics.files import write_text
+from optics.plan import plan
+
+SETS = {"cats_vs_dogs": (32, 48, 64, 96, 128), "high10_imagenette224": (32, 64, 96, 128, 224)}
+WIDTHS = (2, 4, 8, 16)
+MASKS, TAPS, BINS = 24, (5, 5), 8  # taps of the two layers at 32 pixels; they grow with the image
+MIX, HIDDEN = 8, 32
+BENCH = "pluto2-200mm"
+
+
+def measure(
+    *,
+    data: Path,
+    name: str = "cats_vs_dogs",
+    resolutions: Sequence[int] = (),
+    widths: Sequence[int] = WIDTHS,
+    epochs: int = 20,
+    seeds: int = 1,
+    save: Path | None = None,
+    quick: bool = False,
+) -> dict[str, Any]:
+    """Accuracy and cost at each resolution.
+
+    Args:
+        data: directory of the data sets.
+        name: one of `SETS`.
+        resolutions: pixels a side; those of `SETS` by default. More than the file holds is no new information and is
+            refused.
+        widths: rungs of the ladder of nonlinear networks.
+        epochs: of every training.
+        seeds: trainings of each network.
+        save: JSON file that receives every training when it is done; the same command goes on there.
+        quick: few images, one epoch, to see that it works.
+
+    Raises:
+        OpticsError: no such set, or a resolution that it does not have.
+    """
+    if name not in SETS:
+        raise OpticsError(f"no set is called {name!r}; choose from {', '.join(SETS)}.")
+    sizes, epochs = tuple(resolutions) or SETS[name], 1 if quick else epochs
+    if max(sizes) > max(SETS[name]):
+        raise OpticsError(f"{name} has {max(SETS[name])} pixels a side; {max(sizes)} would be made up.")
+    widths = tuple(widths[:2]) if quick else tuple(widths)
+    kept = _Kept(save, {"name": name, "epochs": epochs, "quick": quick})
+    rows = []
+    for size in sizes[:1] if quick else sizes:
+        splits = sources.load(data / f"{name}.h5", size=(size, size), limit=60 if quick else None)
+        runs = [_one_seed(kept, splits, size, widths, epochs, seed) for seed in range(seeds)]
+        rows.append(_summary(size, splits, widths, runs))
+    return {"set": name, "epochs": epochs, "seeds": seeds, "bench": BENCH, "rows": rows}
+
+
+class _Kept:
+    """Finished trainings in a JSON file, by what was trained."""
+
+    def __init__(self, path: Path | None, about: dict[str, Any]) -> None:
+        self.path, self.about = path, about
+        self.done: dict[str, dict[str, float]] = {}
+        if path is not None and path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["about"] != about:
+                raise OpticsError(f"{path} is of {found['about']}, not of {about}; use another file.")
+            self.done = found["done"]
+
+    def keep(self, key: str, value: dict[str, float]) -> None:
+        self.done[key] = value
+        if self.path is not None:
+            write_text(self.path, json.dumps({"about": self.about, "done": self.done}, indent=1) + "\n")
+
+
+def _one_seed(
+    kept: _Kept, splits: Splits, size: int, widths: Sequence[int], epochs: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Scores of every rung and of the linear network, at one seed."""
+    spec = TrainSpec(
+        epochs=epochs,
+        batch_size=50,
+        learning_rate=4e-3,
+        weight_decay=2e-2,
+        augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
+        distillation=DistillationSpec(temperature=4.0, alpha=0.9),
+        seed=seed,
+    )
+    nonlinear = {width: _ladder(splits, width, seed) for width in widths}
+    found = {
+        f"width {width}": _trained(kept, model, splits, spec, f"{size}/{width}/{seed}")
+        for width, model in nonlinear.items()
+    }
+    key = f"{size}/linear/{seed}"
+    if key not in kept.done:
+        best = max(widths, key=lambda w: (found[f"width {w}"]["validation"], -w))
+        teacher = nonlinear[best]
+        if not getattr(teacher, "is_trained", False):  # kept from an earlier call: only its figures are
+            kept.done.pop(f"{size}/{best}/{seed}")
+            found[f"width {best}"] = _trained(kept, teacher, splits, spec, f"{size}/{best}/{seed}")
+        _trained(kept, linear(splits, seed), splits, spec, key, teacher=teacher)
+    return found | {"linear": kept.done[key]}
+
+
+def _ladder(splits: Splits, width: int, seed: int) -> ResNet:
+    train = splits.train
+    return ResNet(
+        train.channels,
+        train.classes,
+        widths=(width, 2 * width, 4 * width, 8 * width),
+        blocks=1,
+        large_images=min(train.image_shape) > 64,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def linear(splits: Splits, seed: int) -> Student:
+    """The linear network: as many masks and bins at every resolution, kernels that grow with the image."""
+    train = splits.train
+    scale = min(train.image_shape) / 32
+    return Student.build(
+        (train.channels, 12, MASKS),
+        kernel_size=[1 + 2 * max(1, round((taps - 1) / 2 * scale**0.5)) for taps in TAPS],
+        bins=(BINS, BINS),
+        mix=MIX,
+        hidden=(HIDDEN,),
+        image_shape=train.image_shape,
+        classes=train.classes,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _trained(
+    kept: _Kept, model: Any, splits: Splits, spec: TrainSpec, key: str, teacher: Any = None
+) -> dict[str, float]:
+    if key in kept.done:
+        return kept.done[key]
+    parts = ((p.images, p.labels) for p in (splits.train, splits.validation))
+    history = fit(model, *parts, spec, directory=None, teacher=teacher)
+    model.is_trained = True  # its weights, which a kept score does not have, can teach
+    answers = logits(model, splits.test.images, 50).argmax(1)
+    x = splits.test.images[:1]
+    operations = model.operations(x) if isinstance(model, Student) else multiply_accumulates(model, x)
+    kept.keep(
+        key,
+        {
+            "validation": history.best.validation_accuracy,
+            "test": accuracy(answers, splits.test.labels, splits.test.classes),
+            "operations": operations,
+        },
+    )
+    return kept.done[key]
+
+
+def operations_at(accuracies: Sequence[float], operations: Sequence[float], wanted: float) -> float | None:
+    """Operations of the ladder at an accuracy, between rungs linear in their logarithm; None above its last rung.
+
+    Rungs below a better and cheaper one are passed over, so that the curve rises. Below the first rung it is the first.
+    """
+    best: list[tuple[float, float]] = []
+    for cost, reached in sorted(zip(operations, accuracies, strict=True)):
+        if not best or reached > best[-1][0]:
+            best.append((reached, math.log(cost)))
+    if wanted > best[-1][0]:
+        return None
+    if wanted <= best[0][0]:
+        return math.exp(best[0][1])
+    for (low, cheap), (high, dear) in pairwise(best):
+        if wanted <= high:
+            return math.exp(cheap + (dear - cheap) * (wanted - low) / (high - low))
+    return None
+
+
+def _summary(
+    size: int, splits: Splits, widths: Sequence[int], runs: Sequence[dict[str, dict[str, float]]]
+) -> dict[str, Any]:
+    def mean(name: str, what: str) -> float:
+        return sum(run[name][what] for run in runs) / len(runs)
+
+    rungs = [f"width {width}" for width in widths]
+    optics = mean("linear", "operations")
+    equal = operations_at(
+        [mean(r, "validation") for r in rungs],
+        [mean(r, "operations") for r in rungs],
+        mean("linear", "validation"),
+    )
+    network = linear(splits, 0)
+    bench = load_bench(BENCH)
+    told = plan(
+        bench, kernels=MASKS, taps=network.cascade.kernel_size, image_shape=(size, size), tiles_wanted=MASKS
+    )
+    alone = told.schedules[0]
+    photons = bench.light.photons
+    magnification = bench.lens2.focal_length / bench.lens1.focal_length
+    pixels = (
+        size * bench.input.pitch * magnification / bench.camera.pitch
+    ) ** 2  # of the sensor, in one exposure
+    return {
+        "resolution": size,
+        "linear": {k: mean("linear", k) for k in ("validation", "test", "operations")},
+        "ladder": {r: {k: mean(r, k) for k in ("validation", "test", "operations")} for r in rungs},
+        "equal_operations": equal,
+        "ratio": None if equal is None else equal / optics,
+        "exposures": alone.exposures,
+        "images_per_second": alone.images_per_second,
+        "photons": None if photons is None else photons * pixels * alone.exposures,
+        "images": len(splits.test),
+    }
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """One line a resolution."""
+    table = Table(
+        title=f"{result['set']}, {result['epochs']} epochs, {result['seeds']} seeds, {result['bench']}"
+    )
+    for name in (
+        "pixels a side", "linear: test %", "operations", "ladder: test % (operations)", "equal accuracy, nonlinear",
+        "ratio", "exposures", "images/s", "photons an image",
+    ):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in result["rows"]:
+        ladder = ", ".join(f"{100 * r['test']:.1f} ({r['operations']:.2g})" for r in row["ladder"].values())
+        table.add_row(
+            str(row["resolution"]),
+            f"{100 * row['linear']['test']:.1f}",
+            f"{row['linear']['operations']:,.0f}",
+            ladder,
+            "above the ladder" if row["equal_operations"] is None else f"{row['equal_operations']:,.0f}",
+            "-" if row["ratio"] is None else f"{row['ratio']:.1f}",
+            str(row["exposures"]),
+            "-" if row["images_per_second"] is None else f"{row['images_per_second']:.3g}",
+            "-" if row["photons"] is None else f"{row['photons']:.2g}",
+        )
+    return [table]
