@@ -147,7 +147,7 @@ class Radiometry:
         return asdict(self)
 
 
-def _photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[float]:
+def photon_levels(nominal: CameraSpec, levels: int | Sequence[float]) -> list[float]:
     """Photons per pixel of each level; a number of levels goes up to 1.5 times the nominal saturation."""
     if not isinstance(levels, int):
         shares = sorted(float(v) for v in levels)
@@ -184,7 +184,7 @@ def measure_radiometry(
     if frames < 2:
         raise OpticsError(f"radiometry has {frames} frames per level, needs at least 2 for a variance.")
     nominal = rig.camera.replace(binning=1)
-    photons = _photon_levels(nominal, levels)
+    photons = photon_levels(nominal, levels)
     dark_frames = rig.flat_field(0.0, frames, generator=generator)
     good = good_pixels(dark_frames)
     dark = level_of(dark_frames, good)

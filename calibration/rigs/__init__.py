@@ -3,6 +3,7 @@
 captures.py    Many images through few patterns, for a back end that is fitted to them
 files.py       Recordings on disk: HDF5 as this package writes it, a folder of pictures with an index, pairs of `.npz`
 flat_field.py  An evenly lit camera, as radiometry needs it, and a simulated one
+kept.py        A bench that is not there, for measurements whose frames are kept
 mounted.py     Windows between planes and the devices' own pictures
 opening.py     A rig from a line of text, as commands take it
 recording.py   What was shown to a bench and what its camera saw
@@ -16,6 +17,7 @@ windows.py     Which part of the panel light can reach
 from calibration.rigs.captures import Captures, capture_images, load_captures
 from calibration.rigs.files import load_recording, save_recording
 from calibration.rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
+from calibration.rigs.kept import kept_rig
 from calibration.rigs.mounted import to_pictures, to_planes
 from calibration.rigs.opening import open_rig
 from calibration.rigs.recording import Probes, Recording, RigError
@@ -40,6 +42,7 @@ __all__ = [
     "SimulatedDriver",
     "capture_images",
     "default_region",
+    "kept_rig",
     "load_captures",
     "load_recording",
     "open_rig",

@@ -1,12 +1,14 @@
-"""A rig from a line of text, as commands take it: `sim:TRUTH.toml`, `recorded:PATH`, `slmsuite:LAB.toml`."""
+"""A rig from a line of text, as commands take it: `sim:TRUTH.toml`, `recorded:PATH`, `kept:FOLDER`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from calibration.rigs.files import load_recording
+from calibration.rigs.kept import kept_rig
 from calibration.rigs.recording import RigError
 from calibration.rigs.replay import replay_rig
 from calibration.rigs.rig import Rig
@@ -25,8 +27,15 @@ def _recorded(where: str, nominal: BenchSpec, generator: torch.Generator) -> Rig
     return replay_rig(load_recording(where, nominal), nominal)
 
 
+def _kept(where: str, nominal: BenchSpec, generator: torch.Generator) -> Rig:
+    if not Path(where).is_dir():
+        raise RigError(f"--rig kept:{where}: there is no such folder.")
+    return kept_rig(where, nominal)
+
+
 OPENERS: dict[str, tuple[str, Opener]] = {
     "recorded": ("recorded:PATH", _recorded),
+    "kept": ("kept:FOLDER", _kept),
     "sim": ("sim:TRUTH.toml", _simulated),
 }
 """How `--rig` is written for each kind, and what opens it."""

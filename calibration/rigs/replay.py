@@ -19,7 +19,7 @@ class ReplayDriver:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.abilities = Abilities(exposures=(recording.exposure, recording.exposure))
+        self.abilities = Abilities(exposures=(recording.exposure, recording.exposure), recorded=True)
         self._frames: dict[str, list[int]] = {}
         for i in range(len(recording)):
             self._frames.setdefault(recording.probes.digest(i), []).append(i)

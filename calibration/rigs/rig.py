@@ -32,7 +32,7 @@ class Abilities:
 
     panel, display: whether other levels and inputs can be shown. flat_field: whether the camera can be lit evenly.
     exposures: shortest and longest, seconds. settling: seconds from a new frame on the panel until it stands.
-    simulated: no light was involved.
+    simulated: no light was involved. recorded: it can only repeat what was captured before.
     """
 
     panel: bool = True
@@ -41,6 +41,7 @@ class Abilities:
     exposures: tuple[float, float] = (1e-6, 100.0)
     settling: float = 0.0
     simulated: bool = False
+    recorded: bool = False
 
 
 class Driver(Protocol):
@@ -261,7 +262,8 @@ class Rig:
             RigError: no frame came in time, or every repetition was dropped.
         """
         driver, mounting, seconds = self.driver, self.nominal.mounting, exposure
-        settled = self.abilities.settling if delay is None else delay
+        timing = self.nominal.slm.timing
+        settled = max(self.abilities.settling, timing.latency + timing.settling) if delay is None else delay
         digest = probes.digest(i)
         levels, corner = window_to_picture(
             probes.levels[i], probes.corner, mounting.slm, self.nominal.slm.shape

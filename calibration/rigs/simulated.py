@@ -24,6 +24,8 @@ from optics.fourf.system import FourF
 from optics.slm.fringing_exact import exact_reflectance
 from optics.slm.panel import SLM
 
+SETTLED = 5.0  # time constants of the panel in its settling time
+_PARTS = 6  # of an exposure during which the panel moves
 _MARGIN = 6  # input pixels simulated beyond the region that is read, for the tails of the sinc interpolation
 
 
@@ -70,13 +72,19 @@ class SimulatedDriver:
         self._time = 0.0
         self._taken = 0
         self._levels: tuple[Tensor, Corner] | None = None
+        self._before: tuple[Tensor, Corner] | None = None
+        self._since = 0.0
         self._image: Tensor | None = None
         self._made: tuple[object, tuple[SLM, FourF, Recorder]] | None = None
         self._shown: tuple[SLM, Tensor, list[tuple[Tensor, float]]] | None = None
 
     def show(self, levels: Tensor, corner: Corner) -> None:
-        """Levels on the panel."""
-        self._levels = (levels, corner)
+        """Levels on the panel; until `latency` it shows those before, then it settles (`_settled`)."""
+        new = (levels, corner)
+        if self._levels is not None and corner == self._levels[1] and torch.equal(levels, self._levels[0]):
+            return
+        self._before, self._since = self._levels, self._time
+        self._levels = new
 
     def display(self, amplitudes: Tensor) -> None:
         """Amplitudes on the display."""
@@ -86,6 +94,7 @@ class SimulatedDriver:
         """One exposure of what is shown."""
         if self._levels is None or self._image is None:
             raise RigError("show levels and display an input before an exposure.")
+        begun = self._time
         self._time += self.frame_time
         self._taken += 1
         if self.faults.silent_after is not None and self._taken > self.faults.silent_after:
@@ -95,7 +104,7 @@ class SimulatedDriver:
             draw = torch.rand((), generator=self.generator)
             if float(draw) < self.faults.dropped:
                 return None
-        return self._frame(seconds, region)
+        return self._frame(seconds, region, begun)
 
     def flat_field(self, photons: float, seconds: float) -> Tensor:
         """An evenly lit frame of the true camera."""
@@ -135,7 +144,7 @@ class SimulatedDriver:
 
     # ------------------------------------------------------------------ the light
 
-    def _frame(self, seconds: float, picture: Region) -> Tensor:
+    def _frame(self, seconds: float, picture: Region, begun: float) -> Tensor:
         bench = self.truth if self.faults.drift is None else self.faults.drift(self._time)
         bench = bench.replace(**{"camera.exposure": seconds})
         assert self._levels is not None and self._image is not None
@@ -144,15 +153,16 @@ class SimulatedDriver:
         region = mounting.camera.part_of_plane(checked_region(picture, sensor), sensor)
         image = mounting.display.to_plane(self._image)
         slm, fourf, recorder = self._system(bench, (image.shape[-2], image.shape[-1]), region)
-        levels, corner = window_to_picture(
-            *self._levels, mounting.slm.inverse, mounting.slm.size(bench.slm.shape)
-        )
-        probe = Probes(levels[None], image[None].float(), corner)
-        levels = probe.on_panel(fourf.rows, fourf.cols)
         intensity = torch.zeros(fourf.window)
-        for mask, weight in self._masks(slm, levels):
-            field = fourf.wave(probe.inputs, mask)[0, 0]
-            intensity += weight * abs2(field)
+        shown = self._shown_levels(bench, self._levels, fourf)
+        for progress, share in self._progress(bench, begun, seconds):
+            levels = shown
+            if progress < 1.0:
+                before = shown if self._before is None else self._shown_levels(bench, self._before, fourf)
+                levels = _between(bench, before, shown, progress)
+            for mask, weight in self._masks(slm, levels):
+                field = fourf.wave(image[None].float(), mask)[0, 0]
+                intensity += share * weight * abs2(field)
         photons = recorder.photons(intensity) * (seconds / self.truth.camera.exposure)
         part = tuple(
             slice(want.start - have.start, want.stop - have.start)
@@ -161,6 +171,24 @@ class SimulatedDriver:
         camera = Camera(bench.camera, region=region)
         counts = camera.expose(photons[part].clamp(min=0), generator=self.generator)
         return mounting.camera.to_picture(counts)
+
+    def _shown_levels(self, bench: BenchSpec, shown: tuple[Tensor, Corner], fourf: FourF) -> Tensor:
+        """Levels (1, ny, nx) of the pixels that light reaches."""
+        mount = bench.mounting.slm
+        levels, corner = window_to_picture(*shown, mount.inverse, mount.size(bench.slm.shape))
+        dark = torch.zeros(1, 1, 1, dtype=torch.float64)
+        return Probes(levels[None], dark, corner).on_panel(fourf.rows, fourf.cols)
+
+    def _progress(self, bench: BenchSpec, begun: float, seconds: float) -> list[tuple[float, float]]:
+        """How far the panel has settled during an exposure: parts of it as (progress, share)."""
+        timing = bench.slm.timing
+        if self._before is None or begun - self._since >= timing.latency + 2 * timing.settling:
+            return [(1.0, 1.0)]
+        found = []
+        for k in range(_PARTS):
+            since = begun + (k + 0.5) / _PARTS * seconds - self._since - timing.latency
+            found.append((settled(since, timing.settling), 1 / _PARTS))
+        return found
 
     def _masks(self, slm: SLM, levels: Tensor) -> list[tuple[Tensor, float]]:
         """The panel's reflectance in each of its states, with that state's weight; kept while levels stand."""
@@ -183,6 +211,26 @@ class SimulatedDriver:
         system = (SLM(bench.slm, region=(fourf.rows, fourf.cols)), fourf, recorder)
         self._made = (key, system)
         return system
+
+
+def _between(bench: BenchSpec, before: Tensor, after: Tensor, progress: float) -> Tensor:
+    """Levels whose phases are a share of the way from the old to the new: what relaxes is the phase."""
+    spec = bench.slm
+    if spec.modulation != "phase" or spec.bits is None:
+        return (before + progress * (after - before)).round().to(torch.int32)
+    table = spec.response.table(spec.bits)
+    phase = table[before.long()] * (1 - progress) + table[after.long()] * progress
+    return torch.bucketize(phase, (table[1:] + table[:-1]) / 2, out_int32=True)
+
+
+def settled(since: float, settling: float) -> float:
+    """Share of the way from the old levels to the new that a panel has gone `since` seconds after its latency.
+
+    `1 - exp(-5 since / settling)`: within 0.7 % when `settling` is over, as a liquid crystal relaxes.
+    """
+    if since <= 0:
+        return 0.0
+    return 1.0 if settling <= 0 else 1 - math.exp(-SETTLED * since / settling)
 
 
 def simulate(
