@@ -192,6 +192,20 @@ def test_stated_errors_hold_over_all_of_them():
     assert sum(e < 2 for e in away) / len(away) > 0.87
 
 
+def same(one: Measured, other: Measured) -> None:
+    """The same frames, and their numbers to rounding."""
+    for name, recording in other.seen.shots.items():
+        assert (
+            torch.equal(one.seen[name].counts, recording.counts) and one.seen[name].times == recording.times
+        )
+    a, b = one.finding, other.finding
+    assert (a.verdict, a.advice) == (b.verdict, b.advice) and len(a.numbers) == len(b.numbers)
+    for x, y in zip(a.numbers, b.numbers, strict=True):
+        assert (x.value, x.uncertainty) == pytest.approx((y.value, y.uncertainty), rel=1e-9, abs=1e-12), (
+            x.name
+        )
+
+
 @pytest.mark.parametrize(
     "label", [k for k in CASES if k not in ("even light", "another panel", "a still bench")]
 )
