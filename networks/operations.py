@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from optics.devices import device_of
+
 
 def multiply_accumulates(module: nn.Module, *inputs: Tensor | Sequence[int]) -> int:
     """Multiply-accumulates of one forward pass of `module`, by torch's own counter.
@@ -19,7 +21,8 @@ def multiply_accumulates(module: nn.Module, *inputs: Tensor | Sequence[int]) -> 
         module: any module; it is evaluated in `eval` mode without gradients and left in its mode.
         inputs: tensors, or their shapes including the batch axis (batch 1 counts one image).
     """
-    tensors = [x if isinstance(x, Tensor) else torch.zeros(*x) for x in inputs]
+    device = device_of(module)
+    tensors = [x.to(device) if isinstance(x, Tensor) else torch.zeros(*x, device=device) for x in inputs]
     training = module.training
     module.eval()
     try:

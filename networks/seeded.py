@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from optics import draws
+
 M = TypeVar("M", bound=nn.Module)
 _SEED_BITS = 31  # of a dropout's own seed; below them the number of its draw
 
@@ -32,7 +34,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             for value in (part.weight, part.bias):
                 if value is not None:
                     with torch.no_grad():
-                        draw = torch.rand(value.shape, generator=generator, dtype=value.dtype)
+                        draw = draws.uniform(value.shape, generator, like=value)
                         value.copy_((2 * draw - 1) * bound)
 
 

@@ -187,7 +187,7 @@ def weights_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | N
     from safetensors.torch import save
 
     kept = {
-        name: value.detach().contiguous().clone() for name, value in tensors.items()
+        name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()
     }  # none may share memory
     return save(kept, None if metadata is None else dict(metadata))
 

@@ -21,6 +21,7 @@ from networks.students.parts import RealisationSpec
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.camera.summed_exposure import ExpectedSums, SummedExposure
+from optics.devices import device_of
 from optics.fourf.recorder import Recorder
 from optics.slm.ripple import States, state_weights
 
@@ -62,14 +63,14 @@ class SharedLight:
         with torch.no_grad():
             self.light: Light = self.on_bench.light()
         self.states: States = self.on_bench.optics.states
+        self.device = device_of(self.on_bench)
 
     def of(self, images: Tensor) -> Iterator[Lit]:
         """The light of images (N, C, H, W), part by part."""
         for start in range(0, len(images), PART):
             part = slice(start, min(start + PART, len(images)))
-            yield Lit(
-                part, tuple(self._photons(images[part], responses) for responses, _ in self.light.states)
-            )
+            shown = images[part].to(self.device)
+            yield Lit(part, tuple(self._photons(shown, responses) for responses, _ in self.light.states))
 
     def _photons(self, images: Tensor, responses: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
@@ -121,7 +122,9 @@ class Eye:
     def __init__(self, shared: SharedLight, bench: BenchSpec, bins: tuple[int, int] | None) -> None:
         self.shared, self.bench, self.bins = shared, bench, bins
         on = shared.on_bench
-        self.recorders = [Recorder(bench, window, dtype=on.optics.dtype) for window in on.optics.windows]
+        self.recorders = [
+            Recorder(bench, window, dtype=on.optics.dtype).to(shared.device) for window in on.optics.windows
+        ]
         self.sides = [self._sides(recorder) for recorder in self.recorders]
         self.exposures = [
             SummedExposure(recorder.camera, sides[0][0], sides[1][0])
@@ -148,7 +151,7 @@ class Eye:
     def _exposure(self, photons: Tensor) -> Exposure:
         camera = self.bench.camera
         some = photons.flatten()
-        some = some[:: max(1, some.numel() // _LOOKED_AT)].clamp(min=0)
+        some = some[:: max(1, some.numel() // _LOOKED_AT)].clamp(min=0).cpu()
         electrons = some * camera.quantum_efficiency + camera.dark_electrons
         limit = camera.saturation_photons * camera.quantum_efficiency + camera.dark_electrons
         bright = float(torch.quantile(some, 0.999)) * camera.quantum_efficiency / camera.binning**2

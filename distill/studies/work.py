@@ -285,7 +285,7 @@ def _features(
         for k, (ripples, groups, pixels) in enumerate(streams):
             normal = torch.randn(frames, panels, generator=ripples, dtype=torch.float64)
             ripple = normal * (eye.bench.slm.flicker / (2 * torch.pi))
-            made[k].append(eye.features(sums, ripple, (groups, pixels)))
+            made[k].append(eye.features(sums, ripple, (groups, pixels)).cpu())
     first = max(seen, key=lambda e: e.saturated)
     return torch.stack([torch.cat(parts) for parts in made]), first
 

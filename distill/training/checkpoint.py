@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -207,8 +207,17 @@ def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
     make_folder(path.parent)
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": state}, buffer)
+    torch.save({"key": key, "state": _on_cpu(state)}, buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def _on_cpu(value: Any) -> Any:
+    """The same with every tensor on the CPU: a state goes on where another device is."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, Mapping):
+        return {k: _on_cpu(v) for k, v in value.items()}
+    return [_on_cpu(v) for v in value] if isinstance(value, list) else value
 
 
 def load_state(path: Path, key: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from distill.training.teaching import Guide, logits
 from distill.training.train_loop import Progress, fit
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError
+from optics.devices import device_of
 
 _BATCH = 1000
 
@@ -81,7 +82,7 @@ def record_features(
     batch_size: int = _BATCH,
     progress: Progress | None = None,
 ) -> Tensor:
-    """What the electronics gets from the bench, (draws, N, maps, by, bx), one exposure a draw.
+    """What the electronics gets from the bench, (draws, N, maps, by, bx), one exposure a draw; where the images are.
 
     The light that every pixel expects is computed once where nothing in it is drawn (an SLM without flicker); only
     the camera then differs between draws.
@@ -91,16 +92,17 @@ def record_features(
     generators = [torch.Generator().manual_seed(seed + k) for k in range(draws)]
     steady = on_bench.bench.slm.flicker == 0.0
     parts = images.split(batch_size)
-    mode = on_bench.training
+    mode, device = on_bench.training, device_of(on_bench)
     on_bench.eval()
     try:
         with torch.no_grad():
             per_draw: list[list[Tensor]] = [[] for _ in range(draws)]
             done = 0
             for part in parts:
-                light = on_bench.expected(part) if steady else None
+                shown = part.to(device)
+                light = on_bench.expected(shown) if steady else None
                 for k, generator in enumerate(generators):
-                    per_draw[k].append(_one_exposure(on_bench, part, light, generator))
+                    per_draw[k].append(_one_exposure(on_bench, shown, light, generator).to(images.device))
                     done += 1
                     if progress is not None:
                         progress(done, draws * len(parts), f"{draws} exposures of every image")

@@ -20,6 +20,7 @@ from distill.training.spec import TrainSpec
 from distill.training.stepping import Stepper, lower_precision
 from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
+from optics.devices import device_of
 from optics.errors import OpticsError, ShapeError
 
 Progress = Callable[[int, int, str], None]
@@ -47,7 +48,7 @@ class Run:
         spec: TrainSpec,
         teacher: Guide | nn.Module | Tensor | None,
     ) -> None:
-        self.model, self.spec = model, spec
+        self.model, self.spec, self.device = model, spec, device_of(model)
         self.inputs, self.labels = train
         self.validation = validation
         if len(self.inputs) < 2 or len(self.inputs) != len(self.labels):
@@ -63,7 +64,10 @@ class Run:
         if isinstance(teacher, nn.Module | Tensor):
             teacher = Guide(teacher, self.inputs, moving=spec.moves.active)
         self.guide = teacher
-        self.terms = terms_of(Setup(spec, self.guide, model, self.inputs[:2]))
+        if teacher is not None and teacher.module is not None:
+            teacher.module.to(self.device)
+        made = terms_of(Setup(spec, self.guide, model, self.inputs[:2].to(self.device)))
+        self.terms = {name: term.to(self.device) for name, term in made.items()}
         self.taps = Taps(model, [name for term in self.terms.values() for name in term.watches()])
         steps = math.ceil(self.batches / spec.step.accumulate) * spec.epochs
         self.stepper = Stepper(model, list(self.terms.values()), spec, steps)
@@ -135,7 +139,7 @@ class Run:
 
     def _shown(self, index: Tensor) -> tuple[Tensor, Answers]:
         """The images of a batch as they are moved and mixed this time, and what they show."""
-        inputs, labels = self.inputs[index], self.labels[index]
+        inputs, labels = self.inputs[index].to(self.device), self.labels[index].to(self.device)
         how = self.spec.moves
         if how.active:
             inputs, moved = augment(inputs, how, self.generator, labels=labels)

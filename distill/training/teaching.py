@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.training.taps import Taps
+from optics.devices import device_of
 from optics.errors import OpticsError, ShapeError
 
 
@@ -76,7 +77,7 @@ class Guide:
 
     def shown(self, inputs: Tensor, index: Tensor) -> Tensor:
         """The images of a step as the teacher sees them."""
-        return inputs if self.moving else self.images[index % len(self.images)]
+        return inputs if self.moving else self.images[index % len(self.images)].to(inputs.device)
 
     def lesson(self, inputs: Tensor, index: Tensor) -> Lesson:
         """What the teacher says of a step's inputs, which are those at `index` before any move."""
@@ -88,7 +89,7 @@ class Guide:
             return Lesson(logits(self.module, inputs))
         if self.stored is None:
             self.stored = logits(self.asked("an answer"), self.images)
-        return Lesson(self.stored[index % len(self.stored)])
+        return Lesson(self.stored[index % len(self.stored)].to(inputs.device))
 
 
 def takes_generator(model: nn.Module) -> bool:
@@ -103,18 +104,19 @@ def logits(
 
     Args:
         model: images (B, C, H, W) to logits.
-        images: (N, C, H, W).
+        images: (N, C, H, W), on any device; they go to the model's part by part.
         batch_size: images at a time.
         generator: draws the noise of a model that takes one; None is without noise.
 
     Returns:
-        (N, classes), or (N, classes, H, W) of a segmentation model.
+        (N, classes), or (N, classes, H, W) of a segmentation model; where the images are.
     """
     options = {"generator": generator} if generator is not None and takes_generator(model) else {}
-    mode = model.training
+    mode, device = model.training, device_of(model)
     model.eval()
     try:
         with torch.no_grad():
-            return torch.cat([model(part, **options) for part in images.split(batch_size)])
+            parts = (model(part.to(device), **options) for part in images.split(batch_size))
+            return torch.cat([part.to(images.device) for part in parts])
     finally:
         model.train(mode)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from optics.conventions import complex_dtype, to_correlation
+from optics.conventions import axis, complex_dtype, to_correlation
+from optics.devices import doubles
 from optics.wave.fourier import fast_length
 
 Boundary = Literal["zero", "circular"]
@@ -47,10 +48,9 @@ def taps_of_mask(mask: Tensor) -> Tensor:
 
 def dft_rows(n: int, k: int, band: int, *, like: Tensor) -> Tensor:
     """(band, k) `exp(-2 pi i f r / n)`, both centred, in the complex dtype of `like`; phases in float64."""
-    frequency = torch.arange(band, dtype=torch.float64, device=like.device) - band // 2
-    position = torch.arange(k, dtype=torch.float64, device=like.device) - k // 2
+    frequency, position = (axis(size, 1.0, device=doubles(like.device)) for size in (band, k))
     phase = -2 * math.pi / n * torch.remainder(torch.outer(frequency, position), n)
-    return torch.complex(torch.cos(phase), torch.sin(phase)).to(complex_dtype(like.dtype))
+    return torch.complex(torch.cos(phase), torch.sin(phase)).to(like.device, complex_dtype(like.dtype))
 
 
 def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False) -> Tensor:

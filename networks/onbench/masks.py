@@ -57,15 +57,15 @@ def design_masks(
         if compensate and fourf.pixelated:
             edge = torch.full_like(xi[k], bench.band / 2)
             side = side / pixel_transform(bench, torch.minimum(xi[k].abs(), edge))[:, None]
-        sides.append(side.to(dtype))
+        sides.append(side.to(kernels.device, dtype))
     left, right = sides
     taps = kernels.to(dtype)
     if positions is None:
         made = left @ taps.sum(1) @ right.mT
     else:
-        tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(dtype)
+        tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(taps)
         made = torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
-    return made if focus is None else made * focus.to(dtype)
+    return made if focus is None else made * focus.to(made)
 
 
 def _in_focus(bench: BenchSpec, xi: list[Tensor]) -> Tensor | None:
@@ -94,7 +94,7 @@ def _turned_masks(
 
     A tap's phase at the turned place `Y = c y + s x`, `X = c x - s y` is a product of four factors of one axis each.
     """
-    angle, scale, dtype = bench.alignment_as_assumed.mask_rotation, bench.scale, kernels.dtype
+    angle, scale = bench.alignment_as_assumed.mask_rotation, bench.scale
     c, s = math.cos(angle), math.sin(angle)
     (channels, ky, kx), (y, x) = kernels.shape[1:], xi
     down = (torch.arange(ky, dtype=torch.float64) - ky // 2) * step
@@ -102,14 +102,14 @@ def _turned_masks(
     for i in range(channels):
         aside = 0.0 if positions is None else float(positions[i]) * bench.input.pitch
         across = (torch.arange(kx, dtype=torch.float64) - kx // 2) * step - aside
-        rows, cols = (dft_matrix(axis, across, scale=scale).to(dtype) for axis in (-s * y, c * x))
+        rows, cols = (dft_matrix(axis, across, scale=scale).to(kernels) for axis in (-s * y, c * x))
         for j in range(ky):
-            tall, wide = (dft_matrix(axis, down[j : j + 1], scale=scale).to(dtype) for axis in (c * y, s * x))
+            tall, wide = (dft_matrix(axis, down[j : j + 1], scale=scale).to(kernels) for axis in (c * y, s * x))
             total = total + tall * ((rows * kernels[:, i, j, None, :]) @ cols.mT) * wide.mT
     if compensated:
         places = (c * y[:, None] + s * x[None, :], c * x[None, :] - s * y[:, None])
         for place in places:
-            total = total / pixel_transform(bench, place.abs().clamp(max=bench.band / 2)).to(dtype)
+            total = total / pixel_transform(bench, place.abs().clamp(max=bench.band / 2)).to(kernels)
     return total
 
 

@@ -20,6 +20,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_shape
 from optics.conventions import complex_dtype, real_dtype
+from optics.devices import device_of
 from optics.fourf.recorder import Recorder
 from optics.modules import ModuleTuple
 from optics.slm.response import ResponseSpec
@@ -77,7 +78,7 @@ class OnBench(nn.Module):
         assumed_camera: CameraSpec | None = None,
         **options: Any,
     ) -> OnBench:
-        """A network on a bench from its parts; it computes in the cascade's precision.
+        """A network on a bench from its parts; it computes in the cascade's precision, on its device.
 
         Args:
             cascade: the optical part.
@@ -107,7 +108,7 @@ class OnBench(nn.Module):
             dtype=real_dtype(next(cascade.parameters()).dtype),
         )
         optics = realise(realisation, setup, cascade, **options)
-        return cls(optics, backend, assumed_camera=assumed_camera)
+        return cls(optics, backend, assumed_camera=assumed_camera).to(device_of(cascade))
 
     @classmethod
     def from_levels(

@@ -17,6 +17,7 @@ from networks.readouts.readouts import Readout
 from networks.students.spec import Control, StudentSpec
 from optics.checks import OpticsError, check_finite
 from optics.conventions import real_dtype
+from optics.devices import device_of
 
 if TYPE_CHECKING:
     from networks.onbench.network import OnBench
@@ -210,7 +211,7 @@ class Student(nn.Module):
     def operations(self, x: Tensor) -> int:
         """Electronic multiply-accumulates per image of x's shape; the optics cost none."""
         with torch.no_grad():
-            return multiply_accumulates(self.backend, self.features(x[:1]))
+            return multiply_accumulates(self.backend, self.features(x[:1].to(device_of(self))))
 
 
 def backend_of(spec: StudentSpec, generator: torch.Generator) -> nn.Module:

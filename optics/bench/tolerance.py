@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
+from optics import draws
 from optics.bench.spec import AXIAL, BenchSpec
 from optics.conventions import Point
 from optics.spec import SHIFT, Validated, metres
@@ -37,9 +38,8 @@ class ToleranceSpec(Validated):
         Raises:
             SpecError: a draw leaves what `AlignmentSpec` allows; the tolerance is too wide.
         """
-        normal = torch.randn(
-            2 * len(_PAIRS) + len(_SINGLES), generator=generator, dtype=torch.float64
-        ).tolist()
+        like = torch.empty((), dtype=torch.float64)
+        normal = draws.normal((2 * len(_PAIRS) + len(_SINGLES),), generator, like=like).tolist()
         changes: dict[str, object] = {}
         for i, name in enumerate(_PAIRS):
             centre, sigma = getattr(bench.alignment, name), getattr(self, name)

@@ -19,6 +19,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from optics import draws
 from optics.camera.noise import Chain, noisy_counts
 from optics.checks import OpticsError, SpecError, check_finite, check_shape
 from optics.conventions import Point, axis
@@ -192,7 +193,7 @@ class Camera(nn.Module):
 
         Args:
             photons: expected photons per binned pixel (..., y, x), real floating point, `shape` last.
-            generator: source of the noise, on the same device; None = no random draw (full well, rounding and
+            generator: source of the noise (`optics.draws`); None = no random draw (full well, rounding and
                 fixed patterns remain).
             differentiable: noise as a reparameterised Gaussian of the same mean and variance, and rounding with a
                 straight-through gradient, see `optics.camera.noise`; False = true Poisson and plain rounding.
@@ -224,10 +225,7 @@ class Camera(nn.Module):
         if math.isfinite(chain.well):
             electrons = electrons.clamp(max=chain.well)
         if chain.read != 0.0 and generator is not None:
-            draw = torch.randn(
-                electrons.shape, generator=generator, dtype=electrons.dtype, device=electrons.device
-            )
-            electrons = electrons + chain.read * draw
+            electrons = electrons + chain.read * draws.normal(electrons.shape, generator, like=electrons)
         if chain.offset is not None:
             electrons = electrons + chain.offset.to(electrons.dtype)
         return self._digitise(electrons, chain)
@@ -296,7 +294,7 @@ def _counted(electrons: Tensor, generator: torch.Generator) -> Tensor:
 
     torch counts in 64 bits, and answers 0 where the mean is beyond them.
     """
-    drawn = torch.poisson(electrons.clamp(max=_NOISELESS), generator=generator)
+    drawn = draws.poisson(electrons.clamp(max=_NOISELESS), generator)
     return torch.where(electrons > _NOISELESS, electrons, drawn)
 
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from optics import draws
+
 _STEEPEST = 1 / 8
 """Standard deviation, electrons, below which the root's gradient grows no further: it is infinite in the dark."""
 
@@ -40,7 +42,7 @@ class _Counts(torch.autograd.Function):
         slope: Tensor | None = None
         out = electrons.clone()
         if generator is not None and (chain.shot or chain.read):
-            draw = torch.randn(out.shape, generator=generator, dtype=out.dtype, device=out.device)
+            draw = draws.normal(out.shape, generator, like=out)
             if chain.shot:
                 deviation = out.clamp(min=0.0).add_(chain.read**2).sqrt_()
                 out.addcmul_(deviation, draw)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optics import draws
 from optics.camera.camera import Camera
 from optics.camera.noise import Chain
 from optics.checks import ShapeError
@@ -96,7 +97,7 @@ class SummedExposure:
             electrons = [e.masked_fill(alone, 0.0) for e in electrons]
             linear = self._sum((~alone).to(mean.dtype))
         else:
-            linear = self.pixels.to(mean.dtype).expand(*mean.shape[:-2], -1, -1)
+            linear = self.pixels.to(mean).expand(*mean.shape[:-2], -1, -1)
         shape = tuple(mean.shape)
         offsets = self._offsets(index, shape, mean.dtype)
         sums = torch.stack([self._sum(e) for e in electrons])
@@ -112,7 +113,7 @@ class SummedExposure:
                 pixels does not move what the groups meet.
         """
         chain = self.chain
-        shares = mixture.to(expected.sums.dtype)[:, None, :, None, None]
+        shares = mixture.to(expected.sums)[:, None, :, None, None]
         electrons = (expected.sums * shares).sum(0).clamp(min=0)
         groups, pixels = generators
         electrons = self._shot(electrons, groups)
@@ -125,7 +126,7 @@ class SummedExposure:
             counts = counts + expected.offsets / chain.gain
         if len(expected.index):
             counts = counts + self._singles(expected, mixture, pixels)
-        return counts / self.pixels.to(counts.dtype)
+        return counts / self.pixels.to(counts)
 
     # ------------------------------------------------------------------ parts
 
@@ -145,7 +146,7 @@ class SummedExposure:
         return alone
 
     def _sum(self, frames: Tensor) -> Tensor:
-        return self.rows.to(frames.dtype) @ frames @ self.cols.to(frames.dtype).mT
+        return self.rows.to(frames) @ frames @ self.cols.to(frames).mT
 
     def _offsets(self, index: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
         offset = self.chain.offset
@@ -153,7 +154,7 @@ class SummedExposure:
             return None
         if len(index) == 0:
             return self._sum(offset.to(dtype))
-        linear = torch.ones(shape, dtype=dtype)
+        linear = torch.ones(shape, dtype=dtype, device=offset.device)
         linear.view(-1)[index] = 0.0
         return self._sum(linear * offset.to(dtype))
 
@@ -168,7 +169,7 @@ class SummedExposure:
         """Sums of the counts of the pixels that are drawn one by one, (..., Gy, Gx)."""
         chain, shape, index = self.chain, expected.shape, expected.index
         frame = (index // (shape[-2] * shape[-1])) % shape[-3]
-        electrons = (expected.single * mixture.to(expected.single.dtype)[:, frame]).sum(0).clamp(min=0)
+        electrons = (expected.single * mixture.to(expected.single)[:, frame]).sum(0).clamp(min=0)
         if chain.shot:
             electrons = poisson(electrons, _of_pixels(shape, index, generator, electrons), generator)
         if math.isfinite(chain.well):
@@ -176,7 +177,7 @@ class SummedExposure:
         if chain.read != 0.0:
             electrons = electrons + chain.read * _of_pixels(shape, index, generator, electrons)
         counts = _digital(self._with_offset(electrons, index, shape), chain)
-        total = torch.zeros(shape, dtype=counts.dtype)
+        total = counts.new_zeros(shape)
         total.view(-1)[index] = counts
         return self._sum(total)
 
@@ -192,7 +193,7 @@ def poisson(mean: Tensor, normal: Tensor, generator: torch.Generator) -> Tensor:
     drawn = (mean + mean.sqrt() * normal + (normal**2 - 1) / 6).round().clamp(min=0)
     few = mean < _FEW
     if bool(few.any()):
-        drawn[few] = torch.poisson(mean[few], generator=generator)
+        drawn[few] = draws.poisson(mean[few], generator)
     return drawn
 
 
@@ -202,7 +203,7 @@ def _digital(electrons: Tensor, chain: Chain) -> Tensor:
 
 
 def _normal(shape: Sequence[int], generator: torch.Generator, like: Tensor) -> Tensor:
-    return torch.randn(tuple(shape), generator=generator, dtype=like.dtype)
+    return draws.normal(shape, generator, like=like)
 
 
 def _of_pixels(shape: tuple[int, ...], index: Tensor, generator: torch.Generator, like: Tensor) -> Tensor:

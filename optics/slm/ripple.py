@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optics import draws
+
 _NODES = ((0.25, 2), (0.8, 3), (math.inf, 5))
 """Up to which flicker, radians, how many states: within 1e-4 of the frame to 1.2 rad, 2e-3 to 2 rad."""
 
@@ -64,10 +66,10 @@ def state_weights(states: States, ripple: Tensor) -> Tensor:
     Returns:
         (..., states), sum 1; negative ones occur.
     """
-    places = torch.tensor([place for place, _ in states], dtype=ripple.dtype)
+    places = torch.tensor([place for place, _ in states], dtype=ripple.dtype, device=ripple.device)
     count, panels = places.shape
     if count == 1:
-        return torch.ones(*ripple.shape[:-1], 1, dtype=ripple.dtype)
+        return ripple.new_ones(*ripple.shape[:-1], 1)
     if panels > 1:
         far = places.abs().amax()
         return 1 / count + (ripple @ places.mT) / (2 * far**2)
@@ -87,8 +89,7 @@ def rippled(phase: Tensor, ripple: float | Tensor) -> Tensor:
 def draw_ripple(phase: Tensor, flicker: float, generator: torch.Generator) -> Tensor:
     """One relative ripple per frame, (..., 1, 1), for phases (..., ny, nx)."""
     shape = (*phase.shape[:-2], 1, 1)
-    draw = torch.randn(shape, generator=generator, dtype=phase.dtype, device=generator.device)
-    return draw.to(phase.device) * (flicker / (2 * math.pi))
+    return draws.normal(shape, generator, like=phase) * (flicker / (2 * math.pi))
 
 
 def mean_field_loss(phase: Tensor, flicker: float) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from optics.checks import ShapeError, SpecError, check_range
 from optics.conventions import Point, axis, cis, complex_dtype
+from optics.devices import doubles
 from optics.numbers import plain
 
 Pitch = float | Point
@@ -148,18 +149,18 @@ def matrix_fourier(
         SpecError, ShapeError: lengths that are not positive, a field that is not a plane.
     """
     near, far = _check_window(field, pitch, scale, out_pitch, out_shape, sign)
-    dtype = complex_dtype(field.dtype)
+    dtype, where = complex_dtype(field.dtype), doubles(field.device)
     matrices = [
         math.sqrt(near[k] * far[k] / scale)
         * dft_matrix(
-            _window(out_shape[k], far[k], out_centre[k], field.device),
-            axis(field.shape[-2 + k], near[k], device=field.device),
+            _window(out_shape[k], far[k], out_centre[k], where),
+            axis(field.shape[-2 + k], near[k], device=where),
             scale=scale,
             sign=sign,
         )
         for k in (0, 1)
     ]
-    along_y, along_x = (m.to(dtype) for m in matrices)
+    along_y, along_x = (m.to(field.device, dtype) for m in matrices)
     u = field.to(dtype)
     # the product that shrinks the plane more goes first
     if out_shape[0] * field.shape[-1] <= out_shape[1] * field.shape[-2]:
@@ -188,7 +189,7 @@ def chirp_z(
 def _chirp_axis(
     u: Tensor, dim: int, near: float, far: float, m: int, centre: float, scale: float, sign: int
 ) -> Tensor:
-    n, device = u.shape[dim], u.device
+    n, device = u.shape[dim], doubles(u.device)
     size = fast_length(n + m - 1)
     rate = near * far / scale
     j = torch.arange(m, dtype=torch.float64, device=device) - m // 2
@@ -199,7 +200,7 @@ def _chirp_axis(
     lag = torch.arange(n + m - 1, dtype=torch.float64, device=device) - (n - 1 - n // 2) - m // 2
     kernel = torch.fft.fft(_cis_cycles(rate * lag * lag / 2, -sign), n=size)
     column = (-1, 1) if dim == -2 else (-1,)
-    before, after, kernel = (t.to(u.dtype).reshape(column) for t in (before, after, kernel))
+    before, after, kernel = (t.to(u.device, u.dtype).reshape(column) for t in (before, after, kernel))
     spectrum = torch.fft.fft(u * before, n=size, dim=dim) * kernel
     return torch.fft.ifft(spectrum, dim=dim).narrow(dim, n - 1, m) * after
 

@@ -82,7 +82,7 @@ def zernike_phase(
     *,
     centre: Point = (0.0, 0.0),
 ) -> Tensor:
-    """Phase of a sum of Zernike polynomials on a disc; (ny, nx) float64, radians.
+    """Phase of a sum of Zernike polynomials on a disc; (ny, nx) float64 on the CPU, radians.
 
     The polynomials go on over the samples that the disc's edge crosses, so that an anti-aliased stop meets
     the right phase there; further out the phase is 0.
@@ -100,6 +100,7 @@ def zernike_phase(
     rho_in, theta_in = rho[inside], theta[inside]
     values = torch.zeros_like(rho_in)
     for j, coefficient in coefficients.items():
-        values = values + coefficient * zernike(j, rho_in, theta_in)
+        weight = coefficient.cpu() if isinstance(coefficient, Tensor) else coefficient
+        values = values + weight * zernike(j, rho_in, theta_in)
     phase = torch.zeros(shape, dtype=torch.float64)
     return phase.masked_scatter(inside, values)

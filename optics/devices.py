@@ -1,0 +1,54 @@
+"""Which device computes: `find` turns a word into a device that is there, or says which are.
+
+Constants are worked out on the CPU in 64 bits and moved; draws are made where their generator is (`optics.draws`). So a
+device changes the rounding of a result and nothing else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from optics.errors import SpecError
+
+CPU = torch.device("cpu")
+AUTO = "auto"
+_WITHOUT_DOUBLE = {"mps"}
+_BACKENDS = ("cuda", "xpu", "mps")
+
+
+def available() -> tuple[str, ...]:
+    """The devices that torch can compute on here: accelerators first, by number where there are several, then "cpu"."""
+    found: list[str] = []
+    for name in _BACKENDS:
+        backend = getattr(torch.backends if name == "mps" else torch, name, None)
+        if backend is not None and backend.is_available():
+            found += ["mps"] if name == "mps" else [f"{name}:{i}" for i in range(backend.device_count())]
+    return (*found, "cpu")
+
+
+def find(name: str) -> torch.device:
+    """The device called `name`: "cpu", "cuda", "cuda:1", "mps", or "auto", the first accelerator or else the CPU.
+
+    Raises:
+        SpecError: it is not here; the line lists what is.
+    """
+    here = available()
+    if name == AUTO:
+        return torch.device(here[0])
+    if name in here or f"{name}:0" in here:
+        return torch.device(name)
+    why = " (this torch was built without CUDA)" if name.startswith("cuda") and torch.version.cuda is None else ""
+    raise SpecError(f"device {name!r} is not here{why}; there is {', '.join(here)}; {AUTO!r} takes the first.")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes: the device of its first parameter or buffer; the CPU where it has none."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return CPU
+
+
+def doubles(device: torch.device) -> torch.device:
+    """Where 64-bit numbers for `device` are worked out: there, or on the CPU for one that has none."""
+    return CPU if device.type in _WITHOUT_DOUBLE else device
