@@ -38,8 +38,14 @@ def find(name: str) -> torch.device:
         return torch.device(here[0])
     if name in here or f"{name}:0" in here:
         return torch.device(name)
-    why = " (this torch was built without CUDA)" if name.startswith("cuda") and torch.version.cuda is None else ""
-    raise SpecError(f"device {name!r} is not here{why}; there is {', '.join(here)}; {AUTO!r} takes the first.")
+    why = (
+        " (this torch was built without CUDA)"
+        if name.startswith("cuda") and torch.version.cuda is None
+        else ""
+    )
+    raise SpecError(
+        f"device {name!r} is not here{why}; there is {', '.join(here)}; {AUTO!r} takes the first."
+    )
 
 
 def device_of(module: nn.Module) -> torch.device:

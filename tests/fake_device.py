@@ -5,8 +5,8 @@ its values on the CPU out of sight; every operation is checked by the rules of a
 CPU's own code. So a table of the fake device gives the CPU's numbers bit for bit, and whatever is pinned to the CPU,
 a constant, a generator, a numpy round trip, raises where it stands. The rules are those of CUDA:
 
-- all tensors of an operation lie on one device; a number, as a tensor without axes, may come from the CPU, and so may an
-  index and the source of a copy;
+- all tensors of an operation lie on one device; a number, as a tensor without axes, may come from the CPU, and so may
+  an index and the source of a copy;
 - a generator draws on its own device;
 - `numpy()` is refused; `tolist`, `item`, `float` and `bool` bring numbers back.
 
@@ -24,7 +24,14 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("lazy")
 _LONG = (torch.float64, torch.complex128)
-_MAY_MIX = ("aten::copy_", "aten::_to_copy", "aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+_MAY_MIX = (
+    "aten::copy_",
+    "aten::_to_copy",
+    "aten::index",
+    "aten::index_put",
+    "aten::index_put_",
+    "aten::_index_put_impl_",
+)
 _EAGER = {"aten::_conj": torch.ops.aten._conj_physical.default, "aten::_neg_view": torch.ops.aten.neg.default}
 """What torch marks and does later, above the place where the fake device takes over: done at once."""
 _NEW = ("aten::new_", "aten::empty_like", "aten::zeros_like", "aten::ones_like", "aten::full_like")
@@ -89,7 +96,9 @@ class FakeDevice(TorchDispatchMode):
         if asked is not None and there:
             kwargs["device"] = torch.device("cpu")
         held = {id(t.held): t for t in here}
-        inner_args, inner_kwargs = tree_map(lambda t: t.held if isinstance(t, Elsewhere) else t, (args, kwargs))
+        inner_args, inner_kwargs = tree_map(
+            lambda t: t.held if isinstance(t, Elsewhere) else t, (args, kwargs)
+        )
         found = (_EAGER.get(name, func) if here else func)(*inner_args, **inner_kwargs)
         if not there:
             return found
@@ -107,11 +116,18 @@ class FakeDevice(TorchDispatchMode):
         return Elsewhere(held)
 
     def _check(
-        self, name: str, leaves: list[torch.Tensor], here: list[Elsewhere], there: bool, kwargs: dict[str, Any]
+        self,
+        name: str,
+        leaves: list[torch.Tensor],
+        here: list[Elsewhere],
+        there: bool,
+        kwargs: dict[str, Any],
     ) -> None:
         apart = [t for t in leaves if not isinstance(t, Elsewhere) and t.dim() > 0]
         if here and apart and name not in _MAY_MIX and not name.startswith(_NEW):
-            raise RuntimeError(f"{name}: expected all tensors on one device, found lazy and {apart[0].device}")
+            raise RuntimeError(
+                f"{name}: expected all tensors on one device, found lazy and {apart[0].device}"
+            )
         if name == "aten::index" and here and not isinstance(leaves[0], Elsewhere):
             raise RuntimeError("aten::index: indices should be on the CPU, as the indexed tensor is")
         for value in kwargs.values():

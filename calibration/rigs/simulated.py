@@ -18,6 +18,7 @@ from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
 from optics.conventions import abs2
+from optics.devices import CPU
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -234,7 +235,12 @@ def settled(since: float, settling: float) -> float:
 
 
 def simulate(
-    bench: BenchSpec, image_shape: tuple[int, int], region: Region, *, dtype: torch.dtype = torch.float32
+    bench: BenchSpec,
+    image_shape: tuple[int, int],
+    region: Region,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
 ) -> tuple[FourF, Recorder]:
     """4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
 
@@ -258,7 +264,7 @@ def simulate(
         centre[1] + (0.0 if window[1] % 2 else pitch / 2),
     )
     fourf = FourF(bench, CameraWindow(image_shape, window, margin=_MARGIN, offset=offset), dtype=dtype)
-    return fourf, Recorder(bench, fourf.view, dtype=dtype)
+    return fourf.to(device), Recorder(bench, fourf.view, dtype=dtype).to(device)
 
 
 def simulated_rig(

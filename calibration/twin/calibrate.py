@@ -19,6 +19,7 @@ from calibration.twin.probes import expected_bench
 from calibration.twin.result import TwinResult, combinations, estimates
 from calibration.twin.start import coarse_start
 from optics.bench.spec import BenchSpec
+from optics.devices import find
 
 _FIRST = 5  # frames of the first fit
 _STARTS, _TRIAL = 4, 4  # starts that are tried, and the steps of a trial
@@ -38,6 +39,7 @@ def calibrate(
     tolerances: Tolerances | None = None,
     zernikes: tuple[int, ...] = tuple(range(4, 16)),
     hold_back: Sequence[int] = (),
+    device: str = "cpu",
     report: Report | None = None,
 ) -> TwinResult:
     """Fit a bench's description to what its camera saw.
@@ -48,6 +50,7 @@ def calibrate(
         tolerances: how far it may be wrong.
         zernikes: Noll indices that lenses and backplane may have.
         hold_back: frames that take no part in the fit and judge it.
+        device: what carries the light of the frames, see `optics.devices.find`.
         report: told each step in a line.
 
     Raises:
@@ -56,6 +59,7 @@ def calibrate(
     begun = time.perf_counter()
     tell: Report = (lambda line: None) if report is None else report
     t = Tolerances() if tolerances is None else tolerances
+    where = find(device)
     bench = bench.replace(
         **{"camera.adc.gain": bench.camera.gain}
     )  # in words, where it followed from the full well
@@ -64,10 +68,10 @@ def calibrate(
     check_frames(fitted, bench)
     parameters = bench_parameters(bench, t, zernikes=zernikes)
     area = fitted.counts.sum((1, 2))
-    few = Model(fitted[sorted(area.argsort(descending=True)[:_FIRST].tolist())])
+    few = Model(fitted[sorted(area.argsort(descending=True)[:_FIRST].tolist())], where)
     first = [p for p in parameters if p.stage != "phase" and p.name not in _LATE]
-    begin = _begin(few, coarse_start(bench, fitted, t, keep=_STARTS), parameters, first, tell)
-    model = Model(fitted)
+    begin = _begin(few, coarse_start(bench, fitted, t, keep=_STARTS, device=where), parameters, first, tell)
+    model = Model(fitted, where)
     if begin.share > _HOPELESS:
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
         found = fit(model, begin.bench, first, steps=1, report=tell)

@@ -55,17 +55,21 @@ class Change:
 
 
 class Light:
-    """The light of one frame through the lenses, in single precision, and how it changes."""
+    """The light of one frame through the lenses, in single precision on a device, and how it changes."""
 
-    def __init__(self, stages: Stages) -> None:
+    def __init__(self, stages: Stages, device: torch.device) -> None:
+        self.device = device
         self.ay, self.ax, self.by, self.bx, self.pupil = (
-            t.to(torch.complex64) for t in (stages.ay, stages.ax, stages.by, stages.bx, stages.pupil)
+            t.to(device, torch.complex64) for t in (stages.ay, stages.ax, stages.by, stages.bx, stages.pupil)
         )
-        self.chirp = None if stages.chirp is None else stages.chirp.to(torch.complex64)
+        self.chirp = self._single(stages.chirp)
+
+    def _single(self, value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.to(self.device, torch.complex64)
 
     def shine(self, image: Tensor, mask: Tensor) -> None:
         """Take the amplitudes (H, W) that leave the display and a mask (ny, nx), turned."""
-        self.image = image.to(torch.complex64)
+        self.image = image.to(self.device, torch.complex64)
         self.u = self.image if self.chirp is None else self.image * self.chirp
         self.half = self.ay @ self.u  # (ny, W)
         self.at_slm = self.half @ self.ax.mT
@@ -82,7 +86,7 @@ class Light:
 
         `mask` is the derivative of the turned mask.
         """
-        c = {name: _single(getattr(change, name)) for name in ("ay", "ax", "by", "bx", "pupil", "chirp")}
+        c = {name: self._single(getattr(change, name)) for name in ("ay", "ax", "by", "bx", "pupil", "chirp")}
         inside: Tensor | None = None
         arriving: Tensor | None = None
         if c["ay"] is not None:
@@ -111,10 +115,6 @@ class Light:
             part = self.lit_y @ c["bx"].mT
             out = part if out is None else out + part
         return out
-
-
-def _single(value: Tensor | None) -> Tensor | None:
-    return None if value is None else value.to(torch.complex64)
 
 
 def turned(mask: Tensor, turn: Turn) -> Tensor:

@@ -17,6 +17,7 @@ product of one factor for each plane; that is good to some tenths of a per cent 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from calibration.twin.light import Change, Light, Stages, aligned, centre_on, di
 from calibration.twin.parameters import Parameter
 from optics.bench.spec import BenchSpec
 from optics.conventions import abs2
+from optics.devices import CPU, device_of, doubles
 from optics.fourf.pupil import lens_centres, pupil
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -64,11 +66,12 @@ class Model:
 
     Args:
         recording: probes, and the region of the sensor that was read.
+        device: carries the light of the frames; operators are built on the CPU, and counts come back to it.
     """
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self.images = recording.probes.inputs.float()
+    def __init__(self, recording: Recording, device: torch.device = CPU) -> None:
+        self.recording, self.device = recording, device
+        self.images = recording.probes.inputs.float().to(device)
         self._refined = False
         self._missed: dict[bool, Tensor] = {}
         self._polar: tuple[object, tuple[Tensor, Tensor]] = (None, (torch.empty(0), torch.empty(0)))
@@ -97,8 +100,9 @@ class Model:
 
     def predict(self, bench: BenchSpec) -> Frames:
         """Mean counts of every probe on the recording's region, without saturation or rounding."""
-        fourf, recorder = simulate(bench, self.recording.probes.image_shape, self.recording.region)
-        intensity = torch.zeros(len(self.images), *fourf.window)
+        shape, region = self.recording.probes.image_shape, self.recording.region
+        fourf, recorder = simulate(bench, shape, region, device=self.device)
+        intensity = torch.zeros(len(self.images), *fourf.window, device=self.device)
         for ripple, weight in ripple_states(bench.slm.flicker):
             field = self._fields(fourf, self.masks(bench, fourf.rows, fourf.cols, ripple))
             intensity += weight * abs2(field)
@@ -122,7 +126,8 @@ class Model:
             )
             whole = SLM(bench.slm.replace(curvature={}), region=(rows, cols))
             levels = probes.levels.to(torch.int32)
-            self._missed[rule] = exact_reflectance(whole, levels) - whole.of_levels(levels, ripple=(0.0,))
+            missed = exact_reflectance(whole, levels) - whole.of_levels(levels, ripple=(0.0,))
+            self._missed[rule] = missed.to(self.device)
         return self._missed[rule]
 
     def masks(self, bench: BenchSpec, rows: slice, cols: slice, ripple: Ripple = None) -> Tensor:
@@ -130,8 +135,8 @@ class Model:
 
         ripple: of one state of the panel; None is the mean field.
         """
-        flat = SLM(bench.slm.replace(curvature={}), region=(rows, cols))
-        found = flat.of_levels(self.recording.probes.on_panel(rows, cols), ripple=ripple)
+        flat = SLM(bench.slm.replace(curvature={}), region=(rows, cols)).to(self.device)
+        found = flat.of_levels(self.recording.probes.on_panel(rows, cols).to(self.device), ripple=ripple)
         if self._refined:
             missed = self._correction(flat, bench)
             corner = self.recording.probes.corner
@@ -142,7 +147,7 @@ class Model:
                 inside.append(slice(low - c, high - c))
                 outside.append(slice(low - part.start, high - part.start))
             found[:, outside[0], outside[1]] += missed[:, inside[0], inside[1]]
-        return found * _curved(bench, rows, cols)
+        return found * _curved(bench, rows, cols).to(self.device)
 
     def _fields(self, fourf: FourF, masks: Tensor) -> Tensor:
         """Each image through its own mask, (n, oy, ox) complex64."""
@@ -151,7 +156,8 @@ class Model:
         )
 
     def _counts(self, bench: BenchSpec, recorder: Recorder, intensity: Tensor) -> Tensor:
-        photons = recorder.photons(intensity).double() * (self.recording.exposure / bench.camera.exposure)
+        seen = recorder.photons(intensity.to(device_of(recorder))).cpu().double()
+        photons = seen * (self.recording.exposure / bench.camera.exposure)
         return self._part(recorder, photons) * signal_scale(bench) + offset_counts(bench)
 
     def _part(self, recorder: Recorder, frames: Tensor) -> Tensor:
@@ -206,16 +212,18 @@ class Model:
         out = torch.zeros(len(self.images), len(parameters), *self.recording.counts.shape[1:])
         masks = self.masks(bench, base.fourf.rows, base.fourf.cols)
         turn = (bench.alignment.mask_rotation, base.fourf.axis_index)
-        light = Light(base)
+        light, where = Light(base, self.device), doubles(self.device)
+        recorder = copy.deepcopy(base.recorder).to(where)
         gain = signal_scale(bench) * self.recording.exposure / bench.camera.exposure
         for i in range(len(self.images)):
-            light.shine(base.fourf.emitted(self.images[i : i + 1])[0], turned(masks[i], turn))
+            image = self.recording.probes.inputs[i : i + 1].float()
+            light.shine(base.fourf.emitted(image)[0], turned(masks[i], turn))
             for k, change in enumerate(changes):
                 tangent = light.tangent(change, change.mask(masks[i]))
                 if tangent is not None:
                     rise = 2 * (light.field.conj() * tangent).real
-                    counts = self._part(base.recorder, base.recorder.photons(rise.double()))
-                    out[i, k] = (counts * gain).float()
+                    counts = self._part(recorder, recorder.photons(rise.to(where).double()))
+                    out[i, k] = (counts * gain).float().cpu()
                 if change.counts is not None:
                     out[i, k] += change.counts[i]
         return at, out

@@ -21,13 +21,20 @@ from calibration.twin.parameters import Tolerances
 from calibration.twin.values import set_values
 from optics.bench.spec import BenchSpec
 from optics.conventions import axis, cis
+from optics.devices import CPU
 
 _REACH = 2.5  # standard deviations of the mask's shift that the grid spans on each side
 _STEP = 2.4  # radians of tilt across the image from one grid point to the next
 
 
 def coarse_start(
-    bench: BenchSpec, recording: Recording, tolerances: Tolerances, *, frames: int = 5, keep: int = 3
+    bench: BenchSpec,
+    recording: Recording,
+    tolerances: Tolerances,
+    *,
+    frames: int = 5,
+    keep: int = 3,
+    device: torch.device = CPU,
 ) -> list[tuple[BenchSpec, float]]:
     """Benches to begin from, best first, with the mean correlation of their frames with the measured ones.
 
@@ -37,11 +44,12 @@ def coarse_start(
         tolerances: how far the grid goes.
         frames: how many frames are used, those with the largest inputs first.
         keep: how many starts.
+        device: carries the light.
     """
     area = recording.probes.inputs.sum((1, 2))
     part = recording[area.argsort(descending=True)[:frames].tolist()]
-    fourf, recorder = simulate(bench, part.probes.image_shape, part.region)
-    model = Model(part)
+    fourf, recorder = simulate(bench, part.probes.image_shape, part.region, device=device)
+    model = Model(part, device)
     psf = fourf.psf(model.masks(bench, fourf.rows, fourf.cols))
     measured = part.counts - part.counts.mean((1, 2), keepdim=True)
     y, x = (axis(n, bench.input.pitch) for n in part.probes.image_shape)
@@ -50,9 +58,9 @@ def coarse_start(
         tilt = cis(-2 * math.pi / bench.scale * (shift[0] * y[:, None] + shift[1] * x[None, :]))
         images = part.probes.inputs * tilt
         predicted = torch.cat(
-            [fourf.intensity(u[None].to(psf.dtype), h[None])[:, 0] for u, h in zip(images, psf, strict=True)]
+            [fourf.intensity(u[None].to(psf), h[None])[:, 0] for u, h in zip(images, psf, strict=True)]
         )
-        photons = model._part(recorder, recorder.photons(predicted))
+        photons = model._part(recorder, recorder.photons(predicted)).cpu()
         score, lag = _correlate(measured, photons - photons.mean((1, 2), keepdim=True))
         found.append((score, shift, lag))
     found.sort(key=lambda item: -item[0])

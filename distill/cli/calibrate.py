@@ -74,6 +74,9 @@ def calibrate(
     seed: Annotated[
         int, typer.Option("--seed", help="Of the probes' random details and a simulated bench's noise.")
     ] = 0,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="What computes: cpu, cuda, cuda:1, mps, or auto.")
+    ] = "cpu",
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -91,8 +94,10 @@ def calibrate(
     from distill.cli import show as cli_show
     from distill.cli.process import prepare
     from optics.bench.files import load_bench
+    from optics.devices import find
 
     prepare(threads)
+    find(device)
     nominal = load_bench(bench)
     output.parent.mkdir(parents=True, exist_ok=True)
     report = (lambda line: None) if json else _tell
@@ -105,6 +110,7 @@ def calibrate(
         tolerances=load_tolerances(tolerances) if tolerances else None,
         zernikes=tuple(range(4, zernikes + 1)),
         hold_back=held,
+        device=device,
         report=report,
     )
     toml, found = result.save(output)

@@ -9,6 +9,7 @@ import typer
 
 from distill.cli.options import (
     Dask,
+    Device,
     Draws,
     FileConfig,
     Images,
@@ -51,6 +52,7 @@ def compare(
     ] = None,
     processes: Processes = None,
     dask: Dask = None,
+    device: Device = None,
     sets: Sets = None,
     config: FileConfig = None,
     json: Json = False,
@@ -84,6 +86,7 @@ def compare(
             processes=processes,
             dask=dask,
             seed=seed,
+            device=device,
             config=config,
             sets=sets or (),
             ui=bars,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,14 @@ Json = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="Processor threads; all of them by default, or OMP_NUM_THREADS."),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="What computes: cpu, cuda, cuda:1, mps, or auto, the first accelerator; as configured, else cpu.",
+    ),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -68,6 +77,11 @@ def command(app: typer.Typer, name: str, work: Callable[..., None]) -> None:
     """Add a command whose help is the docstring of `work`, its paragraphs unwrapped: typer keeps their line ends."""
     paragraphs = inspect.cleandoc(work.__doc__ or "").split("\n\n")
     app.command(name, help="\n\n".join(" ".join(p.split()) for p in paragraphs))(work)
+
+
+def with_device(sets: list[str] | None, device: str | None) -> tuple[str, ...]:
+    """The assignments with that of the device behind them, where one was asked for."""
+    return (*(sets or ()), *([] if device is None else [f"device={json.dumps(device)}"]))
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli.options import Json, Sets, Threads, command
+from distill.cli.options import Device, Json, Sets, Threads, command, with_device
 from distill.cli.process import goes_on
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def demo(
     ] = False,
     sets: Sets = None,
     fresh: Fresh = False,
+    device: Device = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -52,7 +53,13 @@ def demo(
     folder = directory or Path("runs/demo-fast" if fast else "runs/demo")
     again = " without --fresh" if fresh else ""
     with goes_on(f"the same command{again} goes on where it was"):
-        _work(shipped(fast=fast, sets=sets or ()), folder, resume=not fresh, threads=threads, json=json)
+        _work(
+            shipped(fast=fast, sets=with_device(sets, device)),
+            folder,
+            resume=not fresh,
+            threads=threads,
+            json=json,
+        )
 
 
 def run(
@@ -72,6 +79,7 @@ def run(
         ),
     ] = False,
     fresh: Fresh = False,
+    device: Device = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -88,7 +96,7 @@ def run(
 
     if resume and fresh:
         raise OpticsError("--resume goes on with a run and --fresh removes it; choose one of them.")
-    chosen = load(config, sets=sets or ())
+    chosen = load(config, sets=with_device(sets, device))
     folder = directory or Path("runs") / folder_name(chosen.name)
     again = "" if resume else " with --resume in place of --fresh" if fresh else " with --resume"
     with goes_on(f"the same command{again} goes on where it was"):

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads, command
+from distill.cli.options import (
+    BenchName,
+    Device,
+    FileConfig,
+    Json,
+    Network,
+    Sets,
+    Threads,
+    command,
+    with_device,
+)
 from distill.cli.process import goes_on
 
 
@@ -27,6 +37,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the rows to this JSON file.")
     ] = None,
+    device: Device = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -51,7 +62,7 @@ def evaluate(
 
     prepare(threads)
     with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
-        rows = bench_rows(network, config=config, bench=bench, sets=sets or (), ui=bars)
+        rows = bench_rows(network, config=config, bench=bench, sets=with_device(sets, device), ui=bars)
     if output is not None:
         write_json(output, rows)
     if json:
@@ -199,6 +210,7 @@ def report(
     bench: BenchName = None,
     sets: Sets = None,
     config: FileConfig = None,
+    device: Device = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -223,11 +235,11 @@ def report(
         folder = place(directory or Path("runs") / folder_name(network.stem))
         with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
             found = single_steps.report_file(
-                network, folder, config=config, bench=bench, sets=sets or (), ui=bars
+                network, folder, config=config, bench=bench, sets=with_device(sets, device), ui=bars
             )
-    elif directory is not None or bench is not None or sets or config is not None:
+    elif directory is not None or bench is not None or sets or device or config is not None:
         raise OpticsError(
-            f"{network} is no file; --directory, --bench, --set and --config go with the file of a network."
+            f"{network} is no file; --directory, --bench, --set, --device and --config go with the file of a network."
         )
     else:
         found = single_steps.report_run(network)

@@ -11,6 +11,7 @@ import typer
 from distill.cli.options import (
     BenchName,
     Dask,
+    Device,
     Draws,
     FileConfig,
     Images,
@@ -84,6 +85,7 @@ def study(
     ] = None,
     processes: Processes = None,
     dask: Dask = None,
+    device: Device = None,
     cells: Annotated[
         bool, typer.Option("--cells", help="Compute nothing; print one command a bench, for a Slurm array.")
     ] = False,
@@ -127,6 +129,7 @@ def study(
         "refit": refit,
         "refit_images": refit_images,
         "seed": seed,
+        "device": device,
         "folder": output,
         "bench": bench,
         "sets": sets or (),

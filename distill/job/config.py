@@ -14,6 +14,7 @@ Every key has a default, so that a file holds what differs. Unknown keys are ref
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -222,10 +223,11 @@ class VerifyConfig(Validated):
 
 
 class RunConfig(Validated):
-    """A whole run. seed: every random number follows from it."""
+    """A whole run. seed: every random number follows from it. device: what computes, see `optics.devices.find`."""
 
     name: str = "run"
     seed: Seed = 0
+    device: str = "cpu"
     data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
@@ -238,6 +240,8 @@ class RunConfig(Validated):
 
     @model_validator(mode="after")
     def _enough(self) -> RunConfig:
+        if not re.fullmatch(r"[a-z]+(:\d+)?", self.device):
+            raise ValueError(f"device is {self.device!r}; expected cpu, cuda, cuda:1, mps or auto")
         most = max(self.verify.wave_images, self.verify.lightpipes_images)
         if most > self.export.count > 0:
             raise ValueError(

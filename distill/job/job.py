@@ -34,6 +34,7 @@ from optics.bench.panel_correction import correction_map
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
+from optics.devices import find
 from optics.reading import reason
 
 MODEL = "model.safetensors"
@@ -57,6 +58,7 @@ class Job:
         stopped: set when another step has failed, so that the ones beside it end too.
         seconds: how long the steps before this one took.
         calibration: what the calibrate step found; read from the directory when absent.
+        elsewhere: a device in place of the configuration's.
     """
 
     config: RunConfig
@@ -68,6 +70,7 @@ class Job:
     stopped: threading.Event = field(default_factory=threading.Event)
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
+    elsewhere: str | None = None
 
     @classmethod
     def prepare(cls, config: RunConfig, directory: Path, watcher: Watcher | None = None) -> Job:
@@ -232,6 +235,19 @@ class Job:
 
     # ------------------------------------------------------------------ models
 
+    @cached_property
+    def device(self) -> torch.device:
+        """What the models compute on.
+
+        Raises:
+            SpecError: it is not here.
+        """
+        return find(self.elsewhere or self.config.device)
+
+    def on_cpu(self) -> Job:
+        """The same job whose models compute on the CPU: files and pictures are made there."""
+        return replace(self, elsewhere="cpu")
+
     @property
     def task(self) -> Task:
         """What the networks are asked for."""
@@ -251,15 +267,15 @@ class Job:
         """
         if control == "shuffled":
             trained = load_student(self.path(self.repeat("linear_kd", repeat)) / MODEL)
-            return shuffled(trained, generator=generator)
+            return shuffled(trained, generator=generator).to(self.device)
         spec = self.spec.as_control(control)
         if control == "raw_image":
-            return RawImage.from_spec(spec, generator=generator)
-        return Student.from_spec(spec, generator=generator)
+            return RawImage.from_spec(spec, generator=generator).to(self.device)
+        return Student.from_spec(spec, generator=generator).to(self.device)
 
     def network(self, step: str) -> Student | RawImage:
         """The trained network of a step, that of the control without optics included; see `student`."""
-        return self.student(step) if step == "linear_kd" else load_network(self.path(step) / MODEL)
+        return self.student(step) if step == "linear_kd" else load_network(self.path(step) / MODEL).to(self.device)
 
     def trainee(self, network: nn.Module) -> nn.Module:
         """What is trained: the network, or the network on draws of the bench where the configuration asks for it.
@@ -274,7 +290,7 @@ class Job:
 
     def teacher(self) -> nn.Module:
         """The trained teacher."""
-        return load_teacher(self.path("teacher") / MODEL)
+        return load_teacher(self.path("teacher") / MODEL).to(self.device)
 
     @cached_property
     def taught(self) -> Tensor:
@@ -287,8 +303,8 @@ class Job:
         Where the configuration names a file, its network is that of linear_kd.
         """
         if step == "linear_kd" and self.config.student.file is not None:
-            return load_student(Path(self.config.student.file))
-        return load_student(self.path(step) / MODEL)
+            return load_student(Path(self.config.student.file)).to(self.device)
+        return load_student(self.path(step) / MODEL).to(self.device)
 
     def on_bench(self, student: Student, bench: BenchSpec, *, calibrated: bool = True) -> OnBench:
         """A network on a bench, in `eval` mode; counts become photons by the calibrated camera, or the data sheet's."""

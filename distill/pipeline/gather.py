@@ -45,7 +45,7 @@ def result_of(job: Job) -> Result:
 def run_report(job: Job) -> None:
     """Write `report.html`, then `result.json`: where the result is, the run is complete."""
     result = result_of(job)
-    write_report(job, result, job.directory / "report.html")
+    write_report(job.on_cpu(), result, job.directory / "report.html")
     result.write(job.directory / "result.json")
 
 

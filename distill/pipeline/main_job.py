@@ -41,6 +41,7 @@ from distill.pipeline import gather, steps
 from distill.progress import Watcher
 from distill.training.train_loop import CHECKPOINT, METRICS
 from distill.verify.verdict import Limits
+from optics.devices import CPU
 from optics.errors import OpticsError
 from optics.files import write_text
 
@@ -242,6 +243,7 @@ def run(
     job = Job.prepare(config, directory, ui)
     job.check_trainable()
     job.check_exportable()
+    _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
     wanted = keys(job)
     with book.locked():
@@ -253,7 +255,7 @@ def run(
         book.drop_stale(wanted)
         _write_config(config, directory / CONFIG)
         for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
-            if parallel:
+            if parallel and job.device == CPU:
                 _in_parallel(job, book, list(names), wanted)
             else:
                 for name in names:

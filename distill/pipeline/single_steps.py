@@ -166,7 +166,7 @@ def _key(job: Job) -> str:
     files = [Path(file)] if file else [job.path(step) / MODEL for step in ("linear_kd", "teacher")]
     return key_of(
         version(),
-        job.config.model_dump(mode="json"),
+        job.config.model_dump(mode="json", exclude={"device"}),
         job.bench.model_dump(mode="json"),
         [part.digest() for part in vars(job.splits).values()],
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
@@ -187,7 +187,7 @@ def _check_sets(sets: Sequence[str]) -> None:
         table = settings.assignment(text)
         for part, value in table.items():
             way = part == "student" and isinstance(value, Mapping) and set(value) == {"realisation"}
-            if part not in ("bench", "refit", "evaluation", "calibration") and not way:
+            if part not in ("bench", "refit", "evaluation", "calibration", "device") and not way:
                 raise OpticsError(
                     f"--set {text}: evaluate changes bench, student.realisation, refit, evaluation and calibration "
                     "only."
@@ -230,7 +230,7 @@ def export_network(
         OpticsError: no trained network, or one that cannot be exported.
     """
     if network.is_file():
-        job = open_file(network, config=config, bench=bench, sets=sets, watcher=ui)
+        job = open_file(network, config=config, bench=bench, sets=sets, watcher=ui).on_cpu()
         job.check_exportable()
         on_bench = job.on_bench(job.student("linear_kd"), job.bench, calibrated=False)
         target = output or network.with_name(f"{network.stem}-export")
@@ -240,7 +240,7 @@ def export_network(
             raise OpticsError(
                 f"{network} is a run and is exported as it is; --bench and --set go with a file."
             )
-        job = open_run(network, ("refit",), ui)
+        job = open_run(network, ("refit",), ui).on_cpu()
         on_bench = job.on_bench(job.student("refit"), job.bench)
         target = output or network / "export"
 

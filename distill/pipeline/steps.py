@@ -82,7 +82,7 @@ def run_teacher(job: Job) -> None:
     }
     model = teachers.create_teacher(
         job.config.teacher.name, t.channels, t.classes, t.image_shape, generator=stream(job, "teacher")
-    )
+    ).to(job.device)
     spec = job.config.teacher.training
     _train(job, "teacher", model, spec, distilled=False, progress=job.progress)
     save_model(job.path("teacher") / MODEL, model, config)
@@ -288,11 +288,11 @@ def light(job: Job, bench: OnBench) -> dict[str, Any]:
     """Photons and saturation on the bench, over validation images, one exposure of each SLM frame."""
     images = job.splits.validation.images[:LIGHT_IMAGES]
     with torch.no_grad():
-        photons = bench.expected(images)
+        photons = bench.expected(images.to(job.device))
         counts = bench.record(photons, generator=stream(job, "light"))
     budget, camera = job.bench.light.photons, job.bench.camera
     area = photons.shape[-2] * photons.shape[-1] * camera.binning**2
-    per_exposure = float(photons.double().sum((-2, -1)).mean())
+    per_exposure = float(photons.cpu().double().sum((-2, -1)).mean())
     return {
         "photons_full_scale": budget,
         "photons_per_pixel": None if budget is None else per_exposure / area,
@@ -304,6 +304,7 @@ def light(job: Job, bench: OnBench) -> dict[str, Any]:
 
 def run_export(job: Job) -> None:
     """Write the distilled network on the realistic bench, back end refitted, as files for the SLM."""
+    job = job.on_cpu()
     bench = job.on_bench(job.student("refit"), job.bench)
     export(bench, job.directory / "export", inputs=job.splits.test, count=job.export_count)
 

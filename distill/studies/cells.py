@@ -88,6 +88,7 @@ class Plan(Validated):
     """All cells of a study.
 
     axes: what is varied. ranking: whether each flaw is taken alone and mended. tolerance: of the Monte Carlo draws.
+    device: what computes; no cell's key depends on it.
     """
 
     conditions: Conditions
@@ -97,6 +98,7 @@ class Plan(Validated):
     skipped: tuple[Skipped, ...] = ()
     tolerance: ToleranceSpec | None = None
     name: str = "study"
+    device: str = "cpu"
 
     def by_key(self) -> dict[str, Cell]:
         """One cell of every key."""

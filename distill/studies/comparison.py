@@ -204,6 +204,7 @@ def compare(
     processes: int | None = None,
     dask: str | None = None,
     seed: int | None = None,
+    device: str | None = None,
     config: Path | None = None,
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
@@ -223,6 +224,7 @@ def compare(
         processes: see `distill.study`.
         dask: see `distill.study`.
         seed: see `distill.study`.
+        device: see `distill.study`.
         config: see `distill.study`.
         sets: see `distill.study`.
         ui: told of the progress.
@@ -248,6 +250,7 @@ def compare(
         refit_images=refit_images,
         folder=folder if folder is not None else path.with_name(f"{path.stem}-compare"),
         seed=seed,
+        device=device,
         config=config,
         sets=sets,
         ui=ui,

@@ -23,6 +23,7 @@ from networks.students.parts import RealisationSpec
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
+from optics.devices import device_of, find
 from optics.errors import OpticsError
 
 Vary = Sequence[str | Axis] | Mapping[str, Any]
@@ -56,6 +57,7 @@ def study(
     processes: int | None = None,
     dask: str | None = None,
     seed: int | None = None,
+    device: str | None = None,
     config: Path | None = None,
     sets: Sequence[str] = (),
     realisation: RealisationSpec | None = None,
@@ -77,9 +79,10 @@ def study(
         refit: fit the back end anew on every bench as well; True is the run's own way, or the defaults.
         refit_images: only the first so many training images for that.
         folder: where it is kept, so that it can go on; `NAME-study` beside the network by default.
-        processes: local processes; 1 is this one, None as many as there are processors.
+        processes: local processes; 1 is this one, None as many as there are processors, one beside an accelerator.
         dask: address of a Dask scheduler, in place of local processes.
         seed: of every draw; the run's own by default.
+        device: what computes, see `optics.devices.find`; the run's own, or the student's, by default.
         config: see `distill.pipeline.single_steps.open_file`.
         sets: `key=value` assignments of the bench and the realisation.
         realisation: with a student, the way onto the bench.
@@ -103,6 +106,7 @@ def study(
         refit_images=refit_images,
         folder=folder,
         seed=seed,
+        device=device,
         config=config,
         sets=sets,
         realisation=realisation,
@@ -127,12 +131,15 @@ def planned(
     refit_images: int | None,
     folder: str | Path | None,
     seed: int | None,
+    device: str | None = None,
     config: Path | None,
     sets: Sequence[str],
     realisation: RealisationSpec | None = None,
     ui: Watcher | None = None,
 ) -> tuple[Path, Subject, Plan]:
     """Where a study goes, what it is about, and which benches it has; nothing is written. See `study`."""
+    if device is not None and not isinstance(network, Student):
+        sets = (*sets, f'device = "{find(device)}"')
     subject, conditions, real, name, place = _asked(
         network,
         data,
@@ -160,7 +167,9 @@ def planned(
         benches=monte_carlo,
         name=name,
     )
-    return (Path(folder) if folder is not None else place), subject, plan
+    chosen = device_of(subject.student) if device is None else find(device)
+    plan = plan.replace(device=str(chosen))
+    return (Path(folder) if folder is not None else place), subject.on_cpu(), plan
 
 
 def cells(network: str | Path, **options: Any) -> tuple[Path, list[str]]:
@@ -240,7 +249,7 @@ def complete(
         done = _counted(watcher, len(plan.by_key()), len(todo))
         if dask is not None:
             runners.run_dask(home, todo, done, address=dask)
-        elif processes == 1:
+        elif processes == 1 or (processes is None and plan.device != "cpu"):
             runners.run_here(home, todo, done)
         else:
             runners.run_processes(home, todo, done, processes=processes)

@@ -19,7 +19,7 @@ from typing import Any
 
 from distill.environment import processors
 from distill.studies.cells import Cell, Plan
-from distill.studies.work import Subject, bundles, read_outcome, read_plan, work
+from distill.studies.work import bundles, opened, read_outcome, read_plan, work
 from optics.errors import OpticsError
 
 Done = Callable[[str], None]
@@ -42,7 +42,7 @@ def missing(folder: Path, plan: Plan) -> list[Cell]:
 
 def run_here(folder: Path, cells: Sequence[Cell], done: Done) -> None:
     """All cells, one bundle after another, in this process."""
-    plan, subject = read_plan(folder), Subject.read(folder)
+    plan, subject = opened(folder)
     for bundle in bundles(cells):
         work(folder, subject, plan.conditions, bundle, done)
 
@@ -178,11 +178,11 @@ def _end_when(process: subprocess.Popen[str], stop: threading.Event) -> None:
 def on_cluster(folder: str, keys: list[str]) -> list[str]:
     """One bundle on a Dask worker, which sees the study's folder under the same path; returns the keys it did."""
     place = Path(folder)
-    plan = read_plan(place)
-    known = plan.by_key()
+    known = read_plan(place).by_key()
     left = [known[key] for key in keys if read_outcome(place, key) is None]
     if left:
-        work(place, Subject.read(place), plan.conditions, left, lambda key: None)
+        plan, subject = opened(place)
+        work(place, subject, plan.conditions, left, lambda key: None)
     return keys
 
 

@@ -8,11 +8,12 @@ cells/KEY.h5          what a cell gave: whole or absent, so that nothing finishe
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from distill.training.checkpoint import load_student, save
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
 from networks import Student
+from optics.devices import CPU, device_of, find
 from optics.errors import OpticsError
 from optics.files import write_bytes, write_hdf5, write_text
 from optics.spec import Validated
@@ -66,20 +68,26 @@ class Subject:
             part: Answers | None = getattr(self, name)
             if part is None:
                 continue
-            arrays[f"{name}/images"] = (part.images.numpy(), {"meaning": "amplitude on the display, 0 to 1"})
-            arrays[f"{name}/labels"] = (part.labels.numpy(), {})
+            arrays[f"{name}/images"] = (
+                part.images.cpu().numpy(),
+                {"meaning": "amplitude on the display, 0 to 1"},
+            )
+            arrays[f"{name}/labels"] = (part.labels.cpu().numpy(), {})
             if part.taught is not None:
-                arrays[f"{name}/taught"] = (part.taught.detach().numpy(), {"meaning": "the teacher's logits"})
+                arrays[f"{name}/taught"] = (
+                    part.taught.detach().cpu().numpy(),
+                    {"meaning": "the teacher's logits"},
+                )
         write_hdf5(folder / IMAGES, arrays)
 
     @classmethod
-    def read(cls, folder: Path) -> Subject:
-        """What `write` wrote.
+    def read(cls, folder: Path, device: torch.device = CPU) -> Subject:
+        """What `write` wrote, the network on a device; its images go there part by part.
 
         Raises:
             OpticsError: a file is absent or damaged.
         """
-        student = load_student(folder / NETWORK)
+        student = load_student(folder / NETWORK).to(device)
         parts: dict[str, Answers | None] = {}
         try:
             with h5py.File(folder / IMAGES, "r") as file:
@@ -92,6 +100,12 @@ class Subject:
             raise OpticsError(
                 f"{folder / IMAGES} is damaged or incomplete ({error}); begin the study anew."
             ) from None
+
+    def on_cpu(self) -> Subject:
+        """The same with the network on the CPU, a copy where it is elsewhere."""
+        if device_of(self.student) == CPU:
+            return self
+        return replace(self, student=copy.deepcopy(self.student).cpu())
 
     def digests(self) -> tuple[str, str]:
         """Hashes of the network and of the images."""
@@ -107,7 +121,7 @@ class Subject:
 def _digest(tensor: Tensor) -> str:
     import hashlib
 
-    values = tensor.detach().contiguous().numpy()
+    values = tensor.detach().cpu().contiguous().numpy()
     return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()
 
 
@@ -200,6 +214,16 @@ def read_plan(folder: Path) -> Plan:
         ) from None
 
 
+def opened(folder: Path) -> tuple[Plan, Subject]:
+    """The plan of a study's folder and what it is about, the network on the plan's device.
+
+    Raises:
+        OpticsError: no study is there, a file is damaged, or the device is not here.
+    """
+    plan = read_plan(folder)
+    return plan, Subject.read(folder, find(plan.device))
+
+
 def bundles(cells: Iterable[Cell]) -> list[list[Cell]]:
     """Cells that share their light, together; in the order in which each light is first needed."""
     found: dict[str, list[Cell]] = {}
@@ -253,7 +277,9 @@ def _outcomes(
         electronics = (
             None
             if cell.student is None
-            else Student.from_spec(cell.student, generator=torch.Generator().manual_seed(conditions.seed))
+            else Student.from_spec(cell.student, generator=torch.Generator().manual_seed(conditions.seed)).to(
+                shared.device
+            )
         )
         bins = (electronics or student).readout.camera.bins
         eye = Eye(shared, cell.bench, bins)
@@ -293,8 +319,6 @@ def _features(
 def _refitted(
     eye: Eye, lit: dict[str, list[Lit]], subject: Subject, conditions: Conditions, backend: nn.Module
 ) -> nn.Module:
-    import copy
-
     assert conditions.refit is not None and subject.train is not None and subject.validation is not None
     seen, _ = _features(eye, lit["train"], conditions, "train", 1)
     held, _ = _features(eye, lit["validation"], conditions, "validation", 1)

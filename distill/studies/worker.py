@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from distill.studies.work import Subject, read_plan, work
+from distill.studies.work import opened, work
 from optics.errors import OpticsError
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     """Work until standard input ends."""
     folder = Path(sys.argv[1])
     try:
-        plan, subject = read_plan(folder), Subject.read(folder)
+        plan, subject = opened(folder)
         known = plan.by_key()
         for line in sys.stdin:
             work(folder, subject, plan.conditions, [known[key] for key in line.split()], _done)

@@ -51,6 +51,7 @@ class PooledLayers(nn.Module):
         last: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
+        self._held: dict[str, Tensor] = {}
         self._cast: tuple[object, dict[str, Tensor]] | None = None
         self.taps = tuple(taps)
         self.circular = circular
@@ -84,16 +85,18 @@ class PooledLayers(nn.Module):
         return len(self.taps) > 1 and dense and pool is None and last is None
 
     def _hold(self, name: str, matrix: Tensor) -> None:
-        self.register_buffer(name, matrix.contiguous(), persistent=False)
+        self._held[name] = matrix.contiguous()
 
     def _matrices(self, like: Tensor) -> dict[str, Tensor]:
-        """All buffers in the real dtype of `like`; kept, since every step asks for them."""
-        held = self.get_buffer("first_y")
-        key = (like.dtype, held.dtype, held.device)
+        """All matrices in the real dtype of `like`, on its device; kept, since every step asks for them.
+
+        They are held in float64 on the CPU whatever the module is moved to: not every device has 64 bits.
+        """
+        key = (like.dtype, like.device)
         if self._cast is None or self._cast[0] != key:
             dtype = like.real.dtype
             with torch.inference_mode(False):  # what is kept must serve training too
-                self._cast = (key, {name: matrix.to(dtype) for name, matrix in self.named_buffers()})
+                self._cast = (key, {name: m.to(like.device, dtype) for name, m in self._held.items()})
         return self._cast[1]
 
     def forward(self, kernels: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -286,7 +286,7 @@ class Camera(nn.Module):
 
     def saturation(self, counts: Tensor) -> float:
         """Share (0 to 1) of the pixels in `counts` that are saturated."""
-        return float(self.saturated(counts).double().mean())
+        return float(self.saturated(counts).cpu().double().mean())
 
 
 def _counted(electrons: Tensor, generator: torch.Generator) -> Tensor:
