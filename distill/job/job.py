@@ -275,7 +275,11 @@ class Job:
 
     def network(self, step: str) -> Student | RawImage:
         """The trained network of a step, that of the control without optics included; see `student`."""
-        return self.student(step) if step == "linear_kd" else load_network(self.path(step) / MODEL).to(self.device)
+        return (
+            self.student(step)
+            if step == "linear_kd"
+            else load_network(self.path(step) / MODEL).to(self.device)
+        )
 
     def trainee(self, network: nn.Module) -> nn.Module:
         """What is trained: the network, or the network on draws of the bench where the configuration asks for it.

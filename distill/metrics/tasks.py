@@ -26,6 +26,7 @@ from distill.metrics.confusion import confusion_matrix, intersection_over_union,
 from distill.metrics.recognition import equal_error_rate, rank_one
 from distill.metrics.row import Row, score
 from optics.checks import OpticsError
+from optics.devices import device_of
 
 _RESAMPLES = 200  # of images or people, for the errors of figures that are no mean over images
 
@@ -242,11 +243,12 @@ def _embedding(network: nn.Module) -> Callable[[Tensor], Tensor]:
 def _batched(
     network: nn.Module, inputs: Tensor, batch_size: int, answer: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """`answer` of all inputs in `eval` mode without gradients; the mode is left as it was."""
-    mode = network.training
+    """`answer` of all inputs, on the network's device, in `eval` mode without gradients; the mode stays as it was."""
+    mode, device = network.training, device_of(network)
     network.eval()
     try:
         with torch.no_grad():
-            return torch.cat([answer(part) for part in inputs.split(batch_size)])
+            parts = (answer(part.to(device)) for part in inputs.split(batch_size))
+            return torch.cat([part.to(inputs.device) for part in parts])
     finally:
         network.train(mode)

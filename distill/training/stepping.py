@@ -100,7 +100,7 @@ class Stepper:
             group["lr"] = share * group["initial_lr"]
         self.schedule._last_lr = [group["lr"] for group in self.optimiser.param_groups]
         if self.average is not None:
-            self.average = dict(state["average"])
+            self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
 
 
 def _groups(model: nn.Module, parameters: Sequence[nn.Parameter], spec: TrainSpec) -> list[dict[str, Any]]:

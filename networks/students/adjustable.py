@@ -55,9 +55,9 @@ class Adjustable(nn.Module):
         self.bench()  # refuses now what carries no gradient
 
     def bench(self) -> BenchSpec:
-        """The bench as the parameters have it, its numbers tensors with gradients to them."""
+        """The bench as the parameters have it, its numbers tensors on the CPU with gradients to them."""
         changes = {
-            name: _like(_field(self.described, name), _values(self.described, name) + scale * offset)
+            name: _like(_field(self.described, name), _values(self.described, name) + scale * offset.cpu())
             for (name, scale), offset in zip(self.scales.items(), self.offsets, strict=True)
         }
         return self.described.replace(**changes)

@@ -19,6 +19,7 @@ from networks.operations import multiply_accumulates
 from networks.seeded import drawn
 from networks.students.spec import StudentSpec, matched_bins
 from networks.students.student import Student, backend_of
+from optics.devices import device_of
 from optics.errors import OpticsError
 
 
@@ -88,7 +89,7 @@ class RawImage(nn.Module):
     def operations(self, x: Tensor) -> int:
         """Multiply-accumulates per image of x's shape; averaging is not counted."""
         with torch.no_grad():
-            return multiply_accumulates(self.backend, bin_area(x[:1], self.bins))
+            return multiply_accumulates(self.backend, bin_area(x[:1].to(device_of(self)), self.bins))
 
 
 def shuffled(student: Student, *, generator: torch.Generator) -> Student:
