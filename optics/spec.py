@@ -7,6 +7,7 @@ its ideal value; there is no second code path.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -77,6 +78,16 @@ def check_pixels(shape: tuple[int, int]) -> None:
         raise ValueError(f"shape is {shape}, expected two numbers of pixels (y, x) from 1 to {_SIDE}")
 
 
+_PLACES = {
+    "lens": "lens1",
+    "adc": "camera.adc",
+    "uniformity": "camera.uniformity",
+    "response": "slm.response",
+}
+_PLACES |= {"mount": "mounting.slm"}
+_WHOLE = ("bench", "run", "tolerance", "student", "train")  # descriptions that are no part of a bench
+
+
 class _OneLine(ModelMetaclass):
     """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.bench.files`."""
 
@@ -104,6 +115,46 @@ class Validated(BaseModel, metaclass=_OneLine):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse, and say how to make another.
+
+        Raises:
+            SpecError: always, for a field.
+        """
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        if name not in type(self).model_fields:
+            raise SpecError(
+                f"{type(self).__name__} has no {name!r}; it has {', '.join(type(self).model_fields)}."
+            )
+        own = type(self).__name__.removesuffix("Spec").removesuffix("Config").lower()
+        path = f"{_PLACES.get(own, own)}.{name}"
+        whole = (
+            ""
+            if own in _WHOLE
+            else f", or of a whole bench: bench = bench.replace(**{{{path!r}: {value!r}}})"
+        )
+        raise SpecError(
+            f"{type(self).__name__}.{name} cannot be set: a description never changes. Make another one: "
+            f"{own} = {own}.replace({name}={value!r}){whole}."
+        )
+
+    def __str__(self) -> str:
+        """As `repr`."""
+        return repr(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The fields that differ from their defaults: what one would type."""
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if (
+                info.is_required()
+                or holds_tensor(value)
+                or value != info.get_default(call_default_factory=True)
+            ):
+                yield name, value
 
     def replace(self: V, **changes: Any) -> V:
         """A validated copy with some fields changed; a dotted path reaches into parts: `replace(**{"slm.bits": 4})`.

@@ -34,6 +34,7 @@ from calibration.measurements.flat_statistics import (
     straight_line,
 )
 from calibration.rigs.flat_field import FlatField
+from optics import notebook
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
 
@@ -49,7 +50,7 @@ APART = 0.2  # relative: a figure this far from the data sheet's, and by SURE st
 SURE = 5  # standard errors above zero at which the slope of the transfer curve is shot noise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Radiometry:
     """What flat fields tell of a camera; every figure is that of one unbinned sensor pixel.
 
@@ -79,6 +80,22 @@ class Radiometry:
     photons: tuple[float, ...]
     mean: tuple[float, ...]
     variance: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        """The three figures that matter most."""
+        return (
+            f"Radiometry(gain {self.gain.value:.4g} e-/DN, read noise {self.read_noise.value:.3g} e-, efficiency "
+            f"{self.quantum_efficiency.value:.3g}; {len(self.photons)} light levels)"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every figure with its standard error."""
+        rows = [
+            [name.replace("_", " "), f"{value.value:.5g}", f"{value.uncertainty:.2g}"]
+            for name, value in vars(self).items()
+            if isinstance(value, Measured)
+        ]
+        return notebook.table(["of one sensor pixel", "value", "±"], rows)
 
     def corrected(self, spec: CameraSpec) -> CameraSpec:
         """The data sheet's camera with the measured figures in place of its own; binning and exposure stay.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from calibration.twin.parameters import Parameter
 from calibration.twin.values import get_value, set_values
+from optics import notebook
 from optics.bench.spec import BenchSpec
 from optics.bench.write import bench_text
 from optics.checks import SpecError
@@ -60,7 +61,7 @@ class Combination:
         return " ".join(terms).removeprefix("+ ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TwinResult:
     """A calibrated bench.
 
@@ -84,6 +85,26 @@ class TwinResult:
     share: float
     frames: int
     seconds: float
+
+    def __repr__(self) -> str:
+        """The verdict, and how well frames are predicted."""
+        error, noise = self.held_back or (self.residual, self.noise)
+        kind = "held back" if self.held_back else "fitted"
+        return (
+            f"TwinResult({self.verdict}: frames {kind} predicted to {error:.2%}, noise {noise:.2%}, data sheet "
+            f"{self.nominal_residual:.0%}; {len(self.parameters)} numbers from {self.frames} frames in "
+            f"{self.seconds:.0f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, and each number beside the data sheet's."""
+        rows = [
+            [e.name, f"{e.nominal:.5g}", f"{e.value:.5g}", f"{e.uncertainty:.2g}", f"{e.learnt:.0%}"]
+            for e in self.estimates
+            if not e.left_open
+        ]
+        told = notebook.words("\n".join(t for t in (repr(self), self.advice) if t))
+        return told + notebook.table(["number, SI units", "data sheet", "calibrated", "±", "learnt"], rows)
 
     @property
     def verdict(self) -> str:

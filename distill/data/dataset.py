@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from optics.checks import OpticsError, ShapeError
+from optics.notebook import image, table, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VOID = -100  # label of pixels that count nowhere; the number that PyTorch's losses leave out by default
 UNLABELLED = -101  # label of what nobody labelled: only a teacher has an answer for it
 
 
-@dataclass(frozen=True)
+def counted(count: int, one: str, many: str) -> str:
+    """`1 class`, `2 classes`."""
+    return f"{count} {one if count == 1 else many}"
+
+
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Images and their answers.
 
@@ -62,6 +72,37 @@ class Dataset:
                     f"labels range from {first} to {last}, expected 0 to {len(self.class_names) - 1} as "
                     f"there are {len(self.class_names)} class names."
                 )
+
+    def __repr__(self) -> str:
+        """How many images of which size and kind, from where."""
+        of = "pixels of " if self.segmentation else ""
+        return (
+            f"Dataset({len(self)} images of {self.channels} x {self.image_shape[0]} x {self.image_shape[1]}, "
+            f"{of}{counted(self.classes, 'class', 'classes')}, from {self.source!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, how many images each class has, and some of them."""
+        some = "" if len(self) == 0 else image(self.figure(), about="some images, a class a column")
+        if self.segmentation:
+            return words(repr(self)) + some
+        counts = torch.bincount(self.labels[self.labels >= 0], minlength=self.classes).tolist()
+        rows = [[name, str(count)] for name, count in zip(self.class_names, counts, strict=True)]
+        most = 12
+        rest = [[f"and {len(rows) - most} more", str(sum(counts[most:]))]] if len(rows) > most else []
+        return words(repr(self)) + some + table(["class", "images"], [*rows[:most], *rest])
+
+    def figure(self, *, columns: int = 8) -> Figure:
+        """The first image of each of the first classes; of pixels or faces simply the first images."""
+        from optics.plots import charts
+
+        if self.segmentation:
+            chosen = list(range(min(columns, len(self))))
+        else:
+            found = [(self.labels == c).nonzero()[:1, 0].tolist() for c in range(self.classes)]
+            chosen = [i for few in found for i in few][:columns]
+        names = ["" if self.segmentation else self.class_names[int(self.labels[i])] for i in chosen]
+        return charts.strip([self.images[i] for i in chosen], names)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -114,13 +155,21 @@ class Dataset:
         return total.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Splits:
     """Training, validation and test parts of one data set; the test part is looked at once, at the end."""
 
     train: Dataset
     validation: Dataset
     test: Dataset
+
+    def __repr__(self) -> str:
+        """A line a part."""
+        return "\n".join(f"{name:<11}{part!r}" for name, part in vars(self).items())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a line a part, and some training images."""
+        return words(repr(self)) + self.train._repr_html_()
 
 
 def stratified(labels: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

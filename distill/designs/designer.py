@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from distill.verify.point_sources import (
     PointVerdict,
     prove_points,
 )
+from optics import notebook
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.checks import check_finite
@@ -86,13 +86,19 @@ class Design(Validated):
     def _repr_html_(self) -> str:
         """What a notebook shows: these words, and a row for each mask."""
         names = ("mask", "frame", "error", "of intensity", "efficiency", "zero order")
-        head = "".join(f"<th>{name}</th>" for name in names)
         rows = []
         for m in self.masks:
             shares = (m.error, m.intensity_error, m.efficiency, m.zero_order)
             cells = [str(m.mask), str(m.frame), *("-" if v is None else f"{100 * v:.3g} %" for v in shares)]
-            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{''.join(rows)}</table>"
+            rows.append(cells)
+        pictures = "".join(notebook.file(path) for path in self.pictures[:PICTURES])
+        return notebook.words(repr(self)) + pictures + notebook.table(names, rows)
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The PNG files that were drawn, where they still are: the intensities first."""
+        found = sorted((Path(self.directory) / "pictures").glob("*.png"))
+        return tuple(sorted(found, key=lambda path: (not path.name.startswith("intensity"), path.name)))
 
 
 def design(

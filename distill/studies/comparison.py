@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +25,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.errors import OpticsError
 from optics.files import write_json
+from optics.notebook import image, table
 from optics.plan.planner import plan as planner
 
 if TYPE_CHECKING:
@@ -183,12 +183,8 @@ class Comparison:
         return "\n".join(f"{row.name:<24} {row.refit or row.as_is}" for row in self.rows)
 
     def _repr_html_(self) -> str:
-        head, lines = self.table()
-        cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in lines
-        )
-        return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+        about = "accuracies with error bars, and the same input through each bench"
+        return image(self.figure(), about=about) + table(*self.table())
 
 
 def compare(

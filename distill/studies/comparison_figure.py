@@ -19,6 +19,7 @@ from optics.conventions import abs2
 from optics.files import write_bytes, write_text
 from optics.fourf.stored_psf import point_spread
 from optics.plots import bench as bench_sketch
+from optics.plots import style
 from optics.plots.charts import Curve, bars, panels
 
 if TYPE_CHECKING:
@@ -55,14 +56,12 @@ def _line(label: str, shares: list[Share]) -> Curve:
 
 def seen(made: Comparison) -> Figure:
     """The same input through each bench: what the camera reads of the first mask, the difference, the PSF."""
-    from matplotlib.figure import Figure as NewFigure
-
     image = made.subject.test.images[:1]
     networks = [_on(made, row) for row in made.rows]
     readings = [_reading(network, image) for network in networks]
     spreads = [_spread(network) for network in networks]
     columns = len(networks)
-    figure = NewFigure(figsize=(1.75 * (columns + 1) + 0.6, 5.2), dpi=200, layout="constrained")
+    figure = style.new_figure(1.75 * (columns + 1) + 0.6, 5.2, layout="constrained")
     places = figure.subplots(3, columns + 1, squeeze=False)
     for axes in places.flat:
         axes.set_axis_off()

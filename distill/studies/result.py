@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from distill.studies.cells import Cell, Plan
 from distill.studies.statistics import Share, difference, share, yield_above
 from distill.studies.work import Outcome, read_outcome, read_plan
 from optics.errors import OpticsError
+from optics.notebook import image, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -250,9 +250,9 @@ class Study:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [_html(*self.table())]
+        parts = [image(self.figure(), about="accuracy against what was varied"), table(*self.table())]
         if self.ranking:
-            parts.append(_html(*self.ranking_table()))
+            parts.append(table(*self.ranking_table()))
         return "".join(parts)
 
 
@@ -280,9 +280,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
     return {str(k): _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _html(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in lines)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from optics.notebook import image, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,50 @@ class Epoch:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class History:
     """All epochs of a run, in order. images: size of the validation part, which says how sure its accuracies are."""
 
     epochs: tuple[Epoch, ...]
     images: int
+
+    def __repr__(self) -> str:
+        """How many epochs, and the one whose weights were kept."""
+        if not self.epochs:
+            return "History(no epochs)"
+        best = self.best
+        p = best.validation_accuracy
+        error = math.sqrt(p * (1 - p) / self.images)
+        return (
+            f"History({len(self.epochs)} epochs in {self.seconds:.3g} s; kept {best.epoch}: validation {100 * p:.1f} % "
+            f"± {100 * error:.1f} of {self.images} images, loss {best.validation_loss:.3g})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, and the curves."""
+        return words(repr(self)) + (
+            image(self.figure(), about="accuracy and loss by epoch") if self.epochs else ""
+        )
+
+    def figure(self) -> Figure:
+        """Accuracy and loss by epoch, of the training and the validation part."""
+        from optics.plots import charts
+
+        figure, (left, right) = charts.panels(2)
+        x = tuple(float(e.epoch) for e in self.epochs)
+        none = (0.0,) * len(x)
+        for axes, of, y, scale in (
+            (left, "accuracy", "accuracy (%)", 100.0),
+            (right, "loss", "loss (nats)", 1.0),
+        ):
+            lines = [
+                charts.Curve(
+                    part, x, tuple(scale * float(getattr(e, f"{key}{of}")) for e in self.epochs), none
+                )
+                for part, key in (("training", ""), ("validation", "validation_"))
+            ]
+            charts.curves(axes, lines, x="epoch", y=y)
+        return figure
 
     @property
     def best(self) -> Epoch:

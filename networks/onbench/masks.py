@@ -49,7 +49,7 @@ def design_masks(
     if assumed.mask_rotation != 0.0:
         compensated = compensate and fourf.pixelated
         turned = _turned_masks(bench, kernels.to(dtype), xi, step, positions, compensated=compensated)
-        return turned if focus is None else turned * focus.to(dtype)
+        return turned if focus is None else turned * focus.to(turned)
     sides = []
     for k, n in ((0, kernels.shape[-2]), (1, kernels.shape[-1])):
         place = (torch.arange(n, dtype=torch.float64) - n // 2) * step

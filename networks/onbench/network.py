@@ -23,6 +23,7 @@ from optics.conventions import complex_dtype, real_dtype
 from optics.devices import device_of
 from optics.fourf.recorder import Recorder
 from optics.modules import ModuleTuple
+from optics.notebook import words
 from optics.slm.response import ResponseSpec
 
 _CHUNK = 2**25  # field samples that are held at once when no gradient is needed
@@ -62,6 +63,22 @@ class OnBench(nn.Module):
             for window in optics.windows
         )
         self._cache = OperatorCache()
+
+    def __repr__(self) -> str:
+        """Which way onto which bench, for which images."""
+        ny, nx = self.image_shape
+        way, of = type(self.optics).__name__.lower(), self.in_channels
+        light = (
+            "no light budget" if self.bench.light.photons is None else f"{self.bench.light.photons:g} photons"
+        )
+        return (
+            f"OnBench({way}, {self.readout.name}, on {self.bench.name!r}; images {of} x {ny} x {nx}; {light}, "
+            f"{'training' if self.training else 'eval'} mode)"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, and the bench."""
+        return words(repr(self)) + self.bench._repr_html_()
 
     @classmethod
     def build(

@@ -53,6 +53,17 @@ class Student(nn.Module):
         self.image_shape = image_shape
         self.control = control
 
+    def __repr__(self) -> str:
+        """Its sizes; `print(student.cascade, student.backend)` shows the layers."""
+        c, bins = self.cascade, self.readout.camera.bins
+        head = type(self.backend).__name__
+        control = "" if self.control is None else f"control {self.control!r}: "
+        return (
+            f"Student({control}{' - '.join(map(str, c.channels))} channels, {c.kernel_size} taps collapsed, {c.model}; "
+            f"{self.readout.name}, {'every pixel' if bins is None else f'bins {bins[0]} x {bins[1]}'}; {head}; "
+            f"{sum(p.numel() for p in self.parameters()):,} parameters)"
+        )
+
     @classmethod
     def build(
         cls,

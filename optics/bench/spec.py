@@ -8,6 +8,7 @@ switched off.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +20,7 @@ from optics.bench.mounting import MountingSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.conventions import Point
+from optics.notebook import number, table
 from optics.numbers import GRADIENT
 from optics.slm.encoding import EncodingSpec
 from optics.slm.panel import SLMSpec
@@ -123,6 +125,29 @@ class BenchSpec(Spec):
                 except SpecError as e:
                     raise ValueError(f"{name}.{e}".removesuffix(".")) from None
         return self
+
+    def __repr__(self) -> str:
+        """The name, then a line for each part with what differs from its defaults; SI units."""
+        lines = [f"BenchSpec {self.name!r}"]
+        for name, value in self.__repr_args__():
+            if name != "name" and name is not None:
+                parts = value.__repr_args__() if isinstance(value, Spec) else [("", value)]
+                told = ", ".join(f"{key} {number(v)}" for key, v in parts)
+                lines.append(f"  {name:<10} {shorten(told, 96, placeholder=' ...')}")
+        return "\n".join(lines)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: every figure that differs from its default, beside its ideal value."""
+        lines, ideal = [], self.ideal()
+        for part, value in self.__repr_args__():
+            if isinstance(value, Spec) and part is not None:
+                perfect = getattr(ideal, part)
+                for key, has in value.__repr_args__():
+                    flawless = getattr(perfect, str(key))
+                    lines.append([f"{part}.{key}", number(has), "" if flawless == has else number(flawless)])
+        return table(["key, SI units", "value", "without the flaw"], lines, caption=self.name)
 
     @property
     def camera_as_assumed(self) -> CameraSpec:

@@ -21,6 +21,7 @@ from optics.checks import OpticsError, SpecError
 from optics.conventions import Point
 from optics.fourf.pupil import illuminated_pixels
 from optics.fourf.system import FourF
+from optics.notebook import table, words
 from optics.plan.feasibility import focal_lengths, problems
 from optics.plan.hints import hints
 from optics.plan.memory import peak_memory
@@ -81,6 +82,34 @@ class Plan(BaseModel):
     focal_lengths: tuple[Point, ...]
     batch: int
     memory: dict[str, int]
+
+    def __repr__(self) -> str:
+        """Whether it fits, and each way of showing the kernels."""
+        fits = "fits" if self.fits else f"does not fit: {self.problems[0]}"
+        lines = [f"Plan({self.kernels} kernels of {self.taps} taps on {self.bench!r}: {fits})"]
+        lines += [
+            f"  {s.tiles} a frame: {s.frames} frames, {s.exposures} exposures, {s.images_per_second:.3g} images/s"
+            for s in self.schedules
+        ]
+        return "\n".join(lines)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: these words, and a row for each schedule."""
+        head = ["kernels a frame", "frames", "exposures", "images/s", "photons, typical", "signal to noise"]
+        rows = [
+            [
+                str(s.tiles),
+                str(s.frames),
+                str(s.exposures),
+                f"{s.images_per_second:.3g}",
+                *("-" if v is None else f"{v:.3g}" for v in (s.photons_typical, s.signal_to_noise)),
+            ]
+            for s in self.schedules
+        ]
+        notes = "\n".join((*self.problems, *self.notes))
+        return words(repr(self).splitlines()[0]) + table(head, rows) + words(notes)
 
 
 def plan(

@@ -16,6 +16,7 @@ from optics.plots.style import STYLES, prefix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 _HEIGHT = 2.6  # inches: of a panel one column wide
 
@@ -46,6 +47,22 @@ def panels(small: int, wide: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
     for axes in made:
         style.dress(axes)
     return figure, made
+
+
+def strip(pictures: Sequence[Tensor], names: Sequence[str]) -> Figure:
+    """Images (C, H, W) of 0 to 1 side by side, names above; three channels are colour, else their mean is grey."""
+    figure = style.new_figure(max(1.1 * len(pictures), 2.0), 1.45, layout="constrained")
+    for axes, picture, name in zip(
+        figure.subplots(1, len(pictures), squeeze=False)[0], pictures, names, strict=True
+    ):
+        axes.set_axis_off()
+        axes.set_title(name, fontsize=style.LABEL)
+        shown = picture.detach().cpu()
+        if len(shown) == 3:
+            axes.imshow(shown.permute(1, 2, 0).numpy(), vmin=0, vmax=1, interpolation="nearest")
+        else:
+            axes.imshow(shown.mean(0).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    return figure
 
 
 def curves(

@@ -17,10 +17,13 @@ functions, never by this module.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from optics.notebook import png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,11 +106,22 @@ def quantity(value: float, unit: str) -> str:
 # ------------------------------------------------------------------ figures and axes
 
 
-def new_figure(width: float, height: float, *, layout: str | None = None) -> Figure:
-    """A figure of that many inches that no global state knows of."""
-    from matplotlib.figure import Figure as NewFigure
+@cache
+def _kind() -> type[Figure]:
+    from matplotlib.figure import Figure as Plain
 
-    return NewFigure(figsize=(width, height), dpi=DPI, layout=layout)  # type: ignore[arg-type]
+    class Figure(Plain):
+        """A figure that a notebook shows by itself, without `%matplotlib inline`."""
+
+        def _repr_png_(self) -> bytes:
+            return png(self)
+
+    return Figure
+
+
+def new_figure(width: float, height: float, *, layout: str | None = None) -> Figure:
+    """A figure of that many inches that no global state knows of; a notebook shows it."""
+    return _kind()(figsize=(width, height), dpi=DPI, layout=layout)  # type: ignore[arg-type]
 
 
 def dress(axes: Axes, *, grid: bool = True) -> Axes:
