@@ -104,7 +104,9 @@ def _turned_masks(
         across = (torch.arange(kx, dtype=torch.float64) - kx // 2) * step - aside
         rows, cols = (dft_matrix(axis, across, scale=scale).to(kernels) for axis in (-s * y, c * x))
         for j in range(ky):
-            tall, wide = (dft_matrix(axis, down[j : j + 1], scale=scale).to(kernels) for axis in (c * y, s * x))
+            tall, wide = (
+                dft_matrix(axis, down[j : j + 1], scale=scale).to(kernels) for axis in (c * y, s * x)
+            )
             total = total + tall * ((rows * kernels[:, i, j, None, :]) @ cols.mT) * wide.mT
     if compensated:
         places = (c * y[:, None] + s * x[None, :], c * x[None, :] - s * y[:, None])
