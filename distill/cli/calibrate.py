@@ -71,6 +71,13 @@ def calibrate(
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Save what is captured as HDF5, frame by frame.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="One measurement instead of the fit, by its name (`sclc doctor --help`); may be repeated.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option("--seed", help="Of the probes' random details and a simulated bench's noise.")
     ] = 0,
@@ -96,6 +103,9 @@ def calibrate(
     from optics.bench.files import load_bench
     from optics.devices import find
 
+    if only:
+        _measure(bench, rig, output, only, seed, threads, json)
+        return
     prepare(threads)
     find(device)
     nominal = load_bench(bench)
@@ -121,6 +131,22 @@ def calibrate(
     else:
         _show(result, written)
     if result.verdict == "failed":
+        raise typer.Exit(1)
+
+
+def _measure(
+    bench: str, rig: str, output: Path, only: list[str], seed: int, threads: int | None, json: bool
+) -> None:
+    """Single measurements in place of the fit; the bench that is written has what they found."""
+    from distill.cli import rigs as cli_rigs
+    from distill.cli import show as cli_show
+
+    found, written = cli_rigs.examined(bench, rig, output, only, (True, seed), threads)
+    if json:
+        cli_show.print_json(found.to_dict() | {"files": written})
+    else:
+        cli_rigs.show(found, written)
+    if found.verdict == "failed":
         raise typer.Exit(1)
 
 

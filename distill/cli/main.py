@@ -16,11 +16,11 @@ import typer
 
 from distill.cli import bench as cli_bench
 from distill.cli import calibrate as cli_calibrate
-from distill.cli import capture as cli_capture
 from distill.cli import compare as cli_compare
 from distill.cli import design as cli_design
 from distill.cli import plan as cli_plan
 from distill.cli import results as cli_results
+from distill.cli import rigs as cli_rigs
 from distill.cli import run as cli_run
 from distill.cli import single_steps as cli_steps
 from distill.cli import study as cli_study
@@ -74,7 +74,7 @@ cli_bench.register(app)
 cli_plan.register(app)
 cli_design.register(app)
 cli_calibrate.register(app)
-cli_capture.register(app)
+cli_rigs.register(app)
 cli_captures.register(app)
 
 

@@ -1,4 +1,7 @@
-"""`sclc capture`: what a bench makes of an exported network's frames."""
+"""`sclc capture` and `sclc doctor`: commands on a bench, real or simulated.
+
+capture keeps what a bench makes of an exported network's frames; doctor says what is wrong with it, in one page.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from distill.cli.process import goes_on
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from calibration.doctor.examination import Diagnosis
     from distill.export.read import Exported
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the commands to the application."""
     command(app, "capture", capture)
+    command(app, "doctor", doctor)
 
 
 def capture(
@@ -151,3 +156,124 @@ def _region(exported: Exported) -> tuple[slice, slice]:
     from distill.verify.verification import rebuilt
 
     return rebuilt(exported).recorders[0].region
+
+
+# ---------------------------------------------------------------------- doctor
+
+
+def doctor(
+    bench: Annotated[
+        str,
+        typer.Option(
+            "--bench", help="The bench as its data sheets describe it: a TOML file or a shipped name."
+        ),
+    ],
+    rig: Annotated[
+        str,
+        typer.Option(
+            "--rig",
+            help="The bench itself: sim:TRUTH.toml (simulated), or kept:FOLDER (frames of an examination).",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The page; a .json and the corrected bench (.toml) go beside it."
+        ),
+    ] = Path("doctor.html"),
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="One measurement by its name; may be repeated.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Those that take long, too.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of a simulated bench's noise.")] = 0,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Examine a bench: the quick measurements one after another, what is wrong, and which number to mend first.
+
+    Measurements: orientation, radiometry, settling, display, panel, response, sections, zero_order, fringing,
+    illumination, psf, stability; each gives a verdict and an error on every number. Frames are kept in a folder beside
+    the page: stopped or failed, the same command goes on with them; --rig kept:FOLDER evaluates them at home. Exit code
+    1: a measurement failed.
+
+    Example: sclc doctor --bench bench.toml --rig sim:truth.toml -o doctor.html
+    """
+    from distill.cli import show as cli_show
+
+    found, written = examined(bench, rig, output, only, (every, seed), threads)
+    if json:
+        cli_show.print_json(found.to_dict() | {"files": written})
+    else:
+        show(found, written)
+    if found.verdict == "failed":
+        raise typer.Exit(1)
+
+
+def examined(
+    bench: str, rig: str, output: Path, only: list[str] | None, options: tuple[bool, int], threads: int | None
+) -> tuple[Diagnosis, dict[str, str]]:
+    """The examination, and the files that it wrote; options: whether to make those that take long, and the seed."""
+    import torch
+
+    from calibration.doctor.examination import examine
+    from calibration.doctor.page import write_page
+    from calibration.rigs.opening import open_rig
+    from distill.cli import show as cli_show
+    from distill.cli.process import prepare
+    from optics.bench.files import load_bench
+    from optics.bench.write import bench_text
+    from optics.files import write_json, write_text
+
+    prepare(threads)
+    nominal = load_bench(bench)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    kind, _, where = rig.partition(":")
+    folder = Path(where) if kind == "kept" else output.with_suffix(".frames")
+    begun: set[str] = set()
+    with (
+        goes_on("the same command goes on with the frames that it has"),
+        cli_show.Bars() as bars,
+        open_rig(rig, nominal, generator=torch.Generator().manual_seed(options[1])) as device,
+    ):
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in begun:
+                begun.add(name)
+                bars.begin(name, name)
+            bars.progress(name, done, total)
+
+        found = examine(device, only or None, folder=folder, tell=tell, quick_only=not options[0])
+    toml, data = output.with_suffix(".toml"), output.with_suffix(".json")
+    page = write_page(found, output.with_suffix(".html"))
+    write_text(toml, bench_text(found.bench))
+    write_json(data, found.to_dict())
+    return found, {"bench": str(toml), "result": str(data), "page": str(page), "frames": str(folder)}
+
+
+def show(found: Diagnosis, written: dict[str, Any]) -> None:
+    """One page for a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, header_style="bold")
+    for name in ("measurement", "verdict", "number", "measured", "±", "bench file"):
+        table.add_column(name, justify="right" if name in ("measured", "±", "bench file") else "left")
+    for m in found.measured:
+        f = m.finding
+        label, verdict = f.name, str(f.verdict)
+        for n in f.numbers or ():
+            if f.verdict == "good" and not n.key:
+                continue
+            told = "" if n.nominal is None else f"{n.nominal:.5g}"
+            table.add_row(label, verdict, n.name, f"{n.value:.5g}", f"{n.uncertainty:.2g}", told)
+            label = verdict = ""
+        if label:
+            table.add_row(label, verdict, "", "", "", "")
+    console.print(table)
+    for t in found.troubles[1:]:
+        console.print(f"- {t.name} ({t.source}, {t.weight:.1%}): {t.words}", soft_wrap=True, markup=False)
+    for name, why in found.skipped.items():
+        console.print(f"- {name} was not measured: {why}", soft_wrap=True, markup=False)
+    console.print(f"\n{found.verdict}. {found.first}", soft_wrap=True, markup=False)
+    console.print(f"Wrote {', '.join(written.values())}.", soft_wrap=True, markup=False)
