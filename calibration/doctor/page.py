@@ -79,8 +79,8 @@ def _section(measured: Measured) -> str:
 
 def _row(n: Number) -> str:
     told = "" if n.nominal is None else f"{n.nominal:.5g}"
-    return f"<tr><td>{html.escape(n.name)}<td>{n.value:.5g}<td>{n.uncertainty:.2g}<td>{html.escape(n.unit)}"
-        f"<td>{told}</tr>"
+    cells = (html.escape(n.name), f"{n.value:.5g}", f"{n.uncertainty:.2g}", html.escape(n.unit), told)
+    return f"<tr>{''.join(f'<td>{cell}' for cell in cells)}</tr>"
 
 
 def _picture(measured: Measured) -> str:

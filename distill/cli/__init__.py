@@ -8,6 +8,7 @@ options.py       Options that several commands share, with the help that a physi
 plan.py          `sclc plan`: whether a network's kernels fit a bench, before anything is trained
 process.py       What belongs to the command's whole process: threads, the allocator, and the words of an
                  interruption
+rigs.py          `sclc capture` and `sclc doctor`: commands on a bench, real or simulated
 run.py           `sclc demo` and `sclc run`: the whole job
 show.py          What the command line shows: progress on stderr, tables or JSON on stdout
 single_steps.py  `sclc evaluate`, `export`, `verify`, `report`: the job's steps one by one
