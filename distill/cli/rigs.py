@@ -153,9 +153,7 @@ def _images(exported: Exported, run: Path | None, part: str, count: int | None) 
 
 def _region(exported: Exported) -> tuple[slice, slice]:
     """Rows and columns of the binned sensor, upright, that the network's electronics reads."""
-    from distill.verify.verification import rebuilt
-
-    return rebuilt(exported).recorders[0].region
+    return exported.network().recorders[0].region
 
 
 # ---------------------------------------------------------------------- doctor

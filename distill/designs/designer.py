@@ -232,7 +232,7 @@ def _written(
     inputs = images if images is not None else torch.zeros(0, *target.image_shape)
     for_lab: tuple[dict[str, bytes], tuple[LabEntry, ...]] = ({}, ())
     if lab:
-        for_lab = for_the_lab(layout, shown, levels, frame_names(len(levels)), images=len(inputs))
+        for_lab = for_the_lab(layout, frame_names(len(levels)), images=len(inputs))
     figures = made.model_dump(mode="json", exclude={"directory", "proof", "verdict"})
     write_design(
         directory,

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-
-from distill.designs.frames import Layout, Shown
-from distill.export.electronics import camera_window, places
+from distill.designs.frames import Layout
+from distill.export.electronics import camera_window, on_raw_frame, places
 from distill.export.lab import LabEntry, lab_files
 from distill.export.lab_readme import listed, readme
-from networks.onbench.network import OnBench
-from networks.readouts import readouts
-from optics.conventions import Point
+from optics.fourf.camera_window import CameraWindow
+from optics.fourf.recorder import Recorder
 
 
 def for_the_lab(
-    layout: Layout, shown: Shown, levels: Tensor, slm_frames: tuple[str, ...], *, images: int
+    layout: Layout, slm_frames: tuple[str, ...], *, images: int
 ) -> tuple[dict[str, bytes], tuple[LabEntry, ...]]:
     """`lab/` and `README.txt` by path, and what of `lab/` belongs together.
 
     Args:
         layout: where the masks stand.
-        shown: what the panel is sent.
-        levels: (F, NY, NX) of the whole panel.
         slm_frames: files in order.
         images: how many of the user's there are.
 
@@ -30,35 +24,17 @@ def for_the_lab(
         SpecError: the signal order does not land on the sensor.
     """
     bench, image_shape = layout.bench, layout.target.image_shape
-    optics = OnBench.from_levels(
-        levels,
-        shown.scales,
-        bench=bench,
-        image_shape=image_shape,
-        readout=readouts.from_config({"name": "intensity"}),
-        backend=nn.Identity(),
-    )
-    with torch.no_grad():
-        files, pairs = lab_files(optics)
-    window = camera_window(bench, optics.recorders[0])
-    then = _then(layout, slm_frames, images)
-    text = readme(bench, image_shape, pairs, places(bench), window, slm_frames, len(slm_frames), then=then)
+    files, pairs = lab_files(bench, image_shape)
+    window = camera_window(bench, Recorder(bench, CameraWindow(image_shape)))
+    text = readme(bench, image_shape, pairs, places(bench), window, _then(layout, slm_frames, images))
     return files | {"README.txt": text.encode("utf-8")}, pairs
-
-
-def on_sensor(layout: Layout, place: Point) -> Point:
-    """(row, column) of the raw frame's own pixels where a place, metres in input units, lands by the data sheets."""
-    bench = layout.bench
-    y, x = (
-        n // 2 + p * bench.magnification / bench.camera.pitch
-        for n, p in zip(bench.camera.shape, place, strict=True)
-    )
-    return bench.mounting.camera.point((y, x), bench.camera.shape)
 
 
 def _then(layout: Layout, slm_frames: tuple[str, ...], images: int) -> str:
     tiles = len(layout.places)
-    spots = [f"row {y:.1f}, column {x:.1f}" for y, x in (on_sensor(layout, p) for p in layout.places)]
+    spots = [
+        f"row {y:.1f}, column {x:.1f}" for y, x in (on_raw_frame(layout.bench, p) for p in layout.places)
+    ]
     where = (
         f"Its image's middle lands at {spots[0]}."
         if tiles == 1

@@ -1,7 +1,7 @@
 """What turns camera counts into answers, as numbers that need no other program: window, constants, weights of the bins.
 
 photons  = ((counts - black) electrons_per_count - dark_electrons) / quantum_efficiency - background
-readings = bin_rows (photons / full_scale) bin_columns^T (scales / gain)^2         one mask's exposures
+readings = bin_rows (photons / full_scale) bin_columns^T (mask_scales / gain)^2    one mask's exposures, of its tile
 features = readings of the read-out (`docs/export.md`), and from there the back end
 """
 
@@ -42,6 +42,13 @@ class PlacesEntry(Validated):
     signal_order: Point
 
 
+class TileEntry(Validated):
+    """Where the image of one tile of a frame is read: its window, and where its middle lands (row, column)."""
+
+    camera_window: CameraWindowEntry
+    signal_order: Point
+
+
 class CountsEntry(Validated):
     """How a binned pixel's count becomes photons, see above; full_scale: photons at intensity 1."""
 
@@ -65,15 +72,31 @@ def camera_window(bench: BenchSpec, recorder: Recorder) -> CameraWindowEntry:
 
 def places(bench: BenchSpec) -> PlacesEntry:
     """Where zero order and signal order land, sensor pixels of the raw frame."""
+    return PlacesEntry(
+        zero_order=on_raw_frame(bench, (0.0, 0.0)), signal_order=on_raw_frame(bench, bench.image_offset)
+    )
 
-    def on_raw_frame(place: Point) -> Point:
-        y, x = (
-            n // 2 + bench.looked_at(k, p) / bench.camera.pitch
-            for k, (n, p) in enumerate(zip(bench.camera.shape, place, strict=True))
+
+def on_raw_frame(bench: BenchSpec, place: Point) -> Point:
+    """(row, column) of the raw frame where a place, (y, x) metres in input units, lands by what is assumed."""
+    y, x = (
+        n // 2 + bench.looked_at(k, p) / bench.camera.pitch
+        for k, (n, p) in enumerate(zip(bench.camera.shape, place, strict=True))
+    )
+    return bench.mounting.camera.point((y, x), bench.camera.shape)
+
+
+def tile_windows(on_bench: OnBench) -> tuple[TileEntry, ...]:
+    """Of each tile of a frame; none where a frame holds one mask."""
+    bench = on_bench.bench
+    if not on_bench.optics.arrangement.tiles:
+        return ()
+    return tuple(
+        TileEntry(
+            camera_window=camera_window(bench, recorder), signal_order=on_raw_frame(bench, recorder.offset)
         )
-        return bench.mounting.camera.point((y, x), bench.camera.shape)
-
-    return PlacesEntry(zero_order=on_raw_frame((0.0, 0.0)), signal_order=on_raw_frame(bench.image_offset))
+        for recorder in on_bench.recorders
+    )
 
 
 def counts_entry(camera: CameraSpec, recorder: Recorder) -> CountsEntry:
@@ -90,12 +113,14 @@ def counts_entry(camera: CameraSpec, recorder: Recorder) -> CountsEntry:
 
 def electronics_file(on_bench: OnBench, assumed: ResponseSpec) -> bytes:
     """`electronics.h5`: weights of the bins, and what each level of the SLM was `assumed` to give."""
-    slm, recorder = on_bench.bench.slm, on_bench.recorders[0]
-    rows, columns = recorder.bin_weights(on_bench.readout.camera.bins)
+    slm, tiled = on_bench.bench.slm, bool(on_bench.optics.arrangement.tiles)
+    weights = [recorder.bin_weights(on_bench.readout.camera.bins) for recorder in on_bench.recorders]
+    rows, columns = (torch.stack(side) if tiled else side[0] for side in zip(*weights, strict=True))
     bits = slm.bits or 8
     phase = slm.modulation == "phase"
     table = assumed.table(bits) if phase else assumed.amplitudes(bits)
-    said = {"axes": "bin, camera pixel", "units": "weight; each bin's sum to 1"}
+    axes = "tile, bin, camera pixel" if tiled else "bin, camera pixel"
+    said = {"axes": axes, "units": "weight; each bin's sum to 1"}
     arrays = {
         "bin_rows": (rows.to(torch.float64).numpy(), said),
         "bin_columns": (columns.to(torch.float64).numpy(), said),

@@ -20,18 +20,19 @@ from torch import Tensor
 
 from calibration.rigs.simulated import simulate
 from distill.export.frames import encode_frame
-from networks.onbench.collapsed import Collapsed
 from networks.onbench.drive import Drive, encoded, panel_levels
 from networks.onbench.masks import design_masks, fit_to_modulator
-from networks.onbench.network import OnBench
 from optics.bench.geometry import camera_pixel
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.conventions import abs2
 from optics.files import image_bytes
+from optics.fourf.camera_window import CameraWindow
+from optics.fourf.illumination import Illumination, panels
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
+from optics.slm.response import ResponseSpec
 from optics.spec import Validated
 
 _GLYPH = ("###", "#..", "##.", "#..", "#..")
@@ -58,8 +59,21 @@ class LabEntry(Validated):
 
 
 @dataclass(frozen=True)
+class _Panel:
+    """The bench as its frames are designed for it: one channel, one mask a frame, the main wavelength."""
+
+    fourf: FourF
+    slm: SLM
+
+    @property
+    def bench(self) -> BenchSpec:
+        """What the bench is."""
+        return self.fourf.bench
+
+
+@dataclass(frozen=True)
 class _Scene:
-    """The part of the sensor that is simulated."""
+    """The part of the sensor that is simulated, in the bench's own light."""
 
     fourf: FourF
     slm: SLM
@@ -67,14 +81,26 @@ class _Scene:
 
 
 def lab_files(
-    on_bench: OnBench, *, correct: Callable[[Tensor], Tensor] = lambda levels: levels
+    bench: BenchSpec,
+    image_shape: tuple[int, int],
+    *,
+    assumed_response: ResponseSpec | None = None,
+    correct: Callable[[Tensor], Tensor] = lambda levels: levels,
 ) -> tuple[dict[str, bytes], tuple[LabEntry, ...]]:
-    """The files of `lab/` by name, and what belongs together; `correct` adds the panel's correction to levels."""
-    bench, optics = on_bench.bench, on_bench.optics
-    assert isinstance(optics, Collapsed)  # the export has checked it
+    """The files of `lab/` by name, and what belongs together.
+
+    Args:
+        bench: the bench; of several stages, one.
+        image_shape: (H, W) of one channel of the images: the pictures' size, whose middle is on the axis.
+        assumed_response: response that levels are computed with; None is the bench's `slm.assumed`.
+        correct: adds the panel's correction to levels.
+    """
+    fourf = FourF(bench, CameraWindow(image_shape))
+    slm = SLM(bench.slm, region=(fourf.rows, fourf.cols), assumed=assumed_response)
+    panel = _Panel(fourf, slm)
     with torch.no_grad():
-        frames = _panel_frames(optics)
-        shown = display_pictures(on_bench.image_shape)
+        frames = _panel_frames(panel)
+        shown = display_pictures(image_shape)
         files = {
             f"lab/slm-{name}.png": encode_frame(
                 correct(frame),
@@ -87,14 +113,14 @@ def lab_files(
         for name, picture in shown.items():
             grey = (bench.mounting.display.to_picture(picture) * 255).round().to(torch.uint8)
             files[f"lab/display-{name}.png"] = image_bytes(grey.numpy())
-        scene = _scene(bench, optics, on_bench.image_shape)
+        scene, image = _scene(panel, image_shape), Recorder(bench, fourf.view)
         entries = []
-        for title, slm, display, camera in PAIRS:
-            counts = _counts(scene, frames[slm], shown[display])
+        for title, slm_name, display, camera in PAIRS:
+            counts = _counts(scene, frames[slm_name], shown[display])
             files[f"lab/camera-{camera}.png"], entry = _seen(
-                bench, scene.recorder, counts, None if slm in _UNMODULATED else on_bench.recorders[0]
+                bench, scene.recorder, counts, None if slm_name in _UNMODULATED else image
             )
-            names = {"slm": f"lab/slm-{slm}.png", "display": f"lab/display-{display}.png"}
+            names = {"slm": f"lab/slm-{slm_name}.png", "display": f"lab/display-{display}.png"}
             entries.append(LabEntry(what=title, camera=f"lab/camera-{camera}.png", **names, **entry))
     return files, tuple(entries)
 
@@ -164,18 +190,18 @@ def _centred(picture: Tensor, shape: tuple[int, int]) -> Tensor:
 # ---------------------------------------------------------------------- the panel
 
 
-def _panel_frames(optics: Collapsed) -> dict[str, Tensor]:
+def _panel_frames(panel: _Panel) -> dict[str, Tensor]:
     """Levels (NY, NX) by name."""
-    fourf, spec = optics.fourf, optics.slm.spec
+    fourf, spec = panel.fourf, panel.slm.spec
     clear = torch.ones_like(fourf.pupil)[None]
     blank = torch.zeros(spec.shape, dtype=torch.int32)
     shape = fourf.image_shape
     return {
         "blank": blank,
         "flat": torch.full_like(blank, 2 ** ((spec.bits or 1) - 1)),
-        "grating": _levels(optics, clear),
-        "f": _levels(optics, _hologram(fourf, glyph(shape))),
-        "grid": _levels(optics, _hologram(fourf, grid(shape)[0])),
+        "grating": _levels(panel, clear),
+        "f": _levels(panel, _hologram(fourf, glyph(shape))),
+        "grid": _levels(panel, _hologram(fourf, grid(shape)[0])),
     }
 
 
@@ -190,32 +216,37 @@ def _hologram(fourf: FourF, picture: Tensor) -> Tensor:
     return fit_to_modulator(masks, fourf.pupil.abs() > 0)[0]
 
 
-def _levels(optics: Collapsed, masks: Tensor) -> Tensor:
-    asked = encoded(optics.setup.bench, masks, optics.fourf)
-    return panel_levels(optics.slm, Drive(asked, torch.ones(len(masks))), optics.fourf)[0]
+def _levels(panel: _Panel, masks: Tensor) -> Tensor:
+    asked = encoded(panel.bench, masks, panel.fourf)
+    return panel_levels(panel.slm, Drive(asked, torch.ones(len(masks))), panel.fourf)[0]
 
 
 # ---------------------------------------------------------------------- the camera
 
 
-def _scene(bench: BenchSpec, optics: Collapsed, image_shape: tuple[int, int]) -> _Scene:
+def _scene(panel: _Panel, image_shape: tuple[int, int]) -> _Scene:
     """The whole sensor, so that the zero order is seen too; where the lenses do not pass that, the image's window."""
+    bench = panel.bench
     edge = -(-2 * bench.input.pitch // camera_pixel(bench))  # the window is whole input pixels
     region = [slice(int(edge), int(n - edge)) for n in bench.camera.binned_shape]
     try:
         fourf, recorder = simulate(bench, image_shape, (region[0], region[1]))
     except SpecError:
-        return _Scene(optics.fourf, optics.slm, Recorder(bench, optics.windows[0]))
+        return _Scene(panel.fourf, panel.slm, Recorder(bench, panel.fourf.view))
     return _Scene(fourf, SLM(bench.slm, region=(fourf.rows, fourf.cols)), recorder)
 
 
 def _counts(scene: _Scene, levels: Tensor, picture: Tensor) -> Tensor:
     """Mean counts (cy, cx) of a panel frame and a display picture, without a reference beam."""
-    lit = levels[scene.fourf.rows, scene.fourf.cols]
-    total = torch.zeros(())
+    fourf, bench, total = scene.fourf, scene.fourf.bench, torch.zeros(())
+    lit = levels[None, fourf.rows, fourf.cols]
+    simple = bench.light.coherence == "coherent" and not bench.light.spectrum
+    under = None if simple else Illumination(bench, fourf.view)
+    devices = [scene.slm] if simple else panels(bench, (fourf.rows, fourf.cols))
     for ripple, weight in scene.slm.states:
-        shown = scene.slm.of_levels(lit[None], ripple=ripple)
-        total = total + weight * abs2(scene.fourf.wave(picture[None], shown)[0, 0])
+        shown = [device.of_levels(lit, ripple=ripple) for device in devices]
+        seen = under(picture[None], shown) if under else abs2(fourf.wave(picture[None], shown[0]))
+        total = total + weight * seen[0, 0]
     return scene.recorder.expose(total)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from distill.export.electronics import CameraWindowEntry, PlacesEntry
@@ -16,10 +17,7 @@ def readme(
     entries: Sequence[LabEntry],
     places: PlacesEntry,
     window: CameraWindowEntry,
-    slm_frames: Sequence[str],
-    exposures: int,
-    *,
-    then: str | None = None,
+    then: str,
 ) -> str:
     """The text.
 
@@ -29,31 +27,12 @@ def readme(
         entries: what belongs together in `lab/`.
         places: where the orders land on the sensor.
         window: the part of the sensor that is read.
-        slm_frames: files in order.
-        exposures: of the camera for one image.
-        then: the last section, where no network is to be shown.
+        then: the last section: what is shown when all is aligned, `network_section` or a design's own.
     """
     mounting = bench.mounting
     step = grid(image_shape)[1] * bench.input.pitch * bench.magnification / bench.camera.pitch
     zero, signal = (f"row {y:.1f}, column {x:.1f}" for y, x in (places.zero_order, places.signal_order))
     pairs = "\n\n".join(_pair(i, entry, bench.camera.ceiling) for i, entry in enumerate(entries, 1))
-    turns = exposures // max(1, len(slm_frames))
-    reference = (
-        f"\n   Each frame is exposed {turns} times, the reference beam a quarter wave later each time: all frames at\n"
-        "   the first phase, then all at the second, and so on."
-        if turns > 1
-        else ""
-    )
-    (top, bottom), (left, right) = window.rows, window.columns
-    network = f"""THEN THE NETWORK
-
-1. Show the SLM frames in this order, one camera exposure each:
-   {listed(slm_frames)}{reference}
-2. Read rows {top} to {bottom - 1} and columns {left} to {right - 1} of the raw frame,
-   sum {window.binning} x {window.binning} pixels, turn the result upright as mounting.camera says.
-3. Compare with camera_counts in reference.h5 for the images there, before any other image.
-4. docs/export.md of spectral-cascade says how counts become answers; examples/logits_from_counts.py does it.
-"""
     return f"""FOR THE LABORATORY: {bench.name}
 
 Everything that is needed beside this text is in manifest.json (what each number is in: its key "units").
@@ -103,7 +82,41 @@ WHAT TO CHECK FIRST
 * Counts that end at the same highest value: the exposure is too long.
 
 
-{network if then is None else then}"""
+{then}"""
+
+
+def network_section(order: str, windows: Sequence[CameraWindowEntry], answered: str) -> str:
+    """The last section of a network's text.
+
+    Args:
+        order: which frame belongs to what, and in which order (`distill.export.exposures.order_in_words`).
+        windows: the parts of the sensor that are read, one for each tile.
+        answered: what the electronics answers.
+    """
+    many = len(windows) > 1
+    read = "\n   ".join(
+        f"{f'tile {t}: ' if many else ''}rows {w.rows[0]} to {w.rows[1] - 1} and columns {w.columns[0]} to "
+        f"{w.columns[1] - 1}"
+        for t, w in enumerate(windows)
+    )
+    how = "docs/export.md of spectral-cascade says how counts become answers; examples/logits_from_counts.py does it."
+    last = (
+        f"{how}"
+        if answered != "counts"
+        else "There is no back end here: the counts are all that is compared."
+    )
+    return f"""THEN THE NETWORK
+
+1. Show the SLM frames in this order, one camera exposure each:
+
+{textwrap.indent(order, "   ")}
+
+2. Of the raw frame read
+   {read},
+   sum {windows[0].binning} x {windows[0].binning} pixels, turn the result upright as mounting.camera says.
+3. Compare with camera_counts in reference.h5 for the images there, before any other image.
+4. {last}
+"""
 
 
 def _mount(mount: MountSpec) -> str:

@@ -13,8 +13,11 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from distill.export.electronics import CameraWindowEntry, CountsEntry, PlacesEntry
+from distill.export.answers import Kind, kind_of
+from distill.export.electronics import CameraWindowEntry, CountsEntry, PlacesEntry, TileEntry
+from distill.export.exposures import ExposureEntry
 from distill.export.lab import LabEntry
+from networks.onbench.arrangement import Arrangement
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
@@ -23,7 +26,7 @@ from optics.reading import read_bytes, reason, regular_file
 from optics.spec import Validated
 
 NAME = "manifest.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _MOST_BYTES = 2**26  # of a manifest
 
 _KEYS_OF_VERSION_1 = {"masks": "targets", "camera_counts": "frames"}
@@ -33,7 +36,9 @@ UNITS = {
     "bench": "SI: metres, radians, photons, electrons, seconds; sizes and points are (y, x)",
     "wavelength": "metres",
     "device.pitch": "metres",
-    "scales": "field amplitude of the network per unit of mask amplitude; readings are multiplied by (scales / gain)^2",
+    "scales": "what each SLM frame's masks were divided by",
+    "mask_scales": "field amplitude of the network per unit of mask amplitude, one per mask; readings are multiplied "
+    "by (mask_scales / gain)^2",
     "levels": "grey levels of the SLM, 0 .. 2^bits - 1, whole panel, row 0 first, unscaled also in 16-bit files",
     "masks": "complex field transmission asked of the illuminated SLM pixels, before the encoding; modulus at most 1",
     "psfs": "complex field per unit amplitude of one input pixel; origin at index n // 2",
@@ -42,20 +47,20 @@ UNITS = {
     "places": "pixels of the sensor's raw frame, (row, column)",
     "upright": "images, masks, levels in masks.h5 and camera_counts are planes: raw frames and SLM files are turned by "
     "bench.mounting, and the camera's plane is upright although two lenses invert the image",
-    "inputs": "field amplitude on the display: value / 255 for uint8, value itself for float32; full scale is 1",
+    "inputs": "value / 255 for uint8, value itself for float32, full scale 1: field amplitude on the display; with the "
+    "incoherent read-out intensity",
     "camera_counts": "camera counts (DN) without noise, upright; without a converter photons per binned pixel",
+    "arrangement.tiles": "metres in the display's plane, (y, x) from the axis, upright",
     "logits": "dimensionless",
+    "embeddings": "unit vectors",
 }
 
 
-_SINCE_VERSION_3 = (
-    "gain",
-    "assumed_response",
-    "camera_window",
-    "places",
-    "counts",
-    "normalisation_epsilon",
-)
+# of a network with a back end; without one `normalisation_epsilon` is absent
+_SINCE = {
+    3: ("gain", "assumed_response", "camera_window", "places", "counts", "normalisation_epsilon"),
+    4: ("answers", "arrangement", "mask_scales", "exposures"),
+}
 
 
 class FileEntry(Validated):
@@ -84,22 +89,28 @@ class Manifest(Validated):
 
     Attributes:
         format: tells this from other JSON files.
-        schema_version: of this layout; 1 and 2 are read too, see `_renamed`. From 3 on the keys that are None by
-            default are there.
+        schema_version: of this layout; older ones are read too, see `_renamed` and `_SINCE`.
         package_version: of the package that wrote it.
         bench: tables and keys as in a bench file (`docs/benches.md`), devices resolved.
         assumed_camera: the camera that the electronics assumes when it turns counts into photons, where that is not the
             bench's: from `[assumed_camera]`, or as a calibration gave it.
         device: the SLM.
         wavelength: metres.
-        image_shape: (H, W) of the images, which are grey, pixels.
+        image_shape: (H, W) of one channel of the images, pixels.
         readout: name, bins and options of the read-out.
-        backend: configuration of the electronic back end.
+        answers: what the electronics answers, see `distill.export.answers`.
+        backend: configuration of the electronic back end; None without one.
+        own_backend: what the back end is called where it is one of the user's own, which is not exported.
+        arrangement: how frames stand to images and answers: channels, tiles, stages.
         scales: one number per SLM frame.
-        gain: readings are multiplied by the square of scales over gain.
+        mask_scales: one number per mask whose image the camera sees.
+        gain: readings are multiplied by the square of mask_scales over gain.
         assumed_response: what the levels were computed with, the keys of `slm.response`.
         camera_window: the part of the sensor that counts come from.
         places: where zero order and signal order land on the sensor.
+        tile_windows: where the image of each tile is read, where there are several.
+        exposures: of the camera, for one image, in order.
+        masks_known: whether `masks.h5` holds the masks that the levels encode.
         counts: how counts become photons.
         lab: what to show first, and what the camera should see of it.
         normalisation_epsilon: of the back end's normalisation, added to the variance.
@@ -113,7 +124,7 @@ class Manifest(Validated):
     """
 
     format: Literal["spectral-cascade export"] = "spectral-cascade export"
-    schema_version: Literal[1, 2, 3] = 3
+    schema_version: Literal[1, 2, 3, 4] = 4
     package_version: str
     bench: dict[str, Any]
     assumed_camera: dict[str, Any] | None = None
@@ -121,12 +132,19 @@ class Manifest(Validated):
     wavelength: float = Field(gt=0)
     image_shape: tuple[int, int]
     readout: dict[str, Any]
-    backend: dict[str, Any]
+    answers: Kind | None = None
+    backend: dict[str, Any] | None = None
+    own_backend: str | None = None
+    arrangement: Arrangement | None = None
     scales: tuple[float, ...] = Field(min_length=1)
+    mask_scales: tuple[float, ...] | None = None
     gain: float | None = Field(default=None, gt=0)
     assumed_response: dict[str, Any] | None = None
     camera_window: CameraWindowEntry | None = None
     places: PlacesEntry | None = None
+    tile_windows: tuple[TileEntry, ...] = ()
+    exposures: tuple[ExposureEntry, ...] | None = None
+    masks_known: bool = True
     counts: CountsEntry | None = None
     normalisation_epsilon: float | None = None
     lab: tuple[LabEntry, ...] = ()
@@ -149,9 +167,9 @@ class Manifest(Validated):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        if self.schema_version >= 3:
-            absent = [name for name in _SINCE_VERSION_3 if getattr(self, name) is None]
-            if absent:
+        for version, names in _SINCE.items():
+            absent = [name for name in names if getattr(self, name) is None and self._needs(name)]
+            if self.schema_version >= version and absent:
                 raise ValueError(f"{absent[0]} is missing")
         missing = [name for name in self.slm_frames if name not in self.files]
         if missing:
@@ -162,7 +180,42 @@ class Manifest(Validated):
             raise ValueError(
                 f"slm_frame_bits is {self.slm_frame_bits} and the device has {self.device.bits} bits"
             )
+        self._check_arrangement()
         return self
+
+    def _needs(self, name: str) -> bool:
+        return name != "normalisation_epsilon" or self.backend is not None
+
+    def _check_arrangement(self) -> None:
+        if (self.backend is None) != (self.kind == "counts"):
+            raise ValueError(
+                f"answers is {self.kind!r} and backend {'absent' if self.backend is None else 'there'}"
+            )
+        frames, masks = len(self.slm_frames), 0
+        try:
+            masks = self.arranged.masks(frames)
+        except OpticsError as error:
+            raise ValueError(f"arrangement: {error}".removesuffix(".")) from None
+        if self.mask_scales is not None and len(self.mask_scales) != masks:
+            raise ValueError(f"there are {len(self.mask_scales)} mask_scales for {masks} masks")
+        for entry in self.exposures or ():
+            if max(entry.slm_frames) >= frames or max(entry.channels) >= self.arranged.channels:
+                raise ValueError("exposures name frames or channels that there are not")
+
+    @property
+    def kind(self) -> Kind:
+        """What the electronics answers."""
+        return self.answers or kind_of(self.backend)
+
+    @property
+    def arranged(self) -> Arrangement:
+        """How frames stand to images and answers; before version 4 one mask a frame of grey images."""
+        return self.arrangement or Arrangement()
+
+    @property
+    def readings(self) -> int | None:
+        """Readings of one image in `camera_counts`; None before version 4."""
+        return None if self.exposures is None else sum(len(entry.readings) for entry in self.exposures)
 
     def to_json(self) -> str:
         """The text of `manifest.json`."""
@@ -203,7 +256,7 @@ def read_manifest(directory: Path) -> Manifest:
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
         )
     version = data.get("schema_version")
-    if version not in (1, 2, SCHEMA_VERSION):
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise OpticsError(
             f"{path}: schema_version is {version!r}, this package reads 1 to {SCHEMA_VERSION}; use the version of "
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."

@@ -19,11 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
+from distill.export.answers import KEYS, check_classes, classes_of
 from distill.export.design_manifest import DesignManifest
 from distill.export.frames import decode_frame
 from distill.export.manifest import NAME, Listing, Manifest, checked_bytes, read_manifest
-from distill.export.reference import check_classes, check_shapes, check_values, classes_of
+from distill.export.reference import check_shapes, check_values
 from networks.backends import registry as backends
+from networks.onbench.network import OnBench
 from networks.readouts import readouts
 from networks.readouts.readouts import Readout
 from optics.bench.panel_correction import corrected
@@ -47,24 +49,23 @@ class Exported:
         manifest: the manifest.
         bench: the bench.
         assumed_camera: the camera that the electronics assumes, None: the bench's own.
-        levels: (F, NY, NX) int32, from the image files.
-        masks: (F, ny, nx) complex64, asked of the illuminated SLM pixels, before the encoding.
-        psfs: (F, ly, lx) complex64.
+        levels: (F, NY, NX) int32, from the image files, in the order of `manifest.arranged`.
+        masks: (F, ny, nx) complex, asked of the illuminated SLM pixels, before the encoding; None where unknown.
+        psfs: (F, ly, lx) complex64; of the first tile, stage or wavelength.
         scales: (F,) float32.
         readout: the read-out.
-        backend: the electronic back end, in `eval` mode.
-        inputs: (N, 1, H, W) float32, reference images, amplitudes in [0, 1].
-        labels: (N,) int64.
-        camera_counts: (N, exposures, cy, cx) float32, expected without noise; photons where there is no converter.
-        logits: (N, classes) float32, of the network on that bench without noise.
-        predictions: (N,) int64.
+        backend: the electronic back end, in `eval` mode; `nn.Identity` without one.
+        inputs: (N, C, H, W) float32, reference images in [0, 1].
+        labels: (N,) int64, or (N, H, W) of pixels.
+        camera_counts: (N, readings, cy, cx) float32, expected without noise; photons where there is no converter.
+        answers: what the back end makes of them, by the keys of `distill.export.answers.KEYS`.
     """
 
     manifest: Manifest
     bench: BenchSpec
     assumed_camera: CameraSpec | None
     levels: Tensor
-    masks: Tensor
+    masks: Tensor | None
     psfs: Tensor
     scales: Tensor
     readout: Readout
@@ -72,8 +73,40 @@ class Exported:
     inputs: Tensor
     labels: Tensor
     camera_counts: Tensor
-    logits: Tensor
-    predictions: Tensor
+    answers: dict[str, Tensor]
+
+    @property
+    def logits(self) -> Tensor:
+        """(N, classes) float32, of pixels (N, classes, H, W), of the network on that bench without noise."""
+        return self._answer("logits")
+
+    @property
+    def predictions(self) -> Tensor:
+        """(N,) int64, of pixels (N, H, W)."""
+        return self._answer("predictions")
+
+    @property
+    def embeddings(self) -> Tensor:
+        """(N, dimension) float32 unit vectors."""
+        return self._answer("embeddings")
+
+    def _answer(self, key: str) -> Tensor:
+        if key not in self.answers:
+            raise OpticsError(f"this export answers {self.manifest.kind}; it has no {key}.")
+        return self.answers[key]
+
+    def network(self) -> OnBench:
+        """The network on its bench, from what is on the SLMs alone."""
+        return OnBench.from_levels(
+            self.levels,
+            self.scales,
+            bench=self.bench,
+            image_shape=self.manifest.image_shape,
+            readout=self.readout,
+            backend=self.backend,
+            arrangement=self.manifest.arranged,
+            assumed_camera=self.assumed_camera,
+        )
 
 
 def read_export(directory: str | Path) -> Exported:
@@ -89,45 +122,92 @@ def read_export(directory: str | Path) -> Exported:
     manifest = read_manifest(folder)
     bench = manifest.bench_spec(folder / NAME)
     levels = torch.stack([slm_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
-    arrays = arrays_of(folder, "masks.h5", manifest, ("levels", "masks", "psfs", "scales"))
+    known = ("masks",) if manifest.masks_known else ()
+    arrays = arrays_of(folder, "masks.h5", manifest, ("levels", "psfs", "scales", *known))
+    kind = manifest.kind
     reference = arrays_of(
-        folder, "reference.h5", manifest, ("inputs", "labels", "camera_counts", "logits", "predictions")
+        folder,
+        "reference.h5",
+        manifest,
+        tuple(dict.fromkeys(("inputs", "camera_counts", "labels", *KEYS[kind]))),
     )
     for name in sorted(set(manifest.files) - {*manifest.slm_frames, *_READ}):
         checked_bytes(folder, name, manifest)  # what is only for the laboratory is what was written, too
-    path = folder / "masks.h5"
-    if not np.array_equal(arrays["levels"], levels.numpy()):
-        raise OpticsError(f"{path}: key levels differs from the image files in slm/; export again.")
-    if bench.slm.correction is not None:
-        levels = _without_correction(path, folder, manifest, bench, levels)
+    levels = _checked_levels(folder, manifest, bench, levels, arrays["levels"])
     scales = torch.tensor(manifest.scales, dtype=torch.float32)
     if not np.array_equal(arrays["scales"].astype(np.float32), scales.numpy()):
-        raise OpticsError(f"{path}: key scales differs from the scales in {NAME}; export again.")
-    backend = _backend(folder, manifest)
-    path = folder / "reference.h5"
-    classes = classes_of(manifest.backend)
-    check_classes(manifest.class_names, classes, str(folder / NAME))
+        raise OpticsError(
+            f"{folder / 'masks.h5'}: key scales differs from the scales in {NAME}; export again."
+        )
     _check_names(folder, manifest)
-    check_shapes(str(path), reference, manifest.images, manifest.image_shape, classes)
-    inputs = torch.from_numpy(reference["inputs"])
-    inputs = inputs.to(torch.float32) / 255 if inputs.dtype == torch.uint8 else inputs.to(torch.float32)
-    check_values(str(path), reference | {"inputs": inputs.numpy()}, classes, bench.camera)
+    inputs = _checked_reference(folder, manifest, bench, reference)
+    found = {key: torch.from_numpy(reference[key]) for key in KEYS[kind] if key != "labels"}
     return Exported(
         manifest=manifest,
         bench=bench,
         assumed_camera=_camera(folder / NAME, manifest),
         levels=levels,
-        masks=torch.from_numpy(arrays["masks"]),
+        masks=torch.from_numpy(arrays["masks"]) if manifest.masks_known else None,
         psfs=torch.from_numpy(arrays["psfs"]),
         scales=scales,
         readout=_built(folder / NAME, "readout", lambda: readouts.from_config(manifest.readout)),
-        backend=backend,
+        backend=_backend(folder, manifest),
         inputs=inputs,
         labels=torch.from_numpy(reference["labels"].astype(np.int64)),
         camera_counts=torch.from_numpy(reference["camera_counts"].astype(np.float32)),
-        logits=torch.from_numpy(reference["logits"].astype(np.float32)),
-        predictions=torch.from_numpy(reference["predictions"].astype(np.int64)),
+        answers={k: v.to(torch.int64 if k == "predictions" else torch.float32) for k, v in found.items()},
     )
+
+
+def _checked_levels(
+    folder: Path, manifest: Manifest, bench: BenchSpec, levels: Tensor, copied: NDArray[Any]
+) -> Tensor:
+    """Levels of the masks, after they were compared with the copy in `masks.h5`."""
+    path = folder / "masks.h5"
+    if copied.shape != tuple(levels.shape):
+        raise OpticsError(
+            f"{path}: key levels has shape {copied.shape} and the image files in slm/ make {tuple(levels.shape)}: a "
+            "frame is missing or too many; export again."
+        )
+    if not np.array_equal(copied, levels.numpy()):
+        raise OpticsError(f"{path}: key levels differs from the image files in slm/{_where(levels, copied)}")
+    if bench.slm.correction is not None:
+        return _without_correction(path, folder, manifest, bench, levels)
+    return levels
+
+
+def _where(levels: Tensor, copied: NDArray[Any]) -> str:
+    """Where files and copy differ, in words."""
+    found = levels.numpy()
+    order = [int(np.argmax([np.array_equal(frame, other) for other in copied])) for frame in found]
+    same = [np.array_equal(frame, copied[k]) for frame, k in zip(found, order, strict=True)]
+    if all(same) and order != sorted(order):
+        return f": the same frames in another order ({', '.join(map(str, order[:8]))}, ...); export again."
+    at = tuple(int(k) for k in np.argwhere(found != copied)[0])
+    number = int((found != copied).sum())
+    return f": {number} pixels, the first in frame {at[0]} at row {at[1]}, column {at[2]}; export again."
+
+
+def _checked_reference(
+    folder: Path, manifest: Manifest, bench: BenchSpec, reference: dict[str, NDArray[Any]]
+) -> Tensor:
+    """The reference images (N, C, H, W) float32 in [0, 1], after all arrays were checked."""
+    path, kind = str(folder / "reference.h5"), manifest.kind
+    check_classes(kind, manifest.backend, manifest.class_names, str(folder / NAME))
+    check_shapes(
+        path,
+        reference,
+        kind,
+        images=manifest.images,
+        inputs=(manifest.arranged.channels, *manifest.image_shape),
+        readings=manifest.readings,
+        classes=None if manifest.backend is None else classes_of(manifest.backend),
+    )
+    inputs = torch.from_numpy(reference["inputs"])
+    inputs = inputs.to(torch.float32) / 255 if inputs.dtype == torch.uint8 else inputs.to(torch.float32)
+    names = len(manifest.class_names)
+    check_values(path, reference | {"inputs": inputs.numpy()}, names, bench.camera, kind)
+    return inputs
 
 
 def slm_frame(folder: Path, name: str, manifest: Manifest | DesignManifest, bench: BenchSpec) -> Tensor:
@@ -215,9 +295,12 @@ def _camera(path: Path, manifest: Manifest) -> CameraSpec | None:
 
 
 def _backend(folder: Path, manifest: Manifest) -> nn.Module:
+    if manifest.backend is None:
+        return nn.Identity()
+    told = manifest.backend
     name = "backend.safetensors"
     data, path = checked_bytes(folder, name, manifest), folder / name
-    backend: nn.Module = _built(folder / NAME, "backend", lambda: backends.from_config(manifest.backend))
+    backend: nn.Module = _built(folder / NAME, "backend", lambda: backends.from_config(told))
     try:
         backend.load_state_dict(from_bytes(data))
     except SafetensorError as error:

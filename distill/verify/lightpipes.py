@@ -36,6 +36,7 @@ from distill.environment import processors
 from distill.verify.lightpipes_grid import TAPER, Grid
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError, check_shape
+from optics.conventions import Point
 from optics.wave.fourier import fast_length
 from optics.wave.lens import LensSpec
 
@@ -52,6 +53,10 @@ class LightPipesBench:
         image_shape: (H, W) of the images on the display, pixels.
         window_shape: (H', W') of the camera-plane window, input pixels; the images' shape when absent.
         samples: grid samples per side, even; absent: the least fast number that keeps all light on the grid.
+        offset: where the window's middle nominally is, (y, x) metres in input units; absent: where the signal order
+            lands.
+        angle: (y, x) radians from which a plane wave lights the display.
+        pixelated: the input is a display of square pixels; False: samples of a field, as another 4f stage makes it.
         nodes: points per side of an SLM pixel's active area at which light meets its reflectance (Gauss rule): 2 is
             within 4e-4 of the integral; 1 is a pixel without an area.
 
@@ -72,11 +77,15 @@ class LightPipesBench:
         *,
         window_shape: tuple[int, int] | None = None,
         samples: int | None = None,
+        offset: Point | None = None,
+        angle: Point = (0.0, 0.0),
+        pixelated: bool = True,
         nodes: int = 2,
     ) -> None:
         _check_light(bench)
         self.bench, self.image_shape, self.nodes = bench, image_shape, nodes
-        self.grid = grid = Grid(bench, image_shape, window_shape or image_shape, samples)
+        self.angle, self.pixelated = angle, pixelated
+        self.grid = grid = Grid(bench, image_shape, window_shape or image_shape, samples, offset)
         self.rows, self.cols = grid.rows, grid.cols
         self.samples = grid.samples
         self._display = [self._display_matrix(k) for k in (0, 1)]
@@ -94,19 +103,21 @@ class LightPipesBench:
 
     # ------------------------------------------------------------------ what does not change
 
-    def _display_matrix(self, k: int) -> NDArray[np.float32]:
-        """(N, pixels): each display pixel, a square of its own size, without what the stop blocks."""
+    def _display_matrix(self, k: int) -> NDArray[np.float32] | NDArray[np.complex64]:
+        """(N, pixels): each display pixel, a square of its own size in its plane wave, without what the stop blocks."""
         n, pitch, step = self.image_shape[k], self.bench.input.pitch, self.grid.step
         size = self.samples * step
         frequency = (np.arange(self.samples) - self.samples // 2) / size
+        turned = frequency - self.angle[k] / self.bench.light.wavelength
         side = math.sqrt(self.bench.input.fill_factor) * pitch
         beyond = abs(self.bench.lens1.decentre[k]) + EDGE_SAMPLES * step
         cut = (BAND_WIDENING * self.grid.band(k) + beyond) / self.bench.scale
-        spectrum = side * np.sinc(side * frequency) * (np.abs(frequency) < cut)
+        spectrum = (side * np.sinc(side * turned) if self.pixelated else pitch) * (np.abs(frequency) < cut)
         pixels = (np.arange(n) - n // 2) * pitch
         where = (np.arange(self.samples) - self.samples // 2) * step
         waves = np.exp(2j * np.pi * np.outer(where, frequency)) * (spectrum / size)
-        return (waves @ np.exp(-2j * np.pi * np.outer(frequency, pixels))).real.astype(np.float32)
+        matrix = waves @ np.exp(-2j * np.pi * np.outer(turned, pixels))
+        return matrix.real.astype(np.float32) if self.angle[k] == 0.0 else matrix.astype(np.complex64)
 
     def _lens(self, spec: LensSpec, origin: list[int]) -> NDArray[np.complex64]:
         """What LightPipes' lens does to a plane wave; `origin`: where the grid's lies from the axis, samples (y, x)."""
@@ -225,7 +236,7 @@ class LightPipesBench:
 
     # ------------------------------------------------------------------ light
 
-    def at_slm(self, image: NDArray[np.float32]) -> NDArray[np.complex64]:
+    def at_slm(self, image: NDArray[Any]) -> NDArray[np.complex64]:
         """Field behind the stop at the points of the illuminated SLM pixels, (points, ny, nx), of one image (H, W)."""
         field = self._through(self._display[0] @ image @ self._display[1].T, 0)
         frequency = np.fft.fftfreq(self.samples, self.grid.step)
@@ -279,7 +290,7 @@ class LightPipesBench:
         field.field = field.field * self._lenses[lens]
         return Forvard(field, after).field
 
-    def _shown(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def emitted(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the display emits, amplitudes (H, W): its gamma and its black on the intensity, then its light."""
         spec, light, pitch = self.bench.input, self.bench.light, self.bench.input.pitch
         power = image.astype(np.float64) ** 2
@@ -321,7 +332,20 @@ class LightPipesBench:
         Returns:
             Field on the window, (B, M, oy, ox) complex64, in units of the input amplitude.
         """
-        check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        shown = [self.emitted(image) for image in images.to(torch.float32).numpy()]
+        left = torch.from_numpy(np.stack(shown)) if shown else images
+        return self.through(left, reflectance, processes=processes, progress=progress)
+
+    def through(
+        self,
+        fields: Tensor,
+        reflectance: NDArray[np.complex64],
+        *,
+        processes: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """`wave` of fields that have left the display, (B, H, W) real or complex, its plane wave aside."""
+        check_shape(fields, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
         lit = (self.rows.stop - self.rows.start, self.cols.stop - self.cols.start)
         check_shape(
             torch.from_numpy(reflectance),
@@ -330,17 +354,17 @@ class LightPipesBench:
             fix="It is that of the illuminated SLM pixels.",
         )
 
-        def one(image: NDArray[np.float32]) -> NDArray[np.complex64]:
-            light = self.at_slm(self._shown(image))
+        def one(left: NDArray[Any]) -> NDArray[np.complex64]:
+            light = self.at_slm(left)
             return np.stack([self.at_camera(light, mask) for mask in reflectance])
 
-        fields = []
+        found = []
         with ThreadPoolExecutor(processes or processors()) as pool:
-            for done, field in enumerate(pool.map(one, images.to(torch.float32).numpy()), 1):
-                fields.append(torch.from_numpy(field))
+            for done, field in enumerate(pool.map(one, fields.numpy()), 1):
+                found.append(torch.from_numpy(field))
                 if progress is not None:
-                    progress(done, len(images))
-        return torch.stack(fields)
+                    progress(done, len(fields))
+        return torch.stack(found)
 
 
 def _check_light(bench: BenchSpec) -> None:

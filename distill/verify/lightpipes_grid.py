@@ -18,10 +18,26 @@ from numpy.typing import NDArray
 
 from optics.bench.spec import BenchSpec
 from optics.checks import SamplingError, SpecError
+from optics.conventions import Point
 from optics.wave.fourier import fast_length
 
 MARGIN = 3  # how far the camera-plane window reaches beyond the image, input pixels
+ROOM = 1.5  # see `roomy`
 TAPER = 8  # over how many more the light that is kept behind the SLM fades to nothing
+
+
+def roomy(
+    bench: BenchSpec,
+    image_shape: tuple[int, int],
+    window_shape: tuple[int, int],
+    offset: Point | None = None,
+) -> int:
+    """Grid samples per side that are `ROOM` times the least, where more light than an image's own is about.
+
+    Behind a single lit pixel, a stage's masks, or channels side by side, most light may run to other orders; on the
+    least grid what of it wraps is 1 to 2.5 % of the field.
+    """
+    return 2 * fast_length(math.ceil(ROOM * Grid(bench, image_shape, window_shape, None, offset).samples / 2))
 
 
 class Grid:
@@ -32,6 +48,8 @@ class Grid:
         image_shape: (H, W) of the images on the display, pixels.
         window_shape: (H', W') of the camera-plane window, input pixels.
         samples: grid samples per side; None: the least fast even number that keeps all light on the grid.
+        offset: where the window's middle nominally is, (y, x) metres in input units; None: where the signal order
+            lands.
 
     Attributes:
         step: distance of the samples, the SLM's pitch, metres.
@@ -53,8 +71,10 @@ class Grid:
         image_shape: tuple[int, int],
         window_shape: tuple[int, int],
         samples: int | None,
+        offset: Point | None = None,
     ) -> None:
         self.bench, self.image_shape, self.window_shape = bench, image_shape, window_shape
+        self.offset: Point = bench.image_offset if offset is None else offset
         self.step = bench.slm.pitch
         whole = [round(s / self.step) for s in bench.alignment.mask_shift]
         self.residual = [s - n * self.step for s, n in zip(bench.alignment.mask_shift, whole, strict=True)]
@@ -96,7 +116,7 @@ class Grid:
         """Centre of the window on the camera, input units, upright axes."""
         bench = self.bench
         moved = bench.alignment.camera_shift[k] - bench.alignment_as_assumed.camera_shift[k]
-        return bench.image_offset[k] + moved / bench.magnification
+        return self.offset[k] + moved / bench.magnification
 
     def half(self, k: int) -> float:
         """Half the window, input units."""

@@ -9,7 +9,6 @@ came with the user's images their camera counts are compared too.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +24,7 @@ from torch import Tensor
 from distill.export.design_files import DesignFiles, read_design
 from distill.export.design_manifest import DesignManifest
 from distill.verify.lightpipes import LightPipesBench
-from distill.verify.lightpipes_grid import Grid
+from distill.verify.lightpipes_grid import roomy
 from distill.verify.reference_panel import reflectance, ripples, shared_assumptions
 from distill.verify.verdict import told_apart
 from distill.verify.verification import beyond_rounding
@@ -38,16 +37,13 @@ from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
 from optics.spec import Validated
-from optics.wave.fourier import fast_length
 
 LIGHTPIPES_FRAMES = 16  # that LightPipes is given where nothing else is said
 
 Progress = Callable[[int, int, str], None]
 States = list[tuple[Tensor, float]]  # reflectance (F, ny, nx) in each state of the panel, and its weight
 _MARGIN = 2  # display pixels beyond the image that predicted fields reach
-# LightPipes' grid over the least that holds the light, and display pixels that its window is wider than the image: with
-# 1 and 0 the light of other orders that wraps is 1 to 2 % of a point's field, with these 0.3 to 0.9 %
-_ROOM, _WIDER = 1.5, 16
+_WIDER = 16  # display pixels that LightPipes' window is wider than the image: see `roomy`
 
 
 class PointEngine(Validated):
@@ -274,8 +270,7 @@ def _by_lightpipes(
 def _engine(bench: BenchSpec, image_shape: tuple[int, int]) -> LightPipesBench:
     """LightPipes on a roomier grid than images need: behind one lit pixel most light may run to other orders."""
     wide = (image_shape[0] + _WIDER, image_shape[1] + _WIDER)
-    samples = 2 * fast_length(math.ceil(_ROOM * Grid(bench, image_shape, wide, None).samples / 2))
-    return LightPipesBench(bench, image_shape, window_shape=wide, samples=samples)
+    return LightPipesBench(bench, image_shape, window_shape=wide, samples=roomy(bench, image_shape, wide))
 
 
 def _total(parts: Iterator[Tensor]) -> Tensor:

@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from optics.bench.spec import BenchSpec
+from optics.fourf.illumination import dispersed
 from optics.slm.panel import SLM, SLMSpec
 
 Region = tuple[slice, slice]
@@ -34,7 +35,7 @@ def ripples(spec: SLMSpec) -> list[tuple[float, float]]:
 
 
 def reflectance(
-    levels: Tensor, bench: BenchSpec, region: Region, *, ripple: float = 0.0
+    levels: Tensor, bench: BenchSpec, region: Region, *, ripple: float = 0.0, ratio: float = 1.0
 ) -> tuple[NDArray[np.complex64], tuple[str, ...]]:
     """Complex reflectance of a part of the panel, and what in it comes from this project's own SLM model.
 
@@ -43,6 +44,7 @@ def reflectance(
         bench: the bench; its `slm` is the device.
         region: rows and columns of the panel.
         ripple: how much the panel's phase has swung about mid drive, relative; one of `ripples`.
+        ratio: the wavelength that the panel's response is told for over the light's: the optical path is the same.
 
     Returns:
         (F, ny, nx) complex64, one value per SLM pixel, the mean over its area; and the names of the features that were
@@ -52,10 +54,11 @@ def reflectance(
     borrowed = _borrowed(spec)
     if borrowed:
         with torch.no_grad():
-            shown = SLM(spec, region=region).of_levels(levels[:, region[0], region[1]], ripple=(ripple,))
+            device = SLM(dispersed(spec, ratio), region=region)
+            shown = device.of_levels(levels[:, region[0], region[1]], ripple=(ripple,))
         return shown.numpy().astype(np.complex64), borrowed
     whole = levels.numpy()
-    return np.stack([_phase_panel(frame, spec, region, ripple) for frame in whole]), ()
+    return np.stack([_phase_panel(frame, spec, region, ripple, ratio) for frame in whole]), ()
 
 
 def shared_assumptions(bench: BenchSpec) -> tuple[str, ...]:
@@ -89,11 +92,11 @@ def _borrowed(spec: SLMSpec) -> tuple[str, ...]:
 
 
 def _phase_panel(
-    frame: NDArray[np.integer], spec: SLMSpec, region: Region, ripple: float
+    frame: NDArray[np.integer], spec: SLMSpec, region: Region, ripple: float, ratio: float
 ) -> NDArray[np.complex64]:
     """One frame (NY, NX) of levels to the reflectance of `region`."""
     side = math.sqrt(spec.fill_factor)
-    table = _table(spec)
+    table = _table(spec) * np.float32(ratio)
     if spec.flicker:
         table = table + np.float32(ripple) * (table - np.float32(math.pi))
     down, across = _Fringe(spec.crosstalk[0], side), _Fringe(spec.crosstalk[1], side)

@@ -5,11 +5,22 @@ Every engine is judged, on its answers and on its camera counts, with the number
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from optics.spec import Validated
 
 _DIM = 0.02  # share of the signal from which the converter's rounding is worth a word
+
+
+Answers = Literal["classes", "pixels", "embeddings", "counts"]
+_SAID: dict[Answers, str] = {
+    "classes": "of the answers are the network's",
+    "pixels": "of the pixels' answers are the network's",
+    "embeddings": "of the embeddings lie nearest to the network's own",
+    "counts": "",
+}
 
 
 class Limits(Validated):
@@ -27,8 +38,11 @@ class Engine(Validated):
     """What one physics engine made of the exported SLM frames.
 
     Attributes:
-        accuracy: share of predictions equal to the label.
-        agreement: share of predictions equal to those of the network on the same bench without noise.
+        answers: what the network answers: a class of each image, a class of each pixel, embeddings, or nothing: counts.
+        accuracy: share of predictions equal to the label, of images or of pixels; of embeddings, share of images whose
+            nearest other reference image shows the same person. None where there is nothing to compare.
+        agreement: share of answers equal to those of the network on the same bench without noise; an embedding is equal
+            where it lies nearest to its own expected one. None where there is no back end.
         images: how many images.
         counts_error: relative L2 difference of the camera counts (above black level) from the expected ones; what lies
             within the converter's rounding of an expected count is no difference.
@@ -37,11 +51,13 @@ class Engine(Validated):
         signal: expected counts above black level per camera pixel, mean; absent in results of older versions.
         borrowed: what this engine took from the models that it is meant to check.
         unmodelled: what the bench has and this engine leaves out. Both refuse what they do not model, so nothing yet.
+        written_by: version of the package that wrote the files, where their manifest is older than this one's.
         seconds: wall-clock time.
     """
 
-    accuracy: float = Field(ge=0, le=1)
-    agreement: float = Field(ge=0, le=1)
+    answers: Answers = "classes"
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    agreement: float | None = Field(default=None, ge=0, le=1)
     images: int = Field(ge=1)
     counts_error: float = Field(ge=0)
     worst_counts_error: float = Field(ge=0)
@@ -49,6 +65,7 @@ class Engine(Validated):
     signal: float | None = None
     borrowed: tuple[str, ...] = ()
     unmodelled: tuple[str, ...] = ()
+    written_by: str | None = None
     seconds: float = Field(ge=0)
 
     @property
@@ -66,11 +83,12 @@ class Engine(Validated):
 class Failure(Validated):
     """One limit that was not kept. engine: "wave path" or "LightPipes". what: "answers" or "counts".
 
-    found, limit: shares. causes: likely ones, most likely first.
+    answers: what the network answers. found, limit: shares. causes: likely ones, most likely first.
     """
 
     engine: str
     what: str
+    answers: Answers = "classes"
     found: float
     limit: float
     causes: tuple[str, ...] = ()
@@ -79,7 +97,7 @@ class Failure(Validated):
         """One line, with as many digits as tell the number from its limit."""
         found, limit = told_apart(self.found, self.limit)
         said = (
-            f"{found} of the answers are the network's, at least {limit} must be"
+            f"{found} {_SAID[self.answers]}, at least {limit} must be"
             if self.what == "answers"
             else f"camera counts differ by {found}, at most {limit} may be"
         )
@@ -88,9 +106,13 @@ class Failure(Validated):
 
 
 class Verdict(Validated):
-    """Whether the files are proved. passed: by every engine that was asked. notes: what else to know."""
+    """Whether the files are proved. passed: by every engine that was asked. answers: what the network answers.
+
+    notes: what else to know.
+    """
 
     passed: bool
+    answers: Answers = "classes"
     limits: Limits
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
@@ -107,10 +129,8 @@ class Verdict(Validated):
                     self.limits.lightpipes_counts_error,
                 )
             )
-            return (
-                f"Passed: of each engine at least {a} of the answers are the network's; counts differ by at most {w} "
-                f"(wave path) and {p} (LightPipes)."
-            )
+            answers = f"of each engine at least {a} {_SAID[self.answers]}; " if _SAID[self.answers] else ""
+            return f"Passed: {answers}counts differ by at most {w} (wave path) and {p} (LightPipes)."
         return "Failed: " + (" ".join(map(str, self.failures)) or "no engine was asked.")
 
 
@@ -137,6 +157,7 @@ class Verification(Validated):
         }
         asked = {name: engine for name, engine in self.engines().items() if engine is not None}
         wrong = {name for name, e in asked.items() if not e.counts_error <= allowed[name]}
+        answers = next((e.answers for e in asked.values()), "classes")
         failures = []
         for name, e in asked.items():
             if name in wrong:
@@ -146,12 +167,13 @@ class Verification(Validated):
                         engine=name, what="counts", found=e.counts_error, limit=allowed[name], causes=causes
                     )
                 )
-            if not e.agreement >= limits.agreement:
+            if e.agreement is not None and not e.agreement >= limits.agreement:
                 causes = () if name in wrong else _causes_of_answers(e)
                 failures.append(
                     Failure(
                         engine=name,
                         what="answers",
+                        answers=e.answers,
                         found=e.agreement,
                         limit=limits.agreement,
                         causes=causes,
@@ -159,6 +181,7 @@ class Verification(Validated):
                 )
         return Verdict(
             passed=bool(asked) and not failures,
+            answers=answers,
             limits=limits,
             failures=tuple(failures),
             notes=_notes(self.engines()),
@@ -184,6 +207,12 @@ def _causes_of_counts(name: str, wrong: set[str], asked: dict[str, Engine]) -> t
         )
     if borrowed := asked[name].borrowed:
         causes.append(f"what it borrows from this project's panel: {', '.join(borrowed)}")
+    if asked[name].written_by is not None:
+        causes.insert(
+            0,
+            f"the files were written by another version of the package ({asked[name].written_by}), whose models of the "
+            "bench were others: export again",
+        )
     return (*causes, *filter(None, (asked[name].dimness,)))
 
 

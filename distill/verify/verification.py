@@ -1,13 +1,13 @@
 """Does what was exported work? The directory alone is read, and its SLM frames go through two physics engines.
 
     levels out of the image files -> SLM reflectance -> every plane of the bench -> camera without noise -> features
-    -> back end -> prediction
+    -> back end -> answers
 
 once along this project's wave path (`optics.fourf.system.FourF.wave`; the network on the bench was computed along the
 other one, by point-spread functions), and once plane by plane in LightPipes, with a panel that is worked out
-by other means (`distill.verify.lightpipes`, `distill.verify.reference_panel`). Each is compared with the labels
-(accuracy), with the predictions of the network on that bench without noise (agreement), and with the expected camera
-counts. `distill.verify.verdict` judges both engines on both.
+by other means (`distill.verify.simulators`). Whatever way the network is on its bench, `distill.verify.scenes` puts it
+together again. Each engine is compared with the labels (accuracy), with the answers of the network on that bench
+without noise (agreement), and with the expected camera counts. `distill.verify.verdict` judges both engines on both.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from distill.environment import processors
+from distill.export.answers import accuracy, agreement, of_counts
 from distill.export.manifest import SCHEMA_VERSION
 from distill.export.read import Exported, read_export
-from distill.verify.lightpipes import LightPipesBench
-from distill.verify.reference_panel import reflectance, ripples, shared_assumptions
+from distill.verify.older import camera_of
+from distill.verify.reference_panel import shared_assumptions
+from distill.verify.scenes import Scene, scene
+from distill.verify.simulators import LightPipesPath, Simulator, WavePath
 from distill.verify.verdict import Engine, Verification
-from networks.onbench.collapsed import Collapsed
 from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, Region
 from optics.checks import OpticsError
-from optics.fourf.recorder import Recorder
 
 Progress = Callable[[int, int, str], None]
 _BATCH = 16
@@ -60,142 +61,88 @@ def verify(
     if wave_images < 0 or lightpipes_images < 0:
         raise OpticsError(f"asked for {min(wave_images, lightpipes_images)} images; give 0 or more.")
     exported = read_export(directory)
-    bench_network = rebuilt(exported)
+    network = exported.network()
     wanted = [min(n, len(exported.inputs)) for n in (wave_images, lightpipes_images)]
     tell = progress or (lambda done, total, note: None)
-    total = sum(wanted)
-    wave = lightpipes = None
-    with torch.no_grad():
-        if wanted[0]:
-            wave = _by_wave(exported, bench_network, wanted[0], lambda n: tell(n, total, "wave path"))
-        if wanted[1]:
-            lightpipes = _by_lightpipes(
-                exported,
-                bench_network,
-                wanted[1],
-                processes,
-                lambda n: tell(wanted[0] + n, total, "LightPipes"),
-            )
-    return Verification(wave=wave, lightpipes=lightpipes, shared=shared_assumptions(exported.bench))
-
-
-def rebuilt(exported: Exported) -> OnBench:
-    """The network on its bench, from an export alone."""
-    manifest = exported.manifest
-    return OnBench.from_levels(
-        exported.levels,
-        exported.scales,
-        bench=exported.bench,
-        image_shape=manifest.image_shape,
-        readout=exported.readout,
-        backend=exported.backend,
-        assumed_camera=exported.assumed_camera,
+    engines: tuple[tuple[Simulator, int], ...] = (
+        (WavePath(), _BATCH),
+        (LightPipesPath(processes), 2 * (processes or processors())),
     )
+    found: list[Engine | None] = []
+    with torch.no_grad():
+        for k, (simulator, batch) in enumerate(engines):
+            if not wanted[k]:
+                found.append(None)
+                continue
 
+            def told(n: int, before: int = sum(wanted[:k]), name: str = simulator.name) -> None:
+                tell(before + n, sum(wanted), name)
 
-# ---------------------------------------------------------------------- the two engines
-
-
-def _by_wave(exported: Exported, network: OnBench, count: int, tell: Callable[[int], None]) -> Engine:
-    optics = network.optics
-    if not isinstance(optics, Collapsed):
-        raise OpticsError(
-            f"bench {exported.bench.name!r}: the wave path is for coherent light of one wavelength."
-        )
-    fourf, states = optics.fourf, optics.states
-    levels = exported.levels[:, fourf.rows, fourf.cols]
-    shown = torch.cat([optics.slm.of_levels(levels, ripple=ripple) for ripple, _ in states])
-    weights = [weight for _, weight in states]
-
-    def expose(x: Tensor, done: int) -> Tensor:
-        fields = fourf.wave(x[:, 0], shown)
-        photons = _photons(network, network.recorders[0], fields, weights)
-        tell(done + len(x))
-        return photons
-
-    return _judged("wave path", exported, network, count, expose)
-
-
-def _by_lightpipes(
-    exported: Exported, network: OnBench, count: int, processes: int | None, tell: Callable[[int], None]
-) -> Engine:
-    engine = LightPipesBench(exported.bench, exported.manifest.image_shape)
-    region, states = (engine.rows, engine.cols), ripples(exported.bench.slm)
-    panels = [reflectance(exported.levels, exported.bench, region, ripple=e) for e, _ in states]
-    shown, borrowed = np.concatenate([panel for panel, _ in panels]), panels[0][1]
-    weights = [weight for _, weight in states]
-    recorder = Recorder(exported.bench, exported.manifest.image_shape, axes=(engine.y_axis, engine.x_axis))
-
-    def expose(x: Tensor, done: int) -> Tensor:
-        field = engine.wave(x[:, 0], shown, processes=processes, progress=lambda n, of: tell(done + n))
-        return _photons(network, recorder, field, weights)
-
-    return _judged("LightPipes", exported, network, count, expose, borrowed=borrowed)
-
-
-def _photons(network: OnBench, recorder: Recorder, fields: Tensor, weights: list[float]) -> Tensor:
-    """Photons per camera pixel (B, exposures, cy, cx): every exposure of the read-out, averaged over the ripple.
-
-    fields: (B, states * masks, oy, ox), with one weight per state of the panel.
-    """
-    parts = zip(fields.chunk(len(weights), 1), weights, strict=True)
-    return torch.stack([_of_state(network, recorder, field) * weight for field, weight in parts]).sum(0)
-
-
-def _of_state(network: OnBench, recorder: Recorder, field: Tensor) -> Tensor:
-    """`_photons` of the fields (B, masks, oy, ox) of one state."""
-    return recorder.photons(network.readout.exposures(field, network.reference_beam()))
+            found.append(_judged(simulator, exported, network, wanted[k], batch, told))
+    return Verification(wave=found[0], lightpipes=found[1], shared=shared_assumptions(exported.bench))
 
 
 def _judged(
-    name: str,
+    simulator: Simulator,
     exported: Exported,
     network: OnBench,
     count: int,
-    expose: Callable[[Tensor, int], Tensor],
-    *,
-    borrowed: tuple[str, ...] = (),
+    batch: int,
+    tell: Callable[[int], None],
 ) -> Engine:
     """Photons of `count` images, spread evenly over the references, through camera and electronics; compared."""
-    start = time.perf_counter()
+    start, manifest = time.perf_counter(), exported.manifest
     chosen = torch.arange(count) * len(exported.inputs) // count
-    parts, done = [], 0
-    for x in exported.inputs[chosen].split(_BATCH):
-        parts.append(expose(x, done))
-        done += len(x)
-    photons, expected = torch.cat(parts), exported.camera_counts[chosen]
+    made = scene(simulator, network, exported.levels, camera_of(exported))
+    photons, expected = _photons(made, exported.inputs[chosen], batch, tell), exported.camera_counts[chosen]
     if photons.shape != expected.shape:
-        written = exported.manifest
-        if written.schema_version < SCHEMA_VERSION:
-            raise OpticsError(
-                "reference.h5: key camera_counts was written by another version of the package "
-                f"({written.package_version}), whose camera pixels stood elsewhere; export again to have a proof."
-            )
         raise OpticsError(
-            f"reference.h5: key camera_counts has exposures of {tuple(expected.shape[1:])}, this bench gives "
-            f"{tuple(photons.shape[1:])} (exposures, y, x)."
+            f"reference.h5: key camera_counts has readings of {tuple(expected.shape[1:])}, this bench gives "
+            f"{tuple(photons.shape[1:])} (readings, y, x){_of_another_version(exported)}."
         )
-    logits = network.backend(network.features_of(network.record(photons)))
-    if not bool(logits.isfinite().all()):
-        wrong = int((~logits.isfinite().all(1)).nonzero()[0, 0])
-        raise OpticsError(f"{name}: the network answers image {int(chosen[wrong])} with no finite number.")
-    predicted = logits.argmax(1)
+    kind = manifest.kind
+    found = of_counts(network, network.record(photons), kind)
+    for values in found.values():
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            wrong = int((~values.isfinite().flatten(1).all(1)).nonzero()[0, 0])
+            raise OpticsError(
+                f"{simulator.name}: the network answers image {int(chosen[wrong])} with no finite number."
+            )
     camera = exported.bench.camera
-    difference = beyond_rounding(exported.bench, network.recorders[0].region, photons, expected)
+    difference = beyond_rounding(exported.bench, made.recorders[0].region, photons, expected)
     signal = (expected - camera.black).double().flatten(1)
     size = signal.norm(dim=1).clamp(min=1e-12)
     rounding = 0.0 if camera.adc.bits is None else math.sqrt(signal.numel() / 12) / float(size.norm())
+    answered = kind != "counts"
     return Engine(
-        accuracy=float((predicted == exported.labels[chosen]).double().mean()),
-        agreement=float((predicted == exported.predictions[chosen]).double().mean()),
+        answers=kind,
+        accuracy=accuracy(kind, found, exported.answers, exported.labels, chosen) if answered else None,
+        agreement=agreement(kind, found, exported.answers, chosen) if answered else None,
         images=count,
         counts_error=float(difference.norm() / size.norm()),
         worst_counts_error=float((difference / size).max()),
         rounding=rounding,
         signal=float(signal.mean()),
         seconds=time.perf_counter() - start,
-        borrowed=borrowed,
+        borrowed=made.borrowed,
+        written_by=None if manifest.schema_version == SCHEMA_VERSION else manifest.package_version,
     )
+
+
+def _photons(made: Scene, images: Tensor, batch: int, tell: Callable[[int], None]) -> Tensor:
+    parts, done = [], 0
+    for x in images.split(batch):
+        parts.append(made.photons(x))
+        done += len(x)
+        tell(done)
+    return torch.cat(parts)
+
+
+def _of_another_version(exported: Exported) -> str:
+    manifest = exported.manifest
+    if manifest.schema_version == SCHEMA_VERSION:
+        return ""
+    return f"; it was written by another version of the package ({manifest.package_version}), export again"
 
 
 def beyond_rounding(bench: BenchSpec, region: Region, photons: Tensor, expected: Tensor) -> Tensor:

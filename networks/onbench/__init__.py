@@ -1,6 +1,8 @@
 """A trained network on a bench: one way a file, all behind one interface.
 
+arrangement.py     How frames stand to images and answers: what must be known beside the levels
 collapsed.py       One mask and one exposure per camera frame
+display.py         How the channels of an image are shown: side by side at once, or one after another
 drive.py           What the SLM is asked for, from a cascade's kernels or from levels alone; and what it then shows
 illuminated.py     Light that is not simply coherent: incoherent, partially coherent, of several wavelengths
 interface.py       What every way onto a bench answers, and the values that go in and out
@@ -12,6 +14,7 @@ tiled.py           Several masks side by side in one frame: each kernel's image 
 ways.py            The ways by name
 """
 
+from networks.onbench.arrangement import Arrangement
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.illuminated import Illuminated
 from networks.onbench.interface import BenchOptics, Drive, Light
@@ -21,6 +24,7 @@ from networks.onbench.tiled import Tiled
 from networks.onbench.ways import realisations
 
 __all__ = [
+    "Arrangement",
     "BenchOptics",
     "Collapsed",
     "Drive",

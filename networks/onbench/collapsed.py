@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from networks.onbench.arrangement import Arrangement, arranged
 from networks.onbench.drive import MaskSource, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
 from networks.onbench.masks import order_phase
@@ -47,6 +48,16 @@ class Collapsed(CoherentOptics, FramedOptics):
     def dtype(self) -> torch.dtype:
         """The working precision."""
         return self.fourf.dtype
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """One mask a frame."""
+        return arranged(self.setup.display)
+
+    @property
+    def systems(self) -> tuple[FourF, ...]:
+        """One."""
+        return (self.fourf,)
 
     def drives(self) -> tuple[Drive, ...]:
         """One."""

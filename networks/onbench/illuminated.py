@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from networks.onbench.arrangement import Arrangement, arranged
 from networks.onbench.drive import MaskSource, panel_levels, shown
 from networks.onbench.interface import Drive, FramedOptics, Responses, Setup
 from optics.bench.geometry import order_gain
@@ -53,6 +54,16 @@ class Illuminated(FramedOptics):
     def dtype(self) -> torch.dtype:
         """The working precision."""
         return self.fourf.dtype
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """One mask a frame, whatever the light."""
+        return arranged(self.setup.display)
+
+    @property
+    def systems(self) -> tuple[FourF, ...]:
+        """That of each ray's wavelength."""
+        return tuple(self.illumination.lines[line] for line, _, _ in self.illumination.rays)
 
     def drives(self) -> tuple[Drive, ...]:
         """One: the same levels are sent whatever the wavelength."""

@@ -10,18 +10,22 @@ A class here is abstract or final. Nothing that was drawn is kept outside the va
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from networks.onbench.arrangement import Arrangement
+from networks.onbench.display import Display, Responses
 from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
 from optics.fourf.camera_window import CameraWindow, Size
+from optics.fourf.system import FourF
 from optics.slm.response import ResponseSpec
 from optics.slm.ripple import Ripple, States
+
+__all__ = ["BenchOptics", "CoherentOptics", "Display", "Drive", "FramedOptics", "Light", "Responses", "Setup"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +57,6 @@ class Drive:
         return self.designed
 
 
-Responses = tuple[Tensor, ...]
-"""Complex point-spread functions in one state of the panels: by tile, by stage, or by wavelength and source point."""
-
-
 @dataclass(frozen=True, eq=False)
 class Light:
     """What carries images to the camera in one exposure.
@@ -69,68 +69,6 @@ class Light:
 
     states: tuple[tuple[Responses, float], ...]
     scales: Tensor
-
-
-@dataclass(frozen=True)
-class Display:
-    """How the channels of an image are shown: side by side at once, or one after another.
-
-    Attributes:
-        image_shape: (H, W) of one channel.
-        channels: how many.
-        one_by_one: each channel has an exposure of its own.
-        gap: dark pixels between neighbours side by side.
-    """
-
-    image_shape: Size
-    channels: int
-    one_by_one: bool = False
-    gap: int = 0
-
-    @property
-    def at_once(self) -> int:
-        """Channels in one exposure."""
-        return 1 if self.one_by_one else self.channels
-
-    @property
-    def spacing(self) -> int:
-        """Distance of neighbouring channels, pixels."""
-        return self.image_shape[1] + self.gap
-
-    @property
-    def canvas_shape(self) -> Size:
-        """(H, W) of all channels that are shown at once."""
-        return (self.image_shape[0], self.image_shape[1] + (self.at_once - 1) * self.spacing)
-
-    def positions(self) -> Tensor | None:
-        """Where the channels' origins stand relative to the display's, (at once,) float64 pixels; None: on the axis."""
-        if self.at_once == 1:
-            return None
-        first = self.image_shape[1] // 2 - self.canvas_shape[1] // 2
-        return first + self.spacing * torch.arange(self.at_once, dtype=torch.float64)
-
-    def per_mask(self, kernels: Tensor) -> Tensor:
-        """Kernels (out, in, K, K) as (masks, channels at once, K, K)."""
-        return kernels.flatten(0, 1)[:, None] if self.one_by_one else kernels
-
-    def exposures(self, x: Tensor) -> list[Tensor]:
-        """What is shown, one exposure after another, (B, *canvas_shape), of images (B, channels, H, W)."""
-        if self.one_by_one or self.channels == 1:
-            return list(x.unbind(1))
-        canvas = x.new_zeros(len(x), *self.canvas_shape)
-        for i in range(self.channels):
-            canvas[:, :, i * self.spacing : i * self.spacing + self.image_shape[1]] = x[:, i]
-        return [canvas]
-
-    def each(self, see: Callable[[Tensor, Responses], Tensor], x: Tensor, responses: Responses) -> Tensor:
-        """`see(images, responses)` of every exposure with the masks that belong to it, (B, masks, ...) in order."""
-        shown = self.exposures(x)
-        parts = [see(x, tuple(r[i :: len(shown)] for r in responses)) for i, x in enumerate(shown)]
-        return parts[0] if len(parts) == 1 else torch.stack(parts, 2).flatten(1, 2)
-
-    def join(self, readings: Tensor) -> Tensor:
-        """Readings (B, masks, y, x) with those of the channels that were shown one by one added up."""
-        return readings.unflatten(1, (-1, self.channels)).sum(2) if self.one_by_one else readings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,9 +113,27 @@ class BenchOptics(nn.Module, ABC):
     def dtype(self) -> torch.dtype:
         """The working precision, float32 or float64."""
 
+    @property
+    @abstractmethod
+    def arrangement(self) -> Arrangement:
+        """How frames stand to images and answers."""
+
+    @property
+    @abstractmethod
+    def systems(self) -> tuple[FourF, ...]:
+        """The 4f system that each of the `responses` belongs to; all meet the same pixels of their panel."""
+
     @abstractmethod
     def drives(self) -> tuple[Drive, ...]:
         """What each SLM is asked for; differentiable in the kernels, nothing is drawn."""
+
+    @abstractmethod
+    def sent(self, drives: tuple[Drive, ...]) -> tuple[Tensor, ...]:
+        """Grey levels of every frame of every SLM that `drives()` asks for, whole panels, (F, NY, NX) int32 each.
+
+        Raises:
+            OpticsError: the SLM is ideal and has no levels.
+        """
 
     @property
     @abstractmethod
@@ -228,6 +184,10 @@ class CoherentOptics(BenchOptics, ABC):
 
 class FramedOptics(BenchOptics, ABC):
     """Optics with one SLM, hence one set of frames."""
+
+    def sent(self, drives: tuple[Drive, ...]) -> tuple[Tensor, ...]:
+        """See `BenchOptics.sent`."""
+        return (self.levels(drives),)
 
     @abstractmethod
     def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:

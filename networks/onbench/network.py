@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade.cascade import Cascade
-from networks.onbench.drive import LevelMasks
-from networks.onbench.interface import BenchOptics, CoherentOptics, Display, Drive, Light, Responses, Setup
+from networks.onbench.arrangement import Arrangement
+from networks.onbench.display import Display
+from networks.onbench.interface import BenchOptics, CoherentOptics, Drive, Light, Responses, Setup
 from networks.onbench.operator_cache import OperatorCache
-from networks.onbench.ways import one_mask_a_frame, realise
+from networks.onbench.ways import of_levels, realise
 from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
@@ -137,24 +138,29 @@ class OnBench(nn.Module):
         image_shape: tuple[int, int],
         readout: Readout,
         backend: nn.Module,
+        arrangement: Arrangement | None = None,
         assumed_camera: CameraSpec | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> OnBench:
-        """The same network from what is on the SLM alone, collapsed, for images of one channel; in `eval` mode.
+        """The same network from what is on the SLMs alone, whichever way it is there; in `eval` mode.
 
         Args:
-            levels: (F, NY, NX) integer levels of the whole panel, one image per frame.
-            scales: (F,) each mask's largest modulus, as `drives` gave it.
+            levels: (F, NY, NX) integer levels of the whole panel, in the order of the arrangement.
+            scales: (F,) what each frame's masks were divided by, as `drives` gave it.
             bench: see `build`, as for all that follow.
             image_shape: see `build`.
             readout: see `build`.
             backend: see `build`.
+            arrangement: how the frames stand to images and answers, as `optics.arrangement` gave it; one mask a frame
+                of images with one channel when absent.
             assumed_camera: see `build`.
             dtype: float32 or float64.
         """
-        setup = Setup(bench=bench, readout=readout, display=Display(image_shape, 1), dtype=dtype)
-        masks = LevelMasks(levels, scales, bench, dtype=dtype)
-        return cls(one_mask_a_frame(setup, masks), backend, assumed_camera=assumed_camera).eval()
+        arrangement = arrangement or Arrangement()
+        display = arrangement.display(image_shape)
+        setup = Setup(bench=bench, readout=readout, display=display, dtype=dtype)
+        optics = of_levels(setup, arrangement, levels, scales)
+        return cls(optics, backend, assumed_camera=assumed_camera).eval()
 
     def with_backend(self, backend: nn.Module) -> OnBench:
         """The same optics, camera and read-out with another back end; all but the back end is shared."""
@@ -195,6 +201,20 @@ class OnBench(nn.Module):
     def drives(self) -> tuple[Drive, ...]:
         """What each SLM is asked for, see `BenchOptics.drives`."""
         return self._operator("drives", self.optics.drives)
+
+    def frames_sent(self) -> tuple[Tensor, Tensor]:
+        """What goes to the lab: levels (F, NY, NX) int32 of all SLMs in order, whole panels, and their scales (F,).
+
+        `optics.arrangement` says how they stand to images and answers; `from_levels` takes them back.
+
+        Raises:
+            OpticsError: the SLM is ideal and has no levels.
+        """
+        with torch.no_grad():
+            drives = self.drives()
+            levels = self.optics.sent(drives)
+            scales = [drive.scales.expand(len(part)) for drive, part in zip(drives, levels, strict=True)]
+            return torch.cat(levels), torch.cat(scales)
 
     def light(self, *, generator: torch.Generator | None = None) -> Light:
         """What carries images to the camera: one draw of what the SLM does by chance, or without one all its states."""

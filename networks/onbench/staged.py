@@ -14,8 +14,9 @@ from torch import Tensor
 
 from networks.cascade.cascade import Cascade
 from networks.cascade.layer import SpectralConv2d
+from networks.onbench.arrangement import Arrangement, StageArrangement, arranged
 from networks.onbench.collapsed import check_coherent
-from networks.onbench.drive import check_precision, encoded, shown
+from networks.onbench.drive import MaskSource, check_precision, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, Responses, Setup
 from networks.onbench.masks import design_masks, fit_to_modulator, order_phase
 from optics.bench.geometry import order_gain
@@ -31,35 +32,59 @@ from optics.slm.ripple import Ripple, States, ripple_states
 _AT_ONCE = 32  # masks that pass the device model together
 
 
+class DesignedStage(MaskSource):
+    """MaskSource of one layer: every (output, input) pair has a mask, and all share one divisor.
+
+    Args:
+        layer: of the cascade.
+        compensate: see `networks.onbench.drive.DesignedMasks`.
+    """
+
+    def __init__(self, layer: SpectralConv2d, *, compensate: bool = True) -> None:
+        super().__init__()
+        self.layer, self.compensate = layer, compensate
+
+    def drive(self, fourf: FourF, slm: SLM, carriers: Tensor | None = None) -> Drive:
+        """See `MaskSource.drive`; differentiable in the taps."""
+        taps = self.layer.taps().flatten(0, 1)[:, None]
+        check_precision(taps, fourf.dtype)
+        masks = design_masks(fourf, taps, compensate=self.compensate)
+        designed, scales = fit_to_modulator(masks, fourf.pupil.abs() > 0, together=True)
+        return Drive(encoded(fourf.bench, designed, fourf), scales, designed)
+
+
 class Staged(CoherentOptics):
     """One 4f stage per layer, in coherent light of one wavelength.
 
-    MaskSource of one stage share one divisor, so that the channels keep their ratios: `scales` is the product over the
+    Masks of one stage share one divisor, so that the channels keep their ratios: `scales` is the product over the
     stages.
 
     Args:
         setup: bench, read-out and display.
-        cascade: the network's optics.
-        compensate: see `networks.onbench.drive.DesignedMasks`.
+        arrangements: of each stage.
+        sources: where the frames of each stage come from, pairs ordered (output, input).
 
     Raises:
-        SpecError: the boundary is circular, the layers are no plain convolutions, or the input channels do not add
-            coherently.
+        SpecError: the input channels do not add coherently.
     """
 
-    def __init__(self, setup: Setup, cascade: Cascade, *, compensate: bool = True) -> None:
+    def __init__(
+        self, setup: Setup, arrangements: tuple[StageArrangement, ...], sources: tuple[MaskSource, ...]
+    ) -> None:
         super().__init__()
         check_coherent(setup)
-        _check_cascade(setup, cascade)
-        self.setup, self.cascade, self.compensate = setup, cascade, compensate
-        bench, shape, stages = setup.bench, setup.display.image_shape, []
-        for i, layer in enumerate(self.layers):
-            grown = (shape[0] + 2 * (layer.kernel_size // 2), shape[1] + 2 * (layer.kernel_size // 2))
-            if i < len(self.layers) - 1:
+        if setup.display.one_by_one:
+            raise SpecError("a staged cascade adds its channels as fields; use channel_sum 'coherent'.")
+        self.setup, self.arrangements = setup, arrangements
+        self.sources = ModuleTuple(sources)
+        bench, shape, stages, last = setup.bench, setup.display.image_shape, [], len(arrangements) - 1
+        for i, stage in enumerate(arrangements):
+            grown = (shape[0] + 2 * stage.reach, shape[1] + 2 * stage.reach)
+            if i < last:
                 view = CameraWindow(shape, grown, margin=0, oversampling=1)
             else:
                 view = CameraWindow(shape, setup.display.image_shape, oversampling=setup.oversampling)
-            spec = _stage_bench(bench, first=i == 0, last=i == len(self.layers) - 1)
+            spec = _stage_bench(bench, first=i == 0, last=i == last)
             stages.append(FourF(spec, view, pixelated=i == 0, dtype=setup.dtype))
             shape = grown
         self.stages = ModuleTuple(stages)
@@ -70,10 +95,37 @@ class Staged(CoherentOptics):
         self.windows = (stages[-1].view,)
         self.gain = order_gain(bench, bench.image_offset) ** len(stages)
 
+    @classmethod
+    def of(cls, setup: Setup, cascade: Cascade, *, compensate: bool = True) -> Staged:
+        """The cascade's layers, one per stage.
+
+        Args:
+            setup: bench, read-out and display.
+            cascade: the network's optics.
+            compensate: see `networks.onbench.drive.DesignedMasks`.
+
+        Raises:
+            SpecError: the boundary is circular, the layers are no plain convolutions, or the input channels do not add
+                coherently.
+        """
+        _check_cascade(setup, cascade)
+        layers = [layer for layer in cascade.layers if isinstance(layer, SpectralConv2d)]
+        arrangements = (
+            StageArrangement(outputs=k.out_channels, inputs=k.in_channels, reach=k.kernel_size // 2)
+            for k in layers
+        )
+        sources = tuple(DesignedStage(layer, compensate=compensate) for layer in layers)
+        return cls(setup, tuple(arrangements), sources)
+
     @property
-    def layers(self) -> list[SpectralConv2d]:
-        """The cascade's layers, one per stage."""
-        return [layer for layer in self.cascade.layers if isinstance(layer, SpectralConv2d)]
+    def arrangement(self) -> Arrangement:
+        """A mask for each pair of channels of each stage."""
+        return arranged(self.setup.display, stages=self.arrangements)
+
+    @property
+    def systems(self) -> tuple[FourF, ...]:
+        """One per stage."""
+        return tuple(self.stages)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -81,15 +133,9 @@ class Staged(CoherentOptics):
         return self.stages[0].dtype
 
     def drives(self) -> tuple[Drive, ...]:
-        """One per stage: a mask per (output, input) pair, (out * in, ny, nx), and their common divisor (1,)."""
-        return tuple(self._drive(layer, stage) for layer, stage in zip(self.layers, self.stages, strict=True))
-
-    def _drive(self, layer: SpectralConv2d, stage: FourF) -> Drive:
-        taps = layer.taps().flatten(0, 1)[:, None]
-        check_precision(taps, stage.dtype)
-        masks = design_masks(stage, taps, compensate=self.compensate)
-        designed, scales = fit_to_modulator(masks, stage.pupil.abs() > 0, together=True)
-        return Drive(encoded(stage.bench, designed, stage), scales[:1], designed)
+        """One per stage: a mask per (output, input) pair, (out * in, ny, nx), all with the same divisor."""
+        parts = zip(self.sources, self.stages, self.devices, strict=True)
+        return tuple(source.drive(stage, device) for source, stage, device in parts)
 
     @property
     def states(self) -> States:
@@ -101,19 +147,20 @@ class Staged(CoherentOptics):
     ) -> Responses:
         """Point-spread functions (out, in, ly, lx) of every stage."""
         banks = []
-        for i, (layer, stage, device) in enumerate(zip(self.layers, self.stages, self.devices, strict=True)):
+        parts_of = zip(self.arrangements, self.stages, self.devices, strict=True)
+        for i, (pairs, stage, device) in enumerate(parts_of):
             own = None if ripple is None else (ripple[i],)
             parts = [
                 stage.psf(shown(device, part, generator=generator, ripple=own))
                 for part in drives[i].asked.split(_AT_ONCE)
             ]
-            banks.append(torch.cat(parts).unflatten(0, (layer.out_channels, layer.in_channels)))
+            banks.append(torch.cat(parts).unflatten(0, (pairs.outputs, pairs.inputs)))
         return tuple(banks)
 
     def scales(self, drives: tuple[Drive, ...]) -> Tensor:
         """The product over the stages, the same for every mask of the last."""
-        total = torch.stack([drive.scales for drive in drives]).prod(0)
-        return total.expand(self.layers[-1].out_channels)
+        total = torch.stack([drive.scales[:1] for drive in drives]).prod(0)
+        return total.expand(self.arrangements[-1].outputs)
 
     def intensity(self, x: Tensor, responses: Responses) -> Tensor:
         """See `BenchOptics.intensity`."""
@@ -133,23 +180,16 @@ class Staged(CoherentOptics):
             phases.append(order_phase(stage, device(clear)[0]))
         return torch.stack(phases).prod()[None]
 
-    def stage_levels(self, index: int, drives: tuple[Drive, ...] | None = None) -> Tensor:
-        """Grey levels of stage `index` on its lit pixels, (out * in, ny, nx) int32, pairs ordered (output, input).
-
-        Args:
-            index: of the stage.
-            drives: what `drives()` gave, to be spared working it out again.
-        """
-        with torch.no_grad():
-            return self.devices[index].levels((drives or self.drives())[index].asked)
+    def sent(self, drives: tuple[Drive, ...]) -> tuple[Tensor, ...]:
+        """See `BenchOptics.sent`: one stage after another, pairs ordered (output, input)."""
+        parts = zip(self.devices, drives, self.stages, strict=True)
+        return tuple(panel_levels(device, drive, stage) for device, drive, stage in parts)
 
 
 def _check_cascade(setup: Setup, cascade: Cascade) -> None:
     bench = setup.bench
     if cascade.boundary != "zero":
         raise SpecError("a staged cascade lies in darkness; build it with boundary 'zero'.")
-    if setup.display.one_by_one:
-        raise SpecError("a staged cascade adds its channels as fields; use channel_sum 'coherent'.")
     if not all(isinstance(layer, SpectralConv2d) for layer in cascade.layers):
         raise SpecError("only spectral convolutions can be staged; collapse the cascade instead.")
     if bench.slm.modulation == "phase" and bench.encoding.method == "direct":

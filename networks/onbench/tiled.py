@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from networks.cascade.cascade import Cascade
+from networks.onbench.arrangement import Arrangement, arranged
 from networks.onbench.collapsed import check_coherent
-from networks.onbench.drive import DesignedMasks, encoded, panel_levels, shown
+from networks.onbench.drive import DesignedMasks, MaskSource, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
 from networks.onbench.masks import order_phase
 from optics.bench.assumed import turned_back
 from optics.bench.geometry import order_gain, tile_positions
 from optics.checks import SpecError
+from optics.conventions import Point
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.modules import ModuleTuple
@@ -36,29 +38,20 @@ class Tiled(CoherentOptics, FramedOptics):
 
     Args:
         setup: bench, read-out and display.
-        cascade: the network's optics.
-        compensate: see `networks.onbench.drive.DesignedMasks`.
-        tiles: masks in each frame, a divisor of their number; None: as many as fit, at most four.
+        source: where the frames come from.
+        places: where each tile of a frame stands, (y, x) metres in input units.
 
     Raises:
-        SpecError: a frame has no room for so many, or they do not fill their frames; channels that do not add as
-            fields.
+        SpecError: channels that do not add as fields, or a read-out that does not fit the light.
     """
 
-    def __init__(
-        self, setup: Setup, cascade: Cascade, *, compensate: bool = True, tiles: int | None = None
-    ) -> None:
+    def __init__(self, setup: Setup, source: MaskSource, places: tuple[Point, ...]) -> None:
         super().__init__()
         check_coherent(setup)
         bench, display = setup.bench, setup.display
         if display.one_by_one:
             raise SpecError("tiles need channels that add as fields; use channel_sum 'coherent'.")
-        self.setup = setup
-        self.source = DesignedMasks(cascade, setup, compensate=compensate)
-        # a display of several channels has ghosts as far as its channels stand apart
-        places = tile_positions(
-            bench, display.canvas_shape, setup.taps, kernels=cascade.out_channels, tiles=tiles
-        )
+        self.setup, self.source = setup, source
         view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
         self.windows = tuple(replace(view, offset=place) for place in places)
         self.fourfs = ModuleTuple(FourF(bench, window, dtype=setup.dtype) for window in self.windows)
@@ -71,6 +64,37 @@ class Tiled(CoherentOptics, FramedOptics):
     def dtype(self) -> torch.dtype:
         """The working precision."""
         return self.fourfs[0].dtype
+
+    @classmethod
+    def of(
+        cls, setup: Setup, cascade: Cascade, *, compensate: bool = True, tiles: int | None = None
+    ) -> Tiled:
+        """The cascade's masks as tiles.
+
+        Args:
+            setup: bench, read-out and display.
+            cascade: the network's optics.
+            compensate: see `networks.onbench.drive.DesignedMasks`.
+            tiles: masks in each frame, a divisor of their number; None: as many as fit, at most four.
+
+        Raises:
+            SpecError: a frame has no room for so many, or they do not fill their frames.
+        """
+        # a display of several channels has ghosts as far as its channels stand apart
+        places = tile_positions(
+            setup.bench, setup.display.canvas_shape, setup.taps, kernels=cascade.out_channels, tiles=tiles
+        )
+        return cls(setup, DesignedMasks(cascade, setup, compensate=compensate), places)
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """Several masks a frame."""
+        return arranged(self.setup.display, tiles=tuple(fourf.offset for fourf in self.fourfs))
+
+    @property
+    def systems(self) -> tuple[FourF, ...]:
+        """One per tile."""
+        return tuple(self.fourfs)
 
     @property
     def per_frame(self) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from networks.cascade.cascade import Cascade
+from networks.onbench.arrangement import Arrangement
 from networks.onbench.collapsed import Collapsed
-from networks.onbench.drive import DesignedMasks, MaskSource
+from networks.onbench.drive import DesignedMasks, LevelMasks, MaskSource
 from networks.onbench.illuminated import Illuminated
 from networks.onbench.interface import BenchOptics, Setup
 from networks.onbench.staged import Staged
@@ -19,6 +22,31 @@ from optics.checks import OpticsError
 def one_mask_a_frame(setup: Setup, source: MaskSource) -> Collapsed | Illuminated:
     """Collapsed optics in the bench's own light."""
     return Collapsed(setup, source) if simply_coherent(setup.bench) else Illuminated(setup, source)
+
+
+def of_levels(setup: Setup, arrangement: Arrangement, levels: Tensor, scales: Tensor) -> BenchOptics:
+    """The optics that these frames are, whatever made them.
+
+    Args:
+        setup: bench, read-out and display.
+        arrangement: how the frames stand to images and answers.
+        levels: (F, NY, NX) integer levels of the whole panel, of all SLMs in order.
+        scales: (F,) what the masks were divided by.
+
+    Raises:
+        OpticsError: frames that cannot be arranged so.
+    """
+    arrangement.masks(len(levels))
+    sizes = arrangement.split(len(levels))
+    sources = [
+        LevelMasks(part, scale, setup.bench, dtype=setup.dtype)
+        for part, scale in zip(levels.split(sizes), scales.split(sizes), strict=True)
+    ]
+    if arrangement.stages:
+        return Staged(setup, arrangement.stages, tuple(sources))
+    if arrangement.tiles:
+        return Tiled(setup, sources[0], arrangement.tiles)
+    return one_mask_a_frame(setup, sources[0])
 
 
 def simply_coherent(bench: BenchSpec) -> bool:
@@ -33,8 +61,8 @@ def _collapsed(setup: Setup, cascade: Cascade, *, compensate: bool = True) -> Be
 # name -> (what builds it, the options of its own)
 _WAYS: dict[str, tuple[Callable[..., BenchOptics], tuple[str, ...]]] = {
     "collapsed": (_collapsed, ("compensate",)),
-    "tiled": (Tiled, ("compensate", "tiles")),
-    "staged": (Staged, ("compensate",)),
+    "tiled": (Tiled.of, ("compensate", "tiles")),
+    "staged": (Staged.of, ("compensate",)),
 }
 
 

@@ -63,6 +63,12 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
     Raises:
         SpecError: the stop reaches the zeros of the pixel's lobe, where it cannot be turned; an impossible angle.
     """
+    masks = tilted_pupil(fourf, reflectance, angle)
+    return fourf.get_buffer("to_psf_y") @ (masks @ fourf.get_buffer("to_psf_x").mT)
+
+
+def tilted_pupil(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
+    """Masks (M, ny, nx) as the light of such a source point meets them, each pixel's lobe turned; see `tilted_psf`."""
     _check_angle(angle)
     masks = fourf.at_pupil(reflectance)
     if fourf.pixelated and angle != (0.0, 0.0):
@@ -81,7 +87,7 @@ def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
             turned = pixel_transform(bench, xi - angle[k] * bench.lens1.focal_length)
             factors.append(turned / straight)
         masks = masks * torch.outer(*factors).to(masks)
-    return fourf.get_buffer("to_psf_y") @ (masks @ fourf.get_buffer("to_psf_x").mT)
+    return masks
 
 
 def tilt(fourf: FourF, images: Tensor, angle: Point) -> Tensor:

@@ -230,8 +230,11 @@ class FourF(ConstantBuffers):
         Returns:
             Field in the camera plane, (B, M, oy, ox) complex, in units of the input amplitude.
         """
-        images = self.emitted(images)
-        masks = self.at_pupil(reflectance)
+        return self.through(self.emitted(images), self.at_pupil(reflectance))
+
+    def through(self, images: Tensor, masks: Tensor) -> Tensor:
+        """`wave` of fields that have left the display, (B, H, W), and of masks as light meets them (`at_pupil`)."""
+        self._check_images(images)
         total: list[Tensor] = [torch.zeros((), dtype=masks.dtype)] * len(masks)
         for j in (0, 1):
             for i in (0, 1):

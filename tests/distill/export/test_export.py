@@ -126,7 +126,7 @@ def test_frames_are_native_greyscale_images_of_the_levels(made):
 def test_manifest_says_what_everything_is(made):
     _, folder, manifest = made
     data = json.loads((folder / "manifest.json").read_text())
-    assert data["schema_version"] == 3
+    assert data["schema_version"] == 4
     assert data["wavelength"] == 532e-9
     assert data["device"]["shape"] == [120, 150]
     assert data["device"]["catalogue"] is None
@@ -220,8 +220,13 @@ def test_what_cannot_be_exported_is_refused(made, tmp_path):
     with pytest.raises(OpticsError, match="complex"):
         export(network(BENCH.ideal()), tmp_path / "a", inputs=dataset(), count=2)
     colour = Student.build((3, 4), image_shape=SHAPE, classes=3, bins=(3, 3), generator=torch.Generator())
-    with pytest.raises(OpticsError, match="3 channels"):
+    with pytest.raises(OpticsError, match="built for"):  # a network of colours and grey images
         export(colour.on(BENCH, image_shape=SHAPE), tmp_path / "a", inputs=dataset(), count=2)
+    pixels = Student.build(
+        (1, 2), image_shape=SHAPE, classes=3, bins=(3, 3), head="segmenter", generator=torch.Generator()
+    )
+    with pytest.raises(OpticsError, match=r"one class per image and the back end answers with one per pixel"):
+        export(pixels.on(BENCH, image_shape=SHAPE), tmp_path / "a", inputs=dataset(), count=2)
     assert list(tmp_path.iterdir()) == []
 
 

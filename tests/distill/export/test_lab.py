@@ -21,7 +21,7 @@ WAYS = {"camera": {"mirrored": True, "turned": 1}, "slm": {"turned": 2}, "displa
 
 def made(**changes):
     on_bench = network(BENCH.replace(**{"alignment.mask_rotation": 0.0, **changes}), channels=(1, 2))
-    return on_bench, *lab_files(on_bench)
+    return on_bench, *lab_files(on_bench.bench, on_bench.image_shape)
 
 
 @pytest.fixture(scope="module")

@@ -192,9 +192,9 @@ def test_an_export_that_version_2_wrote_is_read_and_proved():
 
 def test_a_newer_export_is_refused_by_name(tmp_path):
     copy = Path(shutil.copytree(V2, tmp_path / "new"))
-    text = (copy / "manifest.json").read_text().replace('"schema_version": 2', '"schema_version": 4')
+    text = (copy / "manifest.json").read_text().replace('"schema_version": 2', '"schema_version": 5')
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(OpticsError, match=r"schema_version is 4, this package reads 1 to 3"):
+    with pytest.raises(OpticsError, match=r"schema_version is 5, this package reads 1 to 4"):
         read_export(copy)
 
 

@@ -164,15 +164,6 @@ def test_decentred_lenses_move_the_image_in_both_engines(tmp_path):
     assert found.lightpipes.counts_error < 0.01
 
 
-def test_light_that_lightpipes_does_not_propagate_is_refused(exported, tmp_path):
-    copy = Path(shutil.copytree(exported, tmp_path / "copy"))
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["bench"]["light"]["spectrum"] = [[600e-9, 1.0]]
-    (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(OpticsError, match="2 wavelengths"):
-        verify(copy, wave_images=0, lightpipes_images=1)
-
-
 @pytest.mark.parametrize(
     ("modulation", "method", "bits"), [("dmd", "lee", 1), ("amplitude", "interferogram", 8)]
 )

@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from networks import Student
-from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
@@ -56,6 +55,9 @@ class Way:
         options = {"image_shape": SHAPE, "bins": (3, 2), "classes": 3, **self.student}
         return Student.build(sizes, generator=generator(seed), **options).eval()
 
+    def images(self) -> torch.Tensor:
+        return images(self.channels[0])
+
     def spec(self, **changes: Any) -> BenchSpec:
         return BENCH.replace(**(self.bench | changes))
 
@@ -71,10 +73,9 @@ class Way:
 
 
 def levels_alone(made: OnBench, model: Student) -> OnBench:
-    assert isinstance(made.optics, FramedOptics)
-    dtype = made.optics.dtype
     parts = {"bench": made.bench, "image_shape": SHAPE, "readout": model.readout, "backend": model.backend}
-    return OnBench.from_levels(made.optics.levels(), made.scales, **parts, dtype=dtype)
+    parts |= {"arrangement": made.optics.arrangement, "dtype": made.optics.dtype}
+    return OnBench.from_levels(*made.frames_sent(), **parts)
 
 
 WAYS: dict[str, Way] = {
@@ -87,6 +88,9 @@ WAYS: dict[str, Way] = {
     "levels alone, incoherent": Way(
         {"readout": "incoherent"}, {"light.coherence": "incoherent"}, rebuilt=True
     ),
+    "levels alone, channels one by one": Way({"channel_sum": "incoherent"}, channels=(2, 2), rebuilt=True),
+    "levels alone, tiled": Way(options={"realisation": "tiled", "tiles": 2}, channels=(2, 2), rebuilt=True),
+    "levels alone, staged": Way({"readout": "homodyne"}, options={"realisation": "staged"}, rebuilt=True),
     "tiled": Way(options={"realisation": "tiled", "tiles": 2}),
     "tiled, fields": Way({"readout": "homodyne"}, options={"realisation": "tiled", "tiles": 2}),
     "staged": Way(options={"realisation": "staged"}),
@@ -99,17 +103,14 @@ WAYS: dict[str, Way] = {
 }
 
 PROPERTIES: dict[str, Callable[[Way], None]] = {}
-REFUSED = {
-    ("three_channels", "levels alone"): "one channel",
-    ("three_channels", "levels alone, incoherent"): "one channel",
-    ("gradients_reach_every_kernel", "levels alone"): "no kernels",
-    ("gradients_reach_every_kernel", "levels alone, incoherent"): "no kernels",
-    ("a_kernel_changed_behind_its_back_is_seen", "levels alone"): "no kernels",
-    ("a_kernel_changed_behind_its_back_is_seen", "levels alone, incoherent"): "no kernels",
-    ("assumed_response_acts", "levels alone"): "levels are what they are",
-    ("assumed_response_acts", "levels alone, incoherent"): "levels are what they are",
-    ("assumed_response_acts", "collapsed, mirrors"): "mirrors have no response",
+REBUILT = tuple(name for name, way in WAYS.items() if way.rebuilt)
+OF_LEVELS = {
+    "gradients_reach_every_kernel": "no kernels",
+    "a_kernel_changed_behind_its_back_is_seen": "no kernels",
+    "assumed_response_acts": "levels are what they are",
 }
+REFUSED = {(prop, way): why for prop, why in OF_LEVELS.items() for way in REBUILT}
+REFUSED["assumed_response_acts", "collapsed, mirrors"] = "mirrors have no response"
 
 
 def of_every_way(check: Callable[[Way], None]) -> Callable[[Way], None]:
@@ -123,7 +124,7 @@ def of_every_way(check: Callable[[Way], None]) -> Callable[[Way], None]:
 @of_every_way
 def a_noiseless_call_is_the_same_before_and_after_a_noisy_one(way):
     with torch.no_grad():
-        made, x = way.shared, images()
+        made, x = way.shared, way.images()
         before, noisy = made.features(x), made.features(x, generator=generator(3))
         assert torch.equal(before, made.features(x))
         assert not torch.equal(before, noisy)
@@ -133,7 +134,7 @@ def a_noiseless_call_is_the_same_before_and_after_a_noisy_one(way):
 @of_every_way
 def a_light_holds_all_that_was_drawn(way):
     with torch.no_grad():
-        made, x = way.shared, images()
+        made, x = way.shared, way.images()
         first, second = (made.light(generator=generator(seed)) for seed in (1, 2))
         photons = made.photons(x, first)
         other = made.photons(x, second)
@@ -144,7 +145,7 @@ def a_light_holds_all_that_was_drawn(way):
 @of_every_way
 def frames_are_recorded_from_what_is_expected(way):
     with torch.no_grad():
-        made, x = way.shared, images()
+        made, x = way.shared, way.images()
         assert torch.equal(made.frames(x), made.record(made.expected(x)))
         assert torch.equal(made.features(x), made.features_of(made.frames(x)))
         assert torch.equal(made(x), made.backend(made.features(x)))
@@ -156,7 +157,7 @@ def frames_are_recorded_from_what_is_expected(way):
 @of_every_way
 def a_deep_copy_is_the_same_and_apart(way):
     with torch.no_grad():
-        made, x = way.on(), images()
+        made, x = way.on(), way.images()
         before = made.features(x)
         copied = copy.deepcopy(made)
         assert torch.equal(copied.features(x), before)
@@ -169,7 +170,7 @@ def a_deep_copy_is_the_same_and_apart(way):
 @of_every_way
 def a_state_comes_back(way):
     with torch.no_grad():
-        one, other, x = way.on(), way.on(way.model(seed=5)), images()
+        one, other, x = way.on(), way.on(way.model(seed=5)), way.images()
         assert not torch.equal(one(x), other(x))  # and fills the cache
         other.load_state_dict(one.state_dict())
         assert torch.equal(one(x), other(x))
@@ -180,7 +181,7 @@ def a_kernel_changed_behind_its_back_is_seen(way):
     """By `.data`, which no version counter knows; by a swapped parameter."""
     model = way.model()
     with torch.no_grad():
-        made, x = way.on(model), images()
+        made, x = way.on(model), way.images()
         before = made.features(x)
         layer = model.cascade.layers[0]
         layer.weight.data[:1] += 0.3
@@ -194,7 +195,7 @@ def a_kernel_changed_behind_its_back_is_seen(way):
 @of_every_way
 def another_back_end_shares_all_but_itself(way):
     with torch.no_grad():
-        made, x = way.shared, images()
+        made, x = way.shared, way.images()
         other = made.with_backend(nn.Flatten())
         assert other.optics is made.optics and other.recorders is made.recorders
         assert torch.equal(other(x), made.features(x).flatten(1))
@@ -207,14 +208,14 @@ def another_back_end_shares_all_but_itself(way):
 @of_every_way
 def gradients_reach_every_kernel(way):
     model = way.model()
-    way.on(model).train()(images(), generator=generator(2)).square().sum().backward()
+    way.on(model).train()(way.images(), generator=generator(2)).square().sum().backward()
     assert all(float(p.grad.abs().max()) > 0 for p in model.cascade.parameters())
 
 
 @of_every_way
 def gradients_work_after_inference_mode(way):
     model = way.model()
-    made, x = way.on(model), images()
+    made, x = way.on(model), way.images()
     with torch.inference_mode():
         want = made.features(x).clone()
         made.features(x, generator=generator(1))
@@ -224,7 +225,7 @@ def gradients_work_after_inference_mode(way):
     made.features(x.requires_grad_()).square().sum().backward()  # through light that was kept
     assert float(x.grad.abs().max()) > 0
     model.cascade.requires_grad_(True)
-    made.features(images().requires_grad_()).square().sum().backward()  # through light that is made anew
+    made.features(way.images().requires_grad_()).square().sum().backward()  # through light that is made anew
     assert way.rebuilt or all(float(p.grad.abs().max()) > 0 for p in model.cascade.parameters())
 
 
@@ -234,7 +235,7 @@ def gradients_work_after_inference_mode(way):
 @of_every_way
 def a_stop_that_is_not_square(way):
     with torch.no_grad():
-        x, square = images(), way.shared.features(images())
+        x, square = way.images(), way.shared.features(way.images())
         got = way.on(bench=way.spec(**{"stop.width": (WIDTH, WIDTH / 2)})).features(x)
         turned = way.on(bench=way.spec(**{"stop.width": (WIDTH / 2, WIDTH)})).features(x)
     assert got.shape == square.shape and bool(torch.isfinite(got).all())
@@ -261,19 +262,19 @@ def one_camera_sample_a_pixel_is_near_what_the_intensity_needs(way):
     if way.rebuilt:
         return  # levels hold for any sampling
     with torch.no_grad():
-        assert error(way.on(oversampling=1).features(images()), way.shared.features(images())) < 0.15
+        assert error(way.on(oversampling=1).features(way.images()), way.shared.features(way.images())) < 0.15
 
 
 @of_every_way
 def a_batch_of_one_is_its_row(way):
     with torch.no_grad():
-        made, x = way.shared, images()
+        made, x = way.shared, way.images()
         torch.testing.assert_close(made.expected(x[1:2]), made.expected(x)[1:2], rtol=1e-4, atol=1e-2)
 
 
 @of_every_way
 def no_image_and_images_of_another_kind_are_refused(way):
-    made, x = way.shared, images()
+    made, x = way.shared, way.images()
     with pytest.raises(OpticsError, match="no image; give at least one"):
         made(x[:0])
     with pytest.raises(OpticsError, match=r"images are torch\.float64"):
@@ -290,7 +291,7 @@ def double_precision_the_whole_way(way):
     """Built in double, made double, and back: the same to rounding; single differs by single's rounding."""
     smooth = way.spec(**{} if way.rebuilt else {"slm.bits": None})
     with torch.no_grad():
-        x, model = images(), way.model()
+        x, model = way.images(), way.model()
         single = way.on(model, smooth).expected(x)
         double_model = copy.deepcopy(model).double()
         want = way.on(double_model, smooth).expected(x.double())
@@ -311,7 +312,7 @@ def double_precision_the_whole_way(way):
 def assumed_response_acts(way):
     assumed = ResponseSpec(gamma=1.4)
     with torch.no_grad():
-        x = images()
+        x = way.images()
         assert error(way.on(assumed_response=assumed).features(x), way.shared.features(x)) > 1e-3
 
 
@@ -327,16 +328,18 @@ def test_the_exceptions_name_pairs_that_exist():
     assert {(p, w) for p in PROPERTIES for w in WAYS} >= set(REFUSED)
 
 
-def test_levels_alone_give_the_frames_of_the_network_that_made_them():
-    for name in ("collapsed", "collapsed, fields", "several lines", "partial", "incoherent"):
-        way = WAYS[name]
-        model = way.model()
-        made = way.on(model)
-        with torch.no_grad():
-            again = levels_alone(made, model)
-            assert torch.equal(again.frames(images()), made.frames(images())), name
-            with pytest.raises(OpticsError, match="rebuilt from levels"):
-                _ = again.drives()[0].masks
+@of_every_way
+def levels_alone_give_the_frames_of_the_network_that_made_them(way):
+    model = way.model()
+    made = way.on(model)
+    with torch.no_grad():
+        x = way.images()
+        again = levels_alone(made, model)
+        assert torch.equal(again.frames(x), made.frames(x))
+        assert again.optics.arrangement == made.optics.arrangement
+        assert torch.equal(again.frames_sent()[0], made.frames_sent()[0])
+        with pytest.raises(OpticsError, match="rebuilt from levels"):
+            _ = again.drives()[0].masks
 
 
 def test_a_half_converted_network_says_so():
