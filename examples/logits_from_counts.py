@@ -3,8 +3,9 @@
     python examples/logits_from_counts.py DIR
 
 reads `manifest.json` and what it names (`docs/export.md`), shows that the SLM's files hold the levels in `masks.h5`,
-and works out the logits of the reference images. Take it as the start of a laboratory's own program: put your camera's
-frames in place of `reference.h5`'s `camera_counts`, turned upright by `upright` and cut to `camera_window`.
+and works out the answers of the reference images: classes, classes of pixels, or embeddings. Take it as the start of a
+laboratory's own program: put your camera's frames in place of `reference.h5`'s `camera_counts`, turned upright by
+`upright` and cut to `camera_window` (of tiles to each of `tile_windows`), in the order of `exposures`.
 """
 
 from __future__ import annotations
@@ -44,25 +45,39 @@ def levels_of(path, manifest):
     return upright(grey, manifest["bench"]["mounting"]["slm"])
 
 
+# ---------------------------------------------------------------------- from counts to features
+
+
 def features(counts, manifest, bin_rows, bin_columns):
-    """Features (images, maps, by, bx) from camera counts (images, exposures, y, x)."""
+    """Features (images, maps, by, bx) from camera counts (images, readings, y, x)."""
     c = manifest["counts"]
     photons = (counts - c["black"]) * c["electrons_per_count"] - c["dark_electrons"]
     photons = photons / c["quantum_efficiency"] - c["background"]
-    readings = bin_rows @ (photons / c["full_scale"]) @ bin_columns.T
-    factor = (np.array(manifest["scales"]) / manifest["gain"]) ** 2
-    readings = readings * np.tile(factor, readings.shape[1] // len(factor))[:, None, None]
-    if (
-        manifest["readout"]["name"] == "homodyne"
-    ):  # four exposures, the reference a quarter wave later each time
+    factor = (np.array(manifest["mask_scales"]) / manifest["gain"]) ** 2
+    exposures = photons.shape[1] // len(factor)
+    if bin_rows.ndim == 3:  # tiles: reading m is of tile m % T
+        tiles = np.arange(photons.shape[1]) % len(bin_rows)
+        bin_rows, bin_columns = bin_rows[tiles], bin_columns[tiles]
+    readings = bin_rows @ (photons / c["full_scale"]) @ np.swapaxes(bin_columns, -1, -2)
+    readings = readings * np.tile(factor, exposures)[:, None, None]
+    arranged, readout = manifest["arrangement"], manifest["readout"]
+    if arranged["one_by_one"]:  # the channels' intensities add
+        n, masks, y, x = readings.shape
+        readings = readings.reshape(n, masks // arranged["channels"], arranged["channels"], y, x).sum(2)
+    if readout["name"] == "homodyne":  # four exposures, the reference a quarter wave later each time
         zero, quarter, half, three = np.split(readings, 4, axis=1)
-        fields = (zero - half, quarter - three)
-        return np.concatenate(fields, axis=1) / (4 * manifest["readout"]["reference"])
+        return np.concatenate((zero - half, quarter - three), axis=1) / (4 * readout["reference"])
+    if readout["name"] == "incoherent" and readout["signed"]:  # positive parts, then negative ones
+        positive, negative = np.split(readings, 2, axis=1)
+        return positive - negative
     return readings
 
 
+# ---------------------------------------------------------------------- from features to answers
+
+
 def answers(x, config, weights, epsilon):
-    """Logits (images, classes) from features (images, maps, by, bx)."""
+    """Logits (images, classes, ...) from features (images, maps, by, bx), and an embedder's unit vectors or None."""
     if config["kind"] == "stacked":  # side x side neighbours become maps
         n, maps, y, x_ = x.shape
         s = config["side"]
@@ -72,12 +87,11 @@ def answers(x, config, weights, epsilon):
         config = config["backend"]
     if config["square_root"]:
         x = np.sqrt(np.maximum(x, 0) + config["epsilon"])
-    shape, x = x.shape, x.reshape(len(x), -1)
-    x = (x - weights["norm.running_mean"]) / np.sqrt(weights["norm.running_var"] + epsilon)
-    x = x * weights["norm.weight"] + weights["norm.bias"]
+    if config["kind"] == "segmenter":
+        return segmented(x, config, weights, epsilon), None
+    shape, x = x.shape, normalised(x.reshape(len(x), -1), "norm", weights, epsilon)
     if config.get("mix"):
-        x = np.einsum("om,nmyx->noyx", weights["mix.weight"][:, :, 0, 0], x.reshape(shape))
-        x = (x + weights["mix.bias"][:, None, None]).reshape(len(x), -1)
+        x = mixed(x.reshape(shape), "mix", weights).reshape(len(x), -1)
     body = "body" if config["kind"] == "embedder" else "classifier"
     steps = sorted(
         int(name.split(".")[1]) for name in weights if name.startswith(f"{body}.") and "weight" in name
@@ -85,16 +99,62 @@ def answers(x, config, weights, epsilon):
     for step in steps:
         x = x @ weights[f"{body}.{step}.weight"].T + weights[f"{body}.{step}.bias"]
         x = np.maximum(x, 0) if step != steps[-1] else x
-    if config["kind"] == "embedder":
-        unit = [
-            v / np.linalg.norm(v, axis=1, keepdims=True) for v in (x, weights["prototypes"].astype(float))
-        ]
-        x = config["scale"] * unit[0] @ unit[1].T
+    if config["kind"] != "embedder":
+        return x, None
+    unit, known = (
+        v / np.linalg.norm(v, axis=1, keepdims=True) for v in (x, weights["prototypes"].astype(float))
+    )
+    return config["scale"] * unit @ known.T, unit
+
+
+def normalised(x, name, weights, epsilon):
+    """Values whose second axis is normalised by stored means and variances."""
+    mean, variance, scale, start = (
+        weights[f"{name}.{part}"].reshape(-1, *[1] * (x.ndim - 2))
+        for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / np.sqrt(variance + epsilon) * scale + start
+
+
+def mixed(x, name, weights):
+    """A 1 x 1 convolution of maps (images, maps, y, x)."""
+    x = np.einsum("om,nmyx->noyx", weights[f"{name}.weight"][:, :, 0, 0], x)
+    return x + weights[f"{name}.bias"][:, None, None]
+
+
+def segmented(x, config, weights, epsilon):
+    """Logits of every pixel (images, classes, H, W) from rooted features (images, maps, by, bx)."""
+    x = np.maximum(mixed(normalised(x, "norm", weights, epsilon), "mix", weights), 0)
+    steps = sorted({int(name.split(".")[1]) for name in weights if name.startswith("steps.")})
+    for step in steps:  # twice the resolution, refined by a depthwise 3 x 3 and a 1 x 1 convolution
+        x = stretched(x, (2 * x.shape[2], 2 * x.shape[3]))
+        around = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        kernel = weights[f"steps.{step}.0.weight"]
+        y = sum(
+            kernel[:, 0, i, j, None, None] * around[:, :, i : i + x.shape[2], j : j + x.shape[3]]
+            for i in range(3)
+            for j in range(3)
+        )
+        y = y + weights[f"steps.{step}.0.bias"][:, None, None]
+        y = np.maximum(normalised(y, f"steps.{step}.1", weights, epsilon), 0)
+        x = x + mixed(y, f"steps.{step}.3", weights)
+    return stretched(mixed(x, "logits", weights), config["image_shape"])
+
+
+def stretched(x, size):
+    """Maps (images, maps, y, x) at another size, bilinear between pixels' centres, the outermost values beyond."""
+    for axis, n in zip((2, 3), size, strict=True):
+        had = x.shape[axis]
+        place = np.clip((np.arange(n) + 0.5) * had / n - 0.5, 0, had - 1)
+        low = np.minimum(place.astype(int), max(had - 2, 0))
+        share = (place - low).reshape(-1, *[1] * (3 - axis))
+        high = np.minimum(low + 1, had - 1)
+        x = np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
     return x
 
 
 def main(directory):
-    """Largest difference of the logits, and of the levels, from those in the files."""
+    """Largest difference of the answers, and of the levels, from those in the files."""
     folder = Path(directory)
     manifest = json.loads((folder / "manifest.json").read_text())
     with h5py.File(folder / "masks.h5") as file:
@@ -102,16 +162,19 @@ def main(directory):
     with h5py.File(folder / "electronics.h5") as file:
         bins = file["bin_rows"][()], file["bin_columns"][()]
     with h5py.File(folder / "reference.h5") as file:
-        counts, logits = file["camera_counts"][()].astype(float), file["logits"][()]
-    weights = load_file(folder / "backend.safetensors")
-    found = answers(
-        features(counts, manifest, *bins), manifest["backend"], weights, manifest["normalisation_epsilon"]
-    )
+        counts = file["camera_counts"][()].astype(float)
+        told = {key: file[key][()] for key in ("logits", "embeddings") if key in file}
+    seen, differ = features(counts, manifest, *bins), 0.0
+    if manifest["backend"] is not None:
+        weights = load_file(folder / "backend.safetensors")
+        logits, unit = answers(seen, manifest["backend"], weights, manifest["normalisation_epsilon"])
+        found = {"logits": logits, "embeddings": unit}
+        differ = max(np.abs(found[key] - told[key]).max() / np.abs(told[key]).max() for key in told)
     shown = np.stack([levels_of(folder / name, manifest) for name in manifest["slm_frames"]])
-    return float(np.abs(found - logits).max() / np.abs(logits).max()), int(np.abs(shown - levels).max())
+    return float(differ), int(np.abs(shown - levels).max())
 
 
 if __name__ == "__main__":
-    logits_differ, levels_differ = main(sys.argv[1])
-    print(f"logits differ by {logits_differ:.1e} of the largest, levels by {levels_differ}")
-    sys.exit(logits_differ > 1e-5 or levels_differ > 0)
+    answers_differ, levels_differ = main(sys.argv[1])
+    print(f"answers differ by {answers_differ:.1e} of the largest, levels by {levels_differ}")
+    sys.exit(answers_differ > 1e-5 or levels_differ > 0)

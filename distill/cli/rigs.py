@@ -117,9 +117,16 @@ def capture(
 
 
 def _check(exported: Exported) -> None:
-    """Refuse what a rig without a reference beam cannot record."""
+    """Refuse what a rig with one panel and without a reference beam cannot record."""
+    from networks.onbench.arrangement import Arrangement
     from optics.checks import OpticsError
 
+    arranged = exported.manifest.arranged
+    if arranged != Arrangement():
+        raise OpticsError(
+            f"the export is {arranged.way} with {arranged.channels} channel(s); captures are of one mask a frame and "
+            'grey images: export a network with student.realisation = "collapsed" and one channel.'
+        )
     if exported.readout.needs_field:
         raise OpticsError(
             f"the read-out {exported.readout.name!r} needs a reference beam, which rigs do not drive; export a network "

@@ -18,7 +18,7 @@ from distill.job.result import Result
 from distill.job.rows import TRAINED
 from distill.metrics.row import Row
 from distill.report.gain import distillation
-from distill.verify.verdict import Verdict, Verification
+from distill.verify.verdict import AGREE, Verdict, Verification
 from optics.bench.catalogue import dotted
 
 _TITLE = 44  # characters for the title of a step
@@ -177,11 +177,9 @@ def show_verification(found: Verification, verdict: Verdict) -> None:
     for name, part in found.engines().items():
         line = "not run"
         if part is not None:
-            line = (
-                f"{part.images:>4} images, accuracy {100 * part.accuracy:.1f} %, "
-                f"{100 * part.agreement:.1f} % agree with the trained network, camera counts differ by "
-                f"{100 * part.counts_error:.2g} %"
-            )
+            right = "" if part.accuracy is None else f"accuracy {100 * part.accuracy:.1f} %, "
+            agree = "" if part.agreement is None else f"{100 * part.agreement:.1f} % {AGREE[part.answers]}, "
+            line = f"{part.images:>4} images, {right}{agree}camera counts differ by {100 * part.counts_error:.2g} %"
         out().print(f"{name:<11}{line}", soft_wrap=True)
     for text in (verdict.line, *verdict.notes):
         out().print(text, soft_wrap=True)

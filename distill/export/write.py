@@ -134,7 +134,7 @@ def _told(path: Path, key: str) -> Any:
         return None
 
 
-def check_exportable(bench: BenchSpec) -> None:
+def check_levels(bench: BenchSpec) -> None:
     """Raise OpticsError unless the bench's SLM has levels, and its correction can be had."""
     slm, name = bench.slm, bench.name
     if slm.bits is None or slm.modulation == "complex":
@@ -156,7 +156,7 @@ def check_images(config: dict[str, Any] | None, inputs: Dataset, where: str = "t
 
 def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) -> None:
     slm, name = on_bench.bench.slm, on_bench.bench.name
-    check_exportable(on_bench.bench)
+    check_levels(on_bench.bench)
     if bmp and slm.bits is not None and slm.bits > 8:
         raise OpticsError(
             f"bench {name!r}: BMP files hold 8 bits and slm.bits is {slm.bits}; use the PNG files."

@@ -175,9 +175,12 @@ class BenchConfig(Validated):
 
 
 class CalibrationConfig(Validated):
-    """Radiometry of the camera: light levels of flat fields, exposures at each (once called `frames`, still read)."""
+    """Radiometry of the camera: light levels of flat fields, exposures at each (once called `frames`, still read).
 
-    levels: int = Field(default=24, ge=4)
+    Levels go to 1.5 times saturation; of fewer than five only one lies in the part that is fitted.
+    """
+
+    levels: int = Field(default=24, ge=5)
     exposures: int = Field(default=8, ge=2)
 
     @model_validator(mode="before")

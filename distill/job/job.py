@@ -17,6 +17,7 @@ from distill.data import sources as data
 from distill.data import unlabelled
 from distill.data.dataset import Splits
 from distill.data.parts import Options
+from distill.export.write import check_images, check_levels
 from distill.job.config import DataConfig, RunConfig
 from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
@@ -25,12 +26,10 @@ from distill.training.checkpoint import load_network, load_spec, load_student, l
 from distill.training.teaching import logits
 from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
-from networks.onbench.ways import simply_coherent
 from networks.students.controls import shuffled
 from networks.students.noise_aware import NoiseAware
 from networks.students.spec import Control
 from networks.teachers.registry import create_teacher
-from optics.bench.panel_correction import correction_map
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
@@ -194,30 +193,13 @@ class Job:
         self.on_bench(untrained, self.bench, calibrated=False)
 
     def _check_files(self) -> None:
-        without = "or export.count = 0 to do without files."
-        if self.config.student.realisation.kind != "collapsed":
+        try:
+            check_levels(self.bench)
+        except OpticsError as error:
             raise OpticsError(
-                f"student.realisation is {self.config.student.realisation.kind!r}; files for the SLM are made of the "
-                f"collapsed network. Set student.realisation = 'collapsed', {without}"
-            )
-        if self.splits.train.channels != 1:
-            raise OpticsError(
-                f"the images have {self.splits.train.channels} channels; the files for the SLM are made for one. Set "
-                f"data.grey = true and begin student.cascade.channels with 1, {without}"
-            )
-        if self.bench.slm.bits is None or self.bench.slm.modulation == "complex":
-            raise OpticsError(
-                f"bench {self.bench.name!r}: its SLM is {self.bench.slm.modulation} with bits "
-                f"{self.bench.slm.bits}; files can be exported for a real SLM with a number of bits. Choose one, "
-                f"{without}"
-            )
-        light = self.bench.light
-        if not simply_coherent(self.bench):
-            raise OpticsError(
-                f"bench {self.bench.name!r} has {light.coherence} light of {len(light.lines)} wavelength(s); files for "
-                f"the SLM are made and proved for coherent light of one. Set light.coherence = 'coherent', {without}"
-            )
-        correction_map(self.bench)  # a map that cannot be had is told here
+                f"{str(error).removesuffix('.')}, or export.count = 0 to do without files."
+            ) from None
+        check_images(self.spec.backend.model_dump() | {"classes": self.spec.classes}, self.splits.test)
 
     @property
     def image_shape(self) -> tuple[int, int]:

@@ -241,10 +241,9 @@ def run(
     directory = book.directory
     _check_new(book, resume)
     job = Job.prepare(config, directory, ui)
-    job.check_trainable()
-    job.check_exportable()
     _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
+    steps.check_later(job, todo)
     wanted = keys(job)
     with book.locked():
         _check_new(book, resume)

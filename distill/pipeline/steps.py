@@ -20,11 +20,14 @@ from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import Progress, train
+from distill.verify.scenes import check_layout
+from distill.verify.simulators import LightPipesPath
 from distill.verify.verification import verify
 from networks import RawImage, Student, multiply_accumulates
 from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from networks.teachers import registry as teachers
+from optics.errors import OpticsError
 from optics.files import make_folder, write_json
 
 # Every random number follows from the run's seed; each use has its own stream. Between the seeds of two runs lie more
@@ -150,6 +153,33 @@ def calibration(job: Job) -> dict[str, Any]:
         if job.bench.assumed_camera is None:  # what the user assumes comes before what could be measured
             found["assumed"] = radiometry.corrected(camera).model_dump(mode="json")
     return found
+
+
+def check_later(job: Job, todo: Sequence[str]) -> None:
+    """Raise OpticsError where one of the steps in `todo` would refuse what the configuration asks of it.
+
+    Asked before the first training: networks are built with their first values, the camera is calibrated (half a
+    second), and the bench is laid out for both engines.
+    """
+    job.check_trainable()
+    job.check_exportable()
+    if "calibrate" in todo:
+        try:
+            calibration(job)
+        except OpticsError as error:
+            raise OpticsError(
+                f"calibration: {error} Change calibration.levels or calibration.exposures."
+            ) from None
+    if "refit" in todo and job.config.refit.augmentation.active:
+        raise OpticsError("refit.augmentation: exposures from a bench are not moved; leave it out.")
+    if "verify" in todo and job.config.verify.lightpipes_images:
+        network = job.on_bench(Student.from_spec(job.spec), job.bench, calibrated=False)
+        try:
+            check_layout(LightPipesPath(), network)
+        except OpticsError as error:
+            raise OpticsError(
+                f"verify: {str(error).removesuffix('.')}, or set verify.lightpipes_images = 0."
+            ) from None
 
 
 def run_calibrate(job: Job) -> None:

@@ -124,9 +124,9 @@ def _figures(row: Row) -> str:
 
 
 _NOTE = (
-    "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images for "
-    "which the engine predicts the same class as the trained network on the same bench without noise; the difference "
-    "of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane "
+    "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images (or "
+    "pixels) for which the engine predicts the same class as the trained network on the same bench without noise; the "
+    "difference of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane "
     "on a grid of its own, with ideal paraxial lenses; differences come from its sampling of the stop and the lenses, "
     "and show where two classes are nearly even."
 )
@@ -147,8 +147,8 @@ def _verification(job: Job, result: Result) -> dict[str, Any]:
                 "name": name,
                 "meaning": _ENGINES[name],
                 "images": part.images,
-                "accuracy": _percent(part.accuracy),
-                "agreement": _percent(part.agreement),
+                "accuracy": "" if part.accuracy is None else _percent(part.accuracy),
+                "agreement": "" if part.agreement is None else _percent(part.agreement),
                 "counts": f"{100 * part.counts_error:.2g} %",
                 "borrowed": ", ".join(part.borrowed),
             }

@@ -202,6 +202,19 @@ class _ManyRays(Scene):
         return total
 
 
+def check_layout(simulator: Simulator, network: OnBench) -> None:
+    """Raise OpticsError unless the simulator can lay out the network's bench: each system is built, and let go."""
+    optics = network.optics
+    bench = optics.setup.bench
+    if isinstance(optics, Staged):
+        for stage in optics.stages:
+            simulator.system(stage.bench, stage.view, pixelated=stage.pixelated)
+        return
+    for wavelength, _ in bench.light.lines:
+        for view in optics.windows:
+            simulator.system(bench, view, wavelength=wavelength)
+
+
 SCENES: dict[type[BenchOptics], type[Scene]] = {
     Collapsed: _OneMaskAFrame,
     Tiled: _Tiles,

@@ -23,6 +23,14 @@ _SAID: dict[Answers, str] = {
 }
 
 
+AGREE: dict[Answers, str] = {
+    "classes": "agree with the trained network",
+    "pixels": "of the pixels agree with the trained network",
+    "embeddings": "lie nearest to the trained network's embedding",
+    "counts": "",
+}
+
+
 class Limits(Validated):
     """What passes. agreement: least share of predictions of each engine that must be the trained network's.
 

@@ -5,8 +5,10 @@ The ways are those of `tests/networks/onbench/test_every_way_onto_a_bench.py`: a
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,19 @@ from optics.checks import OpticsError
 from tests.networks.onbench.test_every_way_onto_a_bench import MIRRORS, SHAPE, WAYS, Way
 from tests.scenes import lopsided
 
+SCRIPT = Path(__file__).parents[3] / "examples" / "logits_from_counts.py"
 COUNT = 3
 SMALL = {"camera.shape": (1200, 800), "slm.flicker": 0.1, "slm.bits": 8}  # a sensor no larger than its images
 LIT = ((2, 3), (4, 1), (6, 5), (5, 6))  # display pixels: in incoherent light each is propagated alone
+
+
+@cache
+def documented() -> Any:
+    """The example that knows the manifest by its documentation alone."""
+    spec = importlib.util.spec_from_file_location("logits_from_counts", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def small(way: Way) -> dict[str, Any]:
@@ -131,6 +143,14 @@ def the_order_is_told(made):
 
 
 @of_every_case
+def the_answers_follow_from_what_is_documented(made):
+    """By a program without this package."""
+    answers, levels = documented().main(made.folder)
+    assert answers < 1e-5
+    assert levels == 0
+
+
+@of_every_case
 def the_wave_path_agrees(made):
     found = verify(made.folder, wave_images=COUNT, lightpipes_images=0)
     assert found.wave.counts_error < 1e-4
@@ -185,6 +205,7 @@ def test_what_answers_is_exported_and_proved(head, way, tmp_path):
         if head == "embeddings":
             torch.testing.assert_close(back.embeddings, network.backend.embed(network.features(data.images)))
     assert torch.equal(back.labels, data.labels)
+    assert documented().main(tmp_path / "out")[0] < 1e-5
     found = verify(tmp_path / "out", wave_images=COUNT, lightpipes_images=1, processes=1)
     assert found.judged().passed, found.judged().line
     assert found.wave.answers == manifest.kind
@@ -207,6 +228,7 @@ def test_without_a_back_end_the_counts_alone_are_proved(backend, named, tmp_path
     manifest = export(network, tmp_path / "out", inputs=pictures(1), count=COUNT)
     assert (manifest.kind, manifest.backend, manifest.own_backend) == ("counts", None, named)
     assert "backend.safetensors" not in manifest.files
+    assert documented().main(tmp_path / "out") == (0.0, 0)
     with pytest.raises(OpticsError, match="it has no logits"):
         _ = read_export(tmp_path / "out").logits
     found = verify(tmp_path / "out", wave_images=COUNT, lightpipes_images=1, processes=1)
