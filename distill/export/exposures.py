@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from optics.bench.spec import BenchSpec
 from optics.spec import Validated
 
 _QUARTERS = ("0", "90", "180", "270")
+_WIDTH = 110  # of a line of text
 _LISTED = 12  # exposures that the text names one by one
 
 
@@ -124,7 +126,7 @@ def order_in_words(
     """
     parts = [_on_display(arrangement, readout, image_shape), *_light(bench)]
     if arrangement.stages:
-        parts.append(_stages(arrangement, names))
+        parts += _stages(arrangement, names)
     if len(spots) > 1:
         where = "; ".join(f"tile {t} at {spot}" for t, spot in enumerate(spots))
         parts.append(f"Every frame sends {len(spots)} images side by side, their middles: {where}.")
@@ -134,9 +136,8 @@ def order_in_words(
     ]
     if len(entries) > _LISTED:
         shown.append(f"... and so on to exposure {len(entries) - 1}: {entries[-1].what}")
-    return "\n".join(
-        [*parts, f"{len(entries)} exposures for an image (all in manifest.json: exposures):", *shown]
-    )
+    said = [*parts, f"{len(entries)} exposures for an image (all in manifest.json: exposures):", *shown]
+    return "\n".join(textwrap.fill(text, _WIDTH, subsequent_indent="  ") for text in said)
 
 
 def _on_display(arrangement: Arrangement, readout: Readout, image_shape: tuple[int, int]) -> str:
@@ -149,14 +150,12 @@ def _on_display(arrangement: Arrangement, readout: Readout, image_shape: tuple[i
     if n == 1:
         return drive
     if arrangement.one_by_one:
-        return (
-            f"{drive}\nThe {n} channels are shown one after another, each with the frames that are its own."
-        )
+        return f"{drive} The {n} channels are shown one after another, each with the frames that are its own."
     canvas = arrangement.display(image_shape).canvas_shape
     first = ", ".join(str(i * (w + arrangement.gap)) for i in range(n))
     return (
-        f"{drive}\nThe {n} channels stand side by side on {canvas[0]} x {canvas[1]} display pixels, from left to "
-        f"right,\nbeginning at columns {first} ({arrangement.gap} dark pixels between); column {canvas[1] // 2} is on "
+        f"{drive} The {n} channels stand side by side on {canvas[0]} x {canvas[1]} display pixels, from left to "
+        f"right, beginning at columns {first} ({arrangement.gap} dark pixels between); column {canvas[1] // 2} is on "
         "the axis."
     )
 
@@ -166,7 +165,7 @@ def _light(bench: BenchSpec) -> list[str]:
     if light.spectrum:
         lines = ", ".join(f"{w * 1e9:.6g} nm (weight {weight:g})" for w, weight in light.lines)
         said.append(
-            f"All wavelengths at once: {lines}. The frames are the same for all; their levels are computed for\n"
+            f"All wavelengths at once: {lines}. The frames are the same for all; their levels are computed for "
             f"{light.wavelength * 1e9:.6g} nm. Shown one after another, add the counts above black with these weights."
         )
     if light.coherence == "partial":
@@ -179,7 +178,7 @@ def _light(bench: BenchSpec) -> list[str]:
     return said
 
 
-def _stages(arrangement: Arrangement, names: tuple[str, ...]) -> str:
+def _stages(arrangement: Arrangement, names: tuple[str, ...]) -> list[str]:
     said, start = [], 0
     for s, stage in enumerate(arrangement.stages):
         end = start + stage.masks
@@ -189,10 +188,10 @@ def _stages(arrangement: Arrangement, names: tuple[str, ...]) -> str:
         )
         start = end
     said.append(
-        "The images of one channel o are brought together behind each stage. Align every stage by itself first, with\n"
+        "The images of one channel o are brought together behind each stage. Align every stage by itself first, with "
         "the display before it and the camera behind it."
     )
-    return "\n".join(said)
+    return said
 
 
 def _last(arrangement: Arrangement, entry: ExposureEntry) -> tuple[int, ...]:

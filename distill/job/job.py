@@ -113,7 +113,7 @@ class Job:
         if channels != train.channels:
             raise OpticsError(
                 f"student.cascade.channels begins with {channels} and the images have {train.channels} channels; "
-                f"{'begin with 1.' if train.channels == 1 else 'set data.grey = true and begin with 1.'}"
+                f"begin with {train.channels}{'.' if train.channels == 1 else ', or set data.grey = true and begin with 1.'}"
             )
         if student.file is not None:
             self._check_file(load_spec(Path(student.file)))

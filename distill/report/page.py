@@ -126,9 +126,9 @@ def _figures(row: Row) -> str:
 _NOTE = (
     "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images (or "
     "pixels) for which the engine predicts the same class as the trained network on the same bench without noise; the "
-    "difference of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates every plane "
-    "on a grid of its own, with ideal paraxial lenses; differences come from its sampling of the stop and the lenses, "
-    "and show where two classes are nearly even."
+    "difference of the camera counts is the relative L2 norm, beyond the converter's rounding. LightPipes propagates "
+    "every plane on a grid of its own, with ideal paraxial lenses; differences come from its sampling of the stop and "
+    "the lenses, and show where two classes are nearly even."
 )
 
 

@@ -12,16 +12,30 @@ from dataclasses import replace
 from torch import Tensor
 
 from distill.export.read import Exported
+from networks.onbench.network import OnBench
 from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.conventions import Point
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.recorder import Recorder
+from optics.modules import ModuleTuple
 
 _BINNED_PIXEL_ON_AXIS = 2  # the last manifest version with that grid
 
 
-def camera_of(exported: Exported) -> Callable[[CameraWindow, tuple[Tensor, Tensor]], Recorder]:
-    """What makes the camera that looks at a window through samples at given axes, as the files' version had it."""
+Axes = tuple[Tensor, Tensor] | None
+
+
+def as_written(exported: Exported) -> OnBench:
+    """The network on its bench from an export alone, with the camera of the version that wrote it."""
+    network = exported.network()
+    if any(_moved(exported)):
+        camera = camera_of(exported)
+        network.recorders = ModuleTuple(camera(window, None) for window in network.optics.windows)
+    return network
+
+
+def camera_of(exported: Exported) -> Callable[[CameraWindow, Axes], Recorder]:
+    """What makes the camera that looks at a window, through samples at given axes or the window's own."""
     bench, assumed = exported.bench, exported.assumed_camera
     moved = _moved(exported)
     shift = tuple(
@@ -29,7 +43,7 @@ def camera_of(exported: Exported) -> Callable[[CameraWindow, tuple[Tensor, Tenso
     )
     seen = bench.replace(**{"alignment.camera_shift": shift}) if any(moved) else bench
 
-    def camera(window: CameraWindow, axes: tuple[Tensor, Tensor]) -> Recorder:
+    def camera(window: CameraWindow, axes: Axes) -> Recorder:
         y, x = window.centre(bench)
         placed = replace(window, offset=(y - moved[0], x - moved[1])) if any(moved) else window
         return Recorder(seen, placed, axes=axes, assumed=assumed)

@@ -24,7 +24,7 @@ from distill.environment import processors
 from distill.export.answers import accuracy, agreement, of_counts
 from distill.export.manifest import SCHEMA_VERSION
 from distill.export.read import Exported, read_export
-from distill.verify.older import camera_of
+from distill.verify.older import as_written, camera_of
 from distill.verify.reference_panel import shared_assumptions
 from distill.verify.scenes import Scene, scene
 from distill.verify.simulators import LightPipesPath, Simulator, WavePath
@@ -61,7 +61,7 @@ def verify(
     if wave_images < 0 or lightpipes_images < 0:
         raise OpticsError(f"asked for {min(wave_images, lightpipes_images)} images; give 0 or more.")
     exported = read_export(directory)
-    network = exported.network()
+    network = as_written(exported)
     wanted = [min(n, len(exported.inputs)) for n in (wave_images, lightpipes_images)]
     tell = progress or (lambda done, total, note: None)
     engines: tuple[tuple[Simulator, int], ...] = (

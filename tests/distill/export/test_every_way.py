@@ -123,7 +123,8 @@ def the_phase_from_files_and_device_is_within_half_a_level_of_what_was_asked(mad
     fourf = made.network.optics.systems[0]
     if spec.modulation != "phase" or not made.manifest.masks_known:
         return
-    asked = torch.cat([drive.asked for drive in made.network.drives()])
+    with torch.no_grad():  # where a gradient is wanted, what is asked for is not optimised
+        asked = torch.cat([drive.asked for drive in made.network.drives()])
     shown = 2 * torch.pi * back.levels[:, fourf.rows, fourf.cols] / 2**spec.bits
     apart = torch.remainder(asked - shown + torch.pi, 2 * torch.pi) - torch.pi
     assert float(apart.abs().max()) <= torch.pi / 2**spec.bits * 1.001

@@ -46,12 +46,32 @@ REFUSED = {
     "an ideal SLM": (
         lambda at: images(at / "a.h5"),
         ('bench.slm.modulation="complex"',),
-        "files can be exported",
+        "has no levels to export.*or export.count = 0",
     ),
-    "another realisation": (
+    "tiles that do not fit": (
         lambda at: images(at / "a.h5"),
-        ('student.realisation.kind="tiled"',),
-        "collapsed|realisation",
+        ('student.realisation.kind="tiled"', "student.realisation.tiles=1000"),
+        "room for",
+    ),
+    "stages of a periodic network": (
+        lambda at: images(at / "a.h5"),
+        ('student.realisation.kind="staged"', 'student.cascade.boundary="circular"'),
+        "build it with boundary 'zero'",
+    ),
+    "too few light levels": (
+        lambda at: images(at / "a.h5"),
+        ("calibration.levels=4",),
+        "levels.*greater than or equal to 5",
+    ),
+    "a refit of moved images": (
+        lambda at: images(at / "a.h5"),
+        ("refit.augmentation.shift=2",),
+        "refit.augmentation: exposures from a bench are not moved",
+    ),
+    "more light than LightPipes' grid holds": (
+        lambda at: images(at / "a.h5"),
+        ("bench.stop.width=[13.6e-3, 13.6e-3]", "bench.lens1.diameter=0.2", "bench.lens2.diameter=0.2"),
+        "verify: .*Use a stop or a smaller image.*or set verify.lightpipes_images = 0",
     ),
     "one image of a class": (lambda at: images(at / "a.h5", count=3), (), "at least 2 are needed"),
 }
