@@ -1,0 +1,93 @@
+"""`sclc run` end to end, at tiny sizes, on whatever `student.on(bench)` can do: a table of runs, each proved."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from distill.export.read import read_export
+from distill.job import config
+from distill.job import toml as settings
+from distill.pipeline import main_job
+from tests.distill.exportbench import BENCH
+
+SMALL = BENCH.replace(
+    **{
+        "slm.flicker": 0.0,
+        "slm.crosstalk": (0.0, 0.0),
+        "encoding.carrier": (0.25, 0.0),
+        "lens1.zernike": {},
+        "lens2.zernike": {},
+        "lens1.diameter": None,
+        "lens2.diameter": None,
+        "camera.shape": (600, 600),
+    }
+)
+RUN = """
+[data]
+source = "{data}"
+[teacher.training]
+epochs = 1
+[student]
+channels = [1, 2, 2]
+bins = [4, 4]
+[student.training]
+epochs = 1
+[refit]
+epochs = 1
+[bench]
+source = "{bench}"
+[calibration]
+levels = 5
+exposures = 2
+[evaluation]
+draws = 2
+[export]
+count = 3
+[verify]
+wave_images = 3
+lightpipes_images = 1
+processes = 1
+"""
+RUNS: dict[str, tuple[int, tuple[str, ...]]] = {  # channels of the images, and what the run says beside `RUN`
+    "colours side by side": (3, ("student.cascade.channels=[3, 2]",)),
+    "colours one by one": (
+        3,
+        ("student.cascade.channels=[3, 2]", 'student.readout.channel_sum="incoherent"'),
+    ),
+    "tiles": (1, ('student.realisation.kind="tiled"', "student.realisation.tiles=2")),
+    "stages of fields": (1, ('student.realisation.kind="staged"', 'student.readout.kind="homodyne"')),
+    "two wavelengths": (1, ("bench.light.spectrum=[[560e-9, 0.4]]",)),
+    "an embedder": (1, ('student.backend.kind="embedder"',)),
+}
+
+
+def images(path, channels: int):
+    rng = np.random.default_rng(0)
+    shape = (16, 16) if channels == 1 else (16, 16, channels)
+    with h5py.File(path, "w") as file:
+        for part in ("train", "test"):
+            labels = np.arange(36) % 3
+            shown = rng.integers(0, 60, (36, *shape))
+            for i, label in enumerate(labels):  # a bright bar whose place is the class
+                shown[i, 2 + 4 * label : 5 + 4 * label, 3:12] += 150
+            file[f"{part}/images"] = shown.astype(np.uint8)
+            file[f"{part}/labels"] = labels
+    return path
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_a_run_is_exported_and_proved(case, tmp_path):
+    channels, sets = RUNS[case]
+    bench = tmp_path / "bench.toml"
+    bench.write_text(settings.dump(SMALL.model_dump(mode="json")))
+    file = tmp_path / "run.toml"
+    file.write_text(RUN.format(data=images(tmp_path / "data.h5", channels), bench=bench))
+    result = main_job.run(config.load(file, sets=sets), tmp_path / "run")
+    assert result["verdict"]["passed"], result["verdict"]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["verify"]["lightpipes"]["images"] == 1
+    assert read_export(tmp_path / "run" / "export").manifest.arranged.channels == channels
+    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
