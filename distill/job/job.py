@@ -111,9 +111,11 @@ class Job:
             task_of(self.splits, student.backend.kind)
         channels = student.cascade.channels[0]
         if channels != train.channels:
+            begin = f"begin with {train.channels}"
+            grey = "" if train.channels == 1 else ", or set data.grey = true and begin with 1"
             raise OpticsError(
                 f"student.cascade.channels begins with {channels} and the images have {train.channels} channels; "
-                f"begin with {train.channels}{'.' if train.channels == 1 else ', or set data.grey = true and begin with 1.'}"
+                f"{begin}{grey}."
             )
         if student.file is not None:
             self._check_file(load_spec(Path(student.file)))

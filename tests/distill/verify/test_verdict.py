@@ -78,8 +78,8 @@ def test_a_number_is_told_from_its_limit(found, limit):
 def test_an_engine_that_computes_something_else_fails_and_is_named(
     exported, monkeypatch, engine, other, turn
 ):
-    (kind, name), true = engine, engine[0].wave
-    monkeypatch.setattr(kind, "wave", lambda *args, **options: turn(true(*args, **options)))
+    (kind, name), true = engine, engine[0].through
+    monkeypatch.setattr(kind, "through", lambda *args, **options: turn(true(*args, **options)))
     verdict = verify(exported, wave_images=4, lightpipes_images=1).judged()
     assert not verdict.passed
     assert {f.engine for f in verdict.failures} == {name}
@@ -109,7 +109,7 @@ def test_an_answer_that_is_no_number_is_refused(exported, monkeypatch):
     from distill.verify import verification
     from optics.checks import OpticsError
 
-    true = verification._rebuilt
+    true = verification.as_written
 
     def broken(found):
         made = true(found)
@@ -117,6 +117,6 @@ def test_an_answer_that_is_no_number_is_refused(exported, monkeypatch):
             made.backend.classifier[0].bias[1] = float("nan")
         return made
 
-    monkeypatch.setattr(verification, "_rebuilt", broken)
+    monkeypatch.setattr(verification, "as_written", broken)
     with pytest.raises(OpticsError, match="wave path: the network answers image 0 with no finite number"):
         verify(exported, wave_images=2, lightpipes_images=0)
