@@ -239,6 +239,16 @@ def _show(made: Design) -> None:
     console.print(table)
     if len(made.masks) > _SHOWN:
         console.print(f"  and {len(made.masks) - _SHOWN} more, in design.json", markup=False)
+    if made.circular is not None:
+        (ny, nx), told = made.circular.grid, made.circular
+        own = "" if told.images is None else f", {100 * told.images:.3g} % with your images"
+        console.print(
+            f"A network that multiplies spectra of {ny} x {nx} samples convolves in a circle, a bench does not: the "
+            f"fields differ by {100 * told.uncorrelated:.3g} % (images of uncorrelated pixels; one mask by at most "
+            f"{100 * told.worst:.3g} %){own}.",
+            markup=False,
+            soft_wrap=True,
+        )
     if made.encodings:
         beside_it = Table(box=SIMPLE, title=f"Every encoding on {made.encodings[0].masks} of the masks")
         for name in ("encoding", *names[3:], "worst neighbour, relative"):

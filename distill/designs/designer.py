@@ -14,7 +14,14 @@ from torch import Tensor
 from distill.designs.frames import Layout, Shown, asked_fields, lay_out, point_fields, show
 from distill.designs.lab import for_the_lab
 from distill.designs.pictures import drawn
-from distill.designs.quality import EncodingQuality, MaskQuality, compare, measure
+from distill.designs.quality import (
+    CircularDifference,
+    EncodingQuality,
+    MaskQuality,
+    circular,
+    compare,
+    measure,
+)
 from distill.designs.targets import read_target
 from distill.export.design_files import DesignFiles, frame_names, write_design
 from distill.export.lab import LabEntry
@@ -53,6 +60,8 @@ class Design(Validated):
             at index `n // 2` of each axis.
         camera_pitch: the same on the camera, metres.
         masks: every mask's figures.
+        circular: how far a network that multiplies spectra on the masks' grid is from a bench; None for kernels and
+            masks over a panel.
         encodings: every encoding beside the chosen one; empty where that was not asked for.
         proof: both engines on point sources; None where that was not asked for. verdict: by the usual limits.
     """
@@ -68,6 +77,7 @@ class Design(Validated):
     psf_pitch: Point
     camera_pitch: Point
     masks: tuple[MaskQuality, ...] = Field(min_length=1)
+    circular: CircularDifference | None = None
     encodings: tuple[EncodingQuality, ...] = ()
     proof: PointProof | None = None
     verdict: PointVerdict | None = None
@@ -227,6 +237,7 @@ def _written(
         psf_pitch=spread.pitch,
         camera_pitch=(spread.pitch[0] * m, spread.pitch[1] * m),
         masks=measure(layout, shown, asked),
+        circular=circular(target, images),
         encodings=compare(layout, asked) if compared else (),
     )
     inputs = images if images is not None else torch.zeros(0, *target.image_shape)

@@ -16,7 +16,9 @@ from pydantic import Field
 from torch import Tensor
 
 from distill.designs.frames import Layout, Shown, point_fields, show
+from distill.designs.targets import Target
 from distill.verify.point_sources import point_images
+from networks.cascade.convolution import circular_difference, convolve
 from optics.bench.geometry import field_width
 from optics.conventions import Point, abs2, axis
 from optics.fourf.pupil import illuminated_pixels
@@ -63,6 +65,19 @@ class MaskQuality(Validated):
     efficiency: float = Field(ge=0)
     zero_order: float | None
     neighbour: Neighbour | None
+
+
+class CircularDifference(Validated):
+    """How far a network that multiplies spectra on a mask's grid is from what a bench does with the mask.
+
+    grid: (y, x) of the mask. uncorrelated: relative rms difference of the fields for images of uncorrelated pixels,
+    all masks together. worst: of one mask. images: relative L2 difference for the user's images; None without.
+    """
+
+    grid: tuple[int, int]
+    uncorrelated: float = Field(ge=0, le=1)
+    worst: float = Field(ge=0, le=1)
+    images: float | None = None
 
 
 class EncodingQuality(Validated):
@@ -117,6 +132,34 @@ def measure(layout: Layout, shown: Shown, asked: Tensor) -> tuple[MaskQuality, .
             )
         )
     return tuple(found)
+
+
+def circular(target: Target, images: Tensor | None) -> CircularDifference | None:
+    """Of masks over the display's band; None for kernels, which have no circle, and masks over a panel.
+
+    Args:
+        target: what is to be shown.
+        images: (N, H, W) of the user.
+    """
+    taps = target.taps
+    if taps is None or target.kind == "kernel":
+        return None
+    each = circular_difference(taps[:, 0], target.image_shape)
+    energy = abs2(taps[:, 0]).double().sum((-2, -1))
+    measured = None
+    if images is not None:
+        (ny, nx), (h, w) = taps.shape[-2:], target.image_shape
+        x = images[:, None]
+        wide = torch.nn.functional.pad(x, (0, nx - w, 0, ny - h))
+        around = convolve(wide, taps, boundary="circular")[..., :h, :w]
+        straight = convolve(x, taps, boundary="zero")
+        measured = float((around - straight).norm() / around.norm())
+    return CircularDifference(
+        grid=(taps.shape[-2], taps.shape[-1]),
+        uncorrelated=float((each.square() * energy).sum().div(energy.sum()).sqrt()),
+        worst=float(each.max()),
+        images=measured,
+    )
 
 
 def compare(layout: Layout, asked: Tensor) -> tuple[EncodingQuality, ...]:

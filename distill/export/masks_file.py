@@ -59,7 +59,7 @@ def _designed(on_bench: OnBench) -> Arrays:
         "pitch": fourf.bench.slm.pitch,
         "pitch_units": "m",
     }
-    return {"masks": (masks.numpy(), said)}
+    return {"masks": (masks.cpu().numpy(), said)}
 
 
 def _spreads(on_bench: OnBench) -> Arrays:
@@ -87,7 +87,7 @@ def _spreads(on_bench: OnBench) -> Arrays:
             "wavelength": fourf.bench.light.wavelength,
         }
         name = "psfs" if i == 0 else f"psfs_{kind}_{i}"
-        found[name] = (spread.samples.numpy(), said if len(parts) == 1 else said | {"of": f"{kind} {i}"})
+        found[name] = (spread.samples.cpu().numpy(), said if len(parts) == 1 else said | {"of": f"{kind} {i}"})
     return found
 
 

@@ -139,6 +139,7 @@ def read_export(directory: str | Path) -> Exported:
         raise OpticsError(
             f"{folder / 'masks.h5'}: key scales differs from the scales in {NAME}; export again."
         )
+    check_classes(kind, manifest.backend, manifest.class_names, str(folder / NAME))
     _check_names(folder, manifest)
     inputs = _checked_reference(folder, manifest, bench, reference)
     found = {key: torch.from_numpy(reference[key]) for key in KEYS[kind] if key != "labels"}
@@ -193,7 +194,6 @@ def _checked_reference(
 ) -> Tensor:
     """The reference images (N, C, H, W) float32 in [0, 1], after all arrays were checked."""
     path, kind = str(folder / "reference.h5"), manifest.kind
-    check_classes(kind, manifest.backend, manifest.class_names, str(folder / NAME))
     check_shapes(
         path,
         reference,

@@ -222,7 +222,7 @@ def _written(part: _Part) -> Manifest:
     network, inputs, bench = part.network, part.inputs, part.network.bench
     setup = network.optics.setup
     assumed = setup.assumed_response or bench.slm.assumed
-    levels, scales = network.frames_sent()
+    levels, scales = (values.cpu() for values in network.frames_sent())
     shown, extra = with_correction(bench, levels, assumed)
     config = described(network.backend)
     kind = kind_of(config)
@@ -299,7 +299,7 @@ def _from_files(network: OnBench, levels: Tensor, scales: Tensor) -> OnBench:
         bench=network.bench,
         image_shape=network.image_shape,
         readout=network.readout,
-        backend=copy.deepcopy(network.backend).float(),
+        backend=copy.deepcopy(network.backend).float().cpu(),
         arrangement=network.optics.arrangement,
         assumed_camera=camera,
     )

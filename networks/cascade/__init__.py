@@ -20,7 +20,7 @@ unpooled.py           Cascades without pools: on the kernels' taps or on a grid 
 """
 
 from networks.cascade.cascade import Cascade
-from networks.cascade.convolution import convolve, mask_of_taps, taps_of_mask
+from networks.cascade.convolution import circular_difference, convolve, mask_of_taps, taps_of_mask
 from networks.cascade.layer import SpectralConv2d
 from networks.cascade.normalised import NormalisedMaps
 from networks.cascade.pooling import spectral_pool
@@ -29,6 +29,7 @@ __all__ = [
     "Cascade",
     "NormalisedMaps",
     "SpectralConv2d",
+    "circular_difference",
     "convolve",
     "mask_of_taps",
     "spectral_pool",

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from optics.conventions import axis, complex_dtype, to_correlation
+from optics.checks import ShapeError
+from optics.conventions import abs2, axis, complex_dtype, to_correlation
 from optics.devices import doubles
 from optics.wave.fourier import fast_length
 
@@ -188,3 +189,35 @@ def mix_spectra(x: Tensor, masks: Tensor) -> Tensor:
             total = total + x[:, None, i] * masks[None, :, i]
         return total
     return torch.einsum("biyx,oiyx->boyx", x, masks)
+
+
+def circular_difference(taps: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """How far a mask's circular arithmetic is from what a bench does with it: relative rms difference of the fields.
+
+    A network that multiplies discrete spectra convolves in a circle: light that leaves the grid on one side comes in on
+    the other. On a bench it is gone. For images whose pixels are uncorrelated the mean energies follow from counting,
+    per axis, the pairs of pixels that a tap joins directly and around the circle, with n the grid and H the image:
+
+        direct(r) = max(0, H - |r|)     around(r) = max(0, H - (n - |r|))
+
+    Args:
+        taps: (..., ny, nx) centred point-spread functions on the whole grid of the masks, as `taps_of_mask` gives them.
+        image_shape: (H, W) of the images on that grid, not larger.
+
+    Returns:
+        (...,) float64 between 0 and 1; 0 where the kernels never reach around.
+
+    Raises:
+        ShapeError: images larger than the grid.
+    """
+    direct, both = [], []
+    for n, h in zip(taps.shape[-2:], image_shape, strict=True):
+        if h > n:
+            raise ShapeError(f"images of {tuple(image_shape)} do not fit a grid of {tuple(taps.shape[-2:])}.")
+        away = (torch.arange(n, dtype=torch.float64) - n // 2).abs()
+        direct.append((h - away).clamp(min=0))
+        both.append(direct[-1] + (h - (n - away)).clamp(min=0))
+    power = abs2(taps).double()
+    total = (power * torch.outer(*both)).sum((-2, -1))
+    kept = (power * torch.outer(*direct)).sum((-2, -1))
+    return ((total - kept).clamp(min=0) / total.clamp(min=1e-300)).sqrt()

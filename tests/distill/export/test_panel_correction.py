@@ -168,11 +168,9 @@ def test_the_file_is_looked_for_beside_the_bench(bitmap):
 
 
 REFUSED_EARLY = {
-    "incoherent light": ({"light": {"coherence": "incoherent"}}, {}, "coherent light of one"),
+    "light of another read-out": ({"light": {"coherence": "incoherent"}}, {}, "needs the incoherent read-out"),
     "a missing map": ({"slm": {"correction": {"file": "absent.bmp"}}}, {}, "absent.bmp"),
-    "tiles": ({}, {"student.realisation.kind": "tiled"}, "collapsed"),
-    "one panel per layer": ({}, {"student.realisation.kind": "staged"}, "collapsed"),
-    "an ideal panel": ({"slm": {"modulation": "complex"}}, {}, "a real SLM"),
+    "an ideal panel": ({"slm": {"modulation": "complex"}}, {}, "has no levels to export"),
 }
 
 
