@@ -87,7 +87,10 @@ def _spreads(on_bench: OnBench) -> Arrays:
             "wavelength": fourf.bench.light.wavelength,
         }
         name = "psfs" if i == 0 else f"psfs_{kind}_{i}"
-        found[name] = (spread.samples.cpu().numpy(), said if len(parts) == 1 else said | {"of": f"{kind} {i}"})
+        found[name] = (
+            spread.samples.cpu().numpy(),
+            said if len(parts) == 1 else said | {"of": f"{kind} {i}"},
+        )
     return found
 
 

@@ -168,7 +168,11 @@ def test_the_file_is_looked_for_beside_the_bench(bitmap):
 
 
 REFUSED_EARLY = {
-    "light of another read-out": ({"light": {"coherence": "incoherent"}}, {}, "needs the incoherent read-out"),
+    "light of another read-out": (
+        {"light": {"coherence": "incoherent"}},
+        {},
+        "needs the incoherent read-out",
+    ),
     "a missing map": ({"slm": {"correction": {"file": "absent.bmp"}}}, {}, "absent.bmp"),
     "an ideal panel": ({"slm": {"modulation": "complex"}}, {}, "has no levels to export"),
 }
