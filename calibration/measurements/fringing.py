@@ -51,7 +51,7 @@ class Fringing(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It is for phase panels."""
-        why = needs(bench, abilities, phase=True)
+        why = needs(bench, abilities, phase=True, display=False)
         if not why and bench.slm.response.lut is not None:
             return "it fits range and gamma of the response; write them in place of slm.response.lut"
         return why

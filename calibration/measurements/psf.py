@@ -54,7 +54,7 @@ class PointSpread(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It needs a carrier."""
-        why = needs(bench, abilities)
+        why = needs(bench, abilities, display=False)
         return why or (
             "" if bench.image_offset != (0.0, 0.0) else "the bench has no carrier: set encoding.carrier"
         )

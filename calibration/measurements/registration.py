@@ -264,7 +264,7 @@ class PanelRegistration(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It needs room for gratings on the sensor."""
-        why = needs(bench, abilities)
+        why = needs(bench, abilities, display=False)
         return why or (
             "" if min(reach(bench, 8 * bench.input.pitch)) > 8 * bench.input.pitch else "small sensor"
         )

@@ -64,7 +64,7 @@ class Response(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It is for phase panels, and needs fringes that the camera resolves."""
-        why = needs(bench, abilities, phase=True)
+        why = needs(bench, abilities, phase=True, display=False)
         if why:
             return why
         step = self._areas(bench)[0]

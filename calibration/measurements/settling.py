@@ -49,7 +49,7 @@ class Settling(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It needs a blaze's order on the sensor, and frames that tell when they were taken."""
-        why = needs(bench, abilities, phase=True)
+        why = needs(bench, abilities, phase=True, display=False)
         if not why and abilities.recorded:
             return "a recording has settled"
         return why

@@ -12,7 +12,7 @@ from torch import Tensor
 from calibration.measurements.flat_statistics import straight_line
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
-from calibration.measuring.patterns import Panel, glyph, needs, region_around
+from calibration.measuring.patterns import Panel, needs, point, region_around
 from calibration.measuring.spots import shift_between
 from calibration.rigs.recording import RigError
 from calibration.rigs.rig import Abilities
@@ -46,14 +46,14 @@ class Stability(Measurement):
         self.seconds = seconds
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
-        """It needs a picture."""
-        return needs(bench, abilities)
+        """It needs coherent light."""
+        return needs(bench, abilities, display=False)
 
     def series(self, bench: BenchSpec) -> Sequence[Shots]:
-        """An F through a flat panel, `frames` times."""
+        """One bright pixel through a flat panel, `frames` times."""
         panel = Panel.of(bench)
         half = _HALF * bench.input.pitch
-        probes = panel.probes([panel.flat()] * self.frames, [glyph(1)] * self.frames)
+        probes = panel.probes([panel.flat()] * self.frames, [point((5, 5))] * self.frames)
         region = region_around(bench, (0.0, 0.0), (half, half))
         return (Shots("frames", probes, region, pause=self.seconds / max(1, self.frames - 1)),)
 

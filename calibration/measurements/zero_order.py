@@ -55,7 +55,7 @@ class ZeroOrder(Measurement):
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
         """It is for phase panels."""
-        return needs(bench, abilities, phase=True)
+        return needs(bench, abilities, phase=True, display=False)
 
     def _levels(self, bench: BenchSpec) -> list[int]:
         top = 2 ** (bench.slm.bits or 1)

@@ -83,8 +83,10 @@ def needs(
         return f'it is for a panel of modulation "phase", not "{bench.slm.modulation}"'
     if bench.light.coherence != "coherent" or bench.light.spectrum:
         return "it needs coherent light of one wavelength"
-    if (panel and not abilities.panel) or (display and not abilities.display):
-        return "panel or display cannot show other pictures"
+    if panel and not abilities.panel:
+        return "the panel cannot show other frames"
+    if display and not abilities.display:
+        return "the bench has no display that can show other pictures"
     return ""
 
 

@@ -10,6 +10,8 @@ recording.py   What was shown to a bench and what its camera saw
 replay.py      A recorded bench: what was captured once is captured again
 rig.py         A bench to measure: one face over real devices, simulated ones and recordings
 simulated.py   A simulated bench whose true description is hidden, with the faults that real ones have
+slmsuite_driver.py  Real devices through slmsuite, and its simulated ones
+slmsuite_files.py   slmsuite's calibration files
 store.py       Frames kept on disk as they are taken
 windows.py     Which part of the panel light can reach
 """

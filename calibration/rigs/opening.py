@@ -1,4 +1,4 @@
-"""A rig from a line of text, as commands take it: `sim:TRUTH.toml`, `recorded:PATH`, `kept:FOLDER`."""
+"""A rig from a line of text, as commands take it: `sim:TRUTH.toml`, `slmsuite:LAB.toml`, `kept:FOLDER`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from calibration.rigs.recording import RigError
 from calibration.rigs.replay import replay_rig
 from calibration.rigs.rig import Rig
 from calibration.rigs.simulated import simulated_rig
+from calibration.rigs.slmsuite_driver import open_slmsuite
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 
@@ -33,9 +34,14 @@ def _kept(where: str, nominal: BenchSpec, generator: torch.Generator) -> Rig:
     return kept_rig(where, nominal)
 
 
+def _slmsuite(where: str, nominal: BenchSpec, generator: torch.Generator) -> Rig:
+    return open_slmsuite(where, nominal)
+
+
 OPENERS: dict[str, tuple[str, Opener]] = {
     "recorded": ("recorded:PATH", _recorded),
     "kept": ("kept:FOLDER", _kept),
+    "slmsuite": ("slmsuite:LAB.toml", _slmsuite),
     "sim": ("sim:TRUTH.toml", _simulated),
 }
 """How `--rig` is written for each kind, and what opens it."""
