@@ -92,7 +92,8 @@ def export(
 
     Writes slm/frame-NNN.png (grey levels at the panel's native resolution), masks.h5 (complex masks, point-spread
     functions, levels), reference.h5 (images, labels, expected camera counts), backend.safetensors, and manifest.json
-    (units, device, wavelength in metres, sha256 of every file). --bench, --set and --config go with a FILE.
+    (units, device, wavelength in metres, sha256 of every file, and which frame is shown when). Colours, tiles, stages,
+    several wavelengths, a class per pixel and faces as well. --bench, --set and --config go with a FILE.
 
     Examples: sclc export runs/demo --output for-the-lab
 
@@ -156,8 +157,9 @@ def verify(
 
     The levels come out of the PNG files; each plane is propagated by this project's wave path, and again by LightPipes,
     which this project did not write. Each is judged on its answers (the share of images that get the prediction of the
-    trained network) and on its camera counts (how far they are from the expected ones). Exit code 1 if either engine
-    fails in either; the line says which, and what the likely causes are.
+    trained network; of a class per pixel, of the pixels; of faces, that lie nearest to their own vector) and on its
+    camera counts (how far they are from the expected ones). Exit code 1 if either engine fails in either; the line says
+    which, and what the likely causes are.
 
     A design's directory (`sclc design`) has no network: there the fields of single lit pixels are compared with the
     predicted ones, by the same limits as the counts; --lightpipes-images counts SLM frames then.

@@ -191,6 +191,20 @@ def test_an_export_that_version_2_wrote_is_read_and_proved():
     assert found.wave.written_by == back.manifest.package_version
 
 
+def test_an_export_of_version_3_is_read_and_proved(tmp_path):
+    """As it was: without what says how frames stand to images; one mask a frame of grey images, classes."""
+    export(network(), tmp_path / "out", inputs=dataset(), count=3)
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"schema_version": 3}
+    new = ("answers", "own_backend", "arrangement", "mask_scales", "tile_windows", "exposures", "masks_known")
+    path.write_text(json.dumps({key: value for key, value in manifest.items() if key not in new}))
+    back = read_export(tmp_path / "out")
+    assert (back.manifest.kind, back.manifest.arranged.way) == ("classes", "collapsed")
+    found = verify(tmp_path / "out", wave_images=3, lightpipes_images=0)
+    assert found.judged().passed
+    assert found.wave.written_by == back.manifest.package_version
+
+
 def test_a_newer_export_is_refused_by_name(tmp_path):
     copy = Path(shutil.copytree(V2, tmp_path / "new"))
     text = (copy / "manifest.json").read_text().replace('"schema_version": 2', '"schema_version": 5')

@@ -62,10 +62,11 @@ RUNS: dict[str, tuple[int, tuple[str, ...]]] = {  # channels of the images, and 
     "stages of fields": (1, ('student.realisation.kind="staged"', 'student.readout.kind="homodyne"')),
     "two wavelengths": (1, ("bench.light.spectrum=[[560e-9, 0.4]]",)),
     "an embedder": (1, ('student.backend.kind="embedder"',)),
+    "a class per pixel": (1, ('student.backend.kind="segmenter"', 'teacher.name="unet"')),
 }
 
 
-def images(path, channels: int):
+def images(path, channels: int, *, pixels: bool = False):
     rng = np.random.default_rng(0)
     shape = (16, 16) if channels == 1 else (16, 16, channels)
     with h5py.File(path, "w") as file:
@@ -75,7 +76,10 @@ def images(path, channels: int):
             for i, label in enumerate(labels):  # a bright bar whose place is the class
                 shown[i, 2 + 4 * label : 5 + 4 * label, 3:12] += 150
             file[f"{part}/images"] = shown.astype(np.uint8)
-            file[f"{part}/labels"] = labels
+            if pixels:
+                file[f"{part}/masks"] = (shown > 120).astype(np.uint8) * (1 + labels[:, None, None] % 2)
+            else:
+                file[f"{part}/labels"] = labels
     return path
 
 
@@ -85,9 +89,13 @@ def test_a_run_is_exported_and_proved(case, tmp_path):
     bench = tmp_path / "bench.toml"
     bench.write_text(settings.dump(SMALL.model_dump(mode="json")))
     file = tmp_path / "run.toml"
-    file.write_text(RUN.format(data=images(tmp_path / "data.h5", channels), bench=bench))
+    data = images(tmp_path / "data.h5", channels, pixels=case == "a class per pixel")
+    file.write_text(RUN.format(data=data, bench=bench))
     result = main_job.run(config.load(file, sets=sets), tmp_path / "run")
     assert result["verdict"]["passed"], result["verdict"]
     assert json.loads((tmp_path / "run" / "result.json").read_text())["verify"]["lightpipes"]["images"] == 1
-    assert read_export(tmp_path / "run" / "export").manifest.arranged.channels == channels
+    manifest = read_export(tmp_path / "run" / "export").manifest
+    assert manifest.arranged.channels == channels
+    wanted = {"a class per pixel": "pixels", "an embedder": "embeddings"}.get(case, "classes")
+    assert manifest.kind == result["verify"]["wave"]["answers"] == wanted
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
