@@ -251,6 +251,8 @@ def three_channels(way):
         got = made.features(x)
         assert got.shape == model.features(x).shape
         assert error(made.features(x.flip(1)), got) > 0.01
+        if way.rebuilt:
+            return  # an ideal panel has no levels
         ideal = way.spec().ideal()
         if ideal.light.coherence == "partial":  # wide, it does not let channels that stand apart interfere
             ideal = ideal.replace(**{"light.source_width": 1e-5})
