@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +19,19 @@ __all__ = [
     "check_phase",
     "check_range",
     "check_shape",
+    "present",
 ]
+
+T = TypeVar("T")
+
+
+def present(value: T | None, what: str) -> T:
+    """A value that must be there by now, whatever its type says; raises OpticsError where it is absent."""
+    if value is None:
+        raise OpticsError(
+            f"{what} is absent where it must be there: a mistake of this package; please report it."
+        )
+    return value
 
 
 def check_shape(x: Tensor, want: tuple[int | None, ...], *, name: str, fix: str) -> None:

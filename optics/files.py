@@ -73,6 +73,18 @@ def writing(path: str | Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def put_in_place(whole: str | Path, path: str | Path) -> None:
+    """A file beside `path` that is whole and flushed becomes `path`, at once.
+
+    Raises:
+        FileError: it cannot be; the message names `path` and the reason.
+    """
+    path = Path(path)
+    with told(path):
+        os.replace(whole, path)
+        _flush_folder(path.parent)
+
+
 @contextlib.contextmanager
 def writing_folder(path: str | Path) -> Iterator[Path]:
     """An empty folder to fill, that is at `path` when the body is done, in place of one that is there already.

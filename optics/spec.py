@@ -7,7 +7,7 @@ its ideal value; there is no second code path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # pydantic's metaclass has no public name
 else:
     ModelMetaclass = type(BaseModel)
 
+M = TypeVar("M", bound=BaseModel)
 V = TypeVar("V", bound="Validated")
 S = TypeVar("S", bound="Spec")
 
@@ -88,6 +89,16 @@ _PLACES |= {"mount": "mounting.slm"}
 _WHOLE = ("bench", "run", "tolerance", "student", "train")  # descriptions that are no part of a bench
 
 
+def validated(model: type[M], data: Any) -> M:
+    """Data as a model, for a reader that tells more of a mistake (file, line) than `Validated.model_validate` does.
+
+    Raises:
+        pydantic.ValidationError: a value or a field's name is not allowed.
+    """
+    made: M = model.__pydantic_validator__.validate_python(data)
+    return made
+
+
 class _OneLine(ModelMetaclass):
     """Says in one line what is wrong with a spec that is made in Python; files are read by `optics.bench.files`."""
 
@@ -105,6 +116,13 @@ class _OneLine(ModelMetaclass):
         except ValidationError as e:
             raise SpecError(explain(e, model, source=cls.__name__, table=cls.__name__)) from None
         return made.model_copy(update=tensors) if tensors else made
+
+
+def _told(model: type[V], make: Callable[[], V]) -> V:
+    try:
+        return make()
+    except ValidationError as e:
+        raise SpecError(explain(e, model, source=model.__name__, table=model.__name__)) from None
 
 
 class Validated(BaseModel, metaclass=_OneLine):
@@ -155,6 +173,16 @@ class Validated(BaseModel, metaclass=_OneLine):
                 or value != info.get_default(call_default_factory=True)
             ):
                 yield name, value
+
+    @classmethod
+    def model_validate(cls: type[V], obj: Any, **options: Any) -> V:
+        """A description from a dictionary, as pydantic does it; see the class for errors."""
+        return _told(cls, lambda: super(Validated, cls).model_validate(obj, **options))
+
+    @classmethod
+    def model_validate_json(cls: type[V], json_data: str | bytes | bytearray, **options: Any) -> V:
+        """A description from the text of a JSON object, as pydantic does it; see the class for errors."""
+        return _told(cls, lambda: super(Validated, cls).model_validate_json(json_data, **options))
 
     def replace(self: V, **changes: Any) -> V:
         """A validated copy with some fields changed; a dotted path reaches into parts: `replace(**{"slm.bits": 4})`.

@@ -17,6 +17,7 @@ from calibration.rigs.rig import Abilities, Region, Rig
 from optics.bench.geometry import camera_pixel, sensor_edges
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera
+from optics.checks import present
 from optics.conventions import abs2
 from optics.devices import CPU
 from optics.fourf.camera_window import CameraWindow
@@ -148,14 +149,14 @@ class SimulatedDriver:
     def _frame(self, seconds: float, picture: Region, begun: float) -> Tensor:
         bench = self.truth if self.faults.drift is None else self.faults.drift(self._time)
         bench = bench.replace(**{"camera.exposure": seconds})
-        assert self._levels is not None and self._image is not None
+        sent, lit = present(self._levels, "an SLM frame"), present(self._image, "a picture of the display")
         mounting = bench.mounting
         sensor = mounting.camera.size(binned_size(bench, bench.camera.binning))
         region = mounting.camera.part_of_plane(checked_region(picture, sensor), sensor)
-        image = mounting.display.to_plane(self._image)
+        image = mounting.display.to_plane(lit)
         slm, fourf, recorder = self._system(bench, (image.shape[-2], image.shape[-1]), region)
         intensity = torch.zeros(fourf.window)
-        shown = self._shown_levels(bench, self._levels, fourf)
+        shown = self._shown_levels(bench, sent, fourf)
         for progress, share in self._progress(bench, begun, seconds):
             levels = shown
             if progress < 1.0:

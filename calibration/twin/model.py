@@ -30,6 +30,7 @@ from calibration.rigs.simulated import simulate
 from calibration.twin.light import Change, Light, Stages, aligned, centre_on, difference, node_factors, turned
 from calibration.twin.parameters import Parameter
 from optics.bench.spec import BenchSpec
+from optics.checks import present
 from optics.conventions import abs2
 from optics.devices import CPU, device_of, doubles
 from optics.fourf.pupil import lens_centres, pupil
@@ -295,7 +296,7 @@ class Model:
             which = 0 if part == "lens1.zernike" else 1
             y, x = lens_centres(bench, middle, base.fourf.offset)[which]
             diameter = (bench.lens1, bench.lens2)[which].diameter
-        assert diameter is not None
+        diameter = present(diameter, "the diameter of an aberration's disc")
         key = (shape, y, x, diameter)
         if self._polar[0] != key:
             self._polar = (key, polar_coordinates(shape, pitch, diameter, centre=(y, x)))
@@ -311,6 +312,4 @@ def _curved(bench: BenchSpec, rows: slice, cols: slice) -> Tensor:
     if not bench.slm.curvature:
         return torch.ones((), dtype=torch.complex64)
     bare = bench.slm.replace(reflectivity=1.0, beam_splitter=1.0, stuck=0.0, dead=0.0)
-    surface = SLM(bare, region=(rows, cols)).surface
-    assert surface is not None
-    return surface
+    return present(SLM(bare, region=(rows, cols)).surface, "the backplane's curvature")

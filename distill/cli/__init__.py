@@ -1,11 +1,11 @@
 """`sclc`, the command line: one file for each group of commands, which import what computes when they are called.
 
-bench.py         `sclc devices`, `sclc encodings`, `sclc schema`: which hardware there is, how it shows a mask, what
-                 files may say
+bench.py         `sclc devices`, `encodings`, `plan`, `schema`: which hardware there is, what it shows, what fits, what
+                 files say
 calibrate.py     `sclc calibrate`: a bench's description fitted to what its camera saw
+data.py          `sclc data get`, `check`, `import`: images fetched, looked at, brought into one file
 main.py          `sclc`: the application, its version, its exit codes
 options.py       Options that several commands share, with the help that a physicist reads
-plan.py          `sclc plan`: whether a network's kernels fit a bench, before anything is trained
 process.py       What belongs to the command's whole process: threads, the allocator, and the words of an
                  interruption
 rigs.py          `sclc capture` and `sclc doctor`: commands on a bench, real or simulated

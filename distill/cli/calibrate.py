@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distill.cli.bench import image_shape
 from distill.cli.options import Json, Threads, command
-from distill.cli.plan import image_shape
 
 if TYPE_CHECKING:
     from calibration.rigs.recording import Recording

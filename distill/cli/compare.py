@@ -71,6 +71,7 @@ def compare(
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
     from distill.studies import comparison
+    from distill.studies.statistics import AS_IT_COMES
 
     prepare(1)
     with goes_on("the same command goes on with the benches that are missing"), cli_show.Bars() as bars:
@@ -103,4 +104,6 @@ def compare(
     for line in lines:
         table.add_row(*line)
     cli_show.out().print(table)
+    if found.plan.conditions.refit is None:
+        cli_show.out().print(f"Accuracies {AS_IT_COMES}.", markup=False, soft_wrap=True)
     cli_show.out().print(f"Page: {found.folder / 'compare.html'}", markup=False, soft_wrap=True)

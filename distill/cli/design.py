@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import Json, Threads, command
+from distill.cli.options import AlsoFresh, FormerImages, Json, Threads, command, counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,10 +85,10 @@ def design(
             "--image", help="Display pixels that it is for: 28, or HxW; as large as needed by default."
         ),
     ] = None,
-    images: Annotated[
+    inputs: Annotated[
         Path | None,
         typer.Option(
-            "--images",
+            "--inputs",
             help="Your images (images, H, W), amplitudes 0 to 1, or a picture: their camera counts too.",
         ),
     ] = None,
@@ -108,6 +108,8 @@ def design(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a design that is there.")] = False,
     threads: Threads = None,
     json: Json = False,
+    images: FormerImages = None,
+    fresh: AlsoFresh = False,
 ) -> None:
     """Make the files that show a kernel, a point-spread function or a mask on your SLM, and prove them.
 
@@ -133,6 +135,7 @@ def design(
     from optics.plan.hints import unbinned
 
     prepare(threads)
+    shown = inputs or images
     with cli_show.Bars(unbinned(load_bench(bench))) as bars:
         bars.begin("design", "Designing the frames, and proving them")
 
@@ -153,13 +156,13 @@ def design(
             carrier=None if carrier is None else _pair(carrier),
             tiles=tiles,
             image_shape=None if image is None else _shape(image),
-            images=None if images is None else _images(images),
+            images=None if shown is None else _images(shown),
             compared=compare,
             pictures=pictures,
             lab=lab,
             proved=prove,
             lightpipes_frames=lightpipes_frames,
-            overwrite=overwrite,
+            overwrite=overwrite or fresh,
             progress=tell,
         )
     if json:
@@ -217,7 +220,8 @@ def _show(made: Design) -> None:
     console = cli_show.out()
     y, x = (f"{1e6 * v:.4g}" for v in made.psf_pitch)
     console.print(
-        f"{made.target} on {made.bench}: {len(made.masks)} masks in {made.frames} SLM frames ({made.encoding}, carrier "
+        f"{made.target} on {made.bench}: {counted(len(made.masks), 'mask')} in {counted(made.frames, 'SLM frame')} "
+        f"({made.encoding}, carrier "
         f"{made.carrier[0]:g}, {made.carrier[1]:g}) in {made.directory}; point-spread functions every {y} x {x} µm "
         "(y, x) of the display, origin at the middle sample",
         markup=False,

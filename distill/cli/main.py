@@ -17,8 +17,8 @@ import typer
 from distill.cli import bench as cli_bench
 from distill.cli import calibrate as cli_calibrate
 from distill.cli import compare as cli_compare
+from distill.cli import data as cli_data
 from distill.cli import design as cli_design
-from distill.cli import plan as cli_plan
 from distill.cli import results as cli_results
 from distill.cli import rigs as cli_rigs
 from distill.cli import run as cli_run
@@ -71,7 +71,7 @@ cli_study.register(app)
 cli_compare.register(app)
 cli_results.register(app)
 cli_bench.register(app)
-cli_plan.register(app)
+cli_data.register(app)
 cli_design.register(app)
 cli_calibrate.register(app)
 cli_rigs.register(app)

@@ -55,6 +55,14 @@ FileConfig = Annotated[
     ),
 ]
 
+# former names of options, still taken, not shown
+FormerDirectory = Annotated[Path | None, typer.Option("--directory", "-d", hidden=True)]
+FormerCount = Annotated[int | None, typer.Option("--count", min=1, hidden=True)]
+FormerImages = Annotated[Path | None, typer.Option("--images", hidden=True)]
+AlsoBench = Annotated[str | None, typer.Option("--bench", hidden=True)]
+AlsoFresh = Annotated[bool, typer.Option("--fresh", hidden=True)]
+AlsoOverwrite = Annotated[bool, typer.Option("--overwrite", hidden=True)]
+
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Exposures of every image.")]
 Images = Annotated[int | None, typer.Option("--images", min=2, help="Test images; all of them.")]
 Refit = Annotated[

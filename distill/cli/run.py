@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli.options import Device, Json, Sets, Threads, command, with_device
+from distill.cli.options import (
+    AlsoOverwrite,
+    Device,
+    FormerDirectory,
+    Json,
+    Sets,
+    Threads,
+    command,
+    with_device,
+)
 from distill.cli.process import goes_on
 
 if TYPE_CHECKING:
@@ -23,9 +32,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    directory: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option("--directory", "-d", help="Where to write; runs/demo, or runs/demo-fast with --fast."),
+        typer.Option("--output", "-o", help="Where to write; runs/demo, or runs/demo-fast with --fast."),
     ] = None,
     fast: Annotated[
         bool,
@@ -36,6 +45,8 @@ def demo(
     device: Device = None,
     threads: Threads = None,
     json: Json = False,
+    directory: FormerDirectory = None,
+    overwrite: AlsoOverwrite = False,
 ) -> None:
     """The main job on the digits that come with the package: at most 5 minutes on 2 cores.
 
@@ -43,14 +54,15 @@ def demo(
     bench (532 nm, f = 200 mm, HOLOEYE PLUTO-2, 12-bit camera), refits its electronics there, writes the SLM frames,
     and verifies these files by wave propagation and in LightPipes.
 
-    Reads nothing but the package. Writes DIRECTORY/result.json (every number), report.html (open it in a browser),
+    Reads nothing but the package. Writes OUTPUT/result.json (every number), report.html (open it in a browser),
     export/ (SLM frames) and the trained networks. Run again, it keeps every step whose inputs have not changed.
 
-    Example: sclc demo --set bench.slm.bits=4 --directory runs/four-bits
+    Example: sclc demo --set bench.slm.bits=4 --output runs/four-bits
     """
     from distill.job.config import demo as shipped
 
-    folder = directory or Path("runs/demo-fast" if fast else "runs/demo")
+    fresh = fresh or overwrite
+    folder = output or directory or Path("runs/demo-fast" if fast else "runs/demo")
     again = " without --fresh" if fresh else ""
     with goes_on(f"the same command{again} goes on where it was"):
         _work(
@@ -66,8 +78,8 @@ def run(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="What to do; see docs/run-config.md.")
     ],
-    directory: Annotated[
-        Path | None, typer.Option("--directory", "-d", help="Where to write; runs/NAME by default.")
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; runs/NAME by default.")
     ] = None,
     sets: Sets = None,
     resume: Annotated[
@@ -82,10 +94,12 @@ def run(
     device: Device = None,
     threads: Threads = None,
     json: Json = False,
+    directory: FormerDirectory = None,
+    overwrite: AlsoOverwrite = False,
 ) -> None:
     """The main job from a TOML file: your data, your network, your bench.
 
-    Reads CONFIG.toml, the bench and the data it names. Writes the same files as `sclc demo`, into DIRECTORY. A
+    Reads CONFIG.toml, the bench and the data it names. Writes the same files as `sclc demo`, into OUTPUT. A
     directory that holds a run already is touched only with --resume or --fresh.
 
     Example: sclc run mine.toml --set bench.camera.read_noise=5 --set 'data.source="digits.h5"' --resume
@@ -94,10 +108,11 @@ def run(
     from distill.job.ledger import folder_name
     from optics.errors import OpticsError
 
+    fresh = fresh or overwrite
     if resume and fresh:
         raise OpticsError("--resume goes on with a run and --fresh removes it; choose one of them.")
     chosen = load(config, sets=with_device(sets, device))
-    folder = directory or Path("runs") / folder_name(chosen.name)
+    folder = output or directory or Path("runs") / folder_name(chosen.name)
     again = "" if resume else " with --resume in place of --fresh" if fresh else " with --resume"
     with goes_on(f"the same command{again} goes on where it was"):
         _work(chosen, folder, resume=True if resume else False if fresh else None, threads=threads, json=json)

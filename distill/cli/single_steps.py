@@ -8,14 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli.options import (
+    AlsoFresh,
     BenchName,
     Device,
     FileConfig,
+    FormerCount,
+    FormerDirectory,
     Json,
     Network,
     Sets,
     Threads,
     command,
+    counted,
     with_device,
 )
 from distill.cli.process import goes_on
@@ -77,9 +81,9 @@ def export(
         Path | None,
         typer.Option("--output", "-o", help="Where to write; DIR/export, or NAME-export beside a FILE."),
     ] = None,
-    count: Annotated[
+    images: Annotated[
         int | None,
-        typer.Option("--count", min=1, help="Reference images with expected camera counts; as configured."),
+        typer.Option("--images", min=1, help="Reference images with expected camera counts; as configured."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
     bench: BenchName = None,
@@ -87,6 +91,8 @@ def export(
     config: FileConfig = None,
     threads: Threads = None,
     json: Json = False,
+    count: FormerCount = None,
+    fresh: AlsoFresh = False,
 ) -> None:
     """Write the files for the SLM: a run's distilled network on its bench, back end refitted; or a FILE's, as it is.
 
@@ -111,14 +117,16 @@ def export(
             bench=bench,
             sets=sets or (),
             output=output,
-            count=count,
-            overwrite=overwrite,
+            count=count if images is None else images,
+            overwrite=overwrite or fresh,
             ui=bars,
         )
     if json:
         cli_show.print_json(found)
     else:
-        cli_show.out().print(f"{found['slm_frames']} SLM frames in {found['directory']}", soft_wrap=True)
+        cli_show.out().print(
+            f"{counted(found['slm_frames'], 'SLM frame')} in {found['directory']}", soft_wrap=True
+        )
 
 
 def verify(
@@ -205,9 +213,9 @@ def verify(
 
 def report(
     network: Network,
-    directory: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option("--directory", "-d", help="With a FILE: where to write; runs/NAME by default."),
+        typer.Option("--output", "-o", help="With a FILE: where to write; runs/NAME by default."),
     ] = None,
     bench: BenchName = None,
     sets: Sets = None,
@@ -215,6 +223,7 @@ def report(
     device: Device = None,
     threads: Threads = None,
     json: Json = False,
+    directory: FormerDirectory = None,
 ) -> None:
     """Write DIR/report.html and DIR/result.json again from what a finished run holds; or make a run from a FILE.
 
@@ -234,14 +243,14 @@ def report(
         from distill.job.ledger import folder_name, place
 
         prepare(threads)
-        folder = place(directory or Path("runs") / folder_name(network.stem))
+        folder = place(output or directory or Path("runs") / folder_name(network.stem))
         with goes_on("the same command goes on where it was"), cli_show.Bars() as bars:
             found = single_steps.report_file(
                 network, folder, config=config, bench=bench, sets=with_device(sets, device), ui=bars
             )
-    elif directory is not None or bench is not None or sets or device or config is not None:
+    elif output or directory or bench is not None or sets or device or config is not None:
         raise OpticsError(
-            f"{network} is no file; --directory, --bench, --set, --device and --config go with the file of a network."
+            f"{network} is no file; --output, --bench, --set, --device and --config go with the file of a network."
         )
     else:
         found = single_steps.report_run(network)

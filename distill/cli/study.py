@@ -152,6 +152,7 @@ def _show(found: Study) -> None:
     from rich.table import Table
 
     from distill.cli.show import out
+    from distill.studies.statistics import AS_IT_COMES
 
     def table(title: str, head: list[str], lines: list[list[str]]) -> None:
         made = Table(title=title, box=SIMPLE)
@@ -166,6 +167,8 @@ def _show(found: Study) -> None:
     c = found.plan.conditions
     images = found.rows[0].best.images
     table(f"{found.plan.name}: {images} images, {c.draws} draws, ± standard error", *found.table())
+    if c.refit is None:
+        out().print(f"Accuracies {AS_IT_COMES}.", markup=False, soft_wrap=True)
     if found.ranking:
         table("Flaws: paired differences of accuracy", *found.ranking_table())
     if drawn := found.of("drawn"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, Json, Network, Sets, Threads, command
+from distill.cli.options import BenchName, FileConfig, FormerCount, Json, Network, Sets, Threads, command
 from distill.cli.process import goes_on
 
 Distilled = Annotated[bool, typer.Option("--distilled", help="The run's teacher teaches, beside the labels.")]
@@ -29,9 +29,9 @@ def refit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The network with its new back end.")] = Path(
         "refitted.safetensors"
     ),
-    count: Annotated[
+    images: Annotated[
         int | None,
-        typer.Option("--count", min=20, help="Fit to the first so many images; all but those held."),
+        typer.Option("--images", min=20, help="Fit to the first so many images; all but those held."),
     ] = None,
     held: Annotated[
         int | None, typer.Option("--held", min=1, help="Images at the end that judge; a fifth of them.")
@@ -47,6 +47,7 @@ def refit(
     distilled: Distilled = False,
     threads: Threads = None,
     json: Json = False,
+    count: FormerCount = None,
 ) -> None:
     """Fit the back end of an exported network to what a bench gave: on the captures' labels, distilled, or both.
 
@@ -73,7 +74,7 @@ def refit(
         captures,
         output=output,
         distilled=distilled,
-        count=count,
+        count=count if images is None else images,
         curve=_counts(curve),
         held=held,
         done=tell,

@@ -3,7 +3,7 @@
 What a source holds is found first (`parts.Found`), then the classes of all parts are settled by their labels, then the
 images that are wanted are read. `docs/data.md` states the rule for every form.
 
-arrays.py         Arrays of pixels to float tensors: which axis holds the channels, and what value is white
+arrays.py         Arrays of pixels to float tensors, by stated rules; `.npz` files and folders of `.npy` files
 augmentation.py   Small random shifts, rotations, zooms and mirrorings of the training images
 cifar.py          CIFAR-10 and CIFAR-100, binary or python version, from their folder or from the archive
 dataset.py        What every source gives: images with their answers, split into training, validation and test parts
@@ -18,6 +18,7 @@ parts.py          A data set before it is read, and reading the chosen images
 pickled.py        CIFAR's python batches without running pickle
 pictures.py       One picture file to numbers: what a viewer shows is what is read
 pixels            Folders of pictures beside masks, PASCAL VOC's and Carvana's among them
+survey            What a source holds, told before any training; archives unpacked; any source as HDF5
 sources.py        One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a folder
 """
 

@@ -5,11 +5,18 @@ neither could be, `data.axes` ("nhwc" or "nchw") must say. Three axes are (N, H,
 Values: booleans are dark and white, unsigned bytes are divided by 255, 16 bit by 65535, floats are taken as they are
 and must lie within 0 .. 1; any other whole numbers need `data.white`, the stored value of full white, which may be
 given for every type.
+
+Files of them, `.npz` or a folder of `.npy`: a name tells what an array is, its words in any order and case: a part
+(`train`, `val`, `test`, in any usual spelling) and what it holds: images (`x`, `images`, `data`) or answers (`y`,
+`labels`, `targets`, `masks`); so `x_train` and `y_train` as Keras has them, `train_images` and `train_labels` as
+MedMNIST has them, `images` and `labels` without parts. Names of anything else are passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,9 +25,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from distill.data import labels as answers
+from distill.data.parts import Found, Options, Part, part_called
 from distill.data.pictures import to_unit
+from networks.students.array_files import numpy_arrays
 from optics.errors import OpticsError, ShapeError
-from optics.reading import check_size
+from optics.reading import check_size, listed, reading, regular_file
 
 Axes = Literal["nhwc", "nchw"]
 
@@ -129,3 +139,96 @@ def resized(images: Tensor, *, size: tuple[int, int] | None = None, grey: bool =
     if size is not None and tuple(images.shape[-2:]) != tuple(size):
         images = F.interpolate(images, size=tuple(size), mode="area").clamp(0, 1)
     return images
+
+
+# ---------------------------------------------------------------------- files of them
+
+SUFFIXES = (".npz",)
+_IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixels"}
+_ANSWERS = {"y", "label", "labels", "target", "targets", "mask", "masks", "class", "classes"}
+
+
+def find(path: Path, options: Options) -> Found | None:
+    """What an `.npz` file or a folder of `.npy` files holds; None for a folder that holds none of it.
+
+    Raises:
+        OpticsError: damaged, no images, images without answers or the reverse, or arrays that disagree.
+    """
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix.lower() == ".npy" and not f.name.startswith("."))
+        if not any(_told(f.stem) for f in files):
+            return None
+        arrays = {}
+        for file in files:
+            with reading(file, ".npy"):
+                arrays[file.stem] = numpy_arrays(regular_file(file))["array"]
+    else:
+        with reading(path, ".npz"):
+            arrays = numpy_arrays(path)
+    named: dict[str, dict[str, str]] = {}
+    for name in arrays:
+        told = _told(name)
+        if told is None:
+            continue
+        part, what = told
+        if what in named.setdefault(part, {}):
+            raise OpticsError(
+                f"{path}: {named[part][what]!r} and {name!r} are both the {what} of {part!r}; keep one."
+            )
+        named[part][what] = name
+    if not named:
+        raise OpticsError(
+            f"{path} holds {listed(sorted(map(repr, arrays))) or 'nothing'}; expected x_train, y_train, x_test, "
+            "y_test, or images and labels."
+        )
+    return Found(
+        {part: _part(path, part, names, arrays, options) for part, names in named.items()}, (), path.name
+    )
+
+
+def _told(name: str) -> tuple[str, str] | None:
+    """The part that a name stands for ("all" where it names none), and "images" or "answers"."""
+    words = [w for w in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) if w]
+    part, what = "all", None
+    for word in words:
+        found = part_called(word)
+        if found is not None:
+            part = found
+        elif word in _IMAGES:
+            what = "images"
+        elif word in _ANSWERS:
+            what = "answers"
+        else:
+            return None
+    return None if what is None else (part, what)
+
+
+def _part(
+    path: Path, part: str, names: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], options: Options
+) -> Part:
+    for what in ("images", "answers"):
+        if what not in names:
+            have = next(iter(names.values()))
+            raise OpticsError(f"{path}: {have!r} is there but not its partner, the {what} of {part!r}.")
+    where = f"{path}, {names['images']!r}"
+    pixels, stored = arrays[names["images"]], arrays[names["answers"]]
+    order = axes_of(pixels.shape, options.axes, where=where)
+    check_type(pixels.dtype, options.white, where=where)
+
+    def images(index: Tensor) -> Tensor:
+        return to_images(
+            pixels[index.numpy()],
+            order=order,
+            size=options.size,
+            grey=options.grey,
+            white=options.white,
+            where=where,
+        )
+
+    place, count = f"{path}, {names['answers']!r}", len(pixels)
+    labels = answers.plain(stored, where=place)
+    if len(labels) != count:
+        raise OpticsError(f"{place} has {len(labels)} answers for {count} images in {names['images']!r}.")
+    if labels.ndim == 1:
+        return Part(place, count, images, labels=labels)
+    return Part(place, count, images, masks=lambda index: np.asarray(labels[index.numpy()]))

@@ -16,6 +16,7 @@ from torch import Tensor
 from distill.data import labels as answers
 from distill.data.dataset import VOID, Dataset
 from distill.data.labels import Classes, Ignore
+from optics.checks import present
 from optics.errors import OpticsError
 
 NAMES = {
@@ -122,8 +123,8 @@ def read_pixels(found: Found, chosen: Mapping[str, Tensor], *, ignore: Ignore = 
     stored = {}
     for name, index in chosen.items():
         part = found.parts[name]
-        assert part.masks is not None
-        stored[name] = (part.where, answers.plain(part.masks(index), where=part.where))
+        masks = present(part.masks, f"{part.where}: labels of pixels")
+        stored[name] = (part.where, answers.plain(masks(index), where=part.where))
     classes = answers.reconcile(stored, found.names, ignore=ignore)
     made = {}
     for name, index in chosen.items():

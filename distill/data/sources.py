@@ -3,10 +3,11 @@
 | what is given | how it is read |
 |---|---|
 | `digits` | the MNIST subset shipped in the package: 5000 training and 1000 test images |
-| `mnist`, `cifar10` | downloaded once from their public address, sha256 checked |
+| `mnist`, `fashion-mnist`, `cifar10`, `cifar100` | downloaded once from their public address, sha256 checked |
 | `*.h5`, `*.hdf5` | `distill.data.hdf5`: arrays, JPEG files, segmentation masks |
 | a folder of idx files, or one that holds such a folder | `distill.data.idx` |
 | CIFAR's folder or `.tar.gz`, binary or python version | `distill.data.cifar` |
+| `*.npz`, or a folder of `.npy` files | `distill.data.arrays` |
 | a folder with one subfolder per class, or `train/` and `test/` with such | `distill.data.folders` |
 | a folder with `images/` and `masks/` | `distill.data.pixels.paired` |
 
@@ -17,21 +18,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from distill.data import cifar, download, folders, hdf5, idx
+from distill.data import arrays, cifar, download, folders, hdf5, idx
 from distill.data.dataset import Dataset, Splits, in_runs, limited_index, stratified
 from distill.data.labels import Ignore
 from distill.data.parts import Found, Options, by_part, read_pixels, settle
+from optics.checks import present
 from optics.errors import OpticsError
 from optics.reading import home, listed, regular_file
 
 __all__ = ["Dataset", "Splits", "find", "load", "names"]
 
+_FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 _ORDER = 20260  # seed of the order of parts that are stored class by class
 
 
@@ -176,10 +182,10 @@ def _chosen(
 
 
 def find(name_or_path: str | Path, options: Options, cache: Path | None = None) -> Found:
-    """What a source holds, before any image is read.
+    """What a source holds, see `load`; labels of whole images have been read then, and no image.
 
     Raises:
-        OpticsError: no such source, or of no known kind.
+        OpticsError: unknown name, unreadable or incomplete data; one line that says what is missing.
     """
     if name_or_path == "digits":
         with resources.as_file(resources.files("distill") / "assets" / "digits.h5") as path:
@@ -188,7 +194,12 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
     if str(name_or_path) in download.SETS and not path.exists():
         return _downloaded(str(name_or_path), options, cache)
     if path.is_dir():
-        finders: tuple[Callable[[Path, Options], Found | None], ...] = (idx.find, cifar.find, folders.find)
+        finders: tuple[Callable[[Path, Options], Found | None], ...] = (
+            idx.find,
+            cifar.find,
+            arrays.find,
+            folders.find,
+        )
         return next(found for find in finders if (found := find(path, options)) is not None)
     if not _exists(path):
         near = difflib.get_close_matches(str(name_or_path), names(), n=1, cutoff=0.5)
@@ -197,12 +208,13 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
     path = regular_file(path, most=2**40)
     if path.suffix.lower() in hdf5.SUFFIXES:
         return hdf5.find(path, options)
+    if path.suffix.lower() in arrays.SUFFIXES:
+        return present(arrays.find(path, options), f"{path}: its arrays")
     if path.suffix.lower() in cifar.SUFFIXES:
-        archive = cifar.find(path, options)
-        assert archive is not None
-        return archive
+        return present(cifar.find(path, options), f"{path}: the images of CIFAR")
     raise OpticsError(
-        f"{path} is of no known kind; expected {listed(hdf5.SUFFIXES)}, CIFAR's .tar.gz, or a folder."
+        f"{path} is of no known kind; expected {listed(hdf5.SUFFIXES)}, .npz, CIFAR's .tar.gz, or a folder. "
+        "`sclc data import` unpacks archives of pictures."
     )
 
 
@@ -213,14 +225,20 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def place(name: str, cache: Path | None = None) -> Path:
+    """The folder in which a public data set is kept; `cache` None is `~/.cache/spectral-cascade`."""
+    return home(cache or "~/.cache/spectral-cascade") / name
+
+
 def _downloaded(name: str, options: Options, cache: Path | None) -> Found:
-    folder = home(cache or "~/.cache/spectral-cascade") / name
+    folder = place(name, cache)
     download.fetch_set(name, folder)
-    if name != "cifar10":
-        return idx.read_mnist(folder, options)
-    found = cifar.find(folder / download.SETS[name][0].name, options)
-    assert found is not None
-    return found
+    if not name.startswith("cifar"):
+        found = idx.read_mnist(folder, options)
+        return replace(found, names=_FASHION) if name == "fashion-mnist" else found
+    return present(
+        cifar.find(folder / download.SETS[name][0].name, options), f"{folder}: the images of CIFAR"
+    )
 
 
 def _check_alike(name: str, parts: Mapping[str, Dataset]) -> None:

@@ -86,8 +86,10 @@ class Design(Validated):
         """A few words; `model_dump()` has every number."""
         worst = max(m.error for m in self.masks)
         told = "not proved" if self.verdict is None else self.verdict.line.split(":")[0].lower()
+        masks = "1 mask" if len(self.masks) == 1 else f"{len(self.masks)} masks"
+        frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
         return (
-            f"Design({self.target!r} on {self.bench!r}: {len(self.masks)} masks in {self.frames} frames, "
+            f"Design({self.target!r} on {self.bench!r}: {masks} in {frames}, "
             f"{self.encoding}, error up to {100 * worst:.2g} %, {told}, in {self.directory})"
         )
 

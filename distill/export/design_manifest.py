@@ -18,7 +18,7 @@ from optics.bench.spec import BenchSpec
 from optics.conventions import Point
 from optics.errors import OpticsError
 from optics.files import json_text
-from optics.spec import Validated
+from optics.spec import Validated, validated
 
 FORMAT = "spectral-cascade design"
 SCHEMA_VERSION = 1
@@ -154,7 +154,7 @@ def read_design_manifest(directory: Path) -> DesignManifest:
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
     try:
-        return DesignManifest.model_validate(data)
+        return validated(DesignManifest, data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "its contents"

@@ -9,6 +9,9 @@ from distill.export.electronics import CameraWindowEntry, PlacesEntry
 from distill.export.lab import LabEntry, grid
 from optics.bench.mounting import MountSpec
 from optics.bench.spec import BenchSpec
+from optics.reading import home, read_bytes
+
+_LARGEST_TABLE = 2**24  # bytes
 
 
 def readme(
@@ -55,7 +58,7 @@ below.
 Show files unscaled, full screen, without gamma and without colour management.
 
 
-WHAT TO SHOW, IN THIS ORDER
+{_driver(bench)}WHAT TO SHOW, IN THIS ORDER
 
 Rows and columns are pixels of the sensor's raw frame, without binning, counted from 0.
 Zero order (the optical axis): {zero}.
@@ -117,6 +120,30 @@ def network_section(order: str, windows: Sequence[CameraWindowEntry], answered: 
 3. Compare with camera_counts in reference.h5 for the images there, before any other image.
 4. {last}
 """
+
+
+def driver_table(bench: BenchSpec) -> tuple[str, bytes] | None:
+    """The maker's table that goes with the frames: its name there and its bytes; None without one.
+
+    Raises:
+        OpticsError: no such file, or a larger one than any table.
+    """
+    name = bench.slm.driver_table
+    if name is None:
+        return None
+    path = home(name)
+    return f"driver/{path.name}", read_bytes(path, most=_LARGEST_TABLE)
+
+
+def _driver(bench: BenchSpec) -> str:
+    name = bench.slm.driver_table
+    if name is None:
+        return ""
+    return (
+        "LOAD FIRST\n\n"
+        f"driver/{home(name).name} into the SLM's driver: the frames are for a panel that answers with that table as\n"
+        "manifest.json says (assumed_response).\n\n\n"
+    )
 
 
 def _mount(mount: MountSpec) -> str:

@@ -23,7 +23,7 @@ from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
 from optics.files import json_text
 from optics.reading import read_bytes, reason, regular_file
-from optics.spec import Validated
+from optics.spec import Validated, validated
 
 NAME = "manifest.json"
 SCHEMA_VERSION = 4
@@ -116,6 +116,7 @@ class Manifest(Validated):
         normalisation_epsilon: of the back end's normalisation, added to the variance.
         slm_frames: image files in the order in which the SLM shows them.
         slm_frame_bits: bits per pixel of those files.
+        driver_table: the maker's table that the SLM's driver must load before it shows them.
         class_names: label `i` is `class_names[i]`.
         source: where the reference images come from.
         images: how many there are.
@@ -150,6 +151,7 @@ class Manifest(Validated):
     lab: tuple[LabEntry, ...] = ()
     slm_frames: tuple[str, ...] = Field(min_length=1)
     slm_frame_bits: Literal[1, 8, 16]
+    driver_table: str | None = None
     class_names: tuple[str, ...]
     source: str
     images: int = Field(ge=1)
@@ -174,6 +176,8 @@ class Manifest(Validated):
         missing = [name for name in self.slm_frames if name not in self.files]
         if missing:
             raise ValueError(f"SLM frame {missing[0]!r} is not among the files")
+        if self.driver_table is not None and self.driver_table not in self.files:
+            raise ValueError(f"the driver's table {self.driver_table!r} is not among the files")
         if len(self.scales) != len(self.slm_frames):
             raise ValueError(f"there are {len(self.scales)} scales for {len(self.slm_frames)} SLM frames")
         if self.slm_frame_bits < self.device.bits:
@@ -262,7 +266,7 @@ def read_manifest(directory: Path) -> Manifest:
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
     try:
-        return Manifest.model_validate(_renamed(data))
+        return validated(Manifest, _renamed(data))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "its contents"

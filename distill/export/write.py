@@ -30,7 +30,7 @@ from distill.export.electronics import camera_window, counts_entry, electronics_
 from distill.export.exposures import exposures, frame_names, order_in_words
 from distill.export.frames import encode_frame, file_bits
 from distill.export.lab import lab_files
-from distill.export.lab_readme import network_section, readme
+from distill.export.lab_readme import driver_table, network_section, readme
 from distill.export.manifest import NAME, UNITS, DeviceEntry, FileEntry, Manifest, entry
 from distill.export.masks_file import masks_file, masks_known, with_correction
 from distill.export.read import Exported, read_export
@@ -253,6 +253,9 @@ def _written(part: _Part) -> Manifest:
     windows = [tile.camera_window for tile in tiles] or [window]
     text = readme(bench, network.image_shape, pairs, landing, window, network_section(order, windows, kind))
     part.put("README.txt", text.encode("utf-8"))
+    table = driver_table(bench)
+    if table is not None:
+        part.put(*table)
     own = None if config is not None or isinstance(network.backend, nn.Identity) else type(network.backend)
     manifest = Manifest(
         package_version=version(),
@@ -280,6 +283,7 @@ def _written(part: _Part) -> Manifest:
         normalisation_epsilon=None if config is None else _epsilon(network.backend),
         slm_frames=slm_frames,
         slm_frame_bits=file_bits(bench.slm.bits or 8, bench.slm.frame_format),
+        driver_table=None if table is None else table[0],
         class_names=inputs.class_names,
         source=inputs.source,
         images=len(inputs),

@@ -13,7 +13,6 @@ Every key has a default, so that a file holds what differs. Unknown keys are ref
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import Field, model_validator
 
 from distill.job import toml as settings
 from distill.job.moved_keys import moved
+from distill.job.named_files import located
 from distill.job.toml import Overlaid, Said, Table
 from distill.training.checkpoint import load_spec
 from distill.training.spec import TrainSpec
@@ -34,7 +34,6 @@ from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
 from optics.errors import SpecError
-from optics.reading import home
 from optics.recognise import check
 from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
@@ -293,7 +292,7 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
 def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str, folder: Path) -> RunConfig:
     changes = [_spread(settings.assignment(text)) for text in sets]
     said = Said(_spread(table, lines), source, lines, sets, changes)
-    config = _of_file(_located(said.build(RunConfig), folder), said)
+    config = _of_file(located(said.build(RunConfig), folder, changes), said)
     config.bench.resolve(said=said)  # its errors can name their line only here
     return config
 
@@ -323,20 +322,3 @@ def _of_file(config: RunConfig, said: Said) -> RunConfig:
                 f"{place}: student.{name} is not that of {student.file}; leave student.{name} out."
             )
     return config.replace(student=found)
-
-
-def _located(config: RunConfig, folder: Path) -> RunConfig:
-    """The same with the files it names as absolute paths.
-
-    They are looked for beside the configuration, in the current folder, and data in the one that `SCLC_DATA` names.
-    """
-    changes: dict[str, str] = {}
-    named = {"bench.source": config.bench.source, "data.source": config.data.source}
-    named |= {"student.file": config.student.file or "", "data.unlabelled": config.data.unlabelled or ""}
-    for key, name in named.items():
-        if Path(name).suffix or "/" in name:
-            shared = os.environ.get("SCLC_DATA") if key.startswith("data.") else None
-            places = (folder, Path(), *([Path(shared)] if shared else []))
-            found = [f / home(name) for f in places if (f / home(name)).exists()]
-            changes |= {key: str(found[0].resolve())} if found else {}
-    return config.replace(**changes)

@@ -17,6 +17,7 @@ from distill.data import sources as data
 from distill.data import unlabelled
 from distill.data.dataset import Splits
 from distill.data.parts import Options
+from distill.export.lab_readme import driver_table
 from distill.export.write import check_images, check_levels
 from distill.job.config import DataConfig, RunConfig
 from distill.job.ledger import read_json
@@ -201,6 +202,7 @@ class Job:
             raise OpticsError(
                 f"{str(error).removesuffix('.')}, or export.count = 0 to do without files."
             ) from None
+        driver_table(self.bench)  # a file that cannot be had is told here
         check_images(self.spec.backend.model_dump() | {"classes": self.spec.classes}, self.splits.test)
 
     @property

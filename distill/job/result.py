@@ -13,7 +13,7 @@ from distill.job.rows import Rows
 from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
 from optics.files import write_json
-from optics.spec import Validated
+from optics.spec import Validated, validated
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -98,7 +98,7 @@ class Result(Validated):
             OpticsError: absent, or not of this schema; one line.
         """
         try:
-            return cls.model_validate(_renamed(read_json(path)))
+            return validated(cls, _renamed(read_json(path)))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(p) for p in first["loc"])

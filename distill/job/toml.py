@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from optics.bench.files import merged
 from optics.checks import SpecError
+from optics.spec import validated
 from optics.toml_errors import Lines, explain
 
 if sys.version_info >= (3, 11):
@@ -82,7 +83,7 @@ class Said:
         for change in self.changes:
             table = merged(table, change)
         try:
-            return model.model_validate(table)
+            return validated(model, table)
         except ValidationError as error:
             raise SpecError(explain(error, model, source=self.source, lines=self)) from None
 

@@ -266,7 +266,7 @@ def _check_new(book: Ledger, resume: bool | None) -> None:
     if resume is None and book.begun(beside=("data",)):
         raise OpticsError(
             f"{book.directory} holds a run already; add --resume to go on with it, --fresh to begin anew, or choose "
-            "another --directory."
+            "another --output."
         )
 
 

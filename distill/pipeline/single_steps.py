@@ -43,7 +43,7 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     if missing:
         raise OpticsError(
             f"{directory}: the step {missing[0]!r} is not done, or was done from other inputs; finish the run with "
-            f"`sclc run {directory / pipeline.CONFIG} --directory {directory} --resume`."
+            f"`sclc run {directory / pipeline.CONFIG} --output {directory} --resume`."
         )
     return job
 

@@ -199,7 +199,8 @@ def bench_with(bench: BenchSpec, path: str, value: Any) -> BenchSpec:
         SpecError: no such key, or a value that it does not take.
     """
     made = _with(bench, path.split("."), value, "the bench")
-    assert isinstance(made, BenchSpec)
+    if not isinstance(made, BenchSpec):
+        raise SpecError(f"{path} leads to no bench.")
     return made
 
 
@@ -215,7 +216,8 @@ def student_with(spec: StudentSpec, path: str, value: Any) -> StudentSpec:
             "train another network for other optics."
         )
     made = _with(spec, path.split("."), value, "the student")
-    assert isinstance(made, StudentSpec)
+    if not isinstance(made, StudentSpec):
+        raise SpecError(f"student.{path} leads to no student.")
     return made
 
 

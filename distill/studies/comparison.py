@@ -22,7 +22,7 @@ from networks.students.student import Student
 from optics.bench.catalogue import dotted
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
-from optics.checks import SpecError
+from optics.checks import SpecError, present
 from optics.errors import OpticsError
 from optics.files import write_json
 from optics.notebook import image, table
@@ -109,11 +109,10 @@ class Comparison:
         ]
         here, there = _last(found).mean(0) > 0.5, _last(first).mean(0) > 0.5
         rate, exposures = self._time(cell.bench)
-        assert found.as_is is not None
         return Compared(
             name=name,
             bench=cell.bench,
-            as_is=share(found.as_is),
+            as_is=share(present(found.as_is, "an outcome")),
             refit=None if found.refit is None else share(found.refit),
             change=difference(_last(found), _last(first)),
             gained=tuple((here & ~there).nonzero()[:, 0].tolist()),
@@ -303,9 +302,7 @@ def _cells(base: Plan, benches: dict[str, BenchSpec], *, flaw_costs: bool) -> li
 
 
 def _last(outcome: Outcome) -> torch.Tensor:
-    found = outcome.refit if outcome.refit is not None else outcome.as_is
-    assert found is not None
-    return found
+    return present(outcome.refit if outcome.refit is not None else outcome.as_is, "an outcome")
 
 
 def _short(value: Any) -> str:

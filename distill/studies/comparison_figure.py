@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.job.config import ASSETS
-from distill.studies.statistics import Share
+from distill.studies.statistics import AS_IT_COMES, Share
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.network import OnBench
 from optics.conventions import abs2
@@ -150,6 +150,7 @@ def context(made: Comparison) -> dict[str, Any]:
     return {
         "name": made.plan.name,
         "headline": _headline(made),
+        "as_it_comes": None if made.plan.conditions.refit else AS_IT_COMES,
         "images": first.as_is.images,
         "draws": made.plan.conditions.draws,
         "head": head,
@@ -193,7 +194,8 @@ def _headline(made: Comparison) -> str:
         for row in second
     )
     said = "does best" if certain else "does best, by less than can be told from so few images and exposures"
-    return f"{best.name} {said}: {best.refit or best.as_is}"
+    how = "as it comes" if best.refit is None else "back end refitted"
+    return f"{best.name} {said}: {best.refit or best.as_is}, {how}"
 
 
 def _numbers(images: tuple[int, ...]) -> str:

@@ -23,6 +23,7 @@ from networks.students.parts import RealisationSpec
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
+from optics.checks import present
 from optics.devices import device_of, find
 from optics.errors import OpticsError
 
@@ -352,6 +353,5 @@ def _limited(subject: Subject, images: int | None, learn: int | None) -> Subject
         taught = None if part.taught is None else part.taught[:count]
         return Answers(part.images[:count], part.labels[:count], taught)
 
-    test = first(subject.test, images)
-    assert test is not None
+    test = present(first(subject.test, images), "the test images")
     return Subject(subject.student, test, first(subject.train, learn), first(subject.validation, learn))

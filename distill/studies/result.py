@@ -15,6 +15,7 @@ from distill.studies.axes import Axis
 from distill.studies.cells import Cell, Plan
 from distill.studies.statistics import Share, difference, share, yield_above
 from distill.studies.work import Outcome, read_outcome, read_plan
+from optics.checks import present
 from optics.errors import OpticsError
 from optics.notebook import image, table
 
@@ -47,9 +48,7 @@ class RowOf:
     @property
     def best(self) -> Share:
         """The refitted accuracy where there is one, else as it comes."""
-        found = self.refit or self.as_is
-        assert found is not None
-        return found
+        return present(self.refit or self.as_is, "an accuracy")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -20,6 +20,7 @@ from typing import Any
 from distill.environment import processors
 from distill.studies.cells import Cell, Plan
 from distill.studies.work import bundles, opened, read_outcome, read_plan, work
+from optics.checks import present
 from optics.errors import OpticsError
 
 Done = Callable[[str], None]
@@ -117,14 +118,14 @@ def _serve(
 
 def _one(worker: subprocess.Popen[str], keys: list[str], done: Done) -> list[str]:
     """One bundle by a worker; the keys that it did not do before it died."""
-    assert worker.stdin is not None and worker.stdout is not None
+    stdin, stdout = present(worker.stdin, "a worker's input"), present(worker.stdout, "a worker's output")
     left = list(keys)
     try:
-        worker.stdin.write(" ".join(keys) + "\n")
-        worker.stdin.flush()
+        stdin.write(" ".join(keys) + "\n")
+        stdin.flush()
     except OSError:
         return left
-    for line in worker.stdout:
+    for line in stdout:
         word, _, rest = line.strip().partition(" ")
         if word == "done":
             left.remove(rest)
@@ -154,8 +155,7 @@ def _worker(folder: Path, stop: threading.Event) -> Iterator[subprocess.Popen[st
         yield process
     finally:
         with contextlib.suppress(OSError):
-            assert process.stdin is not None
-            process.stdin.close()
+            present(process.stdin, "a worker's input").close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

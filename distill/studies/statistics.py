@@ -20,6 +20,12 @@ from torch import Tensor
 from optics.checks import ShapeError
 from optics.spec import Validated
 
+AS_IT_COMES = (
+    "as it comes: the back end as it was trained, on every bench. The headline of a run is that of a back "
+    "end refitted on its bench; --refit (refit=True) gives that here"
+)
+"""What an accuracy is, said beside it where no back end was fitted anew."""
+
 
 class Share(Validated):
     """A mean score, or a difference of two.

@@ -31,6 +31,7 @@ from distill.training.checkpoint import load_student, save
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
 from networks import Student
+from optics.checks import present
 from optics.devices import CPU, device_of, find
 from optics.errors import OpticsError
 from optics.files import write_bytes, write_hdf5, write_text
@@ -319,7 +320,8 @@ def _features(
 def _refitted(
     eye: Eye, lit: dict[str, list[Lit]], subject: Subject, conditions: Conditions, backend: nn.Module
 ) -> nn.Module:
-    assert conditions.refit is not None and subject.train is not None and subject.validation is not None
+    refit = present(conditions.refit, "the refit of a study")
+    learn, check = present(subject.train, "training images"), present(subject.validation, "validation images")
     seen, _ = _features(eye, lit["train"], conditions, "train", 1)
     held, _ = _features(eye, lit["validation"], conditions, "validation", 1)
     made = copy.deepcopy(backend)
@@ -328,11 +330,11 @@ def _refitted(
     with torch.enable_grad():
         fit(
             made,
-            (seen[0], subject.train.labels),
-            (held[0], subject.validation.labels),
-            conditions.refit,
+            (seen[0], learn.labels),
+            (held[0], check.labels),
+            refit,
             directory=None,
-            teacher=subject.train.taught,
+            teacher=learn.taught,
         )
     return made.eval()
 

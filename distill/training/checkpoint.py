@@ -25,6 +25,7 @@ from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_weights
 from optics.reading import quoted, reading, regular_file, shortened
 from optics.recognise import check
+from optics.spec import validated
 from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
@@ -120,7 +121,7 @@ def _told(path: Path, config: dict[str, Any]) -> StudentSpec:
 def _spec(config: dict[str, Any]) -> StudentSpec | None:
     """The student that a model file describes, also one of an earlier version; None where it is something else."""
     if "spec" in config and config.get("kind") == "student":
-        return StudentSpec.model_validate(config["spec"])
+        return validated(StudentSpec, config["spec"])
     if "builder" in config and config.get("kind") == "student":  # sizes, and which constructor took them
         words = {k: v for k, v in config.items() if k not in ("kind", "builder")}
         builder = config["builder"]

@@ -27,6 +27,7 @@ from optics.modules import ModuleTuple
 from optics.notebook import words
 from optics.slm.response import ResponseSpec
 
+_ROUNDING = 1e-5  # of an image's values: less is as good as 0 or 1
 _CHUNK = 2**25  # field samples that are held at once when no gradient is needed
 
 
@@ -300,6 +301,12 @@ class OnBench(nn.Module):
                 "images, or the network by .double() or .float()."
             )
         check_finite(x, name="images")
+        low, high = (float(v) for v in x.detach().aminmax())
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise OpticsError(
+                f"images range from {low:g} to {high:g}; a display shows amplitudes from 0 to 1: rescale them, "
+                "and do not normalise them by mean and deviation."
+            )
 
     # ------------------------------------------------------------------ camera and electronics
 

@@ -207,9 +207,17 @@ def _npy_array(file: IO[bytes], what: str, size: int) -> np.ndarray[Any, Any]:
     return found
 
 
-def _npz(path: Path) -> dict[str, Tensor]:
+def numpy_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a `.npy` or `.npz` file by their names ("array" in the former), of the types that they have.
+
+    Raises:
+        OpticsError: damaged, or it holds Python objects.
+    """
     import zipfile
 
+    if path.suffix.lower() == ".npy":
+        with path.open("rb") as one:
+            return {"array": _npy_array(one, str(path), os.fstat(one.fileno()).st_size)}
     found = {}
     with zipfile.ZipFile(path) as archive:
         entries = [e for e in archive.infolist() if e.filename.endswith(".npy")]
@@ -219,7 +227,11 @@ def _npz(path: Path) -> dict[str, Tensor]:
                 found[entry.filename.removesuffix(".npy")] = _npy_array(
                     file, f"{path}: {entry.filename}", entry.file_size
                 )
-    return _named(found)
+    return found
+
+
+def _npz(path: Path) -> dict[str, Tensor]:
+    return _named(numpy_arrays(path))
 
 
 def _saved(path: Path) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optics.errors import OpticsError
+from optics.checks import OpticsError, present
 from optics.reading import check_size, inflated
 
 HEADER = 128
@@ -196,11 +196,11 @@ def _bytes(element: tuple[int, memoryview] | None, what: str) -> memoryview:
 
 def _numbers(element: tuple[int, memoryview] | None, order: str, what: str, of: str) -> NDArray[Any]:
     body = _bytes(element, what)
-    assert element is not None
-    code = _NUMBERS.get(element[0])
+    kind = present(element, what)[0]
+    code = _NUMBERS.get(kind)
     if code is None or len(body) % int(code[1]):
         raise OpticsError(
-            f"{what} is damaged: {of} are stored as type {element[0]} in {len(body)} bytes, which is none."
+            f"{what} is damaged: {of} are stored as type {kind} in {len(body)} bytes, which is none."
         )
     return np.frombuffer(body, order + code)
 

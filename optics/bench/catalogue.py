@@ -23,7 +23,7 @@ from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
 from optics.reading import quoted
 from optics.slm.panel import SLMSpec
-from optics.spec import Spec
+from optics.spec import Spec, validated
 from optics.toml_errors import explain, parse, unknown
 
 DEVICES = Path(__file__).parent / "devices"
@@ -137,7 +137,7 @@ def _read(path: Path) -> Device:
     if not isinstance(figures, dict) or not isinstance(source, dict):
         raise SpecError(f"{path}: a device needs the tables [figures] and [source].")
     try:
-        KINDS[kind].model_validate(figures)
+        validated(KINDS[kind], figures)
     except ValidationError as e:
         message = explain(e, KINDS[kind], source=str(path), lines=lines.inside("figures"), table="figures")
         raise SpecError(message) from e

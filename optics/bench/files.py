@@ -21,6 +21,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
 from optics.reading import home
 from optics.recognise import check
+from optics.spec import validated
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
 
 GREEN = 532e-9  # metres
@@ -97,7 +98,7 @@ def bench_from_dict(
         except OpticsError as e:
             raise SpecError(f"{where(source, lines, ('slm', 'response'))}: {e}") from e
     try:
-        return BenchSpec.model_validate(tables)
+        return validated(BenchSpec, tables)
     except ValidationError as e:
         raise SpecError(explain(e, BenchSpec, source=source, lines=lines, used=used)) from e
 
@@ -112,13 +113,18 @@ def _wavelength(tables: Mapping[str, Any]) -> float:
 
 
 def _with_place(slm: dict[str, Any], search: Path | None) -> dict[str, Any]:
-    """The same with the path of its correction made absolute, where the file is beside the bench."""
+    """The same with the paths of its correction and its driver's table made absolute: beside the bench, or in here."""
+
+    def found(name: Any) -> Any:
+        folders = [search, Path()] if search is not None else []
+        if not isinstance(name, str):
+            return name
+        return next((str((f / home(name)).resolve()) for f in folders if (f / home(name)).is_file()), name)
+
     told = slm.get("correction")
-    if search is not None and isinstance(told, Mapping) and isinstance(told.get("file"), str):
-        beside = search / told["file"]
-        if beside.is_file():
-            return slm | {"correction": {**told, "file": str(beside.resolve())}}
-    return slm
+    if isinstance(told, Mapping) and "file" in told:
+        slm = slm | {"correction": {**told, "file": found(told["file"])}}
+    return slm | {"driver_table": found(slm["driver_table"])} if "driver_table" in slm else slm
 
 
 def _as_mounted(figures: Mapping[str, Any], table: str, mounting: Any) -> dict[str, Any]:

@@ -6,9 +6,11 @@
 
 One column (levels 0, 1, 2 ... in order) or two (level, value); commas, semicolons, tabs or spaces between, decimal
 commas beside semicolons, a heading, remarks. A phase that is told modulo 2 pi is unwrapped; noise is taken out by the
-nearest curve that never falls (least squares; pool adjacent violators: Barlow et al., Statistical Inference under Order
-Restrictions, 1972). What was done is said in `response.source`, which goes wherever the bench goes. Driver tables
-(Meadowlark `.lut`, gamma tables: level to voltage or to another level) belong into the driver, and are refused here.
+nearest curve that never falls, or never rises (least squares; pool
+adjacent violators: Barlow et al., Statistical Inference under Order Restrictions, 1972). What was done is said in
+`response.source`, which goes wherever the bench goes. Driver tables
+(Meadowlark `.lut`, gamma tables: level to voltage or to another level) belong into the driver and are refused here;
+`slm.driver_table` keeps one beside the frames.
 """
 
 from __future__ import annotations
@@ -66,34 +68,38 @@ def _read(response: Mapping[str, Any], search: Path | None) -> dict[str, Any]:
 
 
 def phases(path: Path, unit: str = "radians") -> tuple[NDArray[np.float64], str]:
-    """One phase per level, radians, never falling, (levels,); and what was done to the table, in words.
+    """One phase per level, radians, never falling or never rising, (levels,); and what was done to the table, in words.
 
     Raises:
-        SpecError: not a table of phases in that unit, or no curve that rises with the level.
+        SpecError: not a table of phases in that unit, or no curve that goes one way with the level.
     """
     values = _column(path) * UNITS[unit]
     if wrong := not_radians(values.tolist()):
         hint = "" if unit != "radians" else "; if so, say it by response.unit"
+        if "driver's" in wrong:
+            hint = (
+                f': keep it by slm.driver_table = "{path.name}", and say here which phase the panel then has'
+            )
         raise SpecError(f"{path}: {wrong}{hint}.")
     said = [f"{path.name}: {len(values)} levels, {unit}"]
     if np.abs(np.diff(values)).max() > math.pi:
         values = np.unwrap(values)
         said.append("unwrapped")
-    if values[-1] < values[0]:
-        raise SpecError(
-            f"{path}: its phase falls from {values[0]:.4g} to {values[-1]:.4g} rad with the level; give minus the "
-            "phase, and mounting.slm.turned = 2, which is the same for intensities."
-        )
-    fitted = rising(values)
-    moved, span = np.abs(fitted - values), float(fitted[-1] - fitted[0])
+    falls = bool(values[-1] < values[0])
+    if falls:
+        said.append("falls with the level")
+    fitted = -rising(-values) if falls else rising(values)
+    moved, span = np.abs(fitted - values), abs(float(fitted[-1] - fitted[0]))
     if moved.max() > _MOVED * span:
         worst = int(moved.argmax())
         raise SpecError(
             f"{path}: level {worst} at {values[worst]:.4g} rad is {moved[worst]:.2g} rad off the nearest curve that "
-            "rises with the level; measure again, or smooth it."
+            f"{'falls' if falls else 'rises'} with the level; measure again, or smooth it."
         )
     if moved.max() > 0:
-        said.append(f"made rising by moving values by up to {moved.max():.2g} rad")
+        said.append(
+            f"made {'falling' if falls else 'rising'} by moving values by up to {moved.max():.2g} rad"
+        )
     return fitted, ", ".join(said)
 
 

@@ -76,8 +76,9 @@ def _mean(padded: Tensor, shape: torch.Size, axes: list[tuple[list[float], Tenso
     re, im = padded.new_zeros(ny, nx), padded.new_zeros(ny, nx)
     local = torch.empty_like(re)
     for wy, row in zip(weights_y, table_y.tolist(), strict=True):
-        rows = sum(a * padded.narrow(0, k, ny) for k, a in enumerate(row))
-        assert isinstance(rows, Tensor)
+        rows = padded.narrow(0, 0, ny) * row[0]
+        for k in range(1, len(row)):
+            rows = rows + row[k] * padded.narrow(0, k, ny)
         for wx, column in zip(weights_x, table_x.tolist(), strict=True):
             torch.mul(rows.narrow(1, 0, nx), column[0], out=local)
             for k in range(1, len(column)):

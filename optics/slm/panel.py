@@ -30,6 +30,7 @@ from optics.conventions import cis, complex_dtype, real_dtype
 from optics.modules import ConstantBuffers
 from optics.numbers import plain
 from optics.slm.fringing_field import Fringing, mean_phasor, mean_value
+from optics.slm.level_search import LevelSearch
 from optics.slm.response import (
     TWO_PI,
     ResponseSpec,
@@ -90,9 +91,7 @@ class SLM(ConstantBuffers):
         self.gap = 1.0 if spec.modulation in ("complex", "phase") else 0.0
         lut = self.assumed.lut
         if lut is not None and (self.bits is None or len(lut) != 2**self.bits):
-            raise SpecError(
-                f"assumed.lut has {len(lut)} values, expected 2**bits of them; bits is {self.bits}."
-            )
+            raise SpecError(f"assumed.lut has {len(lut)} values, expected 2**bits; bits is {self.bits}.")
         self._build(dtype)
 
     # ------------------------------------------------------------------ what is kept
@@ -102,9 +101,8 @@ class SLM(ConstantBuffers):
         spec = self.spec.without_tensors()
         if spec.crosstalk == (0.0, 0.0):
             return None
-        top = spec.response.range if spec.response.lut is None else spec.response.lut[-1]
-        factors = [factor for row in spec.response.sections or ((1.0,),) for factor in row]
-        return Fringing(spec.crosstalk, span=top * max(factors), fill_factor=spec.fill_factor)
+        most = max(factor for row in spec.response.sections or ((1.0,),) for factor in row)
+        return Fringing(spec.crosstalk, span=spec.response.largest * most, fill_factor=spec.fill_factor)
 
     def _build(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
@@ -121,6 +119,7 @@ class SLM(ConstantBuffers):
             table = getattr(self.spec.response, kind)(self.bits)
             assumed = getattr(self.assumed, kind)(self.bits)
             slope = slopes(table.detach(), assumed)
+        self.search = None if assumed is None else LevelSearch.of(assumed, dtype)
         self._keep("table", table, dtype)
         self._keep("assumed_table", assumed, dtype)
         self._keep("slope", slope, dtype)
@@ -304,10 +303,10 @@ class SLM(ConstantBuffers):
     def _level(self, target: Tensor) -> Tensor:
         with torch.no_grad():
             if self.spec.modulation in ("amplitude", "dmd"):
-                return nearest_amplitude(target, self.assumed_table)
+                return nearest_amplitude(target, self.assumed_table, search=self.search)
             if self.assumed == NOMINAL:
                 return nominal_level(target, len(self.table).bit_length() - 1)
-            return nearest_level(target, self.assumed_table, self.assumed_sections)
+            return nearest_level(target, self.assumed_table, self.assumed_sections, search=self.search)
 
     def _response(self, target: Tensor) -> Tensor:
         """What each pixel is driven to, radians (before the sub-sections' factors) or amplitude."""

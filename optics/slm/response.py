@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from optics.numbers import GRADIENT, is_plainly, is_tensor
+from optics.slm.level_search import LevelSearch
 from optics.spec import Spec, flaw
 
 TWO_PI = 2 * math.pi
@@ -38,7 +39,7 @@ def not_radians(values: Sequence[float]) -> str:
         return ""
     whole = all(v == round(v) for v in values)
     likely = (
-        "a driver's table of levels or voltages, which belongs into the driver"
+        "a driver's table of levels or voltages, which belongs in the driver"
         if whole and high >= 255 and high != 360
         else "degrees"
         if high <= 1440
@@ -64,17 +65,20 @@ class ResponseSpec(Spec):
 
     @field_validator("lut")
     @classmethod
-    def _rising(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    def _one_way(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is None:
             return None
         if len(value) < 2:
             raise ValueError("lut must hold one value per level, at least 2")
         if wrong := not_radians(value):
             raise ValueError(wrong)
+        way, told = (
+            (-1, ("never rising", "rises")) if value[-1] < value[0] else (1, ("never falling", "falls"))
+        )
         for level, (a, b) in enumerate(itertools.pairwise(value)):
-            if b < a:
+            if way * (b - a) < 0:
                 raise ValueError(
-                    f"lut must be never falling; it falls after level {level}, from {a:.4g} to {b:.4g}. A measured "
+                    f"lut must be {told[0]}; it {told[1]} after level {level}, from {a:.4g} to {b:.4g}. A measured "
                     "table may be given as response.file, which takes noise out"
                 )
         return value
@@ -89,6 +93,11 @@ class ResponseSpec(Spec):
         if not all(0.05 <= factor <= 20.0 for row in value for factor in row):
             raise ValueError("sections are factors of the phase, expected between 0.05 and 20")
         return value
+
+    @property
+    def largest(self) -> float:
+        """Phase that the levels go through, before the sub-sections' factors, radians; of a table from 0 at least."""
+        return self.range if self.lut is None else max(self.lut) - min(0.0, *self.lut)
 
     def value(self, drive: Tensor) -> Tensor:
         """Phase (radians) of a drive in [0, 1], before the sub-sections' factors; not for a LUT. Same shape out."""
@@ -121,26 +130,31 @@ def _tensor(values: Any) -> Tensor:
     return values.double() if is_tensor(values) else torch.tensor(values, dtype=torch.float64)
 
 
-def nearest_level(phase: Tensor, table: Tensor, factor: Tensor | None = None) -> Tensor:
+def nearest_level(
+    phase: Tensor, table: Tensor, factor: Tensor | None = None, *, search: LevelSearch | None = None
+) -> Tensor:
     """Level whose phase is nearest on the circle.
 
     Args:
         phase: radians, (..., y, x), any real values.
-        table: phase of each level, radians, never falling, (levels,).
+        table: phase of each level, radians, never falling or never rising, (levels,).
         factor: (y, x) factor of the table at each pixel, or None for 1.
+        search: the table made ready; worked out here where absent.
 
     Returns:
         int32 levels, same shape as `phase`.
     """
-    table = table.to(phase.dtype)
-    scale: Tensor | float = 1.0 if factor is None else factor.to(phase.dtype)
-    lowest = table[0] * scale
-    wrapped = torch.remainder(phase - lowest, TWO_PI) + lowest
-    boundaries = (table[1:] + table[:-1]) / 2
-    level = torch.bucketize((wrapped / scale).contiguous(), boundaries, out_int32=True)
-    top = table[-1] * scale
-    past = (wrapped > top) & (lowest + TWO_PI - wrapped < wrapped - top)
-    return torch.where(past, torch.zeros_like(level), level)
+    found = search or LevelSearch.of(table, phase.dtype)
+    if factor is None:
+        above = torch.remainder(phase - found.lowest if found.lowest else phase, TWO_PI)
+        level, nearer = found.level(above), (found.span + TWO_PI) / 2
+        if nearer >= TWO_PI:
+            return level
+        return level.masked_fill_(above > nearer, found.first)
+    scale = factor.to(phase.dtype)
+    above = torch.remainder(phase - found.lowest * scale, TWO_PI)
+    # past the middle between the last phase and the first one of the next turn, that one is nearer
+    return found.level(above / scale).masked_fill_(above > (found.span * scale + TWO_PI) / 2, found.first)
 
 
 def nominal_level(phase: Tensor, bits: int) -> Tensor:
@@ -148,15 +162,19 @@ def nominal_level(phase: Tensor, bits: int) -> Tensor:
     return torch.round(phase * (2**bits / TWO_PI)).to(torch.int32) & (2**bits - 1)
 
 
-def nearest_amplitude(target: Tensor, table: Tensor) -> Tensor:
-    """Level whose amplitude is nearest to `target` (..., y, x) in [0, 1]; table (levels,) never falling; int32."""
-    boundaries = ((table[1:] + table[:-1]) / 2).to(target.dtype)
-    return torch.bucketize(target.contiguous(), boundaries, out_int32=True)
+def nearest_amplitude(target: Tensor, table: Tensor, *, search: LevelSearch | None = None) -> Tensor:
+    """Level whose amplitude is nearest to `target` (..., y, x) in [0, 1]; int32.
+
+    table: (levels,), never falling or never rising. search: the table made ready; worked out here where absent.
+    """
+    found = search or LevelSearch.of(table, target.dtype)
+    return found.level((target - found.lowest).clamp(min=0.0))
 
 
 def slopes(actual: Tensor, assumed: Tensor) -> Tensor | None:
     """How fast the shown value grows with the wanted one at each level; None where that is 1 for all of them."""
-    rise = torch.gradient(actual)[0] / torch.gradient(assumed)[0].clamp(min=1e-9)
+    steps = torch.gradient(assumed)[0] * (-1.0 if assumed[-1] < assumed[0] else 1.0)
+    rise = torch.gradient(actual)[0] / steps.clamp(min=1e-9) * (-1.0 if assumed[-1] < assumed[0] else 1.0)
     rise = rise.clamp(0.0, 10.0)
     return None if torch.allclose(rise, torch.ones_like(rise), rtol=0, atol=1e-12) else rise
 

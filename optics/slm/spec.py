@@ -54,7 +54,8 @@ class SLMSpec(Spec):
     a random level, or none. seed: which pixels those are. frame_rate: frames per second. zero_order: power of a clear
     mask's light that never meets the pixels' modulation (cover glass, backplane), beside what the gaps send;
     beam_splitter: share of the power that its splitter leaves after both passes, 1/4 at best. timing: see TimingSpec.
-    frame_format: what the files that its driver takes hold. correction: what is added to them.
+    frame_format: what the files that its driver takes hold. correction: what is added to them. driver_table: a maker's
+    table (Meadowlark `.lut`, gamma) that its driver must load; it goes with the frames and is not looked into.
     """
 
     shape: tuple[int, int]
@@ -73,6 +74,7 @@ class SLMSpec(Spec):
     seed: Seed = 0
     frame_format: FrameFormat = "levels"
     correction: CorrectionSpec | None = None
+    driver_table: str | None = None
     frame_rate: float = Field(default=60.0, gt=0.0)
     zero_order: float = flaw(0.0, ge=0.0, lt=1.0)
     beam_splitter: float = flaw(1.0, ge=1e-9, le=1.0)
@@ -153,7 +155,7 @@ class SLMSpec(Spec):
             )
         for name, response in (("response", self.response), ("assumed_response", self.assumed)):
             lut = response.lut
-            if lut is not None and (lut[0] < 0.0 or lut[-1] > 1.0):
+            if lut is not None and (min(lut) < 0.0 or max(lut) > 1.0):
                 raise ValueError(
                     f"{name}.lut of an amplitude device holds amplitudes, expected between 0 and 1"
                 )

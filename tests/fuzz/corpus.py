@@ -94,6 +94,13 @@ def hdf5_jpegs() -> Files:
     return {"data.h5": out.getvalue()}
 
 
+def npz() -> Files:
+    out = io.BytesIO()
+    images, labels = np.stack([picture(k) for k in range(COUNT)]), np.arange(COUNT, dtype=np.uint8) % 2
+    np.savez(out, x_train=images, y_train=labels, x_test=images[::-1], y_test=labels[::-1])
+    return {"arrays.npz": out.getvalue()}
+
+
 def idx(compress: bool = False) -> Files:
     def packed(array: np.ndarray) -> bytes:
         head = b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
@@ -294,6 +301,7 @@ def masks_of_an_export() -> Files:
 MAKERS: dict[str, list[Callable[[], Files]]] = {
     "images": [hdf5_images, lambda: hdf5_images(masks=True), hdf5_jpegs],
     "idx": [idx, lambda: idx(compress=True)],
+    "npz": [npz],
     "cifar": [cifar_binary, cifar_python],
     "folders": [
         lambda: class_folders("PNG", ".png"),

@@ -188,6 +188,7 @@ READERS: dict[str, Reader] = {
         lambda p: sources.load(p, limit=20, size=(6, 6)), right_data, "images", single=True
     ),
     "idx": Reader(sources.load, right_data, "idx", weight=2),
+    "npz": Reader(sources.load, right_data, "npz", single=True, weight=2),
     "cifar": Reader(sources.load, right_data, "cifar", weight=2),
     "pictures": Reader(sources.load, right_data, "folders", weight=3),
     "arrays": Reader(array_files.read, right_array, "arrays", single=True, weight=4),

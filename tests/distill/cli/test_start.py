@@ -22,6 +22,32 @@ def seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
+# what a command may call the same thing; hidden ones are former names
+ONE_NAME = {
+    "--directory": "--output",
+    "-d": "-o",
+    "--count": "--images",
+}
+
+
+def test_one_option_for_one_thing_and_former_names_still_taken():
+    from typer.main import get_command
+
+    commands = get_command(app).commands
+    shown = {
+        n: {o for p in c.params if not getattr(p, "hidden", False) for o in p.opts}
+        for n, c in commands.items()
+    }
+    taken = {n: {o for p in c.params for o in p.opts} for n, c in commands.items()}
+    for old, new in ONE_NAME.items():
+        assert [n for n, options in shown.items() if old in options and n != "encodings"] == []
+        assert all(new in options for n, options in shown.items() if old in taken[n] and n != "encodings")
+    assert {"--directory", "-d"} <= taken["run"] & taken["demo"] & taken["report"]
+    assert "--count" in taken["export"]
+    assert "--bench" in taken["plan"]
+    assert "--images" in taken["design"] - shown["design"]
+
+
 def test_help_of_every_command_and_the_version_load_no_heavy_library():
     asked = [["--version"], ["--help"], *([command, "--help"] for command in COMMANDS)]
     script = (

@@ -48,6 +48,23 @@ def on_circle(a, b) -> float:
     return float((torch.remainder(a - b + math.pi, 2 * math.pi) - math.pi).abs().max())
 
 
+def test_the_table_of_a_driver_goes_with_the_frames(tmp_path):
+    table = tmp_path / "slm4321_at532.lut"
+    table.write_text("".join(f"{k} {16 * k}\n" for k in range(256)))
+    bench = BENCH.replace(**{"slm.driver_table": str(table)})
+    manifest = export(network(bench), tmp_path / "out", inputs=dataset(), count=2)
+    assert manifest.driver_table == "driver/slm4321_at532.lut"
+    assert (tmp_path / "out" / manifest.driver_table).read_bytes() == table.read_bytes()
+    readme = (tmp_path / "out" / "README.txt").read_text()
+    assert (
+        readme.index("LOAD FIRST") < readme.index("driver/slm4321_at532.lut") < readme.index("WHAT TO SHOW")
+    )
+    table.unlink()
+    read_export(tmp_path / "out")  # on another machine
+    with pytest.raises(OpticsError, match=r"slm4321_at532\.lut"):
+        export(network(bench), tmp_path / "again", inputs=dataset(), count=2)
+
+
 def test_the_files_hold_the_sum_of_mask_and_correction(written):
     made, folder, manifest = written
     with Image.open(folder / manifest.slm_frames[1]) as image:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from distill.job import config
 from distill.job import toml as settings
-from distill.job.config import RunConfig
+from distill.job.config import RunConfig, load
 from distill.training.spec import TrainSpec
 from optics.checks import SpecError
 
@@ -279,3 +280,26 @@ def test_dump_writes_every_kind_of_value():
         "d": [True, [1, 2]],
         "t": {"4": 0.5, "u": {"w": "x"}},
     }
+
+
+def test_typed_files_are_absolute_and_meant_from_where_they_are_typed(tmp_path, monkeypatch):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "here").mkdir()
+    run = tmp_path / "beside" / "run.toml"
+    run.write_text('[bench.slm.response]\nfile = "phase.csv"\nunit = "turns"\n')
+    for folder, range_ in (("beside", 1.1), ("here", 1.2)):
+        table = "\n".join(str(range_ * k / 256) for k in range(256))
+        (tmp_path / folder / "phase.csv").write_text(table)
+        (tmp_path / folder / "maker.lut").write_text("0 0\n")
+    monkeypatch.chdir(tmp_path / "here")
+    written, typed = (
+        load(run),
+        load(run, sets=["bench.slm.response.file=phase.csv", "bench.slm.driver_table=maker.lut"]),
+    )
+    assert written.bench.slm["response"]["file"] == str(tmp_path / "beside" / "phase.csv")
+    assert typed.bench.slm["response"] == {"file": str(tmp_path / "here" / "phase.csv"), "unit": "turns"}
+    assert typed.bench.slm["driver_table"] == str(tmp_path / "here" / "maker.lut")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "again.toml").write_text(typed.to_toml())
+    again = load(tmp_path / "again.toml")
+    assert again.bench.resolve().slm.response.lut[-1] == pytest.approx(1.2 * 2 * math.pi * 255 / 256)

@@ -75,6 +75,14 @@ def test_noise_is_taken_out_and_said(tmp_path):
     assert "made rising by moving values by up to 0.0" in response.source
 
 
+def test_a_table_that_falls_is_taken_as_it_is_and_said(tmp_path):
+    noisy = 1.2 - TURNS + 0.004 * np.random.default_rng(0).standard_normal(256)
+    response = bench(tmp_path, two_columns(noisy)).slm.response
+    assert np.all(np.diff(response.lut) <= 0)
+    assert np.abs(np.array(response.lut) - 2 * math.pi * (1.2 - TURNS)).max() < 0.1
+    assert "falls with the level, made falling by moving values" in response.source
+
+
 def test_the_fit_is_the_nearest_rising_curve():
     """Against the definition: means of the blocks that it makes, and no better neighbour."""
     values = np.array([0.0, 2.0, 1.0, 1.5, 3.0, 2.5])
@@ -90,7 +98,12 @@ def test_the_fit_is_the_nearest_rising_curve():
 REFUSED = {
     "driver values": (two_columns(np.arange(256) * 16.0), "radians", "driver"),
     "degrees as radians": (two_columns(360 * TURNS), "radians", "degrees"),
-    "falling": (two_columns(TURNS[::-1]), "turns", "falls"),
+    "a driver's table is kept": (
+        two_columns(np.arange(256) * 16.0),
+        "radians",
+        'slm.driver_table = "table.csv"',
+    ),
+    "down and up": (two_columns(1.0 - TURNS + 0.4 * np.sin(30 * TURNS)), "turns", "falls with"),
     "up and down": (two_columns(0.5 + 0.4 * np.sin(12 * TURNS)), "turns", "rises"),
     "levels missing": (two_columns(TURNS).replace("\n7,", "\n700,"), "turns", "levels 0 to 255"),
     "too few for the device": (two_columns(TURNS[:200]), "turns", "2**bits"),
@@ -117,7 +130,8 @@ def test_what_cannot_be_is_refused_in_one_short_line(case, tmp_path):
     [
         (tuple(16.0 * k for k in range(256)), "driver"),
         (tuple(360 / 256 * k for k in range(256)), "degrees"),
-        (tuple(6.28 - 0.02 * k for k in range(256)), "falls after level 0, from 6.28 to 6.26"),
+        ((0.0, 0.5, 0.4, *(0.02 * k for k in range(30, 283))), "falls after level 1, from 0.5 to 0.4"),
+        ((6.0, 0.5, 0.6, *(0.5 - 0.001 * k for k in range(253))), "rises after level 1, from 0.5 to 0.6"),
     ],
 )
 def test_the_same_holds_for_a_table_that_is_written_out(lut, word, tmp_path):

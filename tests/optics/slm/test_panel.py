@@ -260,7 +260,7 @@ def test_bad_levels_give_one_clear_line():
         ({"crosstalk": (0.0, 5.0)}, "between 0 and 4"),
         ({"stuck": 0.7, "dead": 0.7}, "their sum is above 1"),
         ({"response.lut": (0.0, 1.0)}, r"2\*\*bits"),
-        ({"response.lut": (1.0, 0.0)}, "never falling"),
+        ({"response.lut": (1.0, 0.0, 0.5)}, "never rising"),
         ({"response.sections": ((1.0, 1.0), (1.0,))}, "equal length"),
         ({"modulation": "dmd", "bits": 8}, "no meaning"),
         ({"modulation": "amplitude", "flicker": 0.1}, "flicker has no meaning"),

@@ -1,0 +1,291 @@
+"""What a source of images holds, told before anything is trained: parts, sizes, classes, duplicates, what is wrong.
+
+Every picture is read once, a block at a time. Pictures are the same where their pixels are, as they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from distill.data import labels as answers
+from distill.data.labels import Ignore
+from distill.data.parts import Found, Options, Part, by_part, settle
+from distill.data.sources import find
+from distill.data.survey.archives import opened
+from optics.errors import OpticsError
+from optics.spec import Validated
+
+_BLOCK = 64  # images that are read at once
+_TOLD = 10  # unreadable pictures, and duplicates, that are told one by one
+
+Progress = Callable[[int, int], None]
+
+
+class PartChecked(Validated):
+    """One part of a source.
+
+    images: how many. sizes: "channels x H x W" to how many pictures have it. values: least and largest, 1 is full
+    white. classes: name to how many images, or pixels, have it; void: how many have none. stored: least and largest
+    label as it is stored, or the first and last word. unreadable: pictures that cannot be read, the first few, each
+    in one line, and unreadable_count in all. repeated: pictures that stand in this part more than once.
+    """
+
+    images: int
+    sizes: dict[str, int]
+    values: tuple[float, float] | None
+    classes: dict[str, int]
+    void: int
+    stored: tuple[int | str, int | str] | None
+    unreadable: tuple[str, ...]
+    unreadable_count: int
+    repeated: int
+
+
+class Shared(Validated):
+    """Pictures that stand in two parts: how many, and the first of them by their numbers in both."""
+
+    parts: tuple[str, str]
+    count: int
+    pairs: tuple[tuple[int, int], ...]
+
+
+class Checked(Validated):
+    """What `check` found.
+
+    source: what was looked at. kind: "classes" of whole images, or of "pixels". problems: why training on it would be
+    refused, each in one line; none where it would begin. remarks: what is no reason to refuse it and worth knowing.
+    """
+
+    source: str
+    kind: str
+    licence: str
+    class_names: tuple[str, ...]
+    parts: dict[str, PartChecked]
+    shared: tuple[Shared, ...]
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...] = Field(default=())
+
+
+@dataclass
+class _Seen:
+    """What reading a part's pictures showed."""
+
+    sizes: Counter[str] = field(default_factory=Counter)
+    low: float = float("inf")
+    high: float = float("-inf")
+    digests: dict[bytes, list[int]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    pixels: Counter[Any] = field(default_factory=Counter)
+
+    def add(self, number: int, image: Tensor) -> None:
+        self.sizes[" x ".join(map(str, image.shape))] += 1
+        self.low, self.high = min(self.low, float(image.min())), max(self.high, float(image.max()))
+        digest = hashlib.blake2b(str(tuple(image.shape)).encode(), digest_size=16)
+        digest.update(image.contiguous().numpy().tobytes())
+        self.digests.setdefault(digest.digest(), []).append(number)
+
+
+def check(
+    source: str | Path,
+    *,
+    options: Options | None = None,
+    ignore: Ignore = (),
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Checked:
+    """What a source holds, whether or not training on it would begin.
+
+    Args:
+        source: as for `sources.load`, or an archive of pictures.
+        options: how its images are read.
+        ignore: see `sources.load`.
+        cache: where downloads are kept.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        OpticsError: nothing can be told of it: no such file, of no known kind, damaged as a whole.
+    """
+    with opened(source) as place:
+        found = find(place, options or Options(), cache)
+        total, done = sum(part.count for part in found.parts.values()), 0
+        seen: dict[str, _Seen] = {}
+        for name, part in found.parts.items():
+            seen[name] = _Seen()
+            for number in _read(part, seen[name]):
+                done += 1
+                if progress is not None and (done % _BLOCK == 0 or number == part.count - 1):
+                    progress(done, total)
+        return _told(str(source), found, seen, ignore)
+
+
+def _read(part: Part, seen: _Seen) -> Iterator[int]:
+    """Read every picture of a part, and its labels of pixels; gives the number of each when it is done."""
+    for start in range(0, part.count, _BLOCK):
+        index = torch.arange(start, min(start + _BLOCK, part.count))
+        try:
+            images: list[Tensor | None] = list(part.images(index))
+        except OpticsError:
+            images = [_one(part, int(i), seen) for i in index]
+        for number, image in zip(index.tolist(), images, strict=True):
+            if image is not None:
+                seen.add(number, image)
+                _add_mask(part, number, image, seen)
+            yield number
+
+
+def _one(part: Part, number: int, seen: _Seen) -> Tensor | None:
+    try:
+        return part.images(torch.tensor([number]))[0]
+    except OpticsError as error:
+        seen.wrong.append(str(error))
+        return None
+
+
+def _add_mask(part: Part, number: int, image: Tensor, seen: _Seen) -> None:
+    if part.masks is None:
+        return
+    try:
+        mask = answers.plain(part.masks(torch.tensor([number])), where=part.where)[0]
+    except OpticsError as error:
+        seen.wrong.append(str(error))
+        return
+    if mask.shape != tuple(image.shape[-2:]):
+        seen.wrong.append(
+            f"{part.where}, image {number}: its mask is {' x '.join(map(str, mask.shape))} and the picture "
+            f"{' x '.join(map(str, image.shape[-2:]))} pixels; set data.size."
+        )
+    values, counts = np.unique(mask, return_counts=True)
+    seen.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def _told(source: str, found: Found, seen: dict[str, _Seen], ignore: Ignore) -> Checked:
+    problems = [line for each in seen.values() for line in each.wrong[:_TOLD]]
+    if "all" not in found.parts:
+        try:
+            there = by_part(list(found.parts), where=source)
+            problems += [f"{source} has no {part!r} part." for part in ("train", "test") if part not in there]
+        except OpticsError as error:
+            problems.append(str(error))
+    sizes = Counter[str]()
+    for each in seen.values():
+        sizes.update(each.sizes)
+    if len(sizes) > 1:
+        most = ", ".join(f"{n} of {size}" for size, n in sizes.most_common(4))
+        problems.append(f"{source}: pictures of {len(sizes)} sizes ({most}); set data.size, or data.grey.")
+    pixels = any(part.masks is not None for part in found.parts.values())
+    counted, names = (_pixel_classes if pixels else _image_classes)(found, seen, ignore, problems)
+    parts = {name: _part(part, seen[name], *counted[name]) for name, part in found.parts.items()}
+    shared = tuple(_shared(seen))
+    remarks = [
+        f"{s.count} pictures stand in both {s.parts[0]!r} and {s.parts[1]!r}: a figure on one of them says less."
+        for s in shared
+    ]
+    remarks += [
+        f"{p.repeated} pictures stand more than once in {n!r}." for n, p in parts.items() if p.repeated
+    ]
+    return Checked(
+        source=source,
+        kind="pixels" if pixels else "classes",
+        licence=found.licence,
+        class_names=names,
+        parts=parts,
+        shared=shared,
+        problems=tuple(problems),
+        remarks=tuple(remarks),
+    )
+
+
+Counted = dict[str, tuple[dict[str, int], int, Any]]
+
+
+def _image_classes(
+    found: Found, seen: dict[str, _Seen], ignore: Ignore, problems: list[str]
+) -> tuple[Counted, tuple[str, ...]]:
+    """Per part: images of each class, void ones, stored labels; and the classes' names."""
+    stored = {name: part.labels for name, part in found.parts.items() if part.labels is not None}
+    try:
+        settled, classes = settle(found, ignore=ignore)
+    except OpticsError as error:
+        problems.append(str(error))
+        as_stored = {name: (Counter(map(str, labels.tolist())), 0, labels) for name, labels in stored.items()}
+        return {n: (dict(sorted(c.items())), v, s) for n, (c, v, s) in as_stored.items()}, found.names
+    counted: Counted = {}
+    for name, labels in stored.items():
+        numbers = torch.bincount(settled[name].labels, minlength=len(classes.names)).tolist()
+        counts = dict(zip(classes.names, numbers, strict=True))
+        counted[name] = (counts, len(labels) - sum(numbers), labels)
+    return counted, classes.names
+
+
+def _pixel_classes(
+    found: Found, seen: dict[str, _Seen], ignore: Ignore, problems: list[str]
+) -> tuple[Counted, tuple[str, ...]]:
+    stored = {
+        n: (p.where, np.array(sorted(seen[n].pixels)).reshape(-1, 1, 1)) for n, p in found.parts.items()
+    }
+    try:
+        classes = answers.reconcile(
+            {n: told for n, told in stored.items() if told[1].size}, found.names, ignore=ignore
+        )
+    except OpticsError as error:
+        problems.append(str(error))
+        plain = {n: {str(k): v for k, v in sorted(seen[n].pixels.items())} for n in found.parts}
+        return {n: (plain[n], 0, stored[n][1]) for n in found.parts}, found.names
+    counted: Counted = {}
+    for name, (_, values) in stored.items():
+        counts, void = dict.fromkeys(classes.names, 0), 0
+        numbers = classes.index(values).flatten().tolist() if values.size else []
+        for value, number in zip(values.flatten().tolist(), numbers, strict=True):
+            if number < 0:
+                void += seen[name].pixels[value]
+            else:
+                counts[classes.names[number]] += seen[name].pixels[value]
+        counted[name] = (counts, void, values)
+    return counted, classes.names
+
+
+def _part(part: Part, seen: _Seen, classes: dict[str, int], void: int, stored: Any) -> PartChecked:
+    values = np.asarray(stored).flatten()
+    ends = (
+        None
+        if not values.size
+        else (values.min().item(), values.max().item())
+        if values.dtype.kind in "iu"
+        else (
+            str(min(values.tolist())),
+            str(max(values.tolist())),
+        )
+    )
+    return PartChecked(
+        images=part.count,
+        sizes=dict(seen.sizes.most_common()),
+        values=(seen.low, seen.high) if seen.sizes else None,
+        classes=classes,
+        void=void,
+        stored=ends,
+        unreadable=tuple(seen.wrong[:_TOLD]),
+        unreadable_count=len(seen.wrong),
+        repeated=sum(len(numbers) - 1 for numbers in seen.digests.values()),
+    )
+
+
+def _shared(seen: dict[str, _Seen]) -> Iterator[Shared]:
+    names = list(seen)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            both = sorted(
+                (seen[a].digests[d][0], seen[b].digests[d][0])
+                for d in seen[a].digests.keys() & seen[b].digests.keys()
+            )
+            if both:
+                yield Shared(parts=(a, b), count=len(both), pairs=tuple(both[:_TOLD]))

@@ -1,0 +1,78 @@
+"""The files that a run's configuration names, as absolute paths: a stored configuration means the same from anywhere.
+
+They are looked for beside the configuration, then in the current folder; what is typed with `--set` in the current
+folder first, as it is meant there. Data are also looked for in the folder that `SCLC_DATA` names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from distill.job.toml import Table, holds
+from optics.reading import home
+from optics.spec import Validated
+
+V = TypeVar("V", bound=Validated)
+
+FILES = (
+    "bench.source",
+    "bench.slm.device",
+    "bench.slm.driver_table",
+    "bench.slm.response.file",
+    "bench.slm.assumed_response.file",
+    "bench.slm.correction.file",
+    "bench.camera.device",
+    "bench.input.device",
+    "data.source",
+    "data.unlabelled",
+    "student.file",
+)
+"""Keys whose values are names of files, or of what comes with the package."""
+
+
+def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
+    """The same configuration with the files that it names as absolute paths.
+
+    Args:
+        config: of a run.
+        folder: where its file stands.
+        typed: the tables of what was typed on top of it.
+    """
+    changes: dict[str, Any] = {}
+    for key in FILES:
+        path = tuple(key.split("."))
+        name = _value(config, path)
+        if not isinstance(name, str) or not (Path(name).suffix or "/" in name):
+            continue
+        here = any(holds(table, path) for table in typed)
+        places = [Path(), folder] if here else [folder, Path()]
+        if key.startswith("data.") and (shared := os.environ.get("SCLC_DATA")):
+            places.append(Path(shared))
+        found = next((p / home(name) for p in places if (p / home(name)).exists()), None)
+        if found is not None:
+            _put(changes, config, path, str(found.resolve()))
+    return config.replace(**changes) if changes else config
+
+
+def _value(config: Any, path: Sequence[str]) -> Any:
+    value = config
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
+
+
+def _put(changes: dict[str, Any], config: BaseModel, path: tuple[str, ...], value: str) -> None:
+    """Note a change for `replace`: of a key, or of a whole table whose keys the configuration does not know itself."""
+    depth = next((n for n in range(1, len(path)) if isinstance(_value(config, path[:n]), Mapping)), len(path))
+    key = ".".join(path[:depth])
+    old = changes.get(key, _value(config, path[:depth]))
+    changes[key] = _within(old, path[depth:], value)
+
+
+def _within(table: Any, path: tuple[str, ...], value: str) -> Any:
+    return value if not path else {**table, path[0]: _within(table.get(path[0]), path[1:], value)}

@@ -1,0 +1,223 @@
+"""What a source holds is told before training; imported, it is the same; archives stay in their folder."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from distill.cli.main import main
+from distill.data import load
+from distill.data.parts import Options
+from distill.data.survey import check, convert, opened
+from optics.checks import OpticsError
+
+
+def grey(k, shape=(6, 5)):
+    return np.random.default_rng(k).integers(0, 256, shape, dtype=np.uint8)
+
+
+def folders(root, *, same=False, spoilt=False):
+    """Two classes, three pictures each in train and two in test."""
+    for p, part in enumerate(("train", "test")):
+        for c, name in enumerate(("cat", "dog")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for k in range(4 - p):
+                Image.fromarray(grey(100 * p + 10 * c + k)).save(folder / f"{k}.png")
+    if same:
+        Image.fromarray(grey(0)).save(root / "test" / "cat" / "0.png")
+        Image.fromarray(grey(1)).save(root / "train" / "cat" / "2.png")
+    if spoilt:
+        (root / "train" / "dog" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    return root
+
+
+def arrays(path):
+    np.savez(
+        path,
+        x_train=np.stack([grey(k) for k in range(8)]),
+        y_train=np.arange(8)[:, None] % 2,
+        x_test=np.stack([grey(k) for k in range(20, 24)]),
+        y_test=np.arange(4) % 2,
+        about=np.zeros(3),
+    )
+    return path
+
+
+def masks(root):
+    for part in ("train", "test"):
+        for k in range(5):
+            for name, values in (
+                ("images", grey(k)),
+                ("masks", np.where(grey(k + 50) > 120, 255, grey(k) % 3)),
+            ):
+                (root / part / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values.astype(np.uint8)).save(root / part / name / f"{k}.png")
+    return root
+
+
+def zipped(path, root):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(p for p in root.rglob("*") if p.is_file()):
+            archive.write(file, file.relative_to(root.parent))
+    return path
+
+
+def tarred(path, root):
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(root, root.name)
+    return path
+
+
+SOURCES = {
+    "class folders": lambda t: folders(t / "photos"),
+    "zip": lambda t: zipped(t / "photos.zip", folders(t / "photos")),
+    "tar": lambda t: tarred(t / "photos.tar.gz", folders(t / "photos")),
+    "npz": lambda t: arrays(t / "arrays.npz"),
+    "masks": lambda t: masks(t / "scenes"),
+    "digits": lambda t: "digits",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_imported_it_is_the_same(name, tmp_path):
+    source = SOURCES[name](tmp_path)
+    size = (12, 10) if name == "masks" else None  # resized: no bytes any more
+    limit = 60 if name == "digits" else None
+    made = convert(source, tmp_path / "x.h5", options=Options(size=size), validation=0.25, limit=limit)
+    back = load(tmp_path / "x.h5")
+    for part in ("train", "validation", "test"):
+        one, other = getattr(made, part), getattr(back, part)
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
+        assert one.class_names == other.class_names
+    if name in ("zip", "tar"):
+        plain = load(tmp_path / "photos", validation=0.25)
+        assert torch.equal(plain.train.images, back.train.images)
+        assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["photos", source.name, "x.h5"])
+        assert back.train.source == source.name
+    with pytest.raises(OpticsError, match="is there already"):
+        convert(source, tmp_path / "x.h5")
+
+
+def test_what_is_there_is_told(tmp_path):
+    found = check(folders(tmp_path / "photos"))
+    assert found.problems == ()
+    assert found.shared == ()
+    assert found.class_names == ("cat", "dog")
+    train = found.parts["train"]
+    assert (train.images, train.sizes, train.classes) == (8, {"1 x 6 x 5": 8}, {"cat": 4, "dog": 4})
+    assert train.values[1] <= 1
+    assert found.parts["test"].classes == {"cat": 3, "dog": 3}
+    assert check(arrays(tmp_path / "a.npz")).parts["train"].stored == (0, 1)
+
+
+def test_pixels_are_counted_and_void_is_told(tmp_path):
+    found = check(masks(tmp_path / "scenes"))
+    train = found.parts["train"]
+    assert found.kind == "pixels"
+    assert sum(train.classes.values()) + train.void == 5 * 30
+    assert train.void > 0
+    assert train.stored == (0, 255)
+
+
+def test_duplicates_unreadable_pictures_sizes_and_missing_parts(tmp_path):
+    found = check(folders(tmp_path / "photos", same=True, spoilt=True))
+    assert [(s.parts, s.count) for s in found.shared] == [(("train", "test"), 1)] or found.shared[
+        0
+    ].count == 1
+    assert found.parts["train"].repeated == 1
+    assert found.parts["train"].unreadable_count == 1
+    assert "1.png" in found.parts["train"].unreadable[0]
+    assert any("1.png" in problem for problem in found.problems)
+    assert len(found.remarks) == 2
+    mixed = folders(tmp_path / "mixed")
+    Image.fromarray(grey(5, (9, 9))).save(mixed / "train" / "cat" / "big.png")
+    assert any("2 sizes" in p and "data.size" in p for p in check(mixed).problems)
+    assert check(mixed, options=Options(size=(6, 5))).problems == ()
+    np.savez(tmp_path / "half.npz", x_train=np.zeros((4, 3, 3), np.uint8), y_train=np.arange(4) % 2)
+    assert any("no 'test' part" in p for p in check(tmp_path / "half.npz").problems)
+
+
+NO_ARCHIVES = {
+    "up": (("../evil.png", "leads out"),),
+    "absolute": (("/tmp/evil.png", "leads out"),),
+    "windows": (("..\\evil.png", "leads out"),),
+}
+
+
+@pytest.mark.parametrize("name", NO_ARCHIVES)
+def test_nothing_leaves_an_archives_folder(name, tmp_path):
+    for inside, word in NO_ARCHIVES[name]:
+        (tmp_path / "in").mkdir()
+        with zipfile.ZipFile(tmp_path / "in" / "a.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo(inside), b"x")
+        with pytest.raises(OpticsError, match=word), opened(tmp_path / "in" / "a.zip"):
+            pass
+        assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "in"]
+
+
+def test_links_and_broken_archives_are_refused(tmp_path):
+    with tarfile.open(tmp_path / "link.tar", "w") as archive:
+        entry = tarfile.TarInfo("cat/a.png")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(entry)
+    with pytest.raises(OpticsError, match="link"), opened(tmp_path / "link.tar"):
+        pass
+    whole = zipped(tmp_path / "w.zip", folders(tmp_path / "photos")).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OpticsError, match=r"cut\.zip"), opened(tmp_path / "cut.zip"):
+        pass
+
+
+REFUSED = {
+    "one without the other": ({"x_train": np.zeros((2, 3, 3), np.uint8)}, "partner"),
+    "two for one": (
+        {"x": np.zeros((2, 3, 3), np.uint8), "images": np.zeros((2, 3, 3), np.uint8), "y": np.zeros(2)},
+        "keep one",
+    ),
+    "numbers disagree": ({"x": np.zeros((2, 3, 3), np.uint8), "y": np.zeros(3)}, "3 answers for 2 images"),
+    "nothing known": ({"weights": np.zeros(3)}, "expected x_train"),
+    "objects": ({"x": np.array([{}, {}]), "y": np.zeros(2)}, "Python objects"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_arrays_that_cannot_be(name, tmp_path):
+    held, word = REFUSED[name]
+    np.savez(tmp_path / "a.npz", **held)
+    with pytest.raises(OpticsError, match=word):
+        load(tmp_path / "a.npz")
+
+
+def test_a_folder_of_npy_files(tmp_path):
+    for name, values in (("images", np.stack([grey(k) for k in range(9)])), ("labels", np.arange(9) % 3)):
+        np.save(tmp_path / f"{name}.npy", values)
+    made = load(tmp_path, validation=0.4)
+    assert sorted([len(made.train), len(made.validation), len(made.test)]) == [3, 3, 3]
+
+
+def test_the_commands(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders(tmp_path / "photos", same=True)
+    assert main(["data", "check", "photos"]) == 0
+    told = capsys.readouterr().out
+    assert "stand in both" in told
+    assert "Training on it can begin" in told
+    assert main(["data", "import", "photos", "-o", "x.h5", "--size", "8x4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"]["test"] == 6
+    assert main(["data", "check", "x.h5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"]["train"]["sizes"] == {"1 x 8 x 4": 6}
+    (tmp_path / "photos" / "train" / "cat" / "0.png").write_bytes(b"")
+    assert main(["data", "check", "photos"]) == 1
+    assert "0.png" in capsys.readouterr().out
+    assert main(["data", "get"]) == 0
+    assert "fashion-mnist" in capsys.readouterr().out
+    assert main(["data", "get", "imagenet"]) == 2
+    assert "choose from" in capsys.readouterr().err
