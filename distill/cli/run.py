@@ -102,6 +102,8 @@ def run(
     Reads CONFIG.toml, the bench and the data it names. Writes the same files as `sclc demo`, into OUTPUT. A
     directory that holds a run already is touched only with --resume or --fresh.
 
+    torchrun --nproc-per-node 4 -m distill run mine.toml trains each network in four processes.
+
     Example: sclc run mine.toml --set bench.camera.read_noise=5 --set 'data.source="digits.h5"' --resume
     """
     from distill.job.config import load
@@ -124,12 +126,18 @@ def _work(config: RunConfig, folder: Path, *, resume: bool | None, threads: int 
     from distill.job.ledger import place
     from distill.job.result import Result
     from distill.pipeline import main_job as pipeline
+    from distill.training.processes import Processes
     from optics.plan.hints import hints
 
+    processes = Processes.joined()
     prepare(threads)
     folder = place(folder)
+    if not processes.first:
+        pipeline.run(config, folder, resume=resume, processes=processes)
+        return
     with cli_show.Bars(hints(config.bench.resolve())) as bars:
-        values = pipeline.run(config, folder, resume=resume, ui=bars)
+        values = pipeline.run(config, folder, resume=resume, ui=bars, processes=processes)
+    processes.leave()
     result = Result.model_validate(values)
     if json:
         cli_show.print_json(values)

@@ -225,7 +225,11 @@ class VerifyConfig(Validated):
 
 
 class RunConfig(Validated):
-    """A whole run. seed: every random number follows from it. device: what computes, see `optics.devices.find`."""
+    """A whole run.
+
+    seed: every random number follows from it. device: what computes, see `optics.devices.find`. tensorboard: write each
+    training's epochs for it too.
+    """
 
     name: str = "run"
     seed: Seed = 0
@@ -239,6 +243,7 @@ class RunConfig(Validated):
     evaluation: EvaluationConfig = EvaluationConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
+    tensorboard: bool = False
 
     @model_validator(mode="after")
     def _enough(self) -> RunConfig:

@@ -24,6 +24,7 @@ from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
+from distill.training.processes import ALONE, Processes
 from distill.training.teaching import logits
 from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
@@ -59,6 +60,7 @@ class Job:
         seconds: how long the steps before this one took.
         calibration: what the calibrate step found; read from the directory when absent.
         elsewhere: a device in place of the configuration's.
+        processes: who trains together.
     """
 
     config: RunConfig
@@ -71,6 +73,7 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
     elsewhere: str | None = None
+    processes: Processes = ALONE
 
     @classmethod
     def prepare(cls, config: RunConfig, directory: Path, watcher: Watcher | None = None) -> Job:

@@ -37,8 +37,10 @@ from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
-from distill.pipeline import gather, steps
+from distill.pipeline import gather, steps, together
 from distill.progress import Watcher
+from distill.training.processes import ALONE, Processes
+from distill.training.trackers import EVENTS, tensorboard
 from distill.training.train_loop import CHECKPOINT, METRICS
 from distill.verify.verdict import Limits
 from optics.devices import CPU
@@ -54,7 +56,8 @@ class Step:
 
     title: what it does, for people. outputs: what it writes, as patterns. reads: the steps whose files it reads.
     depends_on: the part of the configuration that its result depends on. work: does it. resumable: it goes on from what
-    an interrupted run left, its aids. parallel: it may run at the same time as its neighbours that say so too.
+    an interrupted run left, its aids. parallel: it may run at the same time as its neighbours that say so too. shared:
+    several processes do it together, where there are several.
     """
 
     title: str
@@ -64,6 +67,7 @@ class Step:
     work: Callable[[Job], None]
     resumable: bool = False
     parallel: bool = False
+    shared: bool = False
     aids: tuple[str, ...] = ()
 
 
@@ -87,7 +91,7 @@ def _trained(step: str, *, repeats: bool = False) -> dict[str, Any]:
     folders = (step, f"{step}/repeat-*") if repeats else (step,)
     return {
         "outputs": tuple(f"{folder}/{MODEL}" for folder in folders),
-        "aids": tuple(f"{folder}/{name}" for folder in folders for name in (CHECKPOINT, METRICS)),
+        "aids": tuple(f"{folder}/{name}" for folder in folders for name in (CHECKPOINT, METRICS, EVENTS)),
         "resumable": True,
     }
 
@@ -102,7 +106,13 @@ def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teach
     """A student's training; these run in parallel."""
     work = partial(steps.run_student, step=step)
     return Step(
-        title, reads=reads, depends_on=_student, work=work, parallel=True, **_trained(step, repeats=True)
+        title,
+        reads=reads,
+        depends_on=_student,
+        work=work,
+        parallel=True,
+        shared=True,
+        **_trained(step, repeats=True),
     )
 
 
@@ -123,6 +133,7 @@ STEPS: dict[str, Step] = {
         reads=("data",),
         depends_on=lambda j: j.config.teacher.model_dump(mode="json"),
         work=steps.run_teacher,
+        shared=True,
         **_trained("teacher"),
     ),
     "linear": _training("linear", "Training linear optics on the labels", reads=("data",)),
@@ -220,6 +231,7 @@ def run(
     resume: bool | None = True,
     ui: Watcher | None = None,
     last: str = "report",
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Do the main job in `directory`, or what is left of it.
 
@@ -230,16 +242,31 @@ def run(
             False removes what an earlier run left in the directory; None refuses a directory that holds one.
         ui: told of the progress.
         last: the last step to do, with those that it needs.
+        processes: who trains together; others than the first only help.
 
     Returns:
-        What `result.json` holds; empty if `last` comes before the report.
+        What `result.json` holds; empty if `last` comes before the report, and in processes that help.
 
     Raises:
         OpticsError: bad input, found before anything is written; or a directory that holds other things.
     """
     book = ledger(directory)
+    if not processes.first:
+        works = {name: step.work for name, step in STEPS.items() if step.shared}
+        together.follow(config, book.directory, processes, works)
+        return {}
+    with together.Crew(processes) as crew:
+        return _lead(config, book, resume, ui, last, crew)
+
+
+def _lead(
+    config: RunConfig, book: Ledger, resume: bool | None, ui: Watcher | None, last: str, crew: together.Crew
+) -> dict[str, Any]:
+    """The main job, as its first process does it; see `run`."""
     directory = book.directory
     _check_new(book, resume)
+    if config.tensorboard:
+        tensorboard(directory)  # whether it is installed
     job = Job.prepare(config, directory, ui)
     _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
@@ -254,11 +281,11 @@ def run(
         book.drop_stale(wanted)
         _write_config(config, directory / CONFIG)
         for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
-            if parallel and job.device == CPU:
+            if parallel and job.device == CPU and crew.processes.size == 1:
                 _in_parallel(job, book, list(names), wanted)
             else:
                 for name in names:
-                    _do(job, book, name, wanted[name])
+                    _do(job, book, name, wanted[name], crew)
         return gather.read_result(directory) if last == "report" else {}
 
 
@@ -278,7 +305,7 @@ def _write_config(config: RunConfig, path: Path) -> None:
     write_text(path, config.to_toml())
 
 
-def _do(job: Job, book: Ledger, name: str, key: str) -> None:
+def _do(job: Job, book: Ledger, name: str, key: str, crew: together.Crew | None = None) -> None:
     step = STEPS[name]
     if book.done(name, key):
         job.watcher.kept(name, step.title)
@@ -286,7 +313,11 @@ def _do(job: Job, book: Ledger, name: str, key: str) -> None:
     job.watcher.begin(name, step.title)
     with book.working(name, key, keep=step.resumable):
         seconds = {n: book.seconds(n) for n in STEPS if n != name}
-        step.work(replace(job, step=name, seconds=seconds))
+        this = replace(job, step=name, seconds=seconds)
+        if crew is None or crew.processes.size == 1 or not step.shared:
+            step.work(this)
+        else:
+            crew.train(name, partial(step.work, replace(this, processes=crew.processes)))
     job.watcher.end(name, book.seconds(name))
 
 

@@ -19,6 +19,7 @@ from distill.metrics.tasks import Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
+from distill.training.trackers import tensorboard
 from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
 from distill.verify.simulators import LightPipesPath
@@ -88,7 +89,8 @@ def run_teacher(job: Job) -> None:
     ).to(job.device)
     spec = job.config.teacher.training
     _train(job, "teacher", model, spec, distilled=False, progress=job.progress)
-    save_model(job.path("teacher") / MODEL, model, config)
+    if job.processes.first:
+        save_model(job.path("teacher") / MODEL, model, config)
 
 
 def run_student(job: Job, step: str) -> None:
@@ -107,7 +109,8 @@ def run_student(job: Job, step: str) -> None:
         spec = spec.replace(seed=spec.seed + RUNS_APART * repeat)
         trainee = job.trainee(model)
         _train(job, job.repeat(step, repeat), trainee, spec, distilled=distilled, progress=progress)
-        save(model, job.path(job.repeat(step, repeat)) / MODEL)
+        if job.processes.first:
+            save(model, job.path(job.repeat(step, repeat)) / MODEL)
 
 
 def _train(
@@ -133,6 +136,8 @@ def _train(
         directory=job.path(step),
         teacher=teacher,
         progress=progress,
+        on_epoch=tensorboard(job.path(step)) if job.config.tensorboard else None,
+        processes=job.processes,
     )
 
 

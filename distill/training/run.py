@@ -16,12 +16,15 @@ from distill.training.history import Epoch, History
 from distill.training.losses.functions import cross_entropy
 from distill.training.losses.term import Seen, Setup
 from distill.training.losses.terms import terms_of
+from distill.training.processes import ALONE, Processes
 from distill.training.spec import TrainSpec
 from distill.training.stepping import Stepper, lower_precision
 from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
-from optics.devices import device_of
+from optics.devices import CPU, device_of
 from optics.errors import OpticsError, ShapeError
+
+_APART = 2**20  # between the seeds of epochs, more than there are processes
 
 Progress = Callable[[int, int, str], None]
 
@@ -35,6 +38,7 @@ class Run:
         validation: those that choose the epoch.
         spec: how.
         teacher: a module, or its logits for each training image, or a `Guide`; None without one.
+        processes: who trains together; each has all of these.
 
     Raises:
         OpticsError: too few images, or a teacher that does not fit them.
@@ -47,8 +51,10 @@ class Run:
         validation: tuple[Tensor, Tensor],
         spec: TrainSpec,
         teacher: Guide | nn.Module | Tensor | None,
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.spec, self.device = model, spec, device_of(model)
+        self.processes = processes
         self.inputs, self.labels = train
         self.validation = validation
         if len(self.inputs) < 2 or len(self.inputs) != len(self.labels):
@@ -60,6 +66,11 @@ class Run:
         self.counting = int((self.labels >= 0).sum())
         # batches differ in size by at most one, so that no batch is left with a single image
         self.batches = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
+        processes.share(len(self.inputs) // self.batches)  # of the smallest batch every process has some
+        if processes.size > 1 and self.device != CPU:
+            raise OpticsError(
+                f"{processes.size} processes train together on the CPU; set device = 'cpu', or start one."
+            )
         self.noisy = takes_generator(model)
         if isinstance(teacher, nn.Module | Tensor):
             teacher = Guide(teacher, self.inputs, moving=spec.moves.active)
@@ -86,6 +97,7 @@ class Run:
         """One pass over the training part, then the validation part."""
         begin, rate = time.perf_counter(), self.stepper.rate
         order = torch.randperm(len(self.inputs), generator=self.generator)
+        draws = self._own_draws()
         self.model.train()
         total, right, done = 0.0, 0, 0
         batches = torch.tensor_split(order, self.batches)
@@ -95,17 +107,22 @@ class Run:
                 images = sum(len(index) for index in group)
                 self.stepper.optimiser.zero_grad(set_to_none=True)
                 for index in group:
-                    loss, correct = self._gradient(index, len(index) / images)
+                    loss, correct = self._gradient(index, len(index) / images, draws)
                     total, right, done = total + loss * len(index), right + correct, done + 1
                     if progress is not None:
                         progress(len(self.epochs) * self.batches + done, self.whole, self.note())
+                self.processes.sum_gradients(self.stepper.parameters)
                 self.stepper.step()
         self._record(begin, rate, total / len(order), right / max(1, self.counting))
 
     def _record(self, begin: float, rate: float, loss: float, share: float) -> None:
         inputs, labels = self.validation
+        mine = self.processes.share(len(inputs)) if len(inputs) >= self.processes.size else None
         with self.stepper.averaged():
-            out = logits(self.model, inputs)
+            if mine is None:
+                out = logits(self.model, inputs)
+            else:
+                out = self.processes.whole(logits(self.model, inputs[mine]), len(inputs))
         self.epochs.append(
             Epoch(
                 epoch=len(self.epochs) + 1,
@@ -120,22 +137,35 @@ class Run:
         if self.history().best.epoch == len(self.epochs):
             self.best_weights = self.stepper.kept()
 
-    def _gradient(self, index: Tensor, share: float) -> tuple[float, int]:
+    def _own_draws(self) -> torch.Generator:
+        """What the model draws its noise from in an epoch: the run's generator, or one of this process's own."""
+        if self.processes.size == 1:
+            return self.generator
+        seed = (self.spec.seed * _APART + len(self.epochs)) * _APART + self.processes.rank + 1
+        return torch.Generator().manual_seed(seed % 2**63)
+
+    def _gradient(self, index: Tensor, share: float, draws: torch.Generator) -> tuple[float, int]:
         """Add a batch's gradient, weighed by `share`; its loss, and how many of its labels were met."""
         inputs, answers = self._shown(index)
+        if self.processes.size > 1:
+            mine = self.processes.share(len(index))
+            inputs, answers, index = inputs[mine], answers.taken(mine), index[mine]
         with self.taps.open() as features:
-            out = self.model(inputs, generator=self.generator) if self.noisy else self.model(inputs)
+            out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
         done = self.stepper.made / self.stepper.steps
         seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
         loss = self._loss(seen)
-        value = float(loss.detach())
+        right = (out.detach().argmax(1) == answers.labels).sum()
+        value, correct = float(loss.detach()), int(right)
+        if self.processes.size > 1:
+            value, correct = self.processes.sum(torch.tensor([value, correct], dtype=torch.float64)).tolist()
         if not math.isfinite(value):
             raise OpticsError(
                 f"the loss became {value} in epoch {len(self.epochs) + 1}; use a smaller learning_rate than "
                 f"{self.spec.learning_rate:g}."
             )
         (share * loss).backward()
-        return value, int((out.detach().argmax(1) == answers.labels).sum())
+        return value, int(correct)
 
     def _shown(self, index: Tensor) -> tuple[Tensor, Answers]:
         """The images of a batch as they are moved and mixed this time, and what they show."""
@@ -149,12 +179,17 @@ class Run:
         return inputs, Answers(labels)
 
     def _loss(self, seen: Seen) -> Tensor:
-        """The weighted sum of the terms."""
+        """The weighted sum of the terms; each process's part of it, where there are several."""
+        weighed = [(term.weight(seen.done), term) for term in self.terms.values()]
+        means = [(weight, term.mean(seen)) for weight, term in weighed if weight > 0]
         total = seen.out.new_zeros(())
-        for term in self.terms.values():
-            weight = term.weight(seen.done)
-            if weight > 0:
-                total = total + weight * term.mean(seen).value
+        if self.processes.size == 1:
+            for weight, mean in means:
+                total = total + weight * mean.value
+            return total
+        over = self.processes.sum(torch.tensor([float(mean.over) for _, mean in means]))
+        for (weight, mean), whole in zip(means, over.tolist(), strict=True):
+            total = total + weight * (mean.over / max(1.0, whole)) * mean.value
         return total
 
     @property

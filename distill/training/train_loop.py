@@ -9,15 +9,18 @@ that was never stopped (on the same machine with the same number of threads).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
 from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import History
+from distill.training.processes import ALONE, Processes, shared_statistics
 from distill.training.run import Progress, Run
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide
+from distill.training.trackers import OnEpoch
 from optics.files import write_csv
 
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
@@ -33,6 +36,8 @@ def train(
     teacher: Guide | nn.Module | Tensor | None = None,
     resume: bool = True,
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    processes: Processes = ALONE,
 ) -> History:
     """Train `model` in place and leave it with the weights of `History.best`, chosen by the validation part.
 
@@ -47,6 +52,8 @@ def train(
             classes), or a `Guide` to either.
         resume: go on from a checkpoint in `directory`; False begins anew.
         progress: called as `progress(steps done, steps in all, note)`.
+        on_epoch: called with each new `Epoch`, for instance `trackers.tensorboard(directory)`.
+        processes: who trains together, `Processes.joined()` under torchrun; only the first writes and calls `on_epoch`.
 
     Returns:
         The history of all epochs, the resumed ones included.
@@ -65,6 +72,8 @@ def train(
         identity=identity,
         resume=resume,
         progress=progress,
+        on_epoch=on_epoch,
+        processes=processes,
     )
 
 
@@ -79,26 +88,41 @@ def fit(
     identity: dict[str, str] | None = None,
     resume: bool = True,
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    processes: Processes = ALONE,
 ) -> History:
     """As `train`, for any tensors (inputs, labels) and without a directory (None: nothing is written).
 
     `identity` names what the run depends on beside `spec` and the model's first weights; a checkpoint made
     with another is refused.
     """
-    run = Run(model, train, validation, spec, teacher)
-    key = digest_of({"spec": spec.model_dump(mode="json"), **(identity or {})}, model)
-    if directory is not None and resume and (directory / CHECKPOINT).is_file():
-        run.restore(load_state(directory / CHECKPOINT, key))
-        write_csv(
-            directory / METRICS, [e.row() for e in run.epochs]
-        )  # it may have been stopped between the two
-    while not run.finished:
-        run.one_epoch(progress)
-        if directory is not None:
-            save_state(directory / CHECKPOINT, key, run.state())
-            write_csv(directory / METRICS, [e.row() for e in run.epochs])
-    model.load_state_dict(run.best_weights)
+    with shared_statistics(model, processes):
+        run = Run(model, train, validation, spec, teacher, processes)
+        key = digest_of({"spec": spec.model_dump(mode="json"), **(identity or {})}, model)
+
+        def stored() -> dict[str, Any]:
+            begun = directory is not None and resume and (directory / CHECKPOINT).is_file()
+            return load_state(directory / CHECKPOINT, key) if directory is not None and begun else {}
+
+        state = processes.told(stored)
+        if state:
+            run.restore(state)
+            _write_metrics(directory, run)  # it may have been stopped between the two
+        while not run.finished:
+            run.one_epoch(progress)
+            if processes.first:
+                if directory is not None:
+                    save_state(directory / CHECKPOINT, key, run.state())
+                _write_metrics(directory, run)
+                if on_epoch is not None:
+                    on_epoch(run.epochs[-1])
+        model.load_state_dict(run.best_weights)
     model.eval()
     if progress is not None:
         progress(run.whole, run.whole, run.note())
     return run.history()
+
+
+def _write_metrics(directory: Path | None, run: Run) -> None:
+    if directory is not None and run.processes.first:
+        write_csv(directory / METRICS, [e.row() for e in run.epochs])

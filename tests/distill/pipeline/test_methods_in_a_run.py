@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -32,7 +38,7 @@ def trained(tmp_path, *sets: str):
 def test_the_teacher_sees_the_labels_that_are_left_and_the_student_every_image(tmp_path, monkeypatch):
     seen = {}
 
-    def watched(model, part, held, spec, *, directory, teacher, progress):
+    def watched(model, part, held, spec, *, directory, teacher, **_):
         seen[directory.name] = (part, held, teacher is not None)
         return History((), 1)
 
@@ -108,3 +114,32 @@ def test_the_students_on_a_bench_depend_on_it(tmp_path):
 def test_what_cannot_be_is_said_before_anything_is_trained(tmp_path, sets, said):
     with pytest.raises(OpticsError, match=said):
         Job.prepare(config.demo(fast=True, sets=[*TINY, *sets]), tmp_path)
+
+
+def test_a_run_in_two_processes_is_that_of_one(tmp_path):
+    """Started as torchrun starts them; the first one writes, and a second start keeps every step."""
+    text = config.demo(
+        fast=True, sets=[*TINY, "student.training.epochs=2", "teacher.training.epochs=2"]
+    ).to_toml()
+    (tmp_path / "run.toml").write_text(text)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom distill.job.config import load\n"
+        "from distill.pipeline import main_job\nfrom distill.training.processes import Processes\n"
+        "main_job.run(load(Path(sys.argv[1])), Path(sys.argv[2]), last='linear_kd', processes=Processes.joined())\n"
+    )
+    started = []
+    for rank in range(2):
+        own = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        command = [sys.executable, "-c", code, str(tmp_path / "run.toml"), str(tmp_path / "two")]
+        started.append(subprocess.Popen(command, env=os.environ | own | {"OMP_NUM_THREADS": "1"}))
+    main_job.run(config.load(tmp_path / "run.toml"), tmp_path / "one", last="linear_kd")
+    assert [p.wait(240) for p in started] == [0, 0]
+    for step in ("teacher", "linear_kd"):
+        tables = [(tmp_path / d / step / "history.csv").read_text().splitlines() for d in ("one", "two")]
+        losses = [[float(row["loss"]) for row in csv.DictReader(table)] for table in tables]
+        assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # Adam's first steps enlarge roundings
+    written = [{str(f.relative_to(tmp_path / d)) for f in (tmp_path / d).rglob("*")} for d in ("one", "two")]
+    assert written[0] == written[1]
