@@ -166,7 +166,8 @@ def _light(bench: BenchSpec) -> list[str]:
         lines = ", ".join(f"{w * 1e9:.6g} nm (weight {weight:g})" for w, weight in light.lines)
         said.append(
             f"All wavelengths at once: {lines}. The frames are the same for all; their levels are computed for "
-            f"{light.wavelength * 1e9:.6g} nm. Shown one after another, add the counts above black with these weights."
+            f"{light.wavelength * 1e9:.6g} nm. Shown one after another, equally bright, add the counts above black "
+            "with these weights."
         )
     if light.coherence == "partial":
         angle = math.degrees(light.source_width)
@@ -188,8 +189,8 @@ def _stages(arrangement: Arrangement, names: tuple[str, ...]) -> list[str]:
         )
         start = end
     said.append(
-        "The images of one channel o are brought together behind each stage. Align every stage by itself first, with "
-        "the display before it and the camera behind it."
+        "The images of one channel o are brought together behind each stage; the frames of all stages but the last "
+        "stay on. Align every stage by itself first, with the display before it and the camera behind it."
     )
     return said
 

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from distill.cli.main import app
 from distill.data.dataset import Dataset
 from distill.export.manifest import Manifest
 from distill.export.read import read_export
@@ -238,6 +240,9 @@ def test_without_a_back_end_the_counts_alone_are_proved(backend, named, tmp_path
     assert found.wave.agreement is found.wave.accuracy is None
     assert "answers" not in verdict.line
     assert "counts differ by at most" in verdict.line
+    outcome = CliRunner().invoke(app, ["verify", str(tmp_path / "out"), "--lightpipes-images", "1"])
+    assert outcome.exit_code == 0
+    assert "3 images, camera counts differ by" in " ".join(outcome.output.split())
 
 
 def test_people_whom_nobody_trained_on_are_told_apart(tmp_path):
