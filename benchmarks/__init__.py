@@ -1,4 +1,4 @@
-"""Speed and accuracy against peers, as ratios measured in one run: `python -m benchmarks airy|fourf|cascade`.
+"""Speed and accuracy against peers, as ratios measured in one run: `python -m benchmarks --help`.
 
 Each subcommand is one file with two functions, imported only when it is asked for:
 

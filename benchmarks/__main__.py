@@ -100,6 +100,12 @@ def cascade(
 
 
 @app.command()
+def training(as_json: Json = False, quick: Quick = False, allocator: Malloc = Allocator.default) -> None:
+    """Images a second of a training step by distillation method, and where the time of a step goes."""
+    _run("training", as_json=as_json, quick=quick, allocator=allocator)
+
+
+@app.command()
 def calibration(
     as_json: Json = False,
     quick: Quick = False,

@@ -76,6 +76,12 @@ class TeacherConfig(Validated):
 
     @model_validator(mode="after")
     def _known(self) -> TeacherConfig:
+        methods = self.training.distillation.chosen
+        if methods:
+            raise ValueError(
+                f"teacher.training.distillation asks for {methods[0]}, and a teacher has no teacher; write it into "
+                "[student.distillation]"
+            )
         if self.name not in teachers.teacher_names():
             raise ValueError(
                 f"no teacher is called {self.name!r}; known: {', '.join(teachers.teacher_names())}"

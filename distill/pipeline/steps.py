@@ -175,7 +175,7 @@ def check_later(job: Job, todo: Sequence[str]) -> None:
             raise OpticsError(
                 f"calibration: {error} Change calibration.levels or calibration.exposures."
             ) from None
-    if "refit" in todo and job.config.refit.augmentation.active:
+    if "refit" in todo and job.config.refit.moves.active:
         raise OpticsError("refit.augmentation: exposures from a bench are not moved; leave it out.")
     if "verify" in todo and job.config.verify.lightpipes_images:
         network = job.on_bench(Student.from_spec(job.spec), job.bench, calibrated=False)

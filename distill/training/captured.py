@@ -83,7 +83,7 @@ def refit_on_captures(
         raise OpticsError(
             f"{number} of {len(captures)} captured images; a back end is fitted to {FEWEST} or more of them."
         )
-    if spec.augmentation.active:
+    if spec.moves.active:
         raise OpticsError("captures are not moved; set the refit's augmentation to zero.")
     labels = captures.labels
     if labels is None:

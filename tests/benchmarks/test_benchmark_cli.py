@@ -55,6 +55,17 @@ def test_fourf_reports_every_ratio():
 
 
 @pytest.mark.slow
+def test_every_method_of_distillation_has_its_speed():
+    done = benchmarks("training", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert all(row["images_a_second"] > 0 for row in result["methods"].values())
+    assert result["methods"]["labels"]["times_the_step_on_labels"] == 1.0
+    assert "teacher" not in result["parts"]["labels"]
+    assert result["parts"]["plain, moved images"]["teacher"] > 0
+
+
+@pytest.mark.slow
 def test_a_studys_cell_is_cheaper_than_every_pixel_and_draw():
     done = benchmarks("study", "--json", "--quick")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from distill.cli.main import main
 from distill.job import schema as schemas
-from distill.job.config import ASSETS, RunConfig
+from distill.job.config import ASSETS, RunConfig, load
 from distill.job.toml import tomllib
 from networks.students.spec import SHORT
 from optics.bench.files import BENCHES
@@ -90,9 +90,14 @@ def test_shipped_configurations_follow_the_schema(path):
     assert unknown(tomllib.loads(path.read_text()), made, made) == []
 
 
-def test_files_in_the_readme_follow_the_schemas():
-    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
+@pytest.mark.parametrize("page", ["README.md", "docs/distillation.md"])
+def test_files_in_the_docs_follow_the_schemas(page, tmp_path):
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
+    assert blocks
     for text in blocks:
+        if page != "README.md":
+            (tmp_path / "mine.toml").write_text(text)
+            load(tmp_path / "mine.toml")
         table = tomllib.loads(text)
         made = schemas.schema("bench" if "lens1" in table else "run")
         assert unknown(table, made, made) == []
