@@ -224,6 +224,7 @@ def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
             [],
             "refit.distillation.alpha are both given",
         ),
+        ("[teacher.training]\ndistillation = { hint = {} }\n", [], "a teacher has no teacher"),
         (
             "[student.distillation]\nalpha = 0.5\ntemperature = 0\n",
             [],
