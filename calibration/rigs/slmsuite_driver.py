@@ -3,7 +3,8 @@
 slmsuite drives one panel and one camera. A display, where the bench has one, is a function of the user's own; without
 one the panel is lit by a plane wave, which is one bright pixel in the middle of a display that has almost none of its
 area bright (`input.fill_factor`), and only that picture can be asked for. Levels go to the panel as they are: the table
-of the response that slmsuite may hold is not applied. Sources: slmsuite.readthedocs.io, `SLM.set_phase` and `Camera.get_image`.
+of the response that slmsuite may hold is not applied. Sources: slmsuite.readthedocs.io, `SLM.set_phase` and
+`Camera.get_image`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
 from calibration.twin.probes import expected_bench
 from calibration.twin.result import TwinResult, combinations, estimates
 from calibration.twin.start import coarse_start
+from calibration.twin.suspects import another_bench, drift
 from optics.bench.spec import BenchSpec
 from optics.devices import find
 
@@ -75,10 +76,34 @@ def calibrate(
     if begin.share > _HOPELESS:
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
         found = fit(model, begin.bench, first, steps=1, report=tell)
-        return _result(found, recording, held, bench, time.perf_counter() - begun)
+        result = _result(found, recording, held, bench, time.perf_counter() - begun)
+        return _named(result, recording, t, tell)
     found = fit(model, begin.bench, parameters, steps=12, report=tell)
     found = _with_noise(model, found, parameters, tell)
-    return _result(found, recording, held, bench, time.perf_counter() - begun)
+    result = _result(found, recording, held, bench, time.perf_counter() - begun)
+    return _named(result, recording, t, tell, found.frames.counts)
+
+
+def _named(
+    result: TwinResult,
+    recording: Recording,
+    tolerances: Tolerances,
+    tell: Report,
+    predicted: Tensor | None = None,
+) -> TwinResult:
+    """The result with the faults that its frames tell of."""
+    faults = []
+    if predicted is not None:
+        whole = (
+            predicted if len(predicted) == len(recording) else Model(recording).predict(result.bench).counts
+        )
+        moved = drift(recording, result.bench, whole)
+        faults += [moved] if moved else []
+    if result.verdict == "failed":
+        tell("no such bench: other mountings and panels are tried")
+        other = another_bench(recording, result.nominal, tolerances)
+        faults += [other] if other else []
+    return replace(result, faults=tuple(faults)) if faults else result
 
 
 def _begin(

@@ -69,7 +69,8 @@ class TwinResult:
     variables. estimates: the same as numbers. combinations: what is determined of those left open. residual: relative
     L2 error of the predicted frames above black, mean over the frames; noise: what the noise alone makes of that;
     held_back: the residual of frames that took no part, and their noise, or None; nominal_residual: of the data sheet.
-    share: part of a prediction that is not trusted. frames: how many were fitted. seconds: how long it took.
+    share: part of a prediction that is not trusted. frames: how many were fitted. seconds: how long it took. faults: of
+    the bench, named (`calibration.twin.suspects`).
     """
 
     bench: BenchSpec
@@ -85,6 +86,7 @@ class TwinResult:
     share: float
     frames: int
     seconds: float
+    faults: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """The verdict, and how well frames are predicted."""
@@ -108,15 +110,19 @@ class TwinResult:
 
     @property
     def verdict(self) -> str:
-        """good: the frames are predicted to their noise; poor: to less than three times that; failed: worse."""
+        """good: frames are predicted to their noise; poor: to less than three times that, or a fault; failed: worse."""
         error, noise = self.held_back or (self.residual, self.noise)
-        return "good" if error < 1.5 * noise else "poor" if error < 3 * noise else "failed"
+        if error < 1.5 * noise:
+            return "poor" if self.faults else "good"
+        return "poor" if error < 3 * noise else "failed"
 
     @property
     def advice(self) -> str:
         """What to change, in a line; empty if good."""
         if self.verdict == "good":
             return ""
+        if self.faults:
+            return " ".join(self.faults)
         if self.verdict == "failed":
             return (
                 "the frames do not come from such a bench: check mounting (mirrored, turned), panel, corners, carrier "
@@ -151,6 +157,7 @@ class TwinResult:
             "bench": self.bench.name,
             "verdict": self.verdict,
             "advice": self.advice,
+            "faults": list(self.faults),
             "frames": self.frames,
             "seconds": self.seconds,
             "residual": self.residual,

@@ -111,7 +111,9 @@ def calibrate(
     nominal = load_bench(bench)
     output.parent.mkdir(parents=True, exist_ok=True)
     report = (lambda line: None) if json else _tell
-    recording = _frames(nominal, rig, (frames, candidates), image_shape(image), seed, keep)
+    recording = _frames(
+        nominal, rig, (frames, candidates), image_shape(image), seed, keep, output.with_suffix(".partial.h5")
+    )
     step = max(1, len(recording) // hold_back) if hold_back else 1
     held = [k * step + step // 2 for k in range(hold_back)]
     result = fit_bench(
@@ -161,13 +163,15 @@ def _frames(
     image: tuple[int, int],
     seed: int,
     keep: Path | None,
+    partial: Path,
 ) -> Recording:
     """The frames of a recording, or of a bench that is simulated from its true description."""
     import torch
 
     from calibration.rigs.files import load_recording, save_recording
     from calibration.rigs.opening import open_rig
-    from calibration.rigs.rig import default_region
+    from calibration.rigs.recording import RigError
+    from calibration.rigs.rig import CaptureError, default_region
     from calibration.twin.probes import choose_probes, probe_candidates
 
     kind, _, where = rig.partition(":")
@@ -180,7 +184,22 @@ def _frames(
         probes = probes[choose_probes(nominal, probes, frames)[0]]
     with open_rig(rig, nominal, generator=generator) as bench:
         bench.keep = None if keep is None else (lambda so_far: save_recording(so_far, keep))
-        return bench.capture(probes, region=default_region(nominal, image))
+        try:
+            found = bench.capture(probes, region=default_region(nominal, image))
+        except CaptureError as error:
+            place = keep or partial
+            if error.recording is None:
+                raise
+            save_recording(error.recording, place)
+            raise RigError(
+                f"{error} The {len(error.recording)} frames before that are in {place}: --rig recorded:{place}."
+            ) from error
+        dropped = sum(call.outcome == "dropped" for call in bench.log)
+        if dropped:
+            _tell(
+                f"dropped: {dropped} frames were lost and taken again; check the camera's cable and its port"
+            )
+        return found
 
 
 def _show(result: TwinResult, written: dict[str, Any]) -> None:

@@ -84,3 +84,21 @@ def test_what_cannot_be_done_is_one_line(folder, rig, more, message, capsys):
     assert main([*arguments(folder, rig, "-o", str(folder / "x.toml")), *more]) == 2
     told = capsys.readouterr().err.strip()
     assert message in told and len(told.splitlines()) == 1
+
+
+def test_a_bench_that_falls_silent_leaves_its_frames(folder, tmp_path, capsys, monkeypatch):
+    from calibration.rigs import opening
+    from calibration.rigs.simulated import Faults
+
+    def silent(where, nominal, generator):
+        return simulated_rig(load_bench(where), nominal, generator=generator, faults=Faults(silent_after=5))
+
+    monkeypatch.setitem(opening.OPENERS, "sim", ("sim:TRUTH.toml", silent))
+    out = tmp_path / "x.toml"
+    options = ["-o", str(out), "--image", "9x11", "--frames", "8"]
+    assert main(arguments(folder, f"sim:{folder / 'truth.toml'}", *options)) == 2
+    told = capsys.readouterr().err
+    kept = tmp_path / "x.partial.h5"
+    assert "no frame within" in told and f"recorded:{kept}" in told and kept.is_file()
+    again = arguments(folder, f"recorded:{kept}", "-o", str(out), "--hold-back", "0")
+    assert main(again) == 0
