@@ -25,10 +25,8 @@ from optics.checks import OpticsError
 _PITCHES = (3.74e-6, 4.5e-6, 6.4e-6, 8e-6, 9.2e-6, 10.8e-6, 12.5e-6)  # metres, of devices on the market
 _FRAMES = 2
 _NEAR = 0.4  # of the tolerance of the mask's shift: how far the search goes for each suspicion
-_LIKELY, _AHEAD = (
-    0.5,
-    0.15,
-)  # correlation of a suspicion that is told, and how far it leads the description's own
+_LIKELY, _AHEAD = 0.5, 0.03  # correlation of a suspicion that is told; how far it leads the description's own
+_LEFT = 0.5  # of what the description leaves unexplained: what a suspicion that is told may leave
 _SURE = 5.0  # standard errors of a drift that is told
 _MOVED, _DIMMED = 0.05, 0.01  # binned pixels, share of the light: from the first frame to the last
 
@@ -87,8 +85,8 @@ def _words(what: str, device: str, way: MountSpec) -> str:
     if way.turned:
         parts.append("turned by half a turn")
     return (
-        f"{what} is {' and '.join(parts) or 'upright'}: set [mounting.{device}] mirrored = {str(way.mirrored).lower()}, "
-        f"turned = {way.turned}."
+        f"{what} is {' and '.join(parts) or 'upright'}: set [mounting.{device}] "
+        f"mirrored = {str(way.mirrored).lower()}, turned = {way.turned}."
     )
 
 
@@ -119,7 +117,7 @@ def drift(recording: Recording, bench: BenchSpec, predicted: Tensor) -> str:
 
 
 def _moved(counts: Tensor, predicted: Tensor, bench: BenchSpec) -> tuple[Tensor, Tensor]:
-    """Shift (y, x), pixels, and relative light of a frame against its prediction by least squares; and the errors."""
+    """Shift (y, x), pixels, and relative light of a frame against its prediction, least squares; and the errors."""
     light = predicted - bench.camera.black
     dy, dx = (-torch.gradient(light, dim=k)[0] for k in (0, 1))
     columns = torch.stack([p.flatten() for p in (dy, dx, light)])
