@@ -1,8 +1,22 @@
-"""The errors that this project raises for bad input. Nothing is imported here, so that `sclc` starts quickly."""
+"""The errors that this project raises for bad input. Little is imported here, so that `sclc` starts quickly."""
+
+import re
+
+_LONGEST = 100  # characters of a value in a message
+_QUOTED = re.compile(
+    rf"""(?<![\w'"])(?P<quote>['"])(?P<kept>(?:(?!(?P=quote)).){{{_LONGEST}}}).+?(?P=quote)(?!\w)"""
+)
 
 
 class OpticsError(ValueError):
-    """Base of every error this project raises for bad input; the command line prints it as one line, exit code 2."""
+    """Base of every error this project raises for bad input; the command line prints it as one line, exit code 2.
+
+    Line ends become spaces; of a value that is quoted, as f"{value!r}" does, at most 100 characters are kept.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        told = " ".join(line.strip() for line in str(message).splitlines()).strip()
+        super().__init__(_QUOTED.sub(r"\g<quote>\g<kept>...\g<quote>", told))
 
 
 class ShapeError(OpticsError):

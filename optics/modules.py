@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from optics.checks import OpticsError
 from optics.conventions import complex_dtype
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # of typing itself since Python 3.11
 
 M = TypeVar("M", bound=nn.Module)
 REAL = (torch.float32, torch.float64)

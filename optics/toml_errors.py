@@ -123,6 +123,20 @@ def _check_depth(table: dict[str, Any], path: Path) -> None:
     raise SpecError(f"{path}: nested too deeply; at most {_DEEPEST} tables or arrays in each other.")
 
 
+def table_of(text: str) -> dict[str, Any]:
+    """The tables of a line of TOML that somebody typed.
+
+    Raises:
+        ValueError: whatever is wrong with it, in a few words; a TOMLDecodeError is one.
+    """
+    if _MANY_DOTS.match(text):
+        raise ValueError("nested too deeply")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def parse(path: Path) -> tuple[dict[str, Any], Lines]:
     """The tables of a TOML file and where its keys stand.
 

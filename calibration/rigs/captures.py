@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calibration.rigs.files import SCHEMA, taken
+from calibration.rigs.files import ATTRIBUTES, SCHEMA, dataset, number, taken
 from calibration.rigs.recording import Corner, Probes, RigError
 from calibration.rigs.rig import Region, Resumable, Rig
 from calibration.rigs.store import FrameStore
 from optics.checks import ShapeError, check_finite
 from optics.files import writing
-from optics.reading import check_size, quoted, reading, regular_file
+from optics.reading import attribute, fixed, quoted, reading, regular_file
 
 _BLOCK = 32  # images that are shown through one pattern before the panel changes
-_MOST_VALUES = 2**30
+_NAMES = ("levels", "inputs", "counts", "times", "level_index", "input_index", "labels")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,12 @@ class Captures:
             )
         if self.labels is not None and self.labels.shape != whole[:1]:
             raise ShapeError(f"captures of {whole[0]} images have {tuple(self.labels.shape)} labels.")
-        check_finite(self.counts, name="counts")
+        for name in ("counts", "inputs", "times"):
+            check_finite(getattr(self, name), name=name)
+        if self.inputs.numel() and not 0 <= float(self.inputs.min()) <= float(self.inputs.max()) <= 1:
+            raise RigError("inputs of captures lie outside of 0..1, expected amplitudes.")
+        if self.levels.numel() and int(self.levels.min()) < 0:
+            raise RigError("captures hold a negative level.")
 
     def __len__(self) -> int:
         """How many images."""
@@ -87,8 +92,8 @@ class Captures:
         """Write them as HDF5 (docs/calibration.md lists the keys); `load_recording` reads the same file."""
         n, f = self.counts.shape[:2]
         told: dict[str, Any] = {
-            "schema": SCHEMA,
-            "bench": self.bench,
+            "schema": fixed(SCHEMA),
+            "bench": fixed(self.bench),
             "binning": self.binning,
             "exposure": self.exposure,
             "panel_corner": self.panel_corner,
@@ -118,14 +123,13 @@ def load_captures(path: str | Path) -> Captures:
         RigError: no such file, or an ordinary recording, which has no image for every pattern.
     """
     with reading(path, "captures"), h5py.File(regular_file(Path(path)), "r") as file:
-        if file.attrs.get("schema") != SCHEMA or "level_index" not in file or "input_index" not in file:
+        schema, bench = (attribute(Path(path), file, name) for name in ("schema", "bench"))
+        if schema != (SCHEMA,) or "level_index" not in file or "input_index" not in file:
             raise RigError(
-                f"{path} holds no captures (schema {quoted(file.attrs.get('schema'))}); `sclc capture` writes them."
+                f"{path} holds no captures (schema {quoted(schema and schema[0])}); `sclc capture` writes them."
             )
-        for name in file:
-            check_size(f"{path}: {name!r}", file[name].shape, most=_MOST_VALUES)
-        found = {name: np.asarray(file[name][()]) for name in file}
-        told = dict(file.attrs)
+        found = {name: dataset(file, name, str(path)) for name in _NAMES if name != "labels" or name in file}
+        told = {name: number(file, name, str(path)) for name in ATTRIBUTES}
         n, f = len(found["inputs"]), len(found["levels"])
         order = np.repeat(np.arange(n), f), np.tile(np.arange(f), n)
         for name, k, values in (("input_index", 0, found["inputs"]), ("level_index", 1, found["levels"])):
@@ -144,7 +148,7 @@ def load_captures(path: str | Path) -> Captures:
             exposure=float(told["exposure"]),
             times=torch.from_numpy(found["times"].astype(np.float64)).reshape(n, f),
             labels=None if labels is None else torch.from_numpy(labels.astype(np.int64)),
-            bench=str(told["bench"]),
+            bench=bench[0] if bench else "",
         )
 
 

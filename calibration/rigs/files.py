@@ -32,7 +32,7 @@ from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
 from optics.files import writing
-from optics.reading import check_size, home, listed, quoted, reading, regular_file
+from optics.reading import attribute, check_size, fixed, home, listed, quoted, reading, regular_file
 from optics.toml_errors import parse
 
 SCHEMA = "spectral-cascade recording 1"
@@ -44,8 +44,8 @@ _MOST_PIXELS = 2**26  # of one picture
 def save_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording as HDF5 (docs/calibration.md lists the keys)."""
     with writing(path) as target, h5py.File(target, "w") as file:
-        file.attrs["schema"] = SCHEMA
-        file.attrs["bench"] = recording.bench
+        file.attrs["schema"] = fixed(SCHEMA)
+        file.attrs["bench"] = fixed(recording.bench)
         file.attrs["binning"] = recording.binning
         file.attrs["exposure"] = recording.exposure
         file.attrs["panel_corner"] = recording.probes.corner
@@ -106,16 +106,16 @@ def _loaded(path: Path, bench: BenchSpec) -> Recording:
 
 def _from_hdf5(path: Path) -> Recording:
     with h5py.File(regular_file(path), "r") as file:
-        schema = file.attrs.get("schema")
-        if not isinstance(schema, str) or schema != SCHEMA:
-            raise RigError(f"{path} has schema {quoted(schema)}, expected {SCHEMA!r}.")
+        schema, bench = (attribute(path, file, name) for name in ("schema", "bench"))
+        if schema != (SCHEMA,):
+            raise RigError(f"{path} has schema {quoted(schema and schema[0])}, expected {SCHEMA!r}.")
         levels, inputs, counts, times = (
-            _dataset(file, name, str(path)) for name in ("levels", "inputs", "counts", "times")
+            dataset(file, name, str(path)) for name in ("levels", "inputs", "counts", "times")
         )
-        attributes = dict(file.attrs)
+        attributes = {name: number(file, name, str(path)) for name in ATTRIBUTES}
         if "level_index" in file:  # captures: each pattern and each image stands once
             levels, inputs = (
-                taken(values, _dataset(file, name, str(path)), f"{path}: {name}")
+                taken(values, dataset(file, name, str(path)), f"{path}: {name}")
                 for values, name in ((levels, "level_index"), (inputs, "input_index"))
             )
     return Recording(
@@ -129,11 +129,21 @@ def _from_hdf5(path: Path) -> Recording:
         binning=int(attributes["binning"]),
         exposure=float(attributes["exposure"]),
         times=tuple(times.tolist()),
-        bench=str(attributes["bench"]),
+        bench=bench[0] if bench else "",
     )
 
 
-def _dataset(file: h5py.File, name: str, source: str) -> Any:
+ATTRIBUTES = ("panel_corner", "sensor_corner", "binning", "exposure")
+
+
+def number(file: h5py.File, name: str, source: str) -> Any:
+    """An attribute that is a number, or several."""
+    if name not in file.attrs or file.attrs.get_id(name).dtype.kind not in "fiu":
+        raise RigError(f"{source} is no recording: its attribute {name!r} is missing, or no number.")
+    return file.attrs[name]
+
+
+def dataset(file: h5py.File, name: str, source: str) -> Any:
     """A dataset of numbers, after its size was compared with what is read at most."""
     found = file.get(name)
     if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind not in "fiu":

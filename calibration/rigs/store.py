@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calibration.rigs.files import dataset
 from calibration.rigs.recording import RigError
 from optics.files import hdf5_bytes, make_folder, remove_folder, write_bytes
-from optics.reading import check_size, quoted, reading, regular_file
+from optics.reading import attribute, fixed, quoted, reading, regular_file
 
 _SCHEMA = "spectral-cascade frames 1"
 _NAMES = ("counts", "times", "state")
-_MOST_VALUES = 2**28
 
 
 class FrameStore:
@@ -71,8 +71,9 @@ class FrameStore:
             return
         make_folder(self.folder)
         new = slice(self._written, len(self.counts))
+        told = {"schema": fixed(_SCHEMA), "request": fixed(self.request)}
         arrays = {
-            "counts": (torch.stack(self.counts[new]).numpy(), {"schema": _SCHEMA, "request": self.request}),
+            "counts": (torch.stack(self.counts[new]).numpy(), told),
             "times": (np.asarray(self.times[new], dtype=np.float64), {}),
             "state": (self.state.numpy(), {}),
         }
@@ -86,13 +87,14 @@ class FrameStore:
 
     def _read(self, path: Path) -> None:
         with reading(path, "kept frames"), h5py.File(regular_file(path), "r") as file:
-            for name in _NAMES:
-                check_size(f"{path}: {name!r}", file[name].shape, most=_MOST_VALUES)
-            found = {name: np.asarray(file[name][()]) for name in _NAMES}
-            schema, request = (file["counts"].attrs.get(name) for name in ("schema", "request"))
-            if schema != _SCHEMA or path.stem != f"{len(self.counts):08d}":
-                raise RigError(f"{path} is no chunk of kept frames ({quoted(schema)}); remove {self.folder}.")
-            if request != self.request:
+            found = {name: dataset(file, name, str(path)) for name in _NAMES}
+            schema, request = (attribute(path, file["counts"], name) for name in ("schema", "request"))
+            whole = len(found["counts"]) == len(found["times"]) and found["counts"].ndim == 3
+            if schema != (_SCHEMA,) or not whole or path.stem != f"{len(self.counts):08d}":
+                raise RigError(
+                    f"{path} is no chunk of kept frames ({quoted(schema and schema[0])}); remove {self.folder}."
+                )
+            if request != (self.request,):
                 raise RigError(
                     f"{self.folder} holds frames of another request; give another name, or remove that folder to begin "
                     "anew."

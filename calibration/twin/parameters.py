@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -71,29 +71,34 @@ class Parameter:
         return high, low, width
 
 
+MOST_ZERNIKES = 105
+Deviation = Annotated[float, Field(ge=0, le=1e6)]
+
+
 class Tolerances(Spec):
     """How far a bench may be from its data sheets, standard deviations; the defaults are those of a careful assembly.
 
     Lengths in metres, angles and phases in radians, wavefronts radians rms per Zernike coefficient; light, gain, range
-    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians. also: other numbers of the bench
-    that are to be fitted, by name, with deviations in their own units: `{ "input.gamma" = 0.1 }`.
+    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians. A number whose deviation is 0 is
+    known, and not fitted. also: other numbers of the bench that are to be fitted, by name, with deviations in their own
+    units: `{ "input.gamma" = 0.1 }`.
     """
 
-    mask_shift: float = 100e-6
-    mask_rotation: float = 0.01
-    axial: float = 1e-3
-    camera_shift: float = 200e-6
-    magnification: float = 0.015
-    zernike: float = 0.3
-    curvature: float = 0.5
-    range: float = 0.15
-    gamma: float = 0.25
-    crosstalk: float = 0.5
-    fill_factor: float = 0.02
-    flicker: float = 0.3
-    light: float = 0.3
-    black_level: float = 3.0
-    also: dict[str, float] = Field(default={})
+    mask_shift: Deviation = 100e-6
+    mask_rotation: Deviation = 0.01
+    axial: Deviation = 1e-3
+    camera_shift: Deviation = 200e-6
+    magnification: Deviation = 0.015
+    zernike: Deviation = 0.3
+    curvature: Deviation = 0.5
+    range: Deviation = 0.15
+    gamma: Deviation = 0.25
+    crosstalk: Deviation = 0.5
+    fill_factor: Deviation = 0.02
+    flicker: Deviation = 0.3
+    light: Deviation = 0.3
+    black_level: Deviation = 3.0
+    also: dict[str, Annotated[float, Field(ge=1e-12, le=1e6)]] = Field(default={})
 
 
 def load_tolerances(path: str | Path) -> Tolerances:
@@ -122,6 +127,8 @@ def bench_parameters(
     What is left out is what no such frame tells apart from something here: magnification by a longer lens 2, the
     quantum efficiency from the light, tilt from a shift of the camera.
     """
+    if len(set(zernikes)) < len(zernikes) or not all(4 <= j <= MOST_ZERNIKES for j in zernikes):
+        raise SpecError(f"zernikes are Noll indices from 4 to {MOST_ZERNIKES}, each once.")
     t = Tolerances() if tolerances is None else tolerances
 
     def plain(name: str, stage: Stage, sigma: float, **more: Any) -> Parameter:
@@ -152,12 +159,10 @@ def bench_parameters(
         found += [plain(f"{part}.{j}", "phase", sigma) for j in zernikes]
     known = {p.name for p in found}
     for name, sigma in t.also.items():
-        if name in known or sigma <= 0:
-            raise SpecError(
-                f"tolerance of {name!r} is {sigma:g}; expected a positive one of a number not fitted yet."
-            )
+        if name in known:
+            raise SpecError(f"tolerance of {name!r}: this number is fitted anyway; leave it out of `also`.")
         found.append(plain(name, "frames", sigma, step=0.01 * sigma))
-    return tuple(found)
+    return tuple(p for p in found if p.sigma > 0)
 
 
 def _panel(bench: BenchSpec, t: Tolerances) -> list[Parameter]:
@@ -174,7 +179,7 @@ def _panel(bench: BenchSpec, t: Tolerances) -> list[Parameter]:
                 "slm.flicker", "frames", slm.flicker**2, t.flicker**2, "square", high=math.pi, step=2e-3
             )
         )
-    if slm.modulation in ("phase", "amplitude"):
+    if slm.modulation in ("phase", "amplitude") and t.crosstalk > 0:
         for k, width in enumerate(slm.crosstalk):
             # in its logarithm: where a width is too small to be seen, nothing would lead out of zero again
             mean = math.log(max(width, 0.8 * t.crosstalk))

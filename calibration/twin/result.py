@@ -20,7 +20,10 @@ from optics.bench.spec import BenchSpec
 from optics.bench.write import bench_text
 from optics.checks import SpecError
 from optics.files import write_json, write_text
+from optics.reading import read_bytes, reading
 
+SCHEMA = "spectral-cascade calibration 1"
+_MOST_BYTES = 2**26
 _OPEN = 0.7  # posterior over prior deviation from which a number counts as left open
 _KNOWN = 4.0  # information, prior variances, from which a combination counts as determined
 
@@ -153,7 +156,7 @@ class TwinResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts, for JSON; with the covariance."""
         return {
-            "schema": "spectral-cascade calibration 1",
+            "schema": SCHEMA,
             "bench": self.bench.name,
             "verdict": self.verdict,
             "advice": self.advice,
@@ -263,12 +266,22 @@ def load_result(path: str | Path) -> dict[str, Any]:
     """The JSON that `TwinResult.save` wrote.
 
     Raises:
-        SpecError: not such a file.
+        OpticsError: not such a file, or one with numbers that are none.
     """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError(f"{path} cannot be read as a calibration's result: {error}.") from None
-    if not isinstance(data, dict) or data.get("schema") != "spectral-cascade calibration 1":
-        raise SpecError(f"{path} holds no calibration's result.")
+    stored = read_bytes(path, most=_MOST_BYTES)
+    with reading(path, "a calibration's result"):
+        data = json.loads(stored, parse_constant=_refuse)
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise SpecError(f"{path} holds no calibration's result.")
+        count, table = len(data["forms"]), torch.tensor(data["covariance"], dtype=torch.float64)
+        if tuple(table.shape) != (count, count) or not bool(table.isfinite().all()):
+            raise SpecError(f"{path}: covariance is no table of {count} x {count} numbers.")
+        numbers = ("nominal", "value", "uncertainty", "learnt")
+        for entry in data["estimates"]:
+            if not all(math.isfinite(entry[name]) for name in numbers) or not isinstance(entry["name"], str):
+                raise SpecError(f"{path}: an estimate is no number with its uncertainty.")
     return data
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distill.cli.options import AlsoBench, Json, Threads, command, counted
+from optics.reading import quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from optics.plan.planner import Plan, Readout, Schedule
 
 
+_SIDE = 32768  # pixels; no display has as many
 _COLUMNS = (
     "photons a pixel: on a binned camera pixel where image and mask are 1; typical: the same through the mask of a "
     "random kernel; SNR: signal to noise of one pixel at typical; -: not known."
@@ -235,9 +237,9 @@ def plan(
 def image_shape(text: str) -> tuple[int, int]:
     """(H, W) that `--image` asks for: `28` or `28x32`."""
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+    if len(sides) > 2 or not all(s.isdecimal() and len(s) < 6 and 0 < int(s) <= _SIDE for s in sides):
         raise typer.BadParameter(
-            f"--image is {text!r}, expected a number of pixels as 28, or height x width as 28x32."
+            f"--image is {quoted(text)}, expected pixels as 28, or height x width as 28x32, up to {_SIDE}."
         )
     return (int(sides[0]), int(sides[-1]))
 

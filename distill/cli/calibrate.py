@@ -59,7 +59,7 @@ def calibrate(
     zernikes: Annotated[
         int,
         typer.Option(
-            "--zernikes", min=3, help="Highest Noll index that is fitted; 3 leaves aberrations out."
+            "--zernikes", min=3, max=105, help="Highest Noll index that is fitted; 3 leaves aberrations out."
         ),
     ] = 15,
     candidates: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distill.cli.bench import image_shape
 from distill.cli.options import AlsoFresh, FormerImages, Json, Threads, command, counted
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def design(
             encoding=encoding,
             carrier=None if carrier is None else _pair(carrier),
             tiles=tiles,
-            image_shape=None if image is None else _shape(image),
+            image_shape=None if image is None else image_shape(image),
             images=None if shown is None else _images(shown),
             compared=compare,
             pictures=pictures,
@@ -185,13 +186,6 @@ def _pair(text: str) -> tuple[float, float]:
     except ValueError:
         raise typer.BadParameter(f"--carrier is {text!r}, expected Y,X as 0.125,0.") from None
     return (y, x)
-
-
-def _shape(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise typer.BadParameter(f"--image is {text!r}, expected pixels as 28, or height x width as 28x32.")
-    return (int(sides[0]), int(sides[-1]))
 
 
 def _images(path: Path) -> Tensor:

@@ -10,7 +10,6 @@ dataset.py        What every source gives: images with their answers, split into
 download.py       Fetching a public file once, and only if its sha256 is the published one
 folders.py        Folders with one subfolder per class
 hdf5.py           HDF5: layout A holds arrays of pixels, layout B holds JPEG files end to end
-hdf5_strings.py   Strings of an HDF5 file, read in a process of their own: a damaged file cannot crash this one
 idx.py            MNIST's idx files, and the sets published in the same form
 labels.py         What stands in a file as answers to classes with names, the same in every part
 listing.py        What lies in a folder, without what archives and desktops leave there

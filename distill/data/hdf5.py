@@ -21,11 +21,10 @@ from torch import Tensor
 from distill.data import labels as answers
 from distill.data.arrays import axes_of, check_type, resized, stack, to_images
 from distill.data.dataset import Dataset
-from distill.data.hdf5_strings import are_variable, read_strings
 from distill.data.parts import Found, Options, Part, part_called, read_whole
 from distill.data.pictures import decode
 from optics.errors import OpticsError
-from optics.reading import check_size, reading, regular_file
+from optics.reading import are_variable, check_size, read_strings, reading, regular_file
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
 _ABOUT = ("class_names", "source", "license")
@@ -98,21 +97,24 @@ def _strings(
     """What the root's attributes say, and the labels that are strings, by their place in the file."""
     about: dict[str, Any] = {}
     strings: dict[str, list[str | bytes]] = {}
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, str | None]] = []
     for name in (n for n in _ABOUT if n in file.attrs):
         kind = file.attrs.get_id(name).dtype
         if not ours and are_variable(kind):
-            asked.append((name, True))
+            asked.append(("/", name))
         elif ours or not kind.hasobject:
             about[name] = file.attrs[name]
     for key, target in targets.items():
         labels = file[key].get(target)
         if isinstance(labels, h5py.Dataset) and labels.shape is not None and are_variable(labels.dtype):
             check_size(f"{path}, {key}/{target}", labels.shape, most=_MOST_LABELS)
-            asked.append((f"{key}/{target}", False))
+            asked.append((f"{key}/{target}", None))
     if asked:
         for (name, attribute), found in zip(asked, read_strings(path, asked), strict=True):
-            (about if attribute else strings)[name] = found
+            if attribute is None:
+                strings[name] = found
+            else:
+                about[attribute] = found
     return about, strings
 
 

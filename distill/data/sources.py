@@ -31,7 +31,7 @@ from distill.data.labels import Ignore
 from distill.data.parts import Found, Options, by_part, read_pixels, settle
 from optics.checks import present
 from optics.errors import OpticsError
-from optics.reading import home, listed, regular_file
+from optics.reading import exists, home, listed, regular_file
 
 __all__ = ["Dataset", "Splits", "find", "load", "names"]
 
@@ -191,9 +191,9 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
         with resources.as_file(resources.files("distill") / "assets" / "digits.h5") as path:
             return hdf5.find(path, options, ours=True)
     path = home(name_or_path)
-    if str(name_or_path) in download.SETS and not path.exists():
+    if str(name_or_path) in download.SETS and not exists(path):
         return _downloaded(str(name_or_path), options, cache)
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         finders: tuple[Callable[[Path, Options], Found | None], ...] = (
             idx.find,
             cifar.find,
@@ -201,7 +201,7 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
             folders.find,
         )
         return next(found for find in finders if (found := find(path, options)) is not None)
-    if not _exists(path):
+    if not exists(path):
         near = difflib.get_close_matches(str(name_or_path), names(), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"give a path, or one of {', '.join(names())}."
         raise OpticsError(f"no data set and no file is called {str(name_or_path)!r}; {hint}")
@@ -216,13 +216,6 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
         f"{path} is of no known kind; expected {listed(hdf5.SUFFIXES)}, .npz, CIFAR's .tar.gz, or a folder. "
         "`sclc data import` unpacks archives of pictures."
     )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def place(name: str, cache: Path | None = None) -> Path:

@@ -107,7 +107,19 @@ _MADE: dict[str, tuple[Callable[[Options], Tensor], Options]] = {
 }
 NAMES = tuple(_MADE)
 _WHOLE = ("count", "charge", "seed")
-_POSITIVE = ("count", "size", "period", "radius", "length", "width", "sigma")
+_SPANS: dict[str, tuple[float, float]] = {
+    "count": (1, 1024),
+    "size": (1, _MOST),
+    "period": (1e-3, 1e4),
+    "radius": (0.1, (_MOST - 4) / 4),
+    "charge": (-100, 100),
+    "length": (0.1, _MOST / 2),
+    "angle": (-1e6, 1e6),
+    "width": (0.1, _MOST / 8),
+    "sigma": (0.05, (_MOST - 2) / 6),
+    "seed": (0, 2**53 - 1),
+}
+"""What each option may be: no kernel is wider than `_MOST` taps, and all fit into memory."""
 
 
 def is_builtin(text: str) -> bool:
@@ -133,19 +145,18 @@ def built_in(text: str) -> Tensor:
             raise OpticsError(f"{text!r}: {name} has no option {key!r}; its options: {known}.")
         try:
             options[key] = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise OpticsError(
                 f"{text!r}: {key} is {value!r}, expected a number as in {key}={usual[key]:g}."
             ) from None
         _check(text, key, options[key])
     kernels = make(options)
-    if kernels.shape[-1] > _MOST:
-        raise OpticsError(f"{text!r} needs {kernels.shape[-1]} taps a side; at most {_MOST} are made.")
     return kernels.to(torch.complex64 if kernels.is_complex() else torch.float32)
 
 
 def _check(text: str, key: str, value: float) -> None:
-    if not math.isfinite(value) or (key in _POSITIVE and not 0 < value <= 1e4):
-        raise OpticsError(f"{text!r}: {key} is {value:g}, expected a positive number of at most 10000.")
+    low, high = _SPANS[key]
+    if not low <= value <= high:
+        raise OpticsError(f"{text!r}: {key} is {value:g}, expected {low:g} to {high:g}.")
     if key in _WHOLE and value != int(value):
         raise OpticsError(f"{text!r}: {key} is {value:g}, expected a whole number.")

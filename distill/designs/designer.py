@@ -169,6 +169,8 @@ def design(
         OpticsError: the target, the bench or the directory cannot be used; one line that says why.
     """
     spec = _encoded(bench if isinstance(bench, BenchSpec) else load_bench(bench), encoding, carrier)
+    if pictures < 0:
+        raise OpticsError(f"pictures is {pictures}; expected how many masks to draw, 0 or more.")
     shown_images = _images(images)
     if shown_images is not None:
         image_shape = _size_of(shown_images, image_shape)

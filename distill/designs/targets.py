@@ -27,12 +27,14 @@ from distill.designs.builtins import NAMES, built_in, is_builtin
 from networks.students import interchange
 from networks.students.interchange import as_bank, as_cascade
 from optics.bench.spec import BenchSpec
+from optics.checks import check_range
 from optics.errors import OpticsError, ShapeError
-from optics.reading import home, read_bytes
+from optics.reading import exists, home, read_bytes
 
 KINDS = ("kernel", "mask", "phase", "amplitude", "panel", "panel-phase", "panel-amplitude")
 IMAGE = 28  # pixels a side that a design is for where nothing else is said
 _ROUNDING = 1e-4
+_PITCHES = (1e-7, 1e-2)  # metres
 _TIGHT = 8  # pixels that the usual window is larger than a kernel
 
 
@@ -101,6 +103,8 @@ def read_target(
         values = values * (2 * math.pi * 255 / 256)
     if "amplitude" in kind:
         values = _amplitude(values, kind)
+    if pitch is not None:
+        check_range("pitch", pitch, *_PITCHES, fix="Pass metres: 8 um is 8e-6.")
     if pitch is not None and kind != "kernel":
         raise OpticsError(f"{name}: pitch goes with kind 'kernel'; a {kind} lies on the band or the panel.")
     if kind.startswith("panel"):
@@ -139,9 +143,9 @@ def _values(target: Any, array: str | None, imaginary: str | Path | None) -> tup
             raise OpticsError(f"the target is an array of {target.dtype}, expected numbers.")
         return _numbers(torch.from_numpy(np.ascontiguousarray(target))), "array", "array"
     path = home(target)
-    if isinstance(target, str) and is_builtin(target) and not path.exists():
+    if isinstance(target, str) and is_builtin(target) and not exists(path):
         return built_in(target), target, "built-in"
-    if not path.exists() and path.suffix == "":
+    if not exists(path) and path.suffix == "":
         raise OpticsError(
             f"there is no target {str(target)!r}: no such file, and no built-in one: {', '.join(NAMES)}."
         )

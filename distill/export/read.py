@@ -32,7 +32,7 @@ from optics.bench.panel_correction import corrected
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
-from optics.reading import check_size, reading
+from optics.reading import attribute, check_size, reading
 from optics.slm.response import ResponseSpec
 
 _MOST_VALUES = 2**30
@@ -266,9 +266,8 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     path = folder / "reference.h5"
     data = checked_bytes(folder, path.name, manifest)
     with reading(path, "a whole HDF5 file", fix="export again."), h5py.File(io.BytesIO(data), "r") as file:
-        told = file["labels"].attrs.get("class_names")
-        names = None if told is None else [str(name) for name in told]
-    if names is not None and names != list(manifest.class_names):
+        names = attribute(path, file["labels"], "class_names")
+    if names is not None and names != manifest.class_names:
         raise OpticsError(
             f"{path}: its labels are of the classes {', '.join(names)[:80]}, class_names in {NAME} are others; export "
             "again."

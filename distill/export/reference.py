@@ -64,7 +64,7 @@ def _told(kind: Kind, inputs: Dataset, *, whole: bool, exact: bool) -> dict[str,
             "axes": "image, channel, y, x",
             "units": "value / 255" if exact else "value, full scale 1",
         },
-        "labels": {"axes": each, "units": "class", "class_names": list(inputs.class_names)},
+        "labels": {"axes": each, "units": "class", "class_names": fixed(inputs.class_names)},
         "camera_counts": {
             "axes": "image, reading, y, x (upright)",
             "units": "DN" if whole else "photons per binned pixel",

@@ -193,7 +193,7 @@ class Ledger:
             OpticsError: another process works there, or the directory holds other things than a run by now.
         """
         make_folder(self.directory)
-        with _lock_file(self.directory / LOCK, self.directory):
+        with lock_file(self.directory / LOCK, self.directory):
             self._read()
             remove_leftovers(self.directory)
             yield
@@ -281,7 +281,12 @@ def _steps_in(path: Path) -> dict[str, dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _lock_file(path: Path, directory: Path) -> Iterator[None]:
+def lock_file(path: Path, directory: Path) -> Iterator[None]:
+    """Hold the lock `path`, which dies with the process; `directory` is what errors call it.
+
+    Raises:
+        OpticsError: another process holds it, or there is no room for it.
+    """
     with told(path):
         handle = path.open("a")
     with handle:

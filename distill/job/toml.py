@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,13 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from optics.bench.files import merged
 from optics.checks import SpecError
+from optics.reading import reason
 from optics.spec import validated
-from optics.toml_errors import Lines, explain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from optics.toml_errors import Lines, explain, table_of
 
 M = TypeVar("M", bound=BaseModel)
 Table = dict[str, Any]
@@ -39,12 +34,12 @@ def assignment(text: str) -> Table:
     if not equals or not key or not value:
         raise SpecError(f"--set {text!r}: expected key=value, as in student.training.epochs=5.")
     try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError as error:
+        return table_of(f"{key} = {value}")
+    except ValueError as error:
         if _BARE.match(value):
             return assignment(f"{key}={json.dumps(value)}")
         raise SpecError(
-            f"--set {text!r}: {error}; values are written as in TOML, strings in quotes."
+            f"--set {text!r}: {reason(error)}; values are written as in TOML, strings in quotes."
         ) from None
 
 

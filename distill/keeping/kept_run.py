@@ -16,13 +16,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from distill.environment import version
 from distill.job.config import RunConfig
@@ -36,6 +35,7 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
+from optics.reading import quoted
 from optics.spec import Validated
 
 KEPT = "kept.json"
@@ -68,6 +68,14 @@ class KeptRun(Validated):
     made_by: str
     files: dict[str, str]
     left_out: tuple[str, ...] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if Path(name).name != name:
+                raise ValueError(f"{name!r} does not lie inside the folder")
+        return value
 
 
 def keep(run: Path, folder: Path, *, overwrite: bool = False) -> KeptRun:
@@ -192,9 +200,11 @@ def read_kept(place: Path) -> KeptRun:
     """
     try:
         kept = KeptRun.model_validate(read_json(place / KEPT))
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its contents"
         raise OpticsError(
-            f"{place / KEPT} is damaged ({str(error).splitlines()[0]}); keep the run anew."
+            f"{place / KEPT} is damaged: {quoted(where)}: {quoted(first['msg'])}; keep the run anew."
         ) from None
     for name, digest in kept.files.items():
         if not (place / name).is_file():

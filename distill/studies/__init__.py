@@ -4,6 +4,7 @@ axes.py               What is varied: `PATH=VALUES` as text, and a bench or a st
 cells.py              What a study computes, cell by cell, and the keys by which cells are found again
 figure.py             The figure: a panel for each axis, the ranking, the yield
 light.py              What cells share: the light
+outcomes.py           What a cell gave, in a file of its own: whole or absent
 result.py             What a study found, as one value
 runners.py            Who does the cells: this process, several of this machine, or a Dask cluster
 statistics.py         Shares and their errors: noise draws and the sample of images told apart, differences paired

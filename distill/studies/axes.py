@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,14 +24,13 @@ from pydantic import BaseModel
 from networks.students.spec import StudentSpec
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
+from optics.reading import shortened
 from optics.spec import Validated
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from optics.toml_errors import table_of
 
 COUNT = 8  # values of a range whose number is not said
+MOST = 1000  # values of a range
+_LARGEST = 1e300
 _RANGE = re.compile(r"(?P<low>[^.,\[]+(?:\.\d[^.,]*)?)\.\.(?P<high>[^:,]+)(?P<how>(?::[^:,]+)*)\Z")
 _BARE = re.compile(r"[A-Za-z_][\w-]*\Z")
 _SIDES = {"y": 0, "x": 1}
@@ -83,21 +81,21 @@ def parse(text: str) -> Axis:
     words = [word for word in found["how"].split(":") if word]
     log, count = "log" in words, None
     for word in words:
-        if word.isdecimal() and int(word) >= 2:
+        if word.isdecimal() and len(word) < 5 and 2 <= int(word) <= MOST:
             count = int(word)
         elif word not in ("log", "linear"):
             raise SpecError(
-                f"--vary {text!r}: {word!r} after ':' is neither log nor a number of values from 2 up."
+                f"--vary {text!r}: {word!r} after ':' is neither log nor a number of values from 2 to {MOST}."
             )
     return Axis(path=path, values=_spread(text, low, high, count, log=log), log=log)
 
 
 def _number(text: str, word: str) -> int | float:
     try:
-        value = tomllib.loads(f"v = {word.strip()}")["v"]
-    except tomllib.TOMLDecodeError:
+        value = table_of(f"v = {word.strip()}")["v"]
+    except ValueError:
         value = None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
         raise SpecError(
             f"--vary {text!r}: {word.strip()!r} is not a number, as a range A..B needs at both ends."
         )
@@ -110,8 +108,10 @@ def _spread(text: str, low: float, high: float, count: int | None, *, log: bool)
         raise SpecError(f"--vary {text!r}: a range needs that {what}.")
     if isinstance(low, int) and isinstance(high, int) and count is None and not log:
         step = 1 if high > low else -1
-        if abs(high - low) >= 1000:
-            raise SpecError(f"--vary {text!r}: {abs(high - low) + 1} values; add a number of them, as :8.")
+        if abs(high - low) >= MOST:
+            raise SpecError(
+                f"--vary {text!r}: {abs(high - low) + 1:.4g} values; add a number of them, as :8."
+            )
         return tuple(range(low, high + step, step))
     n = count or COUNT
     if log:
@@ -128,8 +128,8 @@ def _listed(text: str, told: str) -> tuple[Any, ...]:
     """The values of a list, bare words as strings."""
     for attempt in (told, ",".join(w if _is_toml(w) else _quoted(w) for w in told.split(","))):
         try:
-            values = tomllib.loads(f"v = [{attempt}]")["v"]
-        except tomllib.TOMLDecodeError:
+            values = table_of(f"v = [{attempt}]")["v"]
+        except ValueError:
             continue
         if len(values) == 1 and ".." in told:
             break
@@ -144,8 +144,8 @@ def _quoted(word: str) -> str:
 
 def _is_toml(word: str) -> bool:
     try:
-        tomllib.loads(f"v = {word}")
-    except tomllib.TOMLDecodeError:
+        table_of(f"v = {word}")
+    except ValueError:
         return False
     return True
 
@@ -169,9 +169,9 @@ def _inside(value: Any, name: str, where: str) -> Any:
     if isinstance(value, BaseModel):
         if name not in type(value).model_fields:
             known = ", ".join(type(value).model_fields)
-            raise SpecError(f"{where} has no key {name!r}; it has {known}.")
+            raise SpecError(f"{where} has no key {shortened(name, most=40)!r}; it has {known}.")
         return getattr(value, name)
-    if isinstance(value, Mapping) and name.isdecimal():
+    if isinstance(value, Mapping) and name.isdecimal() and len(name) < 5:
         return value.get(int(name), 0.0)
     if isinstance(value, tuple) and len(value) == 2 and name in _SIDES:
         return value[_SIDES[name]]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 
 from distill.job.ledger import key_of
 from distill.studies.axes import Axis, bench_with, flaws, student_with
@@ -21,7 +22,7 @@ from networks.students.parts import RealisationSpec
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
 from optics.checks import SpecError
-from optics.spec import Validated
+from optics.spec import Seed, Validated
 
 Role = Literal["bench", "ideal", "axis", "grid", "alone", "mended", "drawn", "compared"]
 VERSION = 1
@@ -37,11 +38,19 @@ class Cell(Validated):
     changes: path to value. key: names its result.
     """
 
-    key: str
+    key: str = Field(pattern=r"^[0-9a-f]{16}$")
     role: Role
     changes: dict[str, Any]
     bench: BenchSpec
     student: StudentSpec | None = None
+
+    @model_validator(mode="after")
+    def _changed(self) -> Cell:
+        if self.role not in ("bench", "ideal") and not self.changes:
+            raise ValueError(f"a cell that is {self.role} changes nothing")
+        if self.role == "compared" and not isinstance(self.changes.get("bench"), str):
+            raise ValueError("a cell that is compared names no bench")
+        return self
 
     @property
     def title(self) -> str:
@@ -61,7 +70,7 @@ class Conditions(Validated):
 
     network: str
     images: str
-    seed: int = 0
+    seed: Seed = 0
     draws: int = 10
     refit: TrainSpec | None = None
     realisation: RealisationSpec = RealisationSpec()

@@ -14,9 +14,10 @@ from distill.progress import Watcher
 from distill.studies import conduct, store
 from distill.studies.axes import bench_with, flaws
 from distill.studies.cells import Cell, Plan, flaws_of_ideal
+from distill.studies.outcomes import Outcome
 from distill.studies.result import outcomes_of
 from distill.studies.statistics import Share, difference, share
-from distill.studies.work import Outcome, Subject
+from distill.studies.work import Subject
 from distill.training.spec import TrainSpec
 from networks.students.student import Student
 from optics.bench.catalogue import dotted
@@ -102,19 +103,19 @@ class Comparison:
         found, name = self.outcomes[cell.key], str(cell.changes["bench"])
         mended = [c for c in self.plan.of("mended") if c.changes["bench"] == name]
         earned = [
-            (path, difference(_last(self.outcomes[c.key]), _last(found)))
+            (path, difference(self.outcomes[c.key].scores, found.scores))
             for c in mended
             for path in c.changes
             if path != "bench"
         ]
-        here, there = _last(found).mean(0) > 0.5, _last(first).mean(0) > 0.5
+        here, there = found.scores.mean(0) > 0.5, first.scores.mean(0) > 0.5
         rate, exposures = self._time(cell.bench)
         return Compared(
             name=name,
             bench=cell.bench,
             as_is=share(present(found.as_is, "an outcome")),
             refit=None if found.refit is None else share(found.refit),
-            change=difference(_last(found), _last(first)),
+            change=difference(found.scores, first.scores),
             gained=tuple((here & ~there).nonzero()[:, 0].tolist()),
             lost=tuple((there & ~here).nonzero()[:, 0].tolist()),
             flaws=tuple(sorted(earned, key=lambda pair: pair[1].mean, reverse=True)),
@@ -299,10 +300,6 @@ def _cells(base: Plan, benches: dict[str, BenchSpec], *, flaw_costs: bool) -> li
                 continue  # this flaw cannot be mended without another
             cells.append(base.conditions.cell("mended", {"bench": name, path: perfect[path]}, mended, None))
     return cells
-
-
-def _last(outcome: Outcome) -> torch.Tensor:
-    return present(outcome.refit if outcome.refit is not None else outcome.as_is, "an outcome")
 
 
 def _short(value: Any) -> str:

@@ -15,8 +15,9 @@ from distill.progress import Silent, Watcher
 from distill.studies import runners, store
 from distill.studies.axes import Axis, parse
 from distill.studies.cells import Conditions, Plan, make_plan
+from distill.studies.outcomes import read_outcome
 from distill.studies.result import Study
-from distill.studies.work import Answers, Subject, read_outcome, read_plan, write_plan
+from distill.studies.work import Answers, Subject, read_plan, write_plan
 from distill.training.spec import TrainSpec
 from networks import Student
 from networks.students.parts import RealisationSpec
@@ -27,6 +28,7 @@ from optics.checks import present
 from optics.devices import device_of, find
 from optics.errors import OpticsError
 
+MOST_DRAWS = 100_000
 Vary = Sequence[str | Axis] | Mapping[str, Any]
 MOUNTED = ToleranceSpec(
     mask_shift=(2e-5, 2e-5),
@@ -153,8 +155,10 @@ def planned(
         ui=ui or Silent(),
     )
     subject = _limited(subject, images, refit_images)
-    if draws < 1:
-        raise OpticsError(f"draws is {draws}; use at least 1, and 10 to know the noise.")
+    if not 1 <= draws <= MOST_DRAWS:
+        raise OpticsError(f"draws is {draws}; use 1 to {MOST_DRAWS}, and 10 to know the noise.")
+    if monte_carlo < 0:
+        raise OpticsError(f"monte_carlo is {monte_carlo}; expected how many benches to draw, 0 or more.")
     of_network, of_images = subject.digests()
     axes = _axes(vary)
     plan = make_plan(
@@ -182,8 +186,8 @@ def cells(network: str | Path, **options: Any) -> tuple[Path, list[str]]:
     """
     home, subject, plan = planned(network, **options)
     with store.locked(home):
-        subject.write(home)
         write_plan(home, plan)
+        subject.write(home)
     return home, [cell.key for cell in runners.missing(home, plan)]
 
 
@@ -240,8 +244,8 @@ def complete(
 ) -> None:
     """Do what is missing of a plan in a folder that is locked; see `study`."""
     watcher, start = ui or Silent(), time.perf_counter()
+    write_plan(home, plan)  # the first file: it says whose folder this is
     subject.write(home)
-    write_plan(home, plan)
     todo = runners.missing(home, plan)
     if not todo:
         watcher.kept("study", "Computing the benches")

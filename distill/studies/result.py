@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from distill.studies.axes import Axis
 from distill.studies.cells import Cell, Plan
+from distill.studies.outcomes import CELLS, Outcome, read_outcome
 from distill.studies.statistics import Share, difference, share, yield_above
-from distill.studies.work import Outcome, read_outcome, read_plan
+from distill.studies.work import read_plan
 from optics.checks import present
 from optics.errors import OpticsError
 from optics.notebook import image, table
@@ -100,13 +102,22 @@ def outcomes_of(folder: Path, plan: Plan) -> dict[str, Outcome]:
     Raises:
         OpticsError: cells are missing.
     """
-    outcomes = {key: read_outcome(folder, key) for key in plan.by_key()}
-    lost = sum(found is None for found in outcomes.values())
-    if lost:
+    read = {key: read_outcome(folder, key) for key in plan.by_key()}
+    outcomes = {key: found for key, found in read.items() if found is not None}
+    if len(outcomes) < len(read):
         raise OpticsError(
-            f"{folder}: {lost} of {len(outcomes)} benches are not done; the same command goes on with them."
+            f"{folder}: {len(read) - len(outcomes)} of {len(read)} benches are not done; the same command goes on with "
+            "them."
         )
-    return {k: v for k, v in outcomes.items() if v is not None}
+    images = Counter(found.scores.shape[1] for found in outcomes.values()).most_common(1)
+    for key, found in outcomes.items():
+        draws, count = found.scores.shape
+        if count != images[0][0] or draws not in (1, plan.conditions.draws):
+            raise OpticsError(
+                f"{folder / CELLS / key}.h5 holds {draws} draws of {count} images, others {plan.conditions.draws} of "
+                f"{images[0][0]}; delete that file, and the same command makes it again."
+            )
+    return outcomes
 
 
 class Study:
@@ -122,6 +133,8 @@ class Study:
 
     def __init__(self, folder: Path, plan: Plan | None = None) -> None:
         self.folder, self.plan = folder, plan or read_plan(folder)
+        if not self.plan.of("bench") or not self.plan.of("ideal"):
+            raise OpticsError(f"{folder} holds another plan than a study's; a comparison, perhaps.")
         self.outcomes = outcomes_of(folder, self.plan)
 
     # ------------------------------------------------------------------ figures

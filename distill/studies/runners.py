@@ -19,7 +19,8 @@ from typing import Any
 
 from distill.environment import processors
 from distill.studies.cells import Cell, Plan
-from distill.studies.work import bundles, opened, read_outcome, read_plan, work
+from distill.studies.outcomes import read_outcome
+from distill.studies.work import bundles, opened, read_plan, work
 from optics.checks import present
 from optics.errors import OpticsError
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from distill.job.ledger import LOCK, lock_file
+from distill.studies.outcomes import CELLS
 from distill.studies.result import Flaw, RowOf, Study
 from distill.studies.statistics import Share
-from distill.studies.work import CELLS, PLAN
+from distill.studies.work import PLAN, read_plan
 from optics.errors import OpticsError
 from optics.files import (
     is_temporary,
+    make_folder,
     remove_leftovers,
     write_bytes,
     write_csv,
@@ -26,7 +29,6 @@ from optics.files import (
 
 FORMATS = ("pdf", "png")
 _PARTS = ("mean", "spread", "noise", "sampling", "error")
-LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -40,26 +42,27 @@ def locked(folder: Path) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise OpticsError(f"{folder} is a file; give a folder for the study (--output).")
-    strangers = (
-        [p for p in folder.iterdir() if p.name != LOCK and not is_temporary(p)] if folder.exists() else []
-    )
-    if strangers and not (folder / PLAN).is_file() and not (folder / CELLS).is_dir():
-        raise OpticsError(f"{folder} is not empty and holds no study; choose another folder (--output).")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as handle:
-        try:
-            import fcntl
-        except ImportError:  # not a POSIX system: no lock
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OpticsError(
-                f"another process works in {folder}; wait for it or choose another folder."
-            ) from None
+    _refuse_strangers(folder)
+    make_folder(folder)
+    with lock_file(folder / LOCK, folder):
+        _refuse_strangers(folder)
         remove_leftovers(folder)
         yield
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise OpticsError where files that no study wrote could be written over; a study's first file is its plan."""
+    there = [p for p in folder.iterdir() if p.name != LOCK and not is_temporary(p)] if folder.exists() else []
+    if there and not (folder / PLAN).is_file() and not (folder / CELLS).is_dir():
+        raise OpticsError(f"{folder} is not empty and holds no study; choose another folder (--output).")
+    if (folder / PLAN).is_file():
+        try:
+            read_plan(folder)
+        except OpticsError as error:
+            raise OpticsError(
+                f"{error} If it is no study's, choose another folder (--output); else delete it, the benches that are "
+                "done are kept."
+            ) from None
 
 
 def write(study: Study, *, figure: bool = True) -> list[Path]:

@@ -9,7 +9,6 @@ cells/KEY.h5          what a cell gave: whole or absent, so that nothing finishe
 from __future__ import annotations
 
 import copy
-import io
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from distill.data.dataset import VOID
+from distill.data.dataset import VOID, Dataset
 from distill.job.ledger import key_of
 from distill.studies.cells import Cell, Conditions, Plan
 from distill.studies.light import Exposure, Eye, Lit, SharedLight, optical_bench
+from distill.studies.outcomes import Outcome, write_outcome
 from distill.training.checkpoint import load_student, save
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
@@ -34,11 +33,12 @@ from networks import Student
 from optics.checks import present
 from optics.devices import CPU, device_of, find
 from optics.errors import OpticsError
-from optics.files import write_bytes, write_hdf5, write_text
-from optics.spec import Validated
+from optics.files import make_folder, write_hdf5, write_text
+from optics.reading import check_size, quoted, read_bytes, reading, regular_file
 
-PLAN, NETWORK, IMAGES, CELLS = "plan.json", "network.safetensors", "images.h5", "cells"
+PLAN, NETWORK, IMAGES = "plan.json", "network.safetensors", "images.h5"
 _USES = {"test": 0, "train": 1, "validation": 2}
+_MOST_BYTES = 2**29  # of a plan
 _APART = 1 << 20  # between the seeds of two uses; draws are fewer
 
 
@@ -62,7 +62,7 @@ class Subject:
 
     def write(self, folder: Path) -> None:
         """Put it into a study's folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         save(self.student, folder / NETWORK)
         arrays: dict[str, tuple[Any, dict[str, Any]]] = {}
         for name in _USES:
@@ -88,19 +88,15 @@ class Subject:
         Raises:
             OpticsError: a file is absent or damaged.
         """
-        student = load_student(folder / NETWORK).to(device)
-        parts: dict[str, Answers | None] = {}
-        try:
-            with h5py.File(folder / IMAGES, "r") as file:
-                for name in _USES:
-                    if name in file:
-                        found = {key: torch.from_numpy(file[name][key][()]) for key in file[name]}
-                        parts[name] = Answers(**found)
-            return cls(student=student, **parts)  # type: ignore[arg-type]
-        except (OSError, KeyError, TypeError) as error:
-            raise OpticsError(
-                f"{folder / IMAGES} is damaged or incomplete ({error}); begin the study anew."
-            ) from None
+        student, path = load_student(folder / NETWORK).to(device), folder / IMAGES
+        with (
+            reading(path, "a study's images", fix="begin the study anew."),
+            h5py.File(regular_file(path), "r") as file,
+        ):
+            parts = {name: _answers_in(file[name], path, student) for name in _USES if name in file}
+        if "test" not in parts:
+            raise OpticsError(f"{path} has no test images; begin the study anew.")
+        return cls(student=student, **parts)
 
     def on_cpu(self) -> Subject:
         """The same with the network on the CPU, a copy where it is elsewhere."""
@@ -119,77 +115,29 @@ class Subject:
         return key_of(weights, self.student.spec.model_dump(mode="json")), key_of(images)
 
 
+def _answers_in(group: h5py.Group, path: Path, student: Student) -> Answers:
+    """One part of the images, checked as data sets are."""
+    found = {}
+    for name in ("images", "labels", "taught"):
+        values = group.get(name)
+        if isinstance(values, h5py.Dataset) and values.shape is not None and values.dtype.kind in "fi":
+            check_size(f"{path}: {values.name}", values.shape)
+            found[name] = torch.from_numpy(values[()])
+    classes = student.spec.classes
+    whole = Dataset(found["images"], found["labels"], tuple(map(str, range(classes))), str(path))
+    if whole.channels != student.cascade.in_channels:
+        raise OpticsError(f"{path}: its images have {whole.channels} channels, the network takes others.")
+    taught = found.get("taught")
+    if taught is not None and (tuple(taught.shape) != (len(whole), classes) or not taught.isfinite().all()):
+        raise OpticsError(f"{path}: what the teacher says does not fit the images.")
+    return Answers(whole.images, whole.labels, taught)
+
+
 def _digest(tensor: Tensor) -> str:
     import hashlib
 
     values = tensor.detach().cpu().contiguous().numpy()
     return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()
-
-
-class Given(Validated):
-    """What one network gave in a cell, stored beside it: see `Outcome`."""
-
-    seconds: float
-    brightest: float | None
-    saturated: float
-    photons: float | None
-    blind: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a cell gave.
-
-    Attributes:
-        as_is: scores (draws, images) with the network's own back end; None where the cell has another one.
-        refit: scores with the back end fitted on the cell's bench; None without.
-        predictions: classes (draws, images) behind the last of them; None for pixels.
-        exposure: how exposed the camera is.
-        seconds: of work, without the shared light.
-    """
-
-    as_is: Tensor | None
-    refit: Tensor | None
-    predictions: Tensor | None
-    exposure: Exposure
-    seconds: float
-
-
-def read_outcome(folder: Path, key: str) -> Outcome | None:
-    """What a cell gave; None where it is not done, or its file is damaged."""
-    try:
-        with h5py.File(folder / CELLS / f"{key}.h5", "r") as file:
-            given = Given.model_validate_json(file["given"][()])
-            parts = {
-                name: torch.from_numpy(file[name][()]) if name in file else None
-                for name in ("as_is", "refit", "predictions")
-            }
-    except (OSError, KeyError, ValueError, ValidationError, RuntimeError):
-        return None
-    seen = Exposure(given.brightest, given.saturated, given.photons, given.blind)
-    return Outcome(exposure=seen, seconds=given.seconds, **parts)
-
-
-def write_outcome(folder: Path, key: str, outcome: Outcome) -> None:
-    """Keep what a cell gave, whole or not at all."""
-    e = outcome.exposure
-    given = Given(
-        seconds=outcome.seconds,
-        brightest=e.brightest,
-        saturated=e.saturated,
-        photons=e.photons,
-        blind=e.blind,
-    ).model_dump_json()
-    out = io.BytesIO()
-    with h5py.File(out, "w") as file:
-        file["given"] = np.bytes_(given.encode())
-        for name in ("as_is", "refit", "predictions"):
-            values: Tensor | None = getattr(outcome, name)
-            if values is not None:
-                packed = values.numpy().astype(np.int16 if name == "predictions" else np.float32)
-                file.create_dataset(name, data=packed, compression="gzip", shuffle=True)
-    (folder / CELLS).mkdir(exist_ok=True)
-    write_bytes(folder / CELLS / f"{key}.h5", out.getvalue())
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -203,16 +151,19 @@ def read_plan(folder: Path) -> Plan:
     Raises:
         OpticsError: there is none, or it is damaged.
     """
-    try:
-        return Plan.model_validate(json.loads((folder / PLAN).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise OpticsError(
-            f"{folder} holds no study: {PLAN} is missing; begin one with `sclc study RUN`."
-        ) from None
-    except (ValidationError, ValueError, OpticsError) as error:
-        raise OpticsError(
-            f"{folder / PLAN} is damaged ({str(error).splitlines()[0]}); begin the study anew."
-        ) from None
+    path = folder / PLAN
+    if not path.is_file():
+        raise OpticsError(f"{folder} holds no study: {PLAN} is missing; begin one with `sclc study RUN`.")
+    data = read_bytes(path, most=_MOST_BYTES)
+    with reading(path, "a study's plan", fix="begin the study anew."):
+        try:
+            return Plan.model_validate(json.loads(data))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "its contents"
+            raise OpticsError(
+                f"{path} is damaged: {quoted(where)}: {quoted(first['msg'])}; begin the study anew."
+            ) from None
 
 
 def opened(folder: Path) -> tuple[Plan, Subject]:

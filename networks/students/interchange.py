@@ -36,6 +36,7 @@ __all__ = ["KINDS", "SUFFIXES", "Kind", "as_bank", "as_cascade", "read", "write"
 
 Kind = Literal["mask", "phase", "kernel", "panel", "panel-phase"]
 KINDS: tuple[str, ...] = get_args(Kind)
+_MOST_AXES = 8
 _LARGEST_PHASE = 1e6  # radians
 _ALONE = 4.0  # times more energy around the corner than around the middle: a kernel that begins in the corner
 
@@ -56,6 +57,8 @@ def as_bank(values: Tensor, *, axes: str | None = None, corner: bool = False) ->
     if axes is not None and sorted(axes) != sorted("oiyx"):
         raise OpticsError(f"axes is {axes!r}; give the order of out, in, y and x, as 'oiyx' or 'ioyx'.")
     given = tuple(values.shape)
+    if values.dim() > _MOST_AXES:
+        raise ShapeError(f"an array of {values.dim()} axes is no bank of masks; give (out, in, y, x).")
     if values.dim() > 4:  # the published files have a fifth axis, of length 1, behind the channels
         for axis in range(values.dim() - 3, 0, -1):
             if values.dim() > 4 and values.shape[axis] == 1:

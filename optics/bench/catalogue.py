@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from optics.bench.spec import InputSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import SpecError
-from optics.reading import quoted
+from optics.reading import exists, quoted
 from optics.slm.panel import SLMSpec
 from optics.spec import Spec, validated
 from optics.toml_errors import explain, parse, unknown
@@ -113,11 +113,11 @@ def _find(name: str, search: Path | None) -> Path | None:
     plain = name.removesuffix(".toml")
     if name.endswith(".toml"):
         direct = (search or Path()) / name
-        return direct if direct.is_file() else None
+        return direct if exists(direct) else None
     if plain != Path(plain).name:
         return None
     folders = [DEVICES] if search is None else [search, search / "devices", DEVICES]
-    return next((f / f"{plain}.toml" for f in folders if (f / f"{plain}.toml").is_file()), None)
+    return next((f / f"{plain}.toml" for f in folders if exists(f / f"{plain}.toml")), None)
 
 
 def _read(path: Path) -> Device:
@@ -129,7 +129,7 @@ def _read(path: Path) -> Device:
                 f"{path}:{lines.of((key,))}: unknown key {quoted(key)}. Known keys: {', '.join(sorted(allowed))}."
             )
     kind = data.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise SpecError(
             f"{path}:{lines.of(('kind',)) or 1}: kind is {quoted(kind)}, expected one of {', '.join(KINDS)}."
         )

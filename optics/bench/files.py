@@ -19,7 +19,7 @@ from optics.bench import catalogue
 from optics.bench.response_tables import with_table
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
-from optics.reading import home
+from optics.reading import exists, home
 from optics.recognise import check
 from optics.spec import validated
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
@@ -54,9 +54,9 @@ def find_bench(source: str | Path) -> Path:
         SpecError: no shipped bench has this name; that a path leads nowhere is told when it is read.
     """
     path = home(source)
-    if isinstance(source, str) and "/" not in source and "\\" not in source and not path.exists():
+    if isinstance(source, str) and "/" not in source and "\\" not in source and not exists(path):
         shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
-        if shipped.is_file():
+        if exists(shipped):
             return shipped
         if path.suffix != ".toml":
             raise SpecError(unknown("bench", source, bench_names()) + " Or pass the path of a TOML file.")
@@ -119,7 +119,7 @@ def _with_place(slm: dict[str, Any], search: Path | None) -> dict[str, Any]:
         folders = [search, Path()] if search is not None else []
         if not isinstance(name, str):
             return name
-        return next((str((f / home(name)).resolve()) for f in folders if (f / home(name)).is_file()), name)
+        return next((str((f / home(name)).resolve()) for f in folders if exists(f / home(name))), name)
 
     told = slm.get("correction")
     if isinstance(told, Mapping) and "file" in told:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
-from optics.reading import read_bytes, reading
+from optics.reading import quoted, read_bytes, reading
 from optics.slm.response import ResponseSpec, look_up, nearest_level
 
 _MOST_BYTES = 2**28
@@ -43,6 +43,8 @@ def correction_map(bench: BenchSpec) -> Tensor | None:
     if path.suffix.lower() == ".npy":
         with reading(path, "an .npy array", fix="save it with numpy.save."):
             values = np.load(io.BytesIO(data), allow_pickle=False)
+        if values.dtype.kind not in "fiu":
+            raise SpecError(f"{path} holds {quoted(values.dtype)}, expected phases in radians.")
         phase = values.astype(np.float64)
     else:
         phase = _grey(path, data) * (2 * math.pi / spec.two_pi)

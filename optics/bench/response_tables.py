@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optics.checks import SpecError
-from optics.reading import read_bytes
+from optics.reading import exists, quoted, read_bytes
 from optics.slm.response import not_radians
 
 UNITS = {"radians": 1.0, "pi": math.pi, "turns": 2 * math.pi, "degrees": math.pi / 180}
@@ -58,11 +58,11 @@ def _read(response: Mapping[str, Any], search: Path | None) -> dict[str, Any]:
     rest = {key: value for key, value in response.items() if key not in ("file", "unit", "lut")}
     file, unit = response["file"], response.get("unit", "radians")
     if not isinstance(file, str):
-        raise SpecError(f"response.file is {file!r}, expected the path of a table in quotes.")
-    if unit not in UNITS:
-        raise SpecError(f"response.unit is {unit!r}; choose one of {', '.join(UNITS)}.")
+        raise SpecError(f"response.file is {quoted(file)}, expected the path of a table in quotes.")
+    if not isinstance(unit, str) or unit not in UNITS:
+        raise SpecError(f"response.unit is {quoted(unit)}; choose one of {', '.join(UNITS)}.")
     folders = [Path(), *([search] if search is not None else [])]
-    path = next((f / file for f in reversed(folders) if (f / file).is_file()), Path(file))
+    path = next((f / file for f in reversed(folders) if exists(f / file)), Path(file))
     values, said = phases(path, unit)
     return {**rest, "lut": tuple(values.tolist()), "source": said}
 

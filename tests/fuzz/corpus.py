@@ -6,6 +6,7 @@ A seed is a folder as {name: bytes}; a single file is a folder of one.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import pickle
@@ -26,6 +27,7 @@ from calibration import Recording, save_recording
 from calibration.rigs.recording import Probes
 from distill.export.write import export
 from distill.job import config
+from distill.keeping.kept_run import KeptRun
 from distill.training.checkpoint import save_model, save_state
 from networks import Student
 from networks.students import array_files
@@ -33,6 +35,7 @@ from networks.teachers import registry as teachers
 from optics.files import hdf5_bytes
 from tests.calibration.benches import bench as calibration_bench
 from tests.distill.exportbench import dataset, network
+from tests.fuzz import corpus_jobs
 from tests.scenes import generator
 
 Files = dict[str, bytes]
@@ -288,6 +291,23 @@ def result() -> Files:
     }  # fmt: skip
 
 
+def kept_run() -> Files:
+    files = result()
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    kept = KeptRun(
+        name="x",
+        seed=0,
+        recipe="0123456789abcdef",
+        channels=1,
+        image_shape=(10, 12),
+        masks=3,
+        parameters={"linear": (9, 30)},
+        made_by="0.1",
+        files=digests,
+    )
+    return files | {"kept.json": kept.model_dump_json().encode()}
+
+
 def ledger() -> Files:
     step = {"key": "0123456789abcdef", "done": True, "seconds": 1.5}
     return {"steps.json": json.dumps({"version": 1, "steps": {"data": step, "teacher": step}}).encode()}
@@ -321,6 +341,8 @@ MAKERS: dict[str, list[Callable[[], Files]]] = {
     "bench": shipped("benches"),
     "run": [run_file],
     "result": [result],
+    "kept run": [kept_run],
     "ledger": [ledger],
     "masks": [masks_of_an_export],
+    **corpus_jobs.MAKERS,
 }

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import corpus
-from tests.fuzz.mutations import mutate
-from tests.fuzz.readers import READERS, Accepted, Reader, is_ours
+from tests.fuzz.checks import Accepted, is_ours
+from tests.fuzz.containers import mutate
+from tests.fuzz.readers import READERS, Reader
 
 SECONDS = 20.0  # for one input
 BYTES = 2**30  # more than the child held before it

@@ -1,47 +1,87 @@
 """Every reader and what must be true of what it accepts: one row each.
 
-A check raises `Accepted` where the reader took something that it should have refused.
+A check (`checks.py`) raises `Accepted` where the reader took something that it should have refused.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import typer
 from torch import Tensor
 
 import distill
 from calibration import load_recording
+from calibration.rigs.captures import load_captures
+from calibration.rigs.store import FrameStore
+from calibration.twin.parameters import Tolerances, bench_parameters, load_tolerances
+from calibration.twin.result import load_result
+from distill.cli import bench as cli_bench
+from distill.cli import design as cli_design
 from distill.cli.bench import _read_masks
 from distill.data import sources
-from distill.data.dataset import VOID, Dataset
-from distill.export.read import Exported, read_export
+from distill.designs.designer import _images as display_images
+from distill.designs.targets import Target, read_target
+from distill.export.design_files import read_design
+from distill.export.read import read_export
 from distill.job import config
 from distill.job.ledger import Ledger
 from distill.job.result import Result
+from distill.keeping.kept_run import read_kept
+from distill.studies.axes import parse as parse_axis
+from distill.studies.cells import Conditions, make_plan
+from distill.studies.result import Study
+from distill.studies.work import Subject
 from distill.training import checkpoint
+from distill.training.train_loop import TrainSpec
 from networks.students import array_files
 from networks.students.interchange import as_cascade
 from networks.teachers.program import load_program
 from optics.bench import catalogue
 from optics.bench.files import load_bench
+from optics.bench.panel_correction import correction_map
+from optics.bench.response_tables import phases
+from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
-from optics.spec import Validated
 from tests.calibration.benches import bench as calibration_bench
+from tests.distill.designs.bench import bench as design_bench
+from tests.distill.studies.studybench import student
+from tests.fuzz.checks import (
+    nothing,
+    right_array,
+    right_axis,
+    right_calibration,
+    right_captures,
+    right_cascade,
+    right_correction,
+    right_data,
+    right_design,
+    right_device,
+    right_display,
+    right_export,
+    right_frames,
+    right_kept,
+    right_ledger,
+    right_masks,
+    right_network,
+    right_phases,
+    right_program,
+    right_recording,
+    right_result,
+    right_run,
+    right_size,
+    right_spec,
+    right_study,
+    right_subject,
+    right_target,
+)
 
 Check = Callable[[Any, Path], None]
 Read = Callable[[Path], Any]
-BENCH = calibration_bench()
-
-
-class Accepted(Exception):
-    """A reader took what it should have refused."""
+BENCH, DESIGN_BENCH, STUDENT = calibration_bench(), design_bench(), student().spec
 
 
 @dataclass(frozen=True)
@@ -55,127 +95,51 @@ class Reader:
     weight: int = 1
 
 
-def must(holds: bool, what: str) -> None:
-    if not holds:
-        raise Accepted(what)
-
-
-def finite(values: Tensor, what: str) -> None:
-    must(bool(torch.isfinite(values).all()), f"{what} not finite")
-
-
-def right_data(found: Any, path: Path) -> None:
-    for name, part in vars(found).items():
-        if not isinstance(part, Dataset):
-            continue
-        images, labels = part.images, part.labels
-        must(len(images) == len(labels), f"{name}: another number of labels than of images")
-        must(
-            images.dtype == torch.float32 and images.ndim == 4,
-            f"{name}: images of {images.dtype} {images.shape}",
-        )
-        if images.numel():
-            finite(images, f"{name}: images")
-            must(float(images.min()) >= 0.0 and float(images.max()) <= 1.0, f"{name}: images outside of 0..1")
-        if labels.numel():
-            kept = labels[labels != VOID]
-            must(not len(kept) or int(kept.min()) >= 0, f"{name}: a negative label")
-            must(not len(kept) or int(kept.max()) < part.classes, f"{name}: a label outside of the classes")
-
-
-def right_array(found: Tensor, path: Path) -> None:
-    must(found.is_floating_point() or found.is_complex(), f"an array of {found.dtype}")
-
-
-def right_cascade(found: Any, path: Path) -> None:
-    for name, value in found.state_dict().items():
-        finite(value, name)
-    must(found(torch.ones(1, found.in_channels, 8, 8)).ndim == 4, "another shape")
-
-
-def right_network(found: torch.nn.Module, path: Path) -> None:
-    must(not found.training, "in training mode")
-    for name, value in found.state_dict().items():
-        finite(value.double() if not value.is_complex() else value, name)
-
-
-def right_export(found: Exported, path: Path) -> None:
-    told = json.loads((path / "manifest.json").read_bytes())
-    for name, entry in told["files"].items():
-        data = (path / name).read_bytes()
-        must(hashlib.sha256(data).hexdigest() == entry["sha256"], f"{name} is not what the manifest says")
-    n, classes = found.manifest.images, len(found.manifest.class_names)
-    must(float(found.inputs.min()) >= 0.0 and float(found.inputs.max()) <= 1.0, "inputs outside of 0..1")
-    for name in ("inputs", "camera_counts", "logits", "scales"):
-        finite(getattr(found, name), name)
-    for name in ("masks", "psfs"):
-        must(getattr(found, name).is_complex(), f"{name} not complex")
-        finite(getattr(found, name), name)
-    must(bool((found.camera_counts >= 0).all()), "negative counts")
-    must(found.logits.shape == (n, classes), "logits of another shape")
-    for name in ("labels", "predictions"):
-        values = getattr(found, name)
-        must(bool(((values >= 0) & (values < classes)).all()), f"{name} outside of the classes")
-    must(torch.equal(found.logits.argmax(1), found.predictions), "predictions that the logits do not give")
-
-
-def right_spec(found: Validated, path: Path) -> None:
-    told = found.model_dump(mode="json")
-    must(_finite(told), "a number that is not finite")
-    must(type(found).model_validate(told) == found, "another value after a round trip")
-
-
-def right_device(found: Any, path: Path) -> None:
-    right_spec(found.spec(), path)
-
-
-def _finite(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def right_run(found: Any, path: Path) -> None:
-    right_spec(found, path)
-    right_spec(found.bench.resolve(), path)
-
-
-def right_result(found: Any, path: Path) -> None:
-    right_spec(found, path)
-
-
-def right_ledger(found: Any, path: Path) -> None:
-    for step in ("data", "teacher"):
-        must(isinstance(found.done(step, "0123456789abcdef"), bool), "an answer that is none")
-        must(math.isfinite(found.seconds(step)) and found.seconds(step) >= 0.0, "seconds that cannot be")
-
-
-def right_recording(found: Any, path: Path) -> None:
-    finite(found.counts, "counts")
-    must(found.exposure > 0 and found.binning >= 1, "exposure or binning")
-
-
-def right_masks(found: Tensor, path: Path) -> None:
-    finite(found, "masks")
-    must(found.ndim == 3, "another shape")
-
-
-def right_program(found: torch.nn.Module, path: Path) -> None:
-    try:
-        with torch.no_grad():
-            found(torch.zeros(2, 1, 6, 6))
-    except OpticsError as error:
-        must(is_ours(error, path) is None, str(is_ours(error, path)))
-
-
-def nothing(found: Any, path: Path) -> None:
-    """No more can be said: the format has no checksum and every number is possible."""
-
-
 def read_kernels(path: Path) -> Any:
     return as_cascade(array_files.read(path), kind="kernel", image_shape=(8, 8), corner=False)
+
+
+def read_targets(path: Path, kind: str | None = None) -> Target:
+    return read_target(path, DESIGN_BENCH, kind=kind, corner=False if kind is None else None)
+
+
+def read_panel(path: Path) -> Target:
+    return read_target(path, DESIGN_BENCH, kind="panel" if path.suffix == ".npy" else "panel-phase")
+
+
+def read_built_in(path: Path) -> Target:
+    return read_target(path.read_text("utf-8", "replace"), DESIGN_BENCH)
+
+
+def read_display(path: Path) -> Tensor | None:
+    return display_images(cli_design._images(path))
+
+
+def read_axis(path: Path) -> list[BenchSpec]:
+    """A bench for each value, as a study makes them."""
+    axis = parse_axis(path.read_text("utf-8", "replace"))
+    plan = make_plan(
+        Conditions(network="", images="", refit=TrainSpec()), BENCH, STUDENT, axes=[axis], ranking=False
+    )
+    return [cell.bench for cell in plan.cells if cell.role == "axis"]
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    found = path.read_text("utf-8", "replace")
+    try:
+        return cli_bench.image_shape(found)
+    except typer.BadParameter as error:
+        raise OpticsError(str(error)) from None
+
+
+def read_correction(path: Path) -> Tensor | None:
+    return correction_map(DESIGN_BENCH.replace(**{"slm.correction": {"file": str(path)}}))
+
+
+def read_tolerances(path: Path) -> Tolerances:
+    found = load_tolerances(path)
+    bench_parameters(BENCH, found)
+    return found
 
 
 def read_ledger(folder: Path) -> Ledger:
@@ -203,8 +167,27 @@ READERS: dict[str, Reader] = {
     "bench": Reader(lambda p: load_bench(str(p)), right_spec, "bench", single=True, weight=4),
     "run": Reader(config.load, right_run, "run", single=True, weight=3),
     "result": Reader(Result.read, right_result, "result", single=True),
+    "kept run": Reader(lambda p: (read_kept(p), Result.read(p / "result.json")), right_kept, "kept run"),
     "ledger": Reader(read_ledger, right_ledger, "ledger"),
     "masks": Reader(lambda p: _read_masks(p, 4), right_masks, "masks", single=True),
+    "targets": Reader(read_targets, right_target, "arrays", single=True, weight=2),
+    "target pictures": Reader(read_targets, right_target, "target pictures", single=True),
+    "panel targets": Reader(read_panel, right_target, "panels", single=True),
+    "built-in targets": Reader(read_built_in, right_target, "built-ins", single=True),
+    "display images": Reader(read_display, right_display, "display images", single=True),
+    "design": Reader(read_design, right_design, "design", weight=4),
+    "vary": Reader(read_axis, right_axis, "vary", single=True, weight=2),
+    "image size": Reader(read_size, right_size, "sizes", single=True),
+    "study": Reader(Study, right_study, "study", weight=3),
+    "study's images": Reader(Subject.read, right_subject, "study's images", weight=2),
+    "response table": Reader(phases, right_phases, "response", single=True, weight=2),
+    "correction": Reader(read_correction, right_correction, "correction", single=True, weight=2),
+    "calibrated bench": Reader(lambda p: load_bench(str(p)), right_spec, "calibrated bench", single=True),
+    "calibration result": Reader(load_result, right_calibration, "calibration result", single=True),
+    "captures": Reader(load_captures, right_captures, "captures", single=True),
+    "kept frames": Reader(lambda p: FrameStore(p, "request"), right_frames, "kept frames"),
+    "tolerances": Reader(read_tolerances, right_spec, "tolerances", single=True),
+    "cifar archive": Reader(sources.load, right_data, "cifar archive", single=True),
 }
 
 
@@ -212,22 +195,3 @@ def _rig(folder: Path) -> Path:
     """A recording is a file or a folder."""
     file = folder / "rig.h5"
     return file if file.exists() else folder
-
-
-def is_ours(error: BaseException, path: Path) -> str | None:
-    """None for a refusal as it should be; else what is wrong with it."""
-    if isinstance(error, MemoryError):
-        return f"memory: {str(error)[:200]}"
-    if not isinstance(error, OpticsError):
-        return f"{type(error).__name__}: {str(error)[:200]}"
-    text = str(error).replace(str(path), "PATH")
-    if "more memory than there is" in text:
-        return f"memory: {text[:200]}"
-    if not text.strip():
-        return "a refusal without words"
-    if "\n" in text:
-        return f"a refusal of several lines: {text[:200]!r}"
-    return f"a refusal of {len(text)} characters: {text[:200]!r}" if len(text) > LONGEST else None
-
-
-LONGEST = 300

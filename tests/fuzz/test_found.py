@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -14,9 +16,10 @@ import numpy as np
 import pytest
 
 from optics.errors import OpticsError
-from tests.fuzz import corpus
+from tests.fuzz import corpus, corpus_jobs
+from tests.fuzz.checks import LONGEST
 from tests.fuzz.harness import Case, put
-from tests.fuzz.readers import LONGEST, READERS
+from tests.fuzz.readers import READERS
 
 Files = dict[str, bytes]
 
@@ -91,6 +94,37 @@ def word_as_exposure(file: h5py.File) -> None:
     file.attrs["exposure"] = ""
 
 
+def words(told: str) -> Files:
+    return {"x.txt": told.encode()}
+
+
+def cell(write: Callable[[h5py.File], object]) -> Files:
+    """A study with other scores in its first cell."""
+
+    def change(file: h5py.File) -> None:
+        for name in ("as_is", "predictions"):
+            del file[name]
+        write(file)
+
+    files = corpus_jobs.bare_study()
+    return files | hdf5({n: d for n, d in files.items() if n.startswith("cells/")}, change)
+
+
+def endless_heap(files: Files) -> Files:
+    """An export whose class names lie on a heap of variable length that says nonsense of itself; its hash is right."""
+
+    def change(file: h5py.File) -> None:
+        file["labels"].attrs["class_names"] = ["a", "b", "c"]
+
+    data = hdf5({"reference.h5": files["reference.h5"]}, change)["reference.h5"]
+    for found in re.finditer(b"GCOL", data):
+        at = found.start()
+        data = data[: at + 16] + b"\xff" * 64 + data[at + 80 :]
+    told = json.loads(files["manifest.json"])
+    told["files"]["reference.h5"] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return files | {"reference.h5": data, "manifest.json": json.dumps(told).encode()}
+
+
 FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     "weights that are NaN": ("student", lambda: weights(corpus.student(), np.nan), "weight"),
     "weights that are infinite": ("teacher", lambda: weights(corpus.teacher(), np.inf), "weight"),
@@ -147,6 +181,42 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     ),
     "a bench's unknown key of 5000 characters": (
         "bench", lambda: text(corpus.shipped("benches")[-1](), "[slm]", f"[slm]\n{'x' * 5000} = 1"), "Known keys",
+    ),
+    "strings of an export whose heap has no end": ("export", lambda: endless_heap(corpus.exported()), "strings"),
+    "a target's name of 5000 characters": ("built-in targets", lambda: words("sobel[" * 900), "no target"),
+    "a built-in with a line end": ("built-in targets", lambda: words("identity\n.x"), "identity"),
+    "a built-in of 10000 masks of 9999 taps": ("built-in targets", lambda: words("gabor:count=1e4,size=999"), "count"),
+    "a charge beyond every number": ("built-in targets", lambda: words("donut:charge=1e300"), "charge"),
+    "a quantity of 5000 characters": ("vary", lambda: words(f"slm.{'a' * 5000}=1,2"), "key"),
+    "a value nested 2000 times": ("vary", lambda: words(f"slm.bits={'[' * 2000}"), "--vary"),
+    "a range to 10 to the 400": ("vary", lambda: words(f"light.photons=1..1{'0' * 400}"), "not a number"),
+    "a range of 99999999 values": ("vary", lambda: words("slm.flicker=0..1:99999999"), "number of values"),
+    "an image of 2147483648 pixels a side": ("image size", lambda: words("2147483648"), "--image"),
+    "an image of a number of 5000 digits": ("image size", lambda: words("9" * 5000), "--image"),
+    "a kind that is a list": ("device", lambda: {"x.toml": b"kind = [1]\n[figures]\npitch = 8e-6\n"}, "kind is"),
+    "a correction of pairs": (
+        "correction", lambda: corpus_jobs.numbers(np.zeros((72, 90), "f4,i4")), "expected phases in radians",
+    ),
+    "an array of 30 axes": ("targets", lambda: corpus_jobs.numbers(np.ones((2, 1, 3, 3) + (1,) * 26)), "30 axes"),
+    "a cell whose scores are text": (
+        "study", lambda: cell(lambda f: f.create_dataset("as_is", data=b"x")), "are not done",
+    ),
+    "a cell whose scores are 8 GB": (
+        "study", lambda: cell(lambda f: f.create_dataset("as_is", (1, 2**33), "f4", chunks=(1, 64))), "are not done",
+    ),
+    "a cell whose accuracy is 99": (
+        "study", lambda: cell(lambda f: f.create_dataset("as_is", data=np.full((2, 24), 99, "f4"))), "are not done",
+    ),
+    "a cell of other images": (
+        "study", lambda: cell(lambda f: f.create_dataset("as_is", data=np.ones((2, 5), "f4"))), "delete that file",
+    ),
+    "a plan whose cell lies elsewhere": (
+        "study", lambda: text(corpus_jobs.bare_study(), '"key": "', '"key": "../../'), "key",
+    ),
+    "a calibration's number that is none": (
+        "calibration result",
+        lambda: text(corpus_jobs.calibrated()["result"], '"residual": 0.02', '"residual": NaN'),
+        "NaN",
     ),
 }  # fmt: skip
 

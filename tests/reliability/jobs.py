@@ -11,9 +11,20 @@ from pathlib import Path
 
 import torch
 
+from calibration import save_recording
+from calibration.rigs.captures import capture_images
+from calibration.rigs.simulated import simulated_rig
+from calibration.twin.page import write_page
+from distill import design, study
 from distill.job.config import RunConfig, demo
 from distill.pipeline import main_job, single_steps
-from optics.files import write_json
+from distill.studies.comparison import compare
+from optics.files import remove_folder, write_json
+from tests.calibration import benches as calibration
+from tests.distill.designs.bench import SHAPE as DESIGN_SHAPE
+from tests.distill.designs.bench import bench as design_bench
+from tests.fuzz.corpus_jobs import calibrated_by_hand
+from tests.scenes import generator
 
 SETS = (
     "data.limit=20",
@@ -45,13 +56,15 @@ class Task:
     """One job.
 
     after: the last step that the run has done before, or "" for an empty place. act: what is interrupted, and repeated
-    until it is through; given the folder that holds `run` and `out`. scratch: what may lie there meanwhile.
+    until it is through; given the folder that holds `run` and `out`. scratch: what may lie there meanwhile. before:
+    what is done first. whole: folders that are as before or as after, never a part.
     """
 
     after: str
     act: Callable[[Path], object]
     scratch: tuple[str, ...] = ()
     before: Callable[[Path], object] | None = None
+    whole: tuple[str, ...] = ("run/export/", "out/lab/")
 
 
 def _run(last: str, *sets: str, fresh: bool = False) -> Callable[[Path], object]:
@@ -78,6 +91,68 @@ def _report(place: Path) -> object:
     return single_steps.report_run(place / "run")
 
 
+def _study(place: Path) -> object:
+    vary = ["camera.read_noise=9,90"]
+    return study(
+        place / "run", vary=vary, ranking=False, draws=2, images=6, folder=place / "study", processes=1
+    )
+
+
+def _compare(place: Path) -> object:
+    return compare(
+        place / "run",
+        ["ideal", "own"],
+        flaw_costs=False,
+        draws=2,
+        images=6,
+        folder=place / "compare",
+        processes=1,
+    )
+
+
+def _design(name: str) -> Callable[[Path], object]:
+    def act(place: Path) -> object:
+        where = place / "out/design"
+        options = {
+            "image_shape": DESIGN_SHAPE,
+            "pictures": 0,
+            "compared": False,
+            "proved": False,
+            "lab": False,
+        }
+        return design(name, bench=design_bench(), directory=where, overwrite=True, **options)
+
+    return act
+
+
+def _calibrate(place: Path) -> object:
+    """Frames of a simulated bench, kept one by one; and the files of a calibration with uncertainties made up."""
+    nominal = calibration.bench()
+    with simulated_rig(nominal, nominal, generator=generator(3)) as rig:
+        rig.keep = lambda so_far: save_recording(so_far, place / "frames.h5")
+        seen = rig.capture(calibration.probes(3), region=calibration.region(nominal))
+    found = calibrated_by_hand()
+    found.save(place / "bench.toml")
+    return write_page(found, seen, place / "bench.html")
+
+
+def _capture(place: Path) -> object:
+    """Two images through two patterns, kept as they are taken; then one file."""
+    nominal, store = calibration.bench(), place / "captures.h5.part"
+    shown = calibration.probes(2)
+    with simulated_rig(nominal, nominal, generator=generator(2)) as rig:
+        found = capture_images(
+            rig,
+            shown.levels,
+            shown.inputs.float(),
+            region=calibration.region(nominal),
+            panel_corner=shown.corner,
+            store=store,
+        )
+    found.save(place / "captures.h5")
+    return remove_folder(store) if store.is_dir() else None
+
+
 STEPS = tuple(main_job.STEPS)
 
 JOBS: dict[str, Task] = {
@@ -89,6 +164,12 @@ JOBS: dict[str, Task] = {
     "export --overwrite in the run": Task("verify", _export(None, 1)),
     "evaluate": Task("refit", _evaluate, scratch=("run/.evaluate",)),
     "report": Task("report", _report),
+    "study": Task("linear_kd", _study),
+    "compare": Task("linear_kd", _compare),
+    "design": Task("", _design("sobel"), whole=("out/design/",)),
+    "design --overwrite": Task("", _design("laplace"), before=_design("sobel"), whole=("out/design/",)),
+    "calibrate": Task("", _calibrate),
+    "capture": Task("", _capture, scratch=("captures.h5.part",)),
 }
 
 

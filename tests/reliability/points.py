@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import os
+import select
 import signal
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import torch
 
 from optics.errors import OpticsError
@@ -33,8 +36,8 @@ class Outcome:
     kinds: tuple[str, ...] = ()
 
 
-def in_child(work: Callable[[], object], disk: Disk) -> Outcome:
-    """Call `work` in a child of this process, on that disk."""
+def in_child(work: Callable[[], object], disk: Disk, *, seconds: float | None = None) -> Outcome:
+    """Call `work` in a child of this process, on that disk; kill it after `seconds`."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
@@ -53,6 +56,8 @@ def in_child(work: Callable[[], object], disk: Disk) -> Outcome:
         os._exit(0)
     os.close(writes)
     with os.fdopen(reads, "rb") as pipe:
+        if seconds is not None and not select.select([pipe], [], [], seconds)[0]:
+            os.kill(child, signal.SIGKILL)
         told = pipe.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
@@ -71,6 +76,13 @@ def normal(name: str, data: bytes) -> bytes:
         if not data.rstrip().endswith(b"</html>"):
             raise ValueError(f"{name} ends before its end")
         return b"page"
+    if name.endswith(".pdf"):
+        if not data.rstrip().endswith(b"%%EOF"):
+            raise ValueError(f"{name} ends before its end")
+        return b"figure"
+    if "/cells/" in name:
+        with h5py.File(io.BytesIO(data)) as file:
+            return b"".join(key.encode() + file[key][()].tobytes() for key in file if key != "given")
     if name.endswith("history.csv"):
         rows = list(csv.DictReader(io.StringIO(data.decode())))
         return json.dumps([{k: v for k, v in row.items() if k != "seconds"} for row in rows]).encode()
@@ -115,8 +127,12 @@ class Bench:
         self.job = JOBS[self.name]
         self.place = self.root / "place"
         begin(self.job, self.place, self.root)
+        self.job.act(self.place)  # once here, so that no child has to import what a job needs
+        begin(self.job, self.place, self.root)
         self.before = state(self.place)
+        start = time.perf_counter()
         whole = in_child(lambda: self.job.act(self.place), Disk(self.place))
+        self.seconds = time.perf_counter() - start
         if whole.how != "done":
             raise RuntimeError(f"{self.name} does not run: {whole.text}")
         self.kinds = whole.kinds
@@ -125,7 +141,14 @@ class Bench:
     def problems(self, how: str, at: int) -> list[str]:
         """Break operation `at`, go on, and say what is not as it should be; empty is right."""
         begin(self.job, self.place, self.root)
-        broken = in_child(lambda: self.job.act(self.place), Disk(self.place, how, at))
+        return self._after(in_child(lambda: self.job.act(self.place), Disk(self.place, how, at)))
+
+    def killed(self, after: float) -> list[str]:
+        """The same, killed after so many seconds, whatever it does then."""
+        begin(self.job, self.place, self.root)
+        return self._after(in_child(lambda: self.job.act(self.place), Disk(self.place), seconds=after))
+
+    def _after(self, broken: Outcome) -> list[str]:
         found = []
         if broken.how in ("foreign", "hung"):
             found.append(f"{broken.how}: {broken.text}")
@@ -157,11 +180,11 @@ class Bench:
                 continue
             if not name.endswith(("steps.json", "history.csv", "config.toml")) and data not in whole:
                 found.append(f"{name} is neither as before nor as after")
-        for folder in ("run/export/", "out/lab/"):
+        for folder in self.job.whole:
             inside = {k: v for k, v in now.items() if k.startswith(folder)}
             wholes = [{k: v for k, v in f.items() if k.startswith(folder)} for f in (self.before, self.after)]
             if inside not in (*wholes, {}) or (
-                not inside and wholes[0] and wholes[1] and folder == "out/lab/"
+                not inside and wholes[0] and wholes[1] and not folder.startswith("run/")
             ):
                 found.append(f"{folder} is neither as before nor as after")
         return found

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from distill.cli.main import main
-from distill.studies.work import CELLS
+from distill.studies.outcomes import CELLS
 
 SMALL = ["--images", "40", "--draws", "2", "--processes", "1"]
 

@@ -12,9 +12,10 @@ import torch
 
 from distill.studies import conduct, runners
 from distill.studies.cells import Conditions, make_plan
+from distill.studies.outcomes import CELLS, read_outcome, write_outcome
 from distill.studies.result import Study
 from distill.studies.statistics import share
-from distill.studies.work import CELLS, bundles, read_outcome, read_plan, write_outcome
+from distill.studies.work import bundles, read_plan
 from distill.training.evaluation import predictions_from, record_features
 from distill.training.spec import TrainSpec
 from optics.checks import OpticsError, SpecError

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from distill.studies import conduct, runners
-from distill.studies.work import CELLS, write_plan
+from distill.studies.outcomes import CELLS
+from distill.studies.work import write_plan
 from optics.checks import OpticsError
 from tests.distill.exportbench import BENCH
 from tests.distill.studies.studybench import quick, splits, student
