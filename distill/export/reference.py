@@ -19,6 +19,7 @@ from distill.export.answers import Kind, of_counts, predicted
 from networks.onbench.network import OnBench
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
+from optics.reading import fixed
 
 Arrays = Mapping[str, NDArray[Any]]
 _BATCH = 64
