@@ -19,6 +19,7 @@ from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
 from .keeping.table import results
+from .pipeline.main_job import run
 from .studies.comparison import compare
 from .studies.conduct import study
 from .training.captured import learning_curve, refit_on_captures
@@ -58,6 +59,7 @@ __all__ = [
     "refit_on_captures",
     "report",
     "results",
+    "run",
     "save",
     "studies",
     "study",

@@ -69,10 +69,39 @@ class DataConfig(Validated):
 
 
 class TeacherConfig(Validated):
-    """The nonlinear teacher: its name (`networks.teachers.registry`) and its training."""
+    """The nonlinear teacher: a name (`networks.teachers.registry`) and its training, or one that the user brings.
+
+    file: an exported program (`torch.export.save`), whose file runs no code. module: "my.py:Net", a file that is run,
+    and what in it makes the network, by its arguments `options`; weights: of that, `*.safetensors` or a state
+    dictionary. A teacher that is brought is not trained. image_size, channels: that it takes. mean, std: what its
+    images, of 0 to 1, are normalised by. classes: its classes in its own order, by the data's names. check: refuse one
+    that answers as if at random on the validation part. passed: the sha256 of a network that Python passed; set by
+    `distill.run`.
+    """
 
     name: str = "lenet5"
     training: TrainSpec = TrainSpec()
+    file: str | None = None
+    module: str | None = None
+    weights: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    classes: tuple[str, ...] | None = None
+    check: bool = True
+    passed: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the user brings it."""
+        return any(name is not None for name in (self.file, self.module, self.passed))
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+        return self.file or self.module or (self.name if self.passed is None else "that was passed")
 
     @model_validator(mode="after")
     def _known(self) -> TeacherConfig:
@@ -86,6 +115,16 @@ class TeacherConfig(Validated):
             raise ValueError(
                 f"no teacher is called {self.name!r}; known: {', '.join(teachers.teacher_names())}"
             )
+        if self.file is not None and self.module is not None:
+            raise ValueError("teacher.file and teacher.module are two teachers; give one")
+        if self.module is not None and self.weights is None:
+            raise ValueError(
+                "teacher.module needs teacher.weights, since a teacher that is brought is not trained"
+            )
+        if self.module is None and (self.weights is not None or self.options):
+            raise ValueError("teacher.weights and teacher.options belong to a teacher.module")
+        if any(value == 0 for value in self.std):
+            raise ValueError("teacher.std is what values are divided by; it cannot be 0")
         return self
 
 

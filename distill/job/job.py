@@ -19,6 +19,7 @@ from distill.data.dataset import Splits
 from distill.data.parts import Options
 from distill.export.lab_readme import driver_table
 from distill.export.write import check_images, check_levels
+from distill.job import given_teacher
 from distill.job.config import DataConfig, RunConfig
 from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
@@ -61,6 +62,7 @@ class Job:
         calibration: what the calibrate step found; read from the directory when absent.
         elsewhere: a device in place of the configuration's.
         processes: who trains together.
+        module: a teacher that was passed from Python, in place of the configuration's.
     """
 
     config: RunConfig
@@ -74,10 +76,18 @@ class Job:
     calibration: dict[str, Any] | None = None
     elsewhere: str | None = None
     processes: Processes = ALONE
+    module: nn.Module | None = None
 
     @classmethod
-    def prepare(cls, config: RunConfig, directory: Path, watcher: Watcher | None = None) -> Job:
-        """Resolve the bench and load the images; nothing is written.
+    def prepare(
+        cls,
+        config: RunConfig,
+        directory: Path,
+        watcher: Watcher | None = None,
+        *,
+        teacher: nn.Module | None = None,
+    ) -> Job:
+        """Resolve the bench and load the images; nothing is written. teacher: in place of the configuration's.
 
         Raises:
             OpticsError: the bench or the images cannot be had, or do not fit the network.
@@ -98,9 +108,15 @@ class Job:
             subset=d.subset,
             strangers=d.strangers,
         )
-        job = cls(config, bench, _pooled(splits, d, config.seed), directory, watcher or Silent())
+        images = _pooled(splits, d, config.seed)
+        job = cls(config, bench, images, directory, watcher or Silent(), module=teacher)
         job.check()
         return job
+
+    @property
+    def brought(self) -> bool:
+        """Whether the user brings the teacher."""
+        return self.config.teacher.given
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Tell the watcher; raises Stopped where the job has been given up."""
@@ -143,12 +159,19 @@ class Job:
 
         Each is built with its first values and asked about one image.
         """
-        train, name = self.splits.train, self.config.teacher.name
-        with self._asking(f"the teacher {name!r}", "teacher.name"):
-            teacher = create_teacher(
-                name, train.channels, train.classes, train.image_shape, generator=torch.Generator()
+        train, told = self.splits.train, self.config.teacher
+        key = "teacher.image_size, teacher.channels or teacher.classes" if self.brought else "teacher.name"
+        with self._asking(f"the teacher {told.label!r}", key):
+            teacher = (
+                self.teacher().cpu()
+                if self.brought
+                else create_teacher(
+                    told.name, train.channels, train.classes, train.image_shape, generator=torch.Generator()
+                )
             )
-            self._check_logits(logits(teacher, train.images[:1]), f"the teacher {name!r}", "teacher.name")
+            self._check_logits(logits(teacher, train.images[:1]), f"the teacher {told.label!r}", key)
+        if self.brought:
+            given_teacher.check(told, teacher, self.splits.validation, f"the teacher {told.label!r}")
         with self._asking("the student", "student.readout.bins or student.cascade"):
             student = Student.from_spec(self.spec)
             self._check_logits(logits(student, train.images[:1]), "the student", "student.backend")
@@ -282,7 +305,10 @@ class Job:
         return NoiseAware(network, self.bench, tolerance=told.tolerance, image_shape=self.image_shape, **way)
 
     def teacher(self) -> nn.Module:
-        """The trained teacher."""
+        """The trained teacher, or the one that the user brings."""
+        if self.brought:
+            names = self.splits.train.class_names
+            return given_teacher.given(self.config.teacher, names, inner=self.module).to(self.device)
         return load_teacher(self.path("teacher") / MODEL).to(self.device)
 
     @cached_property

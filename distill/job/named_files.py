@@ -31,6 +31,9 @@ FILES = (
     "data.source",
     "data.unlabelled",
     "student.file",
+    "teacher.file",
+    "teacher.module",
+    "teacher.weights",
 )
 """Keys whose values are names of files, or of what comes with the package."""
 
@@ -46,7 +49,10 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
     changes: dict[str, Any] = {}
     for key in FILES:
         path = tuple(key.split("."))
-        name = _value(config, path)
+        name, rest = _value(config, path), ""
+        if key == "teacher.module" and isinstance(name, str):
+            name, colon, inside = name.rpartition(":")
+            rest = colon + inside
         if not isinstance(name, str) or not (Path(name).suffix or "/" in name):
             continue
         here = any(holds(table, path) for table in typed)
@@ -55,7 +61,7 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
             places.append(Path(shared))
         found = next((p / home(name) for p in places if (p / home(name)).exists()), None)
         if found is not None:
-            _put(changes, config, path, str(found.resolve()))
+            _put(changes, config, path, str(found.resolve()) + rest)
     return config.replace(**changes) if changes else config
 
 

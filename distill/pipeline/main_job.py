@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from distill.environment import version
+from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
@@ -69,6 +71,13 @@ class Step:
     parallel: bool = False
     shared: bool = False
     aids: tuple[str, ...] = ()
+
+
+def _teacher(job: Job) -> Any:
+    told = job.config.teacher
+    if not told.given:
+        return told.model_dump(mode="json", include={"name", "training"})
+    return [told.model_dump(mode="json", exclude={"name", "training", "check"}), *given_teacher.digests(told)]
 
 
 def _student(job: Job) -> Any:
@@ -131,7 +140,7 @@ STEPS: dict[str, Step] = {
     "teacher": Step(
         "Training the teacher",
         reads=("data",),
-        depends_on=lambda j: j.config.teacher.model_dump(mode="json"),
+        depends_on=_teacher,
         work=steps.run_teacher,
         shared=True,
         **_trained("teacher"),
@@ -232,6 +241,7 @@ def run(
     ui: Watcher | None = None,
     last: str = "report",
     processes: Processes = ALONE,
+    teacher: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Do the main job in `directory`, or what is left of it.
 
@@ -243,6 +253,8 @@ def run(
         ui: told of the progress.
         last: the last step to do, with those that it needs.
         processes: who trains together; others than the first only help.
+        teacher: a network of yours in place of the configuration's teacher, images (B, C, H, W) of 0 to 1 to logits;
+            the keys `image_size` to `check` of [teacher] hold for it. To go on with the run, pass it again.
 
     Returns:
         What `result.json` holds; empty if `last` comes before the report, and in processes that help.
@@ -251,23 +263,35 @@ def run(
         OpticsError: bad input, found before anything is written; or a directory that holds other things.
     """
     book = ledger(directory)
+    if teacher is not None:
+        config = config.replace(**{"teacher.passed": given_teacher.digest_of(teacher)})
+        if processes.size > 1:
+            raise OpticsError(
+                "a teacher that is passed from Python trains in one process; give it as teacher.file."
+            )
     if not processes.first:
         works = {name: step.work for name, step in STEPS.items() if step.shared}
         together.follow(config, book.directory, processes, works)
         return {}
     with together.Crew(processes) as crew:
-        return _lead(config, book, resume, ui, last, crew)
+        return _lead(config, book, resume, ui, last, crew, teacher)
 
 
 def _lead(
-    config: RunConfig, book: Ledger, resume: bool | None, ui: Watcher | None, last: str, crew: together.Crew
+    config: RunConfig,
+    book: Ledger,
+    resume: bool | None,
+    ui: Watcher | None,
+    last: str,
+    crew: together.Crew,
+    teacher: nn.Module | None,
 ) -> dict[str, Any]:
     """The main job, as its first process does it; see `run`."""
     directory = book.directory
     _check_new(book, resume)
     if config.tensorboard:
         tensorboard(directory)  # whether it is installed
-    job = Job.prepare(config, directory, ui)
+    job = Job.prepare(config, directory, ui, teacher=teacher)
     _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
     steps.check_later(job, todo)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from calibration import SimulatedCamera, measure_radiometry
 from distill.environment import environment
 from distill.export.write import export
+from distill.job import given_teacher
 from distill.job.job import MODEL, Job
 from distill.job.rows import STUDENTS, Rows
 from distill.metrics.row import Row
@@ -75,8 +76,15 @@ def run_data(job: Job) -> None:
 
 
 def run_teacher(job: Job) -> None:
-    """Train the teacher."""
+    """Train the teacher; one that the user brings is asked what it knows, and its weights are kept."""
     t = job.splits.train
+    if job.brought:
+        told = job.config.teacher
+        right = given_teacher.check(told, job.teacher(), job.splits.validation, f"the teacher {told.label!r}")
+        config = {"kind": "given teacher", "label": told.label, "right": right}
+        if job.processes.first:
+            save_model(job.path("teacher") / MODEL, job.teacher(), config)
+        return
     config = {
         "kind": "teacher",
         "name": job.config.teacher.name,

@@ -1,0 +1,210 @@
+"""A teacher of the user's own: read, put in front of these images, and asked whether it knows them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import distill
+from distill.data import load
+from distill.job import config as configs
+from distill.job import given_teacher
+from distill.job.config import RunConfig, TeacherConfig
+from distill.pipeline import main_job
+from networks.teachers.given import Adapted, module
+from optics.checks import OpticsError
+from optics.errors import SpecError
+
+CODE = """
+import torch
+from torch import nn
+from helper import CLASSES
+
+class Net(nn.Module):
+    def __init__(self, pixels=784):
+        super().__init__()
+        self.fc = nn.Linear(pixels, CLASSES)
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+def broken():
+    raise RuntimeError("no such thing")
+
+number = 3
+"""
+SPLITS = load("digits", limit=600)
+NAMES = SPLITS.train.class_names
+
+
+class Linear(nn.Module):
+    """The regression of the digits' classes on their pixels."""
+
+    def __init__(self, mean=0.0, std=1.0, order=range(10)):
+        super().__init__()
+        self.fc = nn.Linear(784, 10)
+        x = ((SPLITS.train.images.flatten(1) - mean) / std).double()
+        y = torch.nn.functional.one_hot(SPLITS.train.labels, 10).double()
+        x1 = torch.cat((x, torch.ones(len(x), 1)), 1)
+        w = torch.linalg.solve(x1.T @ x1 + 20 * torch.eye(785), x1.T @ y)[:, list(order)]
+        with torch.no_grad():
+            self.fc.weight.copy_(w[:-1].T)
+            self.fc.bias.copy_(w[-1])
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("mine")
+    (place / "my.py").write_text(CODE)
+    (place / "helper.py").write_text("CLASSES = 10\n")
+    state = Linear().state_dict()
+    save_file(state, place / "net.safetensors")
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3}, place / "net.pt")
+    torch.save(Linear(), place / "whole.pt")
+    save_file({"fc.weight": state["fc.weight"]}, place / "half.safetensors")
+    save_file({**state, "fc.bias": torch.zeros(9)}, place / "other.safetensors")
+    sizes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(Linear().eval(), (torch.zeros(2, 1, 28, 28),), dynamic_shapes=sizes)
+    torch.export.save(program, place / "net.pt2")
+    return place
+
+
+def right(told, **options):
+    made = given_teacher.given(told, NAMES, **options)
+    return given_teacher.check(told, made, SPLITS.validation, "the teacher")
+
+
+WAYS = {
+    "program": lambda f: {"file": str(f / "net.pt2")},
+    "module, safetensors": lambda f: {"module": f"{f}/my.py:Net", "weights": str(f / "net.safetensors")},
+    "module, a script's checkpoint": lambda f: {
+        "module": f"{f}/my.py:Net",
+        "weights": str(f / "net.pt"),
+        "options": {"pixels": 784},
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_gives_the_same_teacher(way, folder):
+    told = TeacherConfig(**WAYS[way](folder))
+    x = SPLITS.test.images[:20]
+    made = given_teacher.given(told, NAMES)
+    assert torch.allclose(made(x), Linear()(x), atol=1e-5)
+    assert right(told) > 0.6
+    assert not made.training
+
+
+REFUSED = {
+    "pickled weights": (("my.py:Net", "whole.pt"), "more than tensors"),
+    "weights lack one": (("my.py:Net", "half.safetensors"), "lack fc.bias"),
+    "weights of another shape": (("my.py:Net", "other.safetensors"), r"has shape \(9,\)"),
+    "no such name": (("my.py:Nett", "net.pt"), "has no 'Nett'"),
+    "no name": (("my.py", "net.pt"), "expected a file and a name"),
+    "an error in it": (("my.py:broken", "net.pt"), "RuntimeError: no such thing"),
+    "no network": (("my.py:number", "net.pt"), "int, expected a torch.nn.Module"),
+    "no such file": (("yours.py:Net", "net.pt"), "yours.py"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_one_line(name, folder):
+    (what, weights), word = REFUSED[name]
+    with pytest.raises(OpticsError, match=word) as error:
+        module(f"{folder}/{what}", weights=folder / weights)
+    assert "\n" not in str(error.value)
+
+
+def test_another_order_of_classes_is_found_and_told():
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+    wrong = Linear(order=order)
+    told = TeacherConfig(passed="x")
+    with pytest.raises(
+        OpticsError, match=r"another order.*teacher\.classes = \['3', '1', '4', '0'.* it is right on"
+    ):
+        right(told, inner=wrong)
+    mended = TeacherConfig(passed="x", classes=[str(k) for k in order])
+    assert right(mended, inner=wrong) == right(told, inner=Linear())
+    assert right(TeacherConfig(passed="x", check=False), inner=wrong) < 0.3
+    with pytest.raises(OpticsError, match="lacks '9'"):
+        right(TeacherConfig(passed="x", classes=[str(k) for k in range(9)]), inner=wrong)
+
+
+def test_another_normalisation_is_found_and_told():
+    wrong = Linear(1.0, -1.0)
+    with pytest.raises(OpticsError, match=r"With teacher\.mean = \[1\.0\] and teacher\.std = \[-1\.0\]"):
+        right(TeacherConfig(passed="x"), inner=wrong)
+    assert right(TeacherConfig(passed="x", mean=[1.0], std=[-1.0]), inner=wrong) > 0.6
+
+
+def test_a_teacher_that_knows_nothing_is_refused_with_the_likely_causes():
+    blind = Linear()
+    with torch.no_grad():
+        blind.fc.weight.zero_()
+    with pytest.raises(
+        OpticsError, match=r"validation images.*at random.*Likely.*teacher\.classes.*teacher\.mean"
+    ):
+        right(TeacherConfig(passed="x"), inner=blind)
+
+
+def test_images_are_brought_to_what_it_takes():
+    seen = []
+
+    class Look(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x[:, :2]
+
+    made = Adapted(Look(), image_size=(8, 6), channels=3, mean=(0.1, 0.2, 0.3), std=(0.5,), order=[1, 0])
+    x = torch.full((2, 1, 4, 12), 0.6)
+    answer = made(x)
+    assert seen[0].shape == (2, 3, 8, 6)
+    assert torch.allclose(seen[0][0, :, 0, 0], torch.tensor([1.0, 0.8, 0.6]))
+    assert answer.shape == (2, 2, 4, 12)  # of each pixel of the image
+    assert torch.allclose(answer[0, :, 0, 0], torch.tensor([0.8, 1.0]))
+    grey = Adapted(Look(), channels=1)
+    grey(torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 2, 2))
+    assert float(seen[-1][0, 0, 0, 0]) == pytest.approx(0.299)
+
+
+TOLD = {
+    "two": ({"file": "a.pt2", "module": "a.py:N", "weights": "w.pt"}, "two teachers"),
+    "no weights": ({"module": "a.py:N"}, "needs teacher.weights"),
+    "weights alone": ({"weights": "w.pt"}, "belong to a teacher.module"),
+    "std": ({"file": "a.pt2", "std": [0.0]}, "cannot be 0"),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_keys_that_do_not_fit_each_other(name):
+    keys, word = TOLD[name]
+    with pytest.raises(SpecError, match=word):
+        TeacherConfig(**keys)
+
+
+def short(**teacher) -> RunConfig:
+    made = configs.demo(fast=True, sets=["data.limit=600", "student.training.epochs=1"])
+    return made.replace(teacher=TeacherConfig(**teacher))
+
+
+def test_a_run_with_a_program_and_with_a_module_from_python(folder, tmp_path):
+    told = short(file=str(folder / "net.pt2"))
+    main_job.run(told, tmp_path / "program", last="linear_kd")
+    network = Linear().eval()
+    distill.run(short(), tmp_path / "passed", last="linear_kd", teacher=network)
+    for name in ("program", "passed"):
+        assert (tmp_path / name / "linear_kd" / "model.safetensors").is_file()
+    kept = (tmp_path / "passed" / "linear_kd" / "model.safetensors").stat().st_mtime_ns
+    distill.run(short(), tmp_path / "passed", last="linear_kd", teacher=network)
+    assert (tmp_path / "passed" / "linear_kd" / "model.safetensors").stat().st_mtime_ns == kept
+    with pytest.raises(OpticsError, match="pass it again"):
+        distill.run(configs.load(tmp_path / "passed" / "config.toml"), tmp_path / "again", last="linear_kd")
+    with pytest.raises(OpticsError, match="another order"):
+        distill.run(
+            short(), tmp_path / "wrong", last="linear_kd", teacher=Linear(order=range(9, -1, -1)).eval()
+        )
+    assert not (tmp_path / "wrong").exists() or list((tmp_path / "wrong").iterdir()) == []
