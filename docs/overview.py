@@ -15,6 +15,7 @@ from PIL import Image
 from distill.export.read import read_export
 from distill.job.rows import Rows, is_on_bench, title_of
 from distill.metrics.row import Row
+from distill.metrics.tasks import Difference
 from distill.report.gain import distillation
 from optics.files import write_text
 from optics.plots import plots as plot
@@ -98,7 +99,8 @@ def table(directory: Path) -> str:
         lines.append(f"| {title_of(key)} | {100 * row['accuracy']:.1f} | {spread} | {sampling:.1f} |")
     images = result["rows"]["linear_kd"]["images"]
     machine = result["environment"]
-    told = distillation(Rows.model_validate(result["rows"]))
+    paired = None if result.get("gain") is None else Difference.model_validate(result["gain"])
+    told = distillation(Rows.model_validate(result["rows"]), paired)
     lines.append(
         "\n± draws: standard deviation with the same images; ± sampling: standard error from having only so many test "
         f"images. {told}"

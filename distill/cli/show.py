@@ -140,7 +140,7 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
         if row.figures:
             figures = ", ".join(f"{what} {100 * value:.1f} %" for what, value in row.figures.items())
             console.print(f"{name}: {figures}", soft_wrap=True)
-    if words := distillation(result.rows):
+    if words := distillation(result.rows, result.gain):
         console.print(words, soft_wrap=True)
     if result.verify is not None:
         show_verification(result.verify, result.verdict or result.verify.judged())

@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 
 from distill.job.ledger import read_json
 from distill.job.rows import Rows
+from distill.metrics.tasks import Difference
 from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
 from optics.files import write_json
@@ -73,6 +74,7 @@ class Result(Validated):
     name: str
     finished: str
     rows: Rows
+    gain: Difference | None = None
     verify: Verification | None
     verdict: Verdict | None = None
     operations: OperationsResult

@@ -19,14 +19,16 @@ from collections.abc import Callable
 from typing import ClassVar, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from distill.data.dataset import Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
-from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.metrics.recognition import equal_error_rate
 from distill.metrics.row import Row, score
 from optics.checks import OpticsError
 from optics.devices import device_of
+from optics.spec import Validated
 
 _RESAMPLES = 200  # of images or people, for the errors of figures that are no mean over images
 
@@ -48,6 +50,38 @@ class Task(abc.ABC):
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """The row of answers (draws, N, ...) to the test part; `known` where `gallery` asked for it."""
 
+    @abc.abstractmethod
+    def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
+        """What each unit of the sample (an image, of strangers a person) adds to the figure: (draws, units, sums)."""
+
+    @abc.abstractmethod
+    def merit(self, sums: Tensor) -> Tensor:
+        """The figure of merit (...) of sums (..., sums) over units."""
+
+    def difference(self, one: Tensor, other: Tensor) -> Difference:
+        """Figures of two networks that answer the same images, `one` less `other`.
+
+        Args:
+            one: of `per_unit`, (draws, units, sums). Draws are trainings, paired where there are as many of both: the
+                same first values, the same order of images.
+            other: of the other network.
+        """
+        one, other = one.double(), other.double()
+        if len(one) != len(other):
+            one, other = one.mean(0, keepdim=True), other.mean(0, keepdim=True)
+        by_draw = self.merit(one.sum(1)) - self.merit(other.sum(1))
+
+        def of(index: Tensor) -> float:
+            return float((self.merit(one[:, index].sum(1)) - self.merit(other[:, index].sum(1))).mean())
+
+        return Difference(
+            mean=float(by_draw.mean()),
+            spread=float(by_draw.std()) if len(by_draw) > 1 else 0.0,
+            sampling=_bootstrapped(one.shape[1], of, resamples=1000),
+            draws=len(by_draw),
+            units=one.shape[1],
+        )
+
     def gallery(self, splits: Splits) -> Dataset | None:
         """Images of people who are known, with whom the test images are compared; None where the task has none."""
         return None
@@ -55,6 +89,25 @@ class Task(abc.ABC):
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
         """Counts (classes, classes) of answers (draws, N, ...); None where answers are no classes."""
         return None
+
+
+class Difference(Validated):
+    """A figure of merit of one network less that of another, on the same images.
+
+    mean: -1 to 1, over draws. spread: standard deviation between draws. sampling: standard error from having only so
+    many units (images, or people), both networks resampled together, so that what both find hard drops out.
+    """
+
+    mean: float
+    spread: float = Field(ge=0)
+    sampling: float = Field(ge=0)
+    draws: int = Field(ge=1)
+    units: int = Field(ge=1)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean, from the draws and from the images."""
+        return math.hypot(self.sampling, self.spread / math.sqrt(self.draws))
 
 
 class Known:
@@ -76,6 +129,14 @@ class Classes(Task):
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Share of right answers."""
         return score(answers, test.labels)
+
+    def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
+        """Right, and one, of each image."""
+        return _right_of_one(answers == test.labels)
+
+    def merit(self, sums: Tensor) -> Tensor:
+        """Right of all."""
+        return sums[..., 0] / sums[..., 1]
 
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
         """Counts of images."""
@@ -99,7 +160,7 @@ class Pixels(Task):
 
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Mean IoU, and that of each class."""
-        counts = torch.stack([_image_counts(a.long(), test.labels, test.classes) for a in answers])
+        counts = self.per_unit(answers, test, known).unflatten(-1, (test.classes, test.classes))
         by_draw = [_mean_iou(c) for c in counts.sum(1)]
         each = intersection_over_union(counts.sum((0, 1))).nan_to_num()
         shares = share_right(answers.long(), test.labels)
@@ -111,6 +172,16 @@ class Pixels(Task):
             _bootstrapped(len(test), lambda index: _mean_iou(counts[:, index].sum((0, 1)))),
             figures | {"right pixels": float(shares.mean())},
         )
+
+    def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
+        """Confusion counts of each image."""
+        return torch.stack([_image_counts(a.long(), test.labels, test.classes).flatten(1) for a in answers])
+
+    def merit(self, sums: Tensor) -> Tensor:
+        """Mean IoU."""
+        classes = math.isqrt(sums.shape[-1])
+        each = [_mean_iou(c.unflatten(0, (classes, classes))) for c in sums.reshape(-1, classes**2)]
+        return torch.tensor(each, dtype=torch.float64).reshape(sums.shape[:-1])
 
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
         """Counts of pixels."""
@@ -138,13 +209,22 @@ class People(_Faces):
 
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Rank one among `known`."""
+        shares = self.merit(self.per_unit(answers, test, known).sum(1))
+        mean = float(shares.mean())
+        error = math.sqrt(mean * (1 - mean) / len(test))
+        return _row(self.metric, shares.tolist(), len(test), error, _verification(answers, test.labels))
+
+    def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
+        """Right, and one, of each image."""
         if known is None:
             raise OpticsError("who it is can only be told among people who are known; pass their pictures.")
         galleries = known.vectors.expand(len(answers), *known.vectors.shape[1:])
-        shares = [rank_one(g, known.labels, a, test.labels) for g, a in zip(galleries, answers, strict=True)]
-        mean = sum(shares) / len(shares)
-        error = math.sqrt(mean * (1 - mean) / len(test))
-        return _row(self.metric, shares, len(test), error, _verification(answers, test.labels))
+        found = [known.labels[(a @ g.mT).argmax(1)] for g, a in zip(galleries, answers, strict=True)]
+        return _right_of_one(torch.stack(found) == test.labels)
+
+    def merit(self, sums: Tensor) -> Tensor:
+        """Right of all."""
+        return sums[..., 0] / sums[..., 1]
 
 
 class Strangers(_Faces):
@@ -154,15 +234,21 @@ class Strangers(_Faces):
 
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Rank one among the other test pictures."""
-        right = torch.stack([_nearest_is_right(a, test.labels) for a in answers])
-        people = test.labels.unique()
-
-        def of(index: Tensor) -> float:
-            return float(torch.cat([right[:, test.labels == people[i]].flatten() for i in index]).mean())
-
-        shares = [float(r.mean()) for r in right]
-        error = _bootstrapped(len(people), of)  # the sample is one of people: their pictures are alike
+        people = self.per_unit(answers, test, known)
+        shares = self.merit(people.sum(1)).tolist()
+        error = _bootstrapped(
+            people.shape[1], lambda index: float(self.merit(people[:, index].sum(1)).mean())
+        )
         return _row(self.metric, shares, len(test), error, _verification(answers, test.labels))
+
+    def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
+        """Right, and how many, of each person's pictures: the sample is one of people, whose pictures are alike."""
+        right = _right_of_one(torch.stack([_nearest_is_right(a, test.labels) for a in answers]))
+        return torch.stack([right[:, test.labels == person].sum(1) for person in test.labels.unique()], 1)
+
+    def merit(self, sums: Tensor) -> Tensor:
+        """Right of all."""
+        return sums[..., 0] / sums[..., 1]
 
 
 def task_of(splits: Splits, backend: str) -> Task:
@@ -216,10 +302,16 @@ def _mean_iou(counts: Tensor) -> float:
     return float(intersection_over_union(counts).nanmean())
 
 
-def _bootstrapped(count: int, figure: Callable[[Tensor], float]) -> float:
+def _right_of_one(right: Tensor) -> Tensor:
+    """(draws, N, 2) float64: whether each is right, and one."""
+    right = right.double()
+    return torch.stack((right, torch.ones_like(right)), -1)
+
+
+def _bootstrapped(count: int, figure: Callable[[Tensor], float], *, resamples: int = _RESAMPLES) -> float:
     """Standard error of a figure over resamples of `count` units (Efron & Tibshirani 1993, chapter 6); seeded."""
     generator = torch.Generator().manual_seed(0)
-    found = [figure(torch.randint(count, (count,), generator=generator)) for _ in range(_RESAMPLES)]
+    found = [figure(torch.randint(count, (count,), generator=generator)) for _ in range(resamples)]
     return float(torch.tensor(found, dtype=torch.float64).std())
 
 

@@ -28,6 +28,7 @@ def result_of(job: Job) -> Result:
         "name": job.config.name,
         "finished": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "rows": evaluation["rows"],
+        "gain": evaluation.get("gain"),
         "verify": verify,
         "verdict": None if verify is None else verify.judged(job.config.verify.limits()),
         "operations": evaluation["operations"],

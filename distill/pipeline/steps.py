@@ -16,7 +16,7 @@ from distill.job import given_teacher
 from distill.job.job import MODEL, Job
 from distill.job.rows import STUDENTS, Rows
 from distill.metrics.row import Row
-from distill.metrics.tasks import Known
+from distill.metrics.tasks import Difference, Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
@@ -225,7 +225,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
 
 def run_evaluate(job: Job) -> None:
     """Every row of the table, on the test part."""
-    networks, rows = _given(job) if job.config.student.file else _trained(job)
+    networks, rows, gain = _given(job) if job.config.student.file else _trained(job)
     kd = job.student("linear_kd")
     refitted = job.on_bench(job.student("refit"), job.bench)
     found, counts = bench_rows(
@@ -235,6 +235,7 @@ def run_evaluate(job: Job) -> None:
         job.directory / "evaluation.json",
         {
             "rows": Rows(**rows, **found).model_dump(mode="json"),
+            "gain": None if gain is None else gain.model_dump(mode="json"),
             "confusion": None if counts is None else counts.tolist(),
             "operations": _operations(job, networks),
             "light": light(job, refitted),
@@ -243,31 +244,33 @@ def run_evaluate(job: Job) -> None:
     )
 
 
-def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
+def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], None]:
     """The network of a file, and its row without a bench."""
     network = job.student("linear_kd")
-    return {"given": network}, {"given": _computed(job, [network])}
+    return {"given": network}, {"given": _computed(job, [network])[0]}, None
 
 
-def _computed(job: Job, networks: Sequence[nn.Module]) -> Row:
-    """The row of networks that differ in their training alone, without a bench."""
+def _computed(job: Job, networks: Sequence[nn.Module]) -> tuple[Row, Tensor]:
+    """The row of networks that differ in their training alone, without a bench; and what each image adds to it."""
     task, test = job.task, job.splits.test
     known, gallery = None, task.gallery(job.splits)
     if gallery is not None:
         vectors = torch.stack([task.answers(n, gallery.images, BATCH) for n in networks])
         known = Known(vectors, gallery.labels)
-    return task.row(torch.stack([task.answers(n, test.images, BATCH) for n in networks]), test, known)
+    answers = torch.stack([task.answers(n, test.images, BATCH) for n in networks])
+    return task.row(answers, test, known), task.per_unit(answers, test, known)
 
 
-def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row]]:
-    """The teacher, the students and their controls, and their rows without a bench."""
+def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], Difference]:
+    """The teacher, the students and their controls, their rows without a bench, and what distillation gained."""
     networks: dict[str, nn.Module] = {"teacher": job.teacher()}
-    rows = {"teacher": _computed(job, [networks["teacher"]])}
+    rows = {"teacher": _computed(job, [networks["teacher"]])[0]}
+    parts: dict[str, Tensor] = {}
     for step in (s for s in STUDENTS if s not in CONTROLS or s in job.config.student.controls):
         networks[step] = job.network(step)
         repeats = [job.network(job.repeat(step, r)) for r in range(job.config.student.repeats)]
-        rows[step] = _computed(job, repeats)
-    return networks, rows
+        rows[step], parts[step] = _computed(job, repeats)
+    return networks, rows, job.task.difference(parts["linear_kd"], parts["linear"])
 
 
 def bench_rows(

@@ -6,6 +6,7 @@ import math
 
 from distill.job.rows import Rows
 from distill.metrics.row import Row
+from distill.metrics.tasks import Difference
 
 _NORMAL_95 = 1.96  # a normal variable lies within so many standard deviations in 95 % of cases
 
@@ -24,11 +25,14 @@ def _of(row: Row) -> str:
     return "" if row.metric == "accuracy" else f" {row.metric}"
 
 
-def distillation(rows: Rows) -> str:
-    """One sentence: the distilled network against the same network trained on labels alone; "" where one is absent."""
+def distillation(rows: Rows, paired: Difference | None = None) -> str:
+    """One sentence: the distilled network against the same network trained on labels alone; "" where one is absent.
+
+    paired: their difference image by image, where it was measured; else the two rows are taken as independent.
+    """
     if rows.linear is None or rows.linear_kd is None:
         return ""
-    gain, error = difference(rows.linear_kd, rows.linear)
+    gain, error = difference(rows.linear_kd, rows.linear) if paired is None else (paired.mean, paired.error)
     half = _NORMAL_95 * error
     reached = f"{100 * rows.linear.accuracy:.1f} %{_of(rows.linear)}"
     alone = f"Trained on the labels alone, the same network reaches {reached}"

@@ -102,7 +102,7 @@ def _summary(result: Result, masks: int, bench: str) -> str:
         computed = rows.linear_kd
         made = f"distilled from a nonlinear teacher ({_percent(rows.teacher.accuracy)})"
         masked, unmasked = _percent(rows.random_masks.accuracy), _percent(rows.no_mask.accuracy)
-        controls = f" {distillation(rows)} Random masks reach {masked}, a plain lens {unmasked}."
+        controls = f" {distillation(rows, result.gain)} Random masks reach {masked}, a plain lens {unmasked}."
     alone = computed or rows.ideal_bench
     return (
         f"A linear optical network of {masks} masks, {made}, {_does(alone)} when computed, "

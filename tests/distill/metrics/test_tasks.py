@@ -105,3 +105,47 @@ def test_strangers_are_compared_with_each_other_and_never_with_themselves():
     )
     assert perfect.accuracy == 1.0
     assert perfect.figures["1 - EER"] == 1.0
+
+
+def test_the_difference_of_two_networks_is_sharper_than_two_rows_and_right_by_the_formula():
+    """McNemar's error, sqrt(b + c - (b - c)^2 / n) / n, with b and c the images that only one has right."""
+    generator = torch.Generator().manual_seed(4)
+    labels = torch.randint(2, (400,), generator=generator)
+    data = _data(labels)
+    hard = torch.rand(400, generator=generator) < 0.3
+    one = torch.where(hard & (torch.rand(400, generator=generator) < 0.8), 1 - labels, labels)
+    other = torch.where(hard, 1 - labels, labels)
+    task = Classes()
+    parts = [task.per_unit(a[None], data, None) for a in (one, other)]
+    found = task.difference(*parts)
+    only_one, only_other = int((one == labels).sum() - ((one == labels) & (other == labels)).sum()), 0
+    assert found.mean == pytest.approx((only_one - only_other) / 400)
+    exact = (only_one + only_other - (only_one - only_other) ** 2 / 400) ** 0.5 / 400
+    assert found.error == pytest.approx(exact, rel=0.1)
+    rows = [task.row(a[None], data, None).uncertainty for a in (one, other)]
+    assert found.error < 0.6 * (rows[0] ** 2 + rows[1] ** 2) ** 0.5
+    assert task.difference(*reversed(parts)).mean == -found.mean
+
+
+@pytest.mark.parametrize("kind", ["classes", "pixels", "people", "strangers"])
+def test_every_tasks_figure_is_that_of_the_sums_over_its_units(kind):
+    generator = torch.Generator().manual_seed(7)
+    labels = torch.arange(24) % 4
+    names = ("a", "b", "c", "d")
+    vectors = nn.functional.normalize(torch.randn(2, 24, 3, generator=generator), dim=-1)
+    if kind == "pixels":
+        truth = torch.randint(4, (24, 2, 3), generator=generator)
+        task, data, known = Pixels(), _data(truth, names), None
+        answers = torch.randint(4, (2, 24, 2, 3), generator=generator)
+    elif kind == "classes":
+        task, data, known = Classes(), _data(labels, names), None
+        answers = torch.randint(4, (2, 24), generator=generator)
+    else:
+        task, data = (People() if kind == "people" else Strangers()), _data(labels, names)
+        known, answers = Known(vectors[:1], labels.roll(1)), vectors
+    parts = task.per_unit(answers, data, known)
+    row = task.row(answers, data, known)
+    assert task.merit(parts.sum(1)).mean() == pytest.approx(row.accuracy)
+    same = task.difference(parts, parts)
+    assert (same.mean, same.spread, same.sampling) == (0.0, 0.0, 0.0)
+    assert task.difference(parts, parts[:1]).draws == 1  # not as many draws: their means
