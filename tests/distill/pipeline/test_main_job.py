@@ -115,7 +115,9 @@ def test_electronic_operations_are_those_of_the_back_end(result):
 def test_the_rows_are_told_once_and_in_full(result):
     assert tuple(result.rows.by_name()) == OF_A_TRAINING
     assert [name for name in ROWS if is_on_bench(name)] == ["ideal_bench", "bench_as_is", "bench_refit"]
-    assert {row for row in TRAINED if row not in OPTIONAL} == set(result.operations.model_dump()) - {"optics_replaced"}
+    assert {row for row in TRAINED if row not in OPTIONAL} == set(result.operations.model_dump()) - {
+        "optics_replaced"
+    }
     for name in ROWS:
         assert len(title_of(name)) < len(meaning_of(name)), name
 
