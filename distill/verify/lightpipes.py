@@ -360,7 +360,7 @@ class LightPipesBench:
 
         found = []
         with ThreadPoolExecutor(processes or processors()) as pool:
-            for done, field in enumerate(pool.map(one, fields.numpy()), 1):
+            for done, field in enumerate(pool.map(one, fields.resolve_conj().numpy()), 1):
                 found.append(torch.from_numpy(field))
                 if progress is not None:
                     progress(done, len(fields))
