@@ -18,7 +18,7 @@ import torch
 from rich.table import Table
 
 from distill.data import sources
-from distill.studies import study
+from distill.pipeline.study import study
 from distill.studies.axes import Axis
 from distill.training.evaluation import evaluate_draws
 from networks import Student

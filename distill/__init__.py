@@ -8,7 +8,8 @@ designs/        masks for an SLM without a network: a kernel, a PSF or a mask in
 verify/         the exported directory alone, through two physics engines
 job/            one job: what it is to do, what it has done, what came out
 pipeline/       the main job, step by step
-studies/        what each flaw of a bench costs, and benches compared
+studies/        what is varied on a bench, and what a network does there
+comparison/     one network on several benches
 report/         one page per run
 keeping/        finished runs as small files for a repository, and their table
 cli/            the command `sclc`

@@ -1,5 +1,6 @@
 from . import (
     cli,
+    comparison,
     data,
     designs,
     environment,
@@ -14,14 +15,14 @@ from . import (
     training,
     verify,
 )
+from .comparison import compare
 from .data.dataset import Dataset, Splits
 from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
 from .keeping.table import results
 from .pipeline.main_job import run
-from .studies.comparison import compare
-from .studies.conduct import study
+from .pipeline.study import study
 from .training.captured import learning_curve, refit_on_captures
 from .training.checkpoint import load, save
 from .training.distillation import DistillationSpec
@@ -41,6 +42,7 @@ __all__ = [
     "TrainSpec",
     "cli",
     "compare",
+    "comparison",
     "data",
     "design",
     "designs",

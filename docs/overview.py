@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -16,9 +17,10 @@ from distill.export.read import read_export
 from distill.job.rows import Rows, is_on_bench, title_of
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
-from distill.report.gain import distillation
+from distill.report.remarks import distillation
 from optics.files import write_text
 from optics.plots import plots as plot
+from optics.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,43 +32,63 @@ DETAIL = 64  # SLM pixels shown of the panel
 
 def path_of_light(directory: Path) -> Figure:
     """One digit through one mask: display, mask, SLM, point spread, camera, and the classes that come out."""
-    from matplotlib.figure import Figure as NewFigure
-
     found = read_export(directory / "export")
-    ny, nx = found.bench.slm.shape
-    middle = (
-        slice(ny // 2 - DETAIL // 2, ny // 2 + DETAIL // 2),
-        slice(nx // 2 - DETAIL // 2, nx // 2 + DETAIL // 2),
-    )
+    bench = found.bench
+    middle = tuple(slice(n // 2 - DETAIL // 2, n // 2 + DETAIL // 2) for n in bench.slm.shape)
     mask, psf = found.masks[FRAME].numpy(), found.psfs[FRAME].abs().numpy()
-    exposures = found.camera_counts[SAMPLE].numpy()
-    label, names = int(found.labels[SAMPLE]), found.manifest.class_names
-    figure = NewFigure(figsize=(10.0, 2.3), dpi=150, layout="constrained")
-    axes = figure.subplots(1, 6)
     centre = tuple(slice(n // 2 - n // 5, n // 2 + n // 5) for n in psf.shape)
+    spread, exposures = (psf / psf.max())[centre] ** 0.5, found.camera_counts[SAMPLE].numpy()
+    digit, pitch = found.inputs[SAMPLE, 0].numpy(), bench.input.pitch
+    scores, label, names = (
+        found.logits[SAMPLE].softmax(0),
+        int(found.labels[SAMPLE]),
+        found.manifest.class_names,
+    )
+    with h5py.File(directory / "export" / "masks.h5", "r") as file:
+        step = float(file["psfs"].attrs["pitch"][1])  # metres on the display
+    grey = {"cmap": style.INTENSITY}
+    # what is shown, the picture, its width in metres, its colours
     pictures = [
-        ("a digit on\nthe display", found.inputs[SAMPLE, 0].numpy(), {"cmap": "gray"}),
-        ("one of its masks\n(hue: phase)", plot.phase_colours(np.abs(mask), np.angle(mask)), {}),
+        ("a digit on\nthe display", digit, digit.shape[1] * pitch, grey),
         (
-            f"{DETAIL} x {DETAIL} pixels of\nthe SLM's file",
-            found.levels[FRAME][middle].numpy(),
-            {"cmap": "gray"},
+            "one of its masks\n(hue: phase)",
+            plot.phase_colours(np.abs(mask), np.angle(mask)),
+            mask.shape[1] * bench.slm.pitch,
+            {},
         ),
-        ("what one point\nbecomes", (psf / psf.max())[centre] ** 0.5, {"cmap": "magma"}),
-        ("what the\ncamera sees", exposures[FRAME], {"cmap": "gray"}),
+        (
+            f"{DETAIL} x {DETAIL} pixels\nof the SLM's file",
+            found.levels[FRAME][middle].numpy(),
+            DETAIL * bench.slm.pitch,
+            grey,
+        ),
+        (
+            "what one point\nbecomes",
+            spread,
+            spread.shape[1] * step,
+            {"cmap": style.DECADES},
+        ),
+        (
+            "what the\ncamera sees",
+            exposures[FRAME],
+            exposures[FRAME].shape[1] * bench.camera.pitch * bench.camera.binning,
+            grey,
+        ),
     ]
-    for panel, (title, picture, options) in zip(axes[:5], pictures, strict=True):
+    figure = style.new_figure(2 * style.COLUMN, 1.75, layout="constrained")
+    axes = figure.subplots(1, 6)
+    for panel, (title, picture, width, options) in zip(axes[:5], pictures, strict=True):
         panel.imshow(picture, interpolation="nearest", **options)
-        panel.set_title(title, fontsize=8)
+        panel.set_title(title, fontsize=style.TICK)
+        panel.set_xlabel(f"↔ {style.quantity(width, 'm')}", fontsize=style.TICK, color=style.SOFT)
         panel.set_xticks([])
         panel.set_yticks([])
-    scores = found.logits[SAMPLE].softmax(0).numpy()
-    colours = ["tab:green" if i == label else "0.6" for i in range(len(names))]
-    axes[5].bar(range(len(names)), scores, color=colours)
-    axes[5].set_xticks(range(len(names)), names, fontsize=7)
+    colours = [style.STYLES[0][0] if i == label else style.FAINT for i in range(len(names))]
+    style.dress(axes[5], grid=False).bar(range(len(names)), scores.numpy(), color=colours)
+    axes[5].set_xticks(range(len(names)), names)
     axes[5].set_yticks([])
-    axes[5].set_title(f"the answer\nfrom {len(exposures)} exposures", fontsize=8)
-    axes[5].spines[["top", "right", "left"]].set_visible(False)
+    axes[5].set_title(f"the answer\nfrom {len(exposures)} exposures", fontsize=style.TICK)
+    axes[5].spines["left"].set_visible(False)
     axes[5].set_box_aspect(1)
     return figure
 
@@ -125,7 +147,7 @@ def main(directory: Path) -> None:
     """Write docs/images/overview.png and the table between the README's two marks."""
     target = ROOT / "docs" / "images" / "overview.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    sheet_of(directory).save(target, optimize=True)
+    sheet_of(directory).quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     marks = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)

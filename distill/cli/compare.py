@@ -70,7 +70,7 @@ def compare(
 
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
-    from distill.studies import comparison
+    from distill.comparison import comparison
     from distill.studies.statistics import AS_IT_COMES
 
     prepare(1)

@@ -17,7 +17,7 @@ from rich.table import Table
 from distill.job.result import Result
 from distill.job.rows import TRAINED
 from distill.metrics.row import Row
-from distill.report.gain import distillation
+from distill.report.remarks import distillation
 from distill.verify.verdict import AGREE, Verdict, Verification
 from optics.bench.catalogue import dotted
 

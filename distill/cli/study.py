@@ -112,7 +112,7 @@ def study(
     """
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
-    from distill.studies import conduct as studies
+    from distill.pipeline import study as studies
 
     prepare(1)
     if cell is not None:

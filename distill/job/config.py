@@ -241,6 +241,16 @@ class EvaluationConfig(Validated):
     draws: int = Field(default=10, ge=2)
 
 
+class FlawsConfig(Validated):
+    """The report's small study: what mending each flaw of the bench alone would earn.
+
+    images: the first so many test images; 0: no study. draws: exposures of each.
+    """
+
+    images: int = Field(default=100, ge=0)
+    draws: int = Field(default=2, ge=1)
+
+
 class ExportConfig(Validated):
     """count: reference images beside the masks, with the counts that the camera should give; 0: no files at all.
 
@@ -286,6 +296,7 @@ class RunConfig(Validated):
     calibration: CalibrationConfig = CalibrationConfig()
     refit: TrainSpec = TrainSpec()
     evaluation: EvaluationConfig = EvaluationConfig()
+    flaws: FlawsConfig = FlawsConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
     tensorboard: bool = False

@@ -1,11 +1,13 @@
 """The main job, step by step, whole or one step on a finished run.
 
+flaws.py         What mending each flaw of the bench alone would earn: the small study that a run does for its report
 gather.py        The last step: every number into `result.json`, and with the pictures into `report.html`
 main_job.py      The main job, step by step: data, teacher, students and controls, bench, files for the SLM,
                  proof, report
 single_steps.py  The job's steps one by one, on a run that was trained before
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
+study.py         `distill.study`: vary anything of a bench and see what it does to a network
 unfinished.py    A command that writes nothing but its answer, killed on its way, goes on where it was
 with_captures.py A trained network and a real bench: back end fitted to captures, or all of it trained with the bench
 """

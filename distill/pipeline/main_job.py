@@ -11,9 +11,10 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 | random_masks, no_mask, raw_image, shuffled | a folder each | train the controls that `student.controls` names |
 | calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
 | refit | refit/ | fits the distilled network's back end to exposures on the realistic bench |
-| evaluate | evaluation.json | every row of the table; the only step that looks at the test part |
+| evaluate | evaluation.json | every row of the table; it and flaws alone look at the test part |
 | export | export/ | SLM frames, masks, reference images |
 | verify | verify.json | runs the exported files through the wave path and through LightPipes |
+| flaws | flaws.json | a small study for the report: what mending each flaw would earn |
 | report | result.json, report.html | gathers the numbers and the pictures |
 """
 
@@ -39,8 +40,9 @@ from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
-from distill.pipeline import gather, steps, together
+from distill.pipeline import flaws, gather, steps, together
 from distill.progress import Watcher
+from distill.studies.cells import VERSION
 from distill.training.processes import ALONE, Processes
 from distill.training.trackers import EVENTS, tensorboard
 from distill.training.train_loop import CHECKPOINT, METRICS
@@ -198,10 +200,17 @@ STEPS: dict[str, Step] = {
         ],
         steps.run_verify,
     ),
+    "flaws": Step(
+        "Asking what each flaw costs",
+        (flaws.FILE,),
+        ("linear_kd",),
+        lambda j: [_realised(j), j.config.flaws.model_dump(mode="json"), VERSION],
+        flaws.run_flaws,
+    ),
     "report": Step(
         "Writing the report",
         ("result.json", "report.html"),
-        ("evaluate", "verify"),
+        ("evaluate", "verify", "flaws"),
         lambda j: j.config.model_dump(mode="json"),
         gather.run_report,
     ),
@@ -217,11 +226,15 @@ def keys(job: Job) -> dict[str, str]:
 
 
 def steps_of(config: RunConfig) -> list[str]:
-    """The steps that this job has: none that trains where a network is given, none of files where none are wanted."""
+    """The steps that this job has.
+
+    None that trains where a network is given, none of files where none are wanted, no study where none is.
+    """
     trained = TRAINED if config.student.file else ()
     controls = tuple(name for name in steps.CONTROLS if name not in config.student.controls)
     files = () if config.export.count else ("export", "verify")
-    return [name for name in STEPS if name not in (*trained, *controls, *files)]
+    study = () if config.flaws.images else ("flaws",)
+    return [name for name in STEPS if name not in (*trained, *controls, *files, *study)]
 
 
 def ledger(directory: Path) -> Ledger:

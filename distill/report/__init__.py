@@ -1,11 +1,11 @@
 """`report.html`: one page that needs nothing beside itself.
 
-data_addresses.py  Pictures for the report: arrays to PNG data addresses, curves to SVG
-figures.py         The pictures of the report: masks, point-spread functions, SLM frames, camera counts, training
-                   curves
-gain.py            What distillation gained, in words that the numbers bear: the difference from labels alone with its
-                   uncertainty
-page.py            `report.html`: one page that needs nothing beside itself, for a screen, a phone or paper
+figures.py  The pictures of the report: rows, masks, point-spread functions, SLM frames, camera counts, training
+            curves
+files.py    The files beside a report, as links: what the run wrote, and every file that went out to the lab
+page.py     `report.html`: one page that needs nothing beside itself, for a screen, a phone or paper
+remarks.py  What the rows say in words that the numbers bear: what distillation gained, and why a control may do as
+            well
 """
 
 from distill.report.page import write_report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jinja2
+import numpy as np
 
 from distill.job import toml as settings
 from distill.job.config import ASSETS
@@ -14,11 +14,13 @@ from distill.job.ledger import read_json
 from distill.job.result import Result
 from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import Row
-from distill.report import data_addresses as pictures
 from distill.report import figures as shown
-from distill.report.gain import distillation
+from distill.report import files
+from distill.report.remarks import distillation, surprises
 from optics.files import write_text
+from optics.plots import page, style
 
+_CLASSES = 14  # of a confusion matrix whose figures can be read
 _ENGINES = {
     "wave path": "this project's own propagation, every plane",
     "LightPipes": "a physics engine that this project did not write",
@@ -35,16 +37,7 @@ _CAMERA = {
 
 def write_report(job: Job, result: Result, path: Path) -> None:
     """Write the page whole or not at all."""
-    write_text(path, render(context(job, result)))
-
-
-def render(values: dict[str, Any]) -> str:
-    """The template with `values`; what is text is escaped."""
-    source = (ASSETS / "report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(source).render(**values)
+    write_text(path, page.render(ASSETS / "report.html.j2", context(job, result)))
 
 
 def context(job: Job, result: Result) -> dict[str, Any]:
@@ -52,23 +45,29 @@ def context(job: Job, result: Result) -> dict[str, Any]:
     student = job.student("refit")
     realistic = job.on_bench(student, job.bench)
     ideal = job.on_bench(job.student("linear_kd"), job.bench.ideal(), calibrated=False)
-    found = job.directory / "evaluation.json"
+    found = read_json(job.directory / "evaluation.json")
     return {
         "result": result,
         **_words(job, result),
+        "chart": shown.rows(result.rows),
+        "surprises": surprises(result.rows),
         "rows": _rows(result),
         "metric": result.rows.bench_refit.metric,
-        "wheel": pictures.phase_wheel(),
-        "ramp": pictures.ramp_bar(),
+        "bench": shown.bench(job),
+        **_flaws(job, result),
+        "wheel": page.wheel(),
         **shown.masks(realistic, job.config.student.realisation.kind),
         **shown.slm(job, realistic),
         "example": shown.example(job, ideal, realistic),
         "classes": result.data["class_names"],
-        "confusion": _confusion(read_json(found)["confusion"]),
-        **shown.training(job),
+        **_confusion(found["confusion"]),
+        "curves": shown.training(job),
         "operations": _operations(result),
         "light": _light(job, result),
         **_radiometry(job, result),
+        "directory": job.directory.name,
+        "own_files": files.run_files(job.directory),
+        "exported": files.exported(job.directory) if job.config.export.count else [],
         "bench_toml": settings.dump(job.bench.model_dump(mode="json")),
         "config_toml": job.config.to_toml(),
         "versions": [*result.environment.versions.items(), *result.environment.machine.items()],
@@ -178,16 +177,23 @@ def _rows(result: Result) -> list[dict[str, Any]]:
     return out
 
 
-def _operations(result: Result) -> list[dict[str, str]]:
+def _flaws(job: Job, result: Result) -> dict[str, Any]:
+    """What mending each flaw alone would earn, as far as the run asked; else why it is not known."""
+    path = job.directory / "flaws.json"
+    found = read_json(path) if path.is_file() and job.config.flaws.images else None
+    drawn, words = None, ""
+    if found is not None and found["flaws"]:
+        drawn, words = shown.flaws(found["flaws"], result.rows.bench_refit.metric)
+        found |= {name: _percent(found[name]) for name in ("bench", "ideal")}
+    return {"flaws": found, "flaws_chart": drawn, "flaws_words": words}
+
+
+def _operations(result: Result) -> list[list[str]]:
     counts = result.operations.model_dump()
     names = {name: title_of(name) for name in (*TRAINED, "given")}
     names["optics_replaced"] = "the convolutions that the optics does, if computed"
     return [
-        {
-            "name": names[k],
-            "macs": f"{v:,}",
-            "ratio": _ratio(counts["teacher"] / v) if v and "teacher" in counts else "-",
-        }
+        [names[k], f"{v:,}", _ratio(counts["teacher"] / v) if v and "teacher" in counts else "-"]
         for k, v in counts.items()
     ]
 
@@ -196,24 +202,17 @@ def _ratio(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _light(job: Job, result: Result) -> list[dict[str, str]]:
+def _light(job: Job, result: Result) -> list[list[str]]:
     light = result.light
-    out = [{"name": "camera exposures for one image", "value": f"{light.exposures}"}]
+    out = [["camera exposures for one image", f"{light.exposures}"]]
     if light.photons_full_scale is not None and light.photons_per_pixel is not None:
-        per_exposure = light.photons_per_exposure or 0.0
         out += [
-            {
-                "name": "photons on a sensor pixel at full scale, clear mask",
-                "value": f"{light.photons_full_scale:,.0f}",
-            },
-            {
-                "name": "photons on a sensor pixel, mean of all exposures",
-                "value": f"{light.photons_per_pixel:,.1f}",
-            },
-            {"name": "photons in the image, one exposure", "value": f"{per_exposure:.3g}"},
+            ["photons on a sensor pixel at full scale, clear mask", f"{light.photons_full_scale:,.0f}"],
+            ["photons on a sensor pixel, mean of all exposures", f"{light.photons_per_pixel:,.1f}"],
+            ["photons in the image, one exposure", f"{light.photons_per_exposure or 0.0:.3g}"],
         ]
-    out.append({"name": "saturated pixels", "value": _percent(light.saturated, 3)})
-    out.append({"name": "sensor pixels in one camera pixel", "value": f"{job.bench.camera.binning**2}"})
+    out.append(["saturated pixels", _percent(light.saturated, 3)])
+    out.append(["sensor pixels in one camera pixel", f"{job.bench.camera.binning**2}"])
     return out
 
 
@@ -229,28 +228,37 @@ def _radiometry(job: Job, result: Result) -> dict[str, Any]:
         for part in field.split("."):
             nominal = getattr(nominal, part)
         measured = f"{found['value']:.4g} ± {found['uncertainty']:.1g}"
-        rows.append(
-            {"name": name, "measured": measured, "nominal": "-" if nominal is None else f"{nominal:.4g}"}
-        )
+        rows.append([name, measured, "-" if nominal is None else f"{nominal:.4g}"])
     fields = f"{calibration['exposures']} flat fields at each of {calibration['levels']} light levels"
     return {"radiometry": rows, "radiometry_fields": fields}
 
 
-def _confusion(counts: list[list[int]] | None) -> list[list[dict[str, str]]]:
-    out = []
-    for i, line in enumerate(counts or []):
-        total = sum(line) or 1
-        cells = []
-        for j, count in enumerate(line):
-            share = count / total
-            hue = "31,111,180" if i == j else "200,80,30"
-            strength = share if i == j else min(1.0, 6 * share)
-            cells.append(
-                {
-                    "text": f"{100 * share:.1f}" if count else "",
-                    "colour": f"rgba({hue},{0.05 + 0.9 * strength:.2f})" if count else "#f4f6f8",
-                    "ink": "#fff" if strength > 0.5 and count else "#1c1e21",
-                }
-            )
-        out.append(cells)
-    return out
+def _confusion(counts: list[list[int]] | None) -> dict[str, Any]:
+    """The confusion matrix as a table, or where that is too wide as a picture."""
+    lines = counts or []
+    shares = [[count / (sum(line) or 1) for count in line] for line in lines]
+    found: dict[str, Any] = {"confusion": [_shaded(line, i) for i, line in enumerate(shares)]}
+    plane = scale = None
+    if len(lines) > _CLASSES:
+        drawn = page.pixels(np.array(shares) ** 0.5, low=0.0, high=1.0, colours=style.DECADES)
+        last = str(len(lines) - 1)
+        plane = page.matrix(drawn, "confusion matrix", x=("0", "predicted", last), y=("0", "true", last))
+        scale = page.scale(
+            style.DECADES, "0", "100 %", "of the true class; the scale is that of the square root"
+        )
+    return found | {"confusion_plane": plane, "confusion_scale": scale}
+
+
+def _shaded(line: list[float], true: int) -> list[dict[str, str]]:
+    cells = []
+    for j, share in enumerate(line):
+        hue = "43,143,196" if true == j else "178,58,72"
+        strength = share if true == j else min(1.0, 6 * share)
+        cells.append(
+            {
+                "text": f"{100 * share:.1f}" if share else "",
+                "colour": f"rgba({hue},{0.05 + 0.9 * strength:.2f})" if share else "#f4f6f8",
+                "ink": "#fff" if strength > 0.5 and share else style.INK,
+            }
+        )
+    return cells

@@ -9,28 +9,14 @@ result.py             What a study found, as one value
 runners.py            Who does the cells: this process, several of this machine, or a Dask cluster
 statistics.py         Shares and their errors: noise draws and the sample of images told apart, differences paired
 store.py              A study's files for people and other programs
-comparison.py         `distill.compare`: one network on several benches, with what differs between them
-comparison_figure.py  The figure and the page of a comparison
-conduct.py            `distill.study`: what is asked, who does it, what came out
 work.py               The work of a study's folder: cells that share their light, in any process that can see the folder
 worker.py             A process that does the cells named on its standard input
+
+`distill.pipeline.study` asks them of a run or a network; `distill.comparison` puts one network on several benches.
 """
 
 from distill.studies.axes import Axis
-from distill.studies.comparison import Comparison, compare
-from distill.studies.conduct import MOUNTED, study
 from distill.studies.result import Flaw, Study
 from distill.studies.statistics import Share, difference, share
 
-__all__ = [
-    "MOUNTED",
-    "Axis",
-    "Comparison",
-    "Flaw",
-    "Share",
-    "Study",
-    "compare",
-    "difference",
-    "share",
-    "study",
-]
+__all__ = ["Axis", "Flaw", "Share", "Study", "difference", "share"]

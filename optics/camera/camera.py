@@ -12,6 +12,7 @@ one, n^2 / 12 counts^2. The names and the chain are those of EMVA Standard 1288,
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Annotated
 
@@ -316,16 +317,13 @@ def _fixed_patterns(spec: CameraSpec, region: Region) -> tuple[Tensor | None, Te
     n, u = spec.binning, spec.uniformity
     rows, cols = (range(size)[part] for size, part in zip(spec.binned_shape, region, strict=True))
 
-    def generator(which: int) -> torch.Generator:
-        return torch.Generator().manual_seed(4 * u.seed + which)
-
     def binned(plane: Tensor) -> Tensor:
         part = plane[rows.start * n : rows.stop * n, cols.start * n : cols.stop * n]
         return part.reshape(len(rows), n, len(cols), n).sum((1, 3))
 
     response = dark = offset = None
     if u.prnu > 0.0:
-        pattern = torch.randn(spec.shape, generator=generator(0))
+        pattern = _normal(spec.shape, 4 * u.seed)
         response = (1.0 + u.prnu * binned(pattern) / n**2).clamp(min=0.0)
     if u.fringes > 0.0:
         turns = [
@@ -336,10 +334,16 @@ def _fixed_patterns(spec: CameraSpec, region: Region) -> tuple[Tensor | None, Te
         modulated = 1.0 + u.fringes * binned(wave) / n**2
         response = modulated if response is None else response * modulated
     if u.hot_pixels > 0.0:
-        source = generator(1)
+        source = torch.Generator().manual_seed(4 * u.seed + 1)
         hot = torch.rand(spec.shape, generator=source) < u.hot_pixels
         well = UNKNOWN_FULL_WELL if spec.full_well is None else spec.full_well
         dark = binned(hot * torch.rand(spec.shape, generator=source) * well)
     if u.dsnu > 0.0:
-        offset = binned(u.dsnu * torch.randn(spec.shape, generator=generator(2)))
+        offset = binned(u.dsnu * _normal(spec.shape, 4 * u.seed + 2))
     return response, dark, offset
+
+
+@functools.lru_cache(maxsize=2)
+def _normal(shape: tuple[int, int], seed: int) -> Tensor:
+    """Normal numbers for every pixel of a sensor; the last two are kept, since cameras of one bench share them."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optics.plots import style
 from optics.plots.style import STYLES, prefix
@@ -23,12 +23,23 @@ _HEIGHT = 2.6  # inches: of a panel one column wide
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: values y against x, with their standard errors."""
+    """One line of a chart: values y against x, with their standard errors; none where there are none."""
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     error: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One row of a chart of marks: its label, value and standard error, the value in words, and which kind it is."""
+
+    label: str
+    value: float
+    error: float
+    text: str
+    kind: int = 0
 
 
 def panels(small: int, wide: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
@@ -92,7 +103,7 @@ def curves(
         axes.errorbar(
             [v * factor for v in line.x],
             line.y,
-            yerr=line.error,
+            yerr=line.error or None,
             color=colour,
             marker=marker,
             linestyle=dash,
@@ -131,3 +142,60 @@ def bars(axes: Axes, names: Sequence[str], lines: Sequence[Curve], *, x: str, ze
         axes.axvline(0.0, color="black", linewidth=0.6)
     axes.set_xlabel(x, fontsize=style.LABEL)
     axes.legend(fontsize=style.TICK, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+
+
+def marks(rows: Sequence[Mark], *, x: str, kinds: Sequence[str] = (), zero: bool = False) -> Figure:
+    """A figure one column wide: a mark with its error bar (one standard error) a row, its label above it.
+
+    The axis begins near the smallest value, for a mark, unlike a bar, does not promise that it begins at zero.
+
+    Args:
+        rows: from the top.
+        x: label of the values.
+        kinds: names of the kinds, for a legend.
+        zero: draw a line at zero.
+    """
+    figure = style.new_figure(
+        style.COLUMN, 0.36 * len(rows) + 0.62 + (0.18 if kinds else 0), layout="constrained"
+    )
+    axes = style.dress(figure.add_subplot())
+    axes.grid(visible=False, axis="y")
+    for k, row in enumerate(rows):
+        colour, marker, _ = STYLES[row.kind % len(STYLES)]
+        axes.errorbar(
+            [row.value],
+            [k],
+            xerr=[row.error],
+            color=colour,
+            marker=marker,
+            markersize=4,
+            capsize=2.5,
+            linewidth=1,
+        )
+    low = min((r.value - r.error for r in rows), default=0.0)
+    high = max((r.value + r.error for r in rows), default=1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+        axes.axvline(0.0, color=style.SOFT, linewidth=0.7)
+    margin = 0.06 * (high - low) or 1.0
+    axes.set_xlim(low - margin, high + margin)
+    axes.set_ylim(len(rows) - 0.4, -0.85)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    for k, row in enumerate(rows):
+        place: dict[str, Any] = {
+            "fontsize": style.TICK,
+            "va": "bottom",
+            "transform": axes.get_yaxis_transform(),
+        }
+        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.6}, "color": style.INK}
+        axes.text(0.0, k - 0.22, row.label, **place)
+        axes.text(1.0, k - 0.22, row.text, ha="right", **place)
+    axes.set_xlabel(x, fontsize=style.LABEL)
+    if len(kinds) > 1:
+        shown = [
+            axes.plot([], [], STYLES[k % len(STYLES)][1], color=STYLES[k % len(STYLES)][0], markersize=4)[0]
+            for k in range(len(kinds))
+        ]
+        figure.legend(shown, kinds, fontsize=style.TICK, frameon=False, loc="outside upper left", ncols=2)
+    return figure

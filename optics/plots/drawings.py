@@ -121,7 +121,7 @@ def sketch(spec: BenchSpec, image_shape: tuple[int, int]) -> Figure:
         spec: the bench.
         image_shape: (H, W) pixels on its display.
     """
-    figure = style.new_figure(1.35 * style.COLUMN, 2.15)
+    figure = style.new_figure(1.15 * style.COLUMN, 2.15)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(-0.52, 4.52)

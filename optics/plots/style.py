@@ -2,7 +2,7 @@
 
 Colours are chosen so that a red-green-blind reader, and a reader of a grey print, loses as little as can be:
 
-lines        four colours whose lightness differs, and a marker and a dash each
+lines        five colours whose lightness differs, and a marker and a dash each
 phase        a circle of hues, cyclic. It is tilted in lightness (dark near phase 0, light near pi), for red-green
              blindness projects equally light hues onto a line: 90 degrees would look like none
 amplitude    brightness of that hue
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.floating[Any]]
 
-STYLES = (("#12284c", "o", "-"), ("#b23a48", "s", "--"), ("#2b8fc4", "^", "-."), ("#e8a21a", "D", ":"))
+STYLES: tuple[tuple[str, str, Any], ...] = (
+    ("#12284c", "o", "-"),
+    ("#b23a48", "s", "--"),
+    ("#2b8fc4", "^", "-."),
+    ("#e8a21a", "D", ":"),
+    ("#5b3a8c", "v", (0, (4, 1, 1, 1, 1, 1))),
+)
 INK, SOFT, FAINT = "#1c1e21", "#5d636b", "#d9dce0"
 INTENSITY, DECADES, DIFFERENCE = "gray", "magma", "cividis"
 TITLE, LABEL, TICK = 9.0, 8.0, 7.0  # points

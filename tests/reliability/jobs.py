@@ -18,7 +18,7 @@ from calibration.twin.page import write_page
 from distill import design, study
 from distill.job.config import RunConfig, demo
 from distill.pipeline import main_job, single_steps
-from distill.studies.comparison import compare
+from distill.comparison import compare
 from optics.files import remove_folder, write_json
 from tests.calibration import benches as calibration
 from tests.distill.designs.bench import SHAPE as DESIGN_SHAPE

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.twin.parameters import Tolerances, bench_parameters
 from distill import design
-from distill.studies import conduct
+from distill.pipeline import study as conduct
 from optics.errors import OpticsError
 from tests.calibration import benches as calibration
 from tests.distill.designs.bench import SHAPE

@@ -19,6 +19,7 @@ from calibration.twin.start import coarse_start
 from calibration.twin.values import get_value
 from optics.bench.files import load_bench
 from optics.checks import SpecError
+from tests.browser import windows, wrong_with
 from tests.calibration import benches as small
 
 NOMINAL = small.bench()
@@ -111,7 +112,16 @@ def test_the_outcome_is_a_bench_like_every_other_with_its_uncertainties(result, 
     with pytest.raises(SpecError, match="no calibration's result"):
         load_result(_written(tmp_path / "other.json", "{}"))
     page = write_page(result, recording(), tmp_path / "page.html").read_text()
-    assert page.count("data:image/png;base64,") == 3 and "alignment.mask_shift.0" in page
+    assert page.count("measured</figcaption>") == page.count("sigma</figcaption>") == 4
+    assert "alignment.mask_shift.0" in page and 'href="calibrated.toml"' not in page
+
+
+@windows
+def test_a_browser_finds_nothing_wrong_with_the_page(browser, result, width, tmp_path):
+    result.save(tmp_path / "calibrated.toml")
+    page = write_page(result, recording(), tmp_path / "calibrated.html")
+    assert 'href="calibrated.toml"' in page.read_text()
+    assert wrong_with(browser, page, width) == []
 
 
 def _written(path, text):

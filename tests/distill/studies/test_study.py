@@ -10,7 +10,8 @@ import h5py
 import pytest
 import torch
 
-from distill.studies import conduct, runners
+from distill.pipeline import study as conduct
+from distill.studies import runners
 from distill.studies.cells import Conditions, make_plan
 from distill.studies.outcomes import CELLS, read_outcome, write_outcome
 from distill.studies.result import Study

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from distill.studies import conduct, runners
+from distill.pipeline import study as conduct
+from distill.studies import runners
 from distill.studies.outcomes import CELLS
 from distill.studies.work import write_plan
 from optics.checks import OpticsError

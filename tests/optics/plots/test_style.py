@@ -76,7 +76,11 @@ def test_lines_differ_for_every_eye_and_in_grey(eye):
     for a, b in itertools.combinations(colours, 2):
         assert np.linalg.norm(oklab(a, eye) - oklab(b, eye)) > SEEN
         assert abs(oklab(a)[0] - oklab(b)[0]) > 0.08
-    assert len({marker for _, marker, _ in style.STYLES}) == len({dash for _, _, dash in style.STYLES}) == 4
+    assert (
+        len({marker for _, marker, _ in style.STYLES})
+        == len({dash for _, _, dash in style.STYLES})
+        == len(colours)
+    )
 
 
 @pytest.mark.parametrize("name", [style.INTENSITY, style.DECADES, style.DIFFERENCE])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import torch
 from torch import Tensor
 
@@ -18,18 +16,17 @@ from networks.onbench.network import OnBench
 from optics.conventions import abs2
 from optics.files import write_bytes, write_text
 from optics.fourf.stored_psf import point_spread
-from optics.plots import bench as bench_sketch
-from optics.plots import style
+from optics.plots import charts, page, sketch, style
 from optics.plots.charts import Curve, bars, panels
+from optics.plots.page import Chart, Plane
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from distill.studies.comparison import Compared, Comparison
+    from distill.comparison.comparison import Compared, Comparison
 
 _KERNEL = 6  # input pixels of a point-spread function that are shown on either side
-_DECADES = 1e-3  # of a point-spread function's peak that is shown black
+_DECADES = 3  # powers of ten of a point-spread function that are shown
 _FLAWS = 5  # of each bench that the page lists
 _IMAGES = 12  # whose answer changed, by number
 
@@ -54,44 +51,51 @@ def _line(label: str, shares: list[Share]) -> Curve:
 # ---------------------------------------------------------------------- one image through every bench
 
 
-def seen(made: Comparison) -> Figure:
-    """The same input through each bench: what the camera reads of the first mask, the difference, the PSF."""
+def seen(made: Comparison) -> dict[str, Any]:
+    """The same input through each bench: what the electronics reads of the first mask, the difference, the PSF."""
     image = made.subject.test.images[:1]
     networks = [_on(made, row) for row in made.rows]
     readings = [_reading(network, image) for network in networks]
-    spreads = [_spread(network) for network in networks]
-    columns = len(networks)
-    figure = style.new_figure(1.75 * (columns + 1) + 0.6, 5.2, layout="constrained")
-    places = figure.subplots(3, columns + 1, squeeze=False)
-    for axes in places.flat:
-        axes.set_axis_off()
-    _picture(places[0][0], image[0].mean(0), "the input", cmap="gray", vmin=0, vmax=1)
-    brightest = max(float(r.max()) for r in readings)
+    brightest = max(float(r.max()) for r in readings) or 1.0
     readings = [r / brightest for r in readings]
-    full = max(float(torch.quantile(r, 0.999)) for r in readings)
+    full = max(float(torch.quantile(r, 0.999)) for r in readings) or 1.0
     apart = max([float((r - readings[0]).abs().max()) for r in readings[1:]] + [1e-12])
-    for k, (row, reading) in enumerate(zip(made.rows, readings, strict=True)):
-        shown = _picture(places[0][k + 1], reading, row.name, cmap="gray", vmin=0, vmax=full)
-        if k == columns - 1:
-            figure.colorbar(shown, ax=places[0][k + 1], shrink=0.8, label="of the brightest")
+    benches, spread_anywhere = [], False
+    for k, (row, network, reading) in enumerate(zip(made.rows, networks, readings, strict=True)):
+        pitch = row.bench.input.pitch
+        less = reading - readings[0]
+        drawn = [_plane(reading, "what is read", pitch, 0.0, full, style.INTENSITY)]
         if k > 0:
-            less = reading - readings[0]
-            title = f"less {made.rows[0].name}"
-            off = _picture(places[1][k + 1], less, title, cmap="RdBu_r", vmin=-apart, vmax=apart)
-            if k == columns - 1:
-                figure.colorbar(off, ax=places[1][k + 1], shrink=0.8, label="difference")
-        spread = spreads[k]
+            drawn.append(_plane(less, f"less {made.rows[0].name}", pitch, -apart, apart, style.DIFFERENCE))
+        spread = _spread(network)
         if spread is not None:
-            from matplotlib.colors import LogNorm
+            intensity, steps = spread
+            shown = intensity.clamp(min=10.0**-_DECADES).log10()
+            drawn.append(_plane(shown, "point-spread function", steps, -_DECADES, 0.0, style.DECADES))
+            spread_anywhere = True
+        benches.append({"name": row.name, "planes": drawn})
+    first = made.rows[0].bench.input.pitch
+    psf_scale = page.scale(
+        style.DECADES, f"1e-{_DECADES}", "1", "intensity of a point-spread function / its peak, logarithmic"
+    )
+    return {
+        "input": _plane(
+            image[0].mean(0), "the input: amplitude on the display", first, 0.0, 1.0, style.INTENSITY
+        ),
+        "seen": benches,
+        "light_scale": page.scale(style.INTENSITY, "0", f"{full:.2g}", "of the brightest reading"),
+        "apart_scale": page.scale(
+            style.DIFFERENCE, f"−{apart:.2g}", f"+{apart:.2g}", f"difference from {made.rows[0].name}"
+        ),
+        "psf_scale": psf_scale if spread_anywhere else None,
+    }
 
-            _picture(
-                places[2][k + 1],
-                spread.clamp(min=_DECADES),
-                "PSF, log",
-                cmap="magma",
-                norm=LogNorm(_DECADES, 1.0),
-            )
-    return figure
+
+def _plane(
+    values: Tensor, name: str, pitch: float | tuple[float, float], low: float, high: float, colours: str
+) -> Plane:
+    drawn = page.pixels(values.detach().cpu().numpy(), low=low, high=high, colours=colours)
+    return page.plane(drawn, name, pitch=pitch)
 
 
 def _on(made: Comparison, row: Compared) -> OnBench:
@@ -110,8 +114,8 @@ def _reading(network: OnBench, image: Tensor) -> Tensor:
     return found
 
 
-def _spread(network: OnBench) -> Tensor | None:
-    """Intensity of the first mask's point-spread function around its middle, relative to the peak."""
+def _spread(network: OnBench) -> tuple[Tensor, tuple[float, float]] | None:
+    """Intensity of the first mask's point-spread function around its middle, relative to the peak, and its samples."""
     if not isinstance(network.optics, Collapsed):
         return None
     with torch.no_grad():
@@ -119,12 +123,8 @@ def _spread(network: OnBench) -> Tensor | None:
     sy, sx = network.optics.windows[0].samples_per_pixel(network.bench)
     cy, cx = (n // 2 for n in psf.shape)
     part = abs2(psf[cy - _KERNEL * sy : cy + _KERNEL * sy + 1, cx - _KERNEL * sx : cx + _KERNEL * sx + 1])
-    return part / part.max()
-
-
-def _picture(axes: Axes, plane: Tensor, title: str, **options: Any) -> Any:
-    axes.set_title(title, fontsize=7)
-    return axes.imshow(plane.detach().numpy(), interpolation="nearest", **options)
+    pitch = network.bench.input.pitch
+    return part / part.max().clamp(min=1e-30), (pitch / sy, pitch / sx)
 
 
 # ---------------------------------------------------------------------- the page
@@ -134,12 +134,10 @@ def write_page(made: Comparison) -> None:
     """compare.html, compare.pdf and compare.png."""
     figure = draw(made)
     for kind in ("pdf", "png"):
-        write_bytes(made.folder / f"compare.{kind}", _bytes(figure, kind))
-    source = (ASSETS / "compare.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    write_text(made.folder / "compare.html", environment.from_string(source).render(**context(made)))
+        out = io.BytesIO()
+        figure.savefig(out, format=kind)
+        write_bytes(made.folder / f"compare.{kind}", out.getvalue())
+    write_text(made.folder / "compare.html", page.render(ASSETS / "compare.html.j2", context(made)))
 
 
 def context(made: Comparison) -> dict[str, Any]:
@@ -155,34 +153,54 @@ def context(made: Comparison) -> dict[str, Any]:
         "draws": made.plan.conditions.draws,
         "head": head,
         "lines": lines,
-        "chart": _address(draw(made)),
-        "seen": _address(seen(made)),
+        "chart": _chart(made),
+        **seen(made),
         "names": [row.name for row in made.rows],
-        "differences": made.differences,
+        "differences": [[key, *values] for key, values in made.differences],
         "first": first.name,
-        "changed": [
-            {"name": row.name, "gained": _numbers(row.gained), "lost": _numbers(row.lost)} for row in others
-        ],
-        "flaws": [
-            {"name": row.name, "lines": [(path, str(earns)) for path, earns in row.flaws[:_FLAWS]]}
-            for row in made.rows
-            if row.flaws
-        ],
+        "changed": [[row.name, _numbers(row.gained), _numbers(row.lost)] for row in others],
+        "flaws": [_earned(row) for row in made.rows if row.flaws],
         "light": [
-            {
-                "name": row.name,
-                "exposures": row.exposures,
-                "rate": f"{row.images_per_second:.3g}",
-                "time": f"{1e3 / row.images_per_second:.3g} ms",
-                "photons": "no light budget" if row.photons is None else f"{row.photons:.3g}",
-            }
+            [
+                row.name,
+                str(row.exposures),
+                f"{row.images_per_second:.3g}",
+                f"{1e3 / row.images_per_second:.3g} ms",
+                "no light budget" if row.photons is None else f"{row.photons:.3g}",
+            ]
             for row in made.rows
         ],
         "sketches": [
-            {"name": row.name, "src": _address(bench_sketch(row.bench, (shape[-2], shape[-1])))}
+            page.chart(sketch(row.bench, (shape[-2], shape[-1])), f"Sketch of {row.name}", row.name)
             for row in made.rows
         ],
+        "files": ["compare.json", "compare.pdf", "compare.png"],
     }
+
+
+def _chart(made: Comparison) -> Chart:
+    """Accuracies with error bars, narrow enough for a telephone."""
+    found = []
+    kinds = ["as it comes", "back end refitted"] if made.plan.conditions.refit is not None else []
+    for row in made.rows:
+        for kind, share in enumerate((row.as_is, row.refit)):
+            if share is not None:
+                label = row.name + (f", {kinds[kind]}" if kinds else "")
+                found.append(charts.Mark(label, 100 * share.mean, 100 * share.error, str(share), kind))
+    told = "; ".join(f"{m.label} {m.text}" for m in found)
+    return page.chart(charts.marks(found, x="accuracy (%)", kinds=kinds), f"Accuracy on each bench: {told}")
+
+
+def _earned(row: Compared) -> Chart:
+    marks = [
+        charts.Mark(
+            path, 100 * earns.mean, 100 * earns.error, f"{100 * earns.mean:+.2f} ± {100 * earns.error:.2f}"
+        )
+        for path, earns in row.flaws[:_FLAWS]
+    ]
+    drawn = charts.marks(marks, x="mending it alone earns (percentage points)", zero=True)
+    told = "; ".join(f"{m.label} {m.text}" for m in marks)
+    return page.chart(drawn, f"{row.name}: what mending each flaw earns: {told}", row.name)
 
 
 def _headline(made: Comparison) -> str:
@@ -203,13 +221,3 @@ def _numbers(images: tuple[int, ...]) -> str:
     return f"{len(images)}" + (
         f" (numbers {shown}{', ...' if len(images) > _IMAGES else ''})" if images else ""
     )
-
-
-def _bytes(figure: Figure, kind: str) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format=kind)
-    return out.getvalue()
-
-
-def _address(figure: Figure) -> str:
-    return "data:image/png;base64," + base64.b64encode(_bytes(figure, "png")).decode()

@@ -10,10 +10,11 @@ import pytest
 
 import distill
 from distill.cli.main import main
+from distill.comparison.page import _headline
 from distill.job import toml as settings
-from distill.studies.comparison_figure import _headline
 from distill.studies.statistics import Share
 from optics.checks import OpticsError
+from tests.browser import windows, wrong_with
 from tests.distill.exportbench import BENCH
 from tests.distill.studies.studybench import student
 
@@ -82,13 +83,19 @@ def test_what_differs_is_listed_and_nothing_else(made):
 
 def test_the_page_needs_nothing_beside_itself(made):
     page = (made.folder / "compare.html").read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"src=\"(?!data:)", page)
     for words in ("Accuracy", "slm.bits", "What mending one flaw", "Light and time", "right only on ideal"):
         assert words in page
-    assert page.count("data:image/png") == 2 + 3
+    assert page.count('class="chart"') == 1 + 3 + 2  # the rows, three sketches, two benches that have flaws
+    assert page.count("point-spread function</figcaption>") == page.count("what is read</figcaption>") == 3
     assert json.loads((made.folder / "compare.json").read_text()) == json.loads(json.dumps(made.to_dict()))
     assert (made.folder / "compare.pdf").read_bytes().startswith(b"%PDF")
     assert made._repr_html_().count("<tr>") == 4
+
+
+@windows
+def test_a_browser_finds_nothing_wrong_with_the_page(browser, made, width):
+    assert wrong_with(browser, made.folder / "compare.html", width) == []
 
 
 def test_the_command_finds_it_done(capsys, made, places):

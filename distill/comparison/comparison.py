@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from distill.pipeline import study as conduct
 from distill.progress import Watcher
-from distill.studies import conduct, store
+from distill.studies import store
 from distill.studies.axes import bench_with, flaws
 from distill.studies.cells import Cell, Plan, flaws_of_ideal
 from distill.studies.outcomes import Outcome
@@ -158,7 +159,7 @@ class Comparison:
 
     def figure(self) -> Figure:
         """Accuracies with error bars and the same input through each bench; a matplotlib figure."""
-        from distill.studies.comparison_figure import draw
+        from distill.comparison.page import draw
 
         return draw(self)
 
@@ -265,7 +266,7 @@ def compare(
 
 def write(made: Comparison) -> None:
     """compare.json, compare.html, compare.pdf and compare.png."""
-    from distill.studies.comparison_figure import write_page
+    from distill.comparison.page import write_page
 
     write_json(made.folder / "compare.json", made.to_dict())
     write_page(made)

@@ -1,0 +1,78 @@
+"""What mending each flaw of the bench alone would earn: the small study that a run does for its report.
+
+The distilled network with its own back end, on the bench as it comes and on the same bench with one flaw at a time at
+its ideal value; the same images and the same noise everywhere. `sclc study` asks more, and of more images.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from distill.job.job import Job
+from distill.studies import runners
+from distill.studies.cells import Conditions, make_plan
+from distill.studies.result import Study
+from distill.studies.work import Answers, Subject, write_plan
+from optics.errors import OpticsError
+from optics.files import write_json
+
+FILE = "flaws.json"
+
+
+def run_flaws(job: Job) -> None:
+    """Write what each flaw's mending earns, the most first; of a network that a study does not take, why."""
+    try:
+        found = earned(job)
+    except OpticsError as error:  # a study takes fewer ways onto a bench than a run does
+        found = {"images": 0, "draws": 0, "bench": None, "ideal": None, "flaws": [], "reason": str(error)}
+    write_json(job.directory / FILE, found)
+
+
+def earned(job: Job) -> dict[str, Any]:
+    """Accuracies (0 to 1) of the bench and of its ideal twin, and for each flaw what mending it earns, with its error.
+
+    Raises:
+        OpticsError: the network or its task is none that a study takes.
+    """
+    if job.task.metric not in ("accuracy", "mean IoU"):
+        raise OpticsError(
+            f"a study scores classes, of images or pixels; this network is judged by {job.task.metric}."
+        )
+    asked, test = job.config.flaws, job.splits.test
+    images, labels = test.images[: asked.images], test.labels[: asked.images]
+    subject = Subject(job.student("linear_kd"), Answers(images, labels))
+    conditions = Conditions(
+        network="",
+        images="",
+        seed=job.config.seed,
+        draws=asked.draws,
+        realisation=job.config.student.realisation,
+    )
+    plan = make_plan(conditions, job.bench, subject.student.spec, ranking=True, name=job.config.name)
+    plan = plan.replace(cells=tuple(cell for cell in plan.cells if cell.role != "alone"))
+    done: list[str] = []
+
+    def told(key: str) -> None:
+        done.append(key)
+        job.progress(len(done), len(plan.by_key()), f"{len(done)} of {len(plan.by_key())} benches")
+
+    with tempfile.TemporaryDirectory(prefix="flaws-") as name:
+        folder = Path(name)
+        subject.write(folder)
+        write_plan(folder, plan)
+        runners.run_here(folder, list(plan.by_key().values()), told)
+        study = Study(folder, plan)
+        return {
+            "images": len(images),
+            "draws": asked.draws,
+            "bench": study.of("bench")[0].best.mean,
+            "ideal": study.of("ideal")[0].best.mean,
+            "flaws": [
+                {"path": f.path, "earns": f.earns.mean, "error": f.earns.error}
+                for f in study.ranking
+                if f.earns is not None
+            ],
+            "reason": "",
+        }

@@ -1,0 +1,72 @@
+"""The report as a reader meets it: in a browser, with every file linked, and with a word for what is missing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from urllib.parse import unquote
+
+import pytest
+
+from distill.job import config
+from distill.job.job import Job
+from distill.pipeline import gather
+from distill.report import files
+from distill.report.figures import flaws
+from distill.report.page import _confusion
+from tests.browser import windows, wrong_with
+
+
+@windows
+def test_a_browser_finds_nothing_wrong_with_the_page(browser, fast_run, width):
+    assert wrong_with(browser, fast_run / "report.html", width) == []
+
+
+def test_every_exported_file_is_linked_and_every_row_has_its_error(fast_run):
+    page = (fast_run / "report.html").read_text(encoding="utf-8")
+    linked = {unquote(address) for address in re.findall(r'href="([^"#]+)"', page)}
+    there = {p.relative_to(fast_run).as_posix() for p in (fast_run / "export").rglob("*") if p.is_file()}
+    assert there <= linked
+    assert {"result.json", "config.toml", "flaws.json"} <= linked
+    assert page.index("Every row, with its error") < page.index("One image") < page.index("How to repeat it")
+    assert "mending it alone earns" not in page  # that is in the picture
+    assert "What mending each flaw alone earns: " in page
+    assert page.count("real less ideal</figcaption>") == 4
+
+
+def test_a_run_without_a_study_names_the_command(fast_run, tmp_path):
+    copied = shutil.copytree(fast_run, tmp_path / "mine")
+    gather.run_report(Job.prepare(config.demo(fast=True, sets=["flaws.images=0"]), copied))
+    page = (copied / "report.html").read_text(encoding="utf-8")
+    assert "<code>sclc study mine</code>" in page
+    assert "What mending each flaw alone earns" not in page
+
+
+def test_files_are_in_the_order_of_their_folders_with_addresses_that_a_browser_takes(tmp_path):
+    for name in ("export/a b#1.png", "export/slm/frame.png", "export/z.h5"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(1_234_567 if name.endswith("h5") else 10))
+    groups = files.exported(tmp_path)
+    assert [g.name for g in groups] == ["export", "export/slm"]
+    first, second = groups[0].links
+    assert (first.address, first.words, first.meaning) == ("export/a%20b%231.png", "a b#1.png", "10 bytes")
+    assert second.meaning == "1.23 MB"
+    assert files.exported(tmp_path / "nowhere") == []
+
+
+def test_a_confusion_matrix_too_wide_to_read_is_a_picture():
+    few, many = _confusion([[3, 1], [0, 4]]), _confusion([[1] * 40] * 40)
+    assert few["confusion_plane"] is None
+    assert [cell["text"] for cell in few["confusion"][0]] == ["75.0", "25.0"]
+    assert many["confusion_plane"].x == ("0", "predicted", "39")
+    assert _confusion(None)["confusion"] == []
+
+
+@pytest.mark.parametrize(
+    ("earns", "error", "said"),
+    [(0.08, 0.03, ""), (-0.08, 0.03, "Below zero"), (0.0, 0.0, "Mending slm.bits changes no answer")],
+)
+def test_words_on_flaws_follow_the_numbers(earns, error, said):
+    chart, words = flaws([{"path": "slm.bits", "earns": earns, "error": error}], "accuracy")
+    assert (chart is None) == (earns == 0.0)
+    assert said in words
