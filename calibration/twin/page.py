@@ -72,7 +72,7 @@ def _chart(result: TwinResult) -> page.Chart:
         rows.append(("calibrated, frames held back", result.held_back[0]))
     rows.append(("the frames' own noise", (result.held_back or (0.0, result.noise))[1]))
     marks = [charts.Mark(name, 100 * value, 0.0, f"{100 * value:.2f} %") for name, value in rows]
-    drawn = charts.marks(marks, x="relative error of predicted frames (%)", zero=True)
+    drawn = charts.marks(marks, x="relative error of predicted frames (%)", log=True)
     return page.chart(drawn, "Error of predicted frames: " + "; ".join(f"{m.label} {m.text}" for m in marks))
 
 

@@ -144,7 +144,9 @@ def bars(axes: Axes, names: Sequence[str], lines: Sequence[Curve], *, x: str, ze
     axes.legend(fontsize=style.TICK, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
 
 
-def marks(rows: Sequence[Mark], *, x: str, kinds: Sequence[str] = (), zero: bool = False) -> Figure:
+def marks(
+    rows: Sequence[Mark], *, x: str, kinds: Sequence[str] = (), zero: bool = False, log: bool = False
+) -> Figure:
     """A figure one column wide: a mark with its error bar (one standard error) a row, its label above it.
 
     The axis begins near the smallest value, for a mark, unlike a bar, does not promise that it begins at zero.
@@ -154,6 +156,7 @@ def marks(rows: Sequence[Mark], *, x: str, kinds: Sequence[str] = (), zero: bool
         x: label of the values.
         kinds: names of the kinds, for a legend.
         zero: draw a line at zero.
+        log: logarithmic axis, for values above zero.
     """
     figure = style.new_figure(
         style.COLUMN, 0.36 * len(rows) + 0.62 + (0.18 if kinds else 0), layout="constrained"
@@ -178,7 +181,11 @@ def marks(rows: Sequence[Mark], *, x: str, kinds: Sequence[str] = (), zero: bool
         low, high = min(low, 0.0), max(high, 0.0)
         axes.axvline(0.0, color=style.SOFT, linewidth=0.7)
     margin = 0.06 * (high - low) or 1.0
-    axes.set_xlim(low - margin, high + margin)
+    if log and low > 0:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.5, high * 1.5)
+    else:
+        axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(rows) - 0.4, -0.85)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
