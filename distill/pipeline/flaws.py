@@ -12,13 +12,19 @@ from typing import Any
 
 from distill.job.job import Job
 from distill.studies import runners
-from distill.studies.cells import Conditions, make_plan
+from distill.studies.cells import VERSION, Conditions, make_plan
 from distill.studies.result import Study
 from distill.studies.work import Answers, Subject, write_plan
 from optics.errors import OpticsError
 from optics.files import write_json
 
 FILE = "flaws.json"
+
+
+def asked(job: Job) -> list[Any]:
+    """What the result depends on, beside the network."""
+    parts = (job.bench, job.config.student.realisation, job.config.flaws)
+    return [*(part.model_dump(mode="json") for part in parts), VERSION]
 
 
 def run_flaws(job: Job) -> None:
@@ -40,21 +46,21 @@ def earned(job: Job) -> dict[str, Any]:
         raise OpticsError(
             f"a study scores classes, of images or pixels; this network is judged by {job.task.metric}."
         )
-    asked, test = job.config.flaws, job.splits.test
-    images, labels = test.images[: asked.images], test.labels[: asked.images]
+    told, test = job.config.flaws, job.splits.test
+    images, labels = test.images[: told.images], test.labels[: told.images]
     subject = Subject(job.student("linear_kd"), Answers(images, labels))
     conditions = Conditions(
         network="",
         images="",
         seed=job.config.seed,
-        draws=asked.draws,
+        draws=told.draws,
         realisation=job.config.student.realisation,
     )
     plan = make_plan(conditions, job.bench, subject.student.spec, ranking=True, name=job.config.name)
     plan = plan.replace(cells=tuple(cell for cell in plan.cells if cell.role != "alone"))
     done: list[str] = []
 
-    def told(key: str) -> None:
+    def progress(key: str) -> None:
         done.append(key)
         job.progress(len(done), len(plan.by_key()), f"{len(done)} of {len(plan.by_key())} benches")
 
@@ -62,11 +68,11 @@ def earned(job: Job) -> dict[str, Any]:
         folder = Path(name)
         subject.write(folder)
         write_plan(folder, plan)
-        runners.run_here(folder, list(plan.by_key().values()), told)
+        runners.run_here(folder, list(plan.by_key().values()), progress)
         study = Study(folder, plan)
         return {
             "images": len(images),
-            "draws": asked.draws,
+            "draws": told.draws,
             "bench": study.of("bench")[0].best.mean,
             "ideal": study.of("ideal")[0].best.mean,
             "flaws": [

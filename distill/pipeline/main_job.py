@@ -42,7 +42,6 @@ from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
 from distill.pipeline import flaws, gather, steps, together
 from distill.progress import Watcher
-from distill.studies.cells import VERSION
 from distill.training.processes import ALONE, Processes
 from distill.training.trackers import EVENTS, tensorboard
 from distill.training.train_loop import CHECKPOINT, METRICS
@@ -115,12 +114,11 @@ def _correction(job: Job) -> str | None:
 
 def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:
     """A student's training; these run in parallel."""
-    work = partial(steps.run_student, step=step)
     return Step(
         title,
         reads=reads,
         depends_on=_student,
-        work=work,
+        work=partial(steps.run_student, step=step),
         parallel=True,
         shared=True,
         **_trained(step, repeats=True),
@@ -200,13 +198,7 @@ STEPS: dict[str, Step] = {
         ],
         steps.run_verify,
     ),
-    "flaws": Step(
-        "Asking what each flaw costs",
-        (flaws.FILE,),
-        ("linear_kd",),
-        lambda j: [_realised(j), j.config.flaws.model_dump(mode="json"), VERSION],
-        flaws.run_flaws,
-    ),
+    "flaws": Step("Asking what each flaw costs", (flaws.FILE,), ("linear_kd",), flaws.asked, flaws.run_flaws),
     "report": Step(
         "Writing the report",
         ("result.json", "report.html"),
@@ -226,10 +218,7 @@ def keys(job: Job) -> dict[str, str]:
 
 
 def steps_of(config: RunConfig) -> list[str]:
-    """The steps that this job has.
-
-    None that trains where a network is given, none of files where none are wanted, no study where none is.
-    """
+    """The steps that this job has: no training of a given network, no files and no study where none are wanted."""
     trained = TRAINED if config.student.file else ()
     controls = tuple(name for name in steps.CONTROLS if name not in config.student.controls)
     files = () if config.export.count else ("export", "verify")

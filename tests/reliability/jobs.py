@@ -16,9 +16,9 @@ from calibration.rigs.captures import capture_images
 from calibration.rigs.simulated import simulated_rig
 from calibration.twin.page import write_page
 from distill import design, study
+from distill.comparison import compare
 from distill.job.config import RunConfig, demo
 from distill.pipeline import main_job, single_steps
-from distill.comparison import compare
 from optics.files import remove_folder, write_json
 from tests.calibration import benches as calibration
 from tests.distill.designs.bench import SHAPE as DESIGN_SHAPE
