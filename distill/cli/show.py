@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from distill import progress
 from distill.job.result import Result
 from distill.job.rows import TRAINED
 from distill.metrics.row import Row
@@ -21,7 +21,6 @@ from distill.report.remarks import distillation
 from distill.verify.verdict import AGREE, Verdict, Verification
 from optics.bench.catalogue import dotted
 
-_TITLE = 44  # characters for the title of a step
 _WIDE = 132  # characters a line where stdout is not a terminal
 _FIGURES = ("± draws", "± sampling", "draws", "images")
 _ERRORS = (
@@ -38,7 +37,7 @@ _ROOMY = 120  # characters a line from which the devices' titles are shown
 
 
 class Bars:
-    """Progress bars on stderr, one for each step at work; plain lines where stderr is not a terminal.
+    """The command's progress on stderr: `distill.progress.Bars` with a line for each step that is finished or kept.
 
     `notes` are shown when the first step begins. A context manager: `with Bars() as bars:` takes the bars away at its
     end, whatever happened.
@@ -47,46 +46,29 @@ class Bars:
     def __init__(self, notes: Sequence[str] = ()) -> None:
         self.notes = list(notes)
         self.console = _console(stderr=True)
-        self.seconds: dict[str, float] = {}
         self.started = time.perf_counter()
-        self._bars: Progress | None = None
-        self._titles: dict[str, str] = {}
-        self._tasks: dict[str, TaskID] = {}
+        self._bars = progress.Bars(self._say, shown=self.console.is_terminal)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True)
 
     def begin(self, step: str, title: str) -> None:
         """Show a bar for the step."""
-        self._titles[step] = title
         while self.notes:
-            self.console.print(f"note: {self.notes.pop(0)}", soft_wrap=True)
-        if not self.console.is_terminal:
-            return
-        if self._bars is None:
-            self._bars = Progress(
-                TextColumn(f"{{task.description:<{_TITLE}}}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[note]}", markup=False),
-                TimeElapsedColumn(),
-                console=self.console,
-                transient=True,
-            )
-            self._bars.start()
-        self._tasks[step] = self._bars.add_task(title, total=None, note="")
+            self._say(f"note: {self.notes.pop(0)}")
+        self._bars.begin(step, title)
 
     def progress(self, step: str, done: int, total: int, note: str = "") -> None:
         """Move the step's bar."""
-        if self._bars is not None and step in self._tasks:
-            self._bars.update(self._tasks[step], completed=done, total=total, note=note)
+        self._bars.progress(step, done, total, note)
 
     def end(self, step: str, seconds: float) -> None:
         """Replace the bar by one line."""
-        if self._bars is not None and step in self._tasks:
-            self._bars.remove_task(self._tasks.pop(step))
-        self.seconds[step] = seconds
-        self.console.print(f"{self._titles.pop(step, step):<{_TITLE}} {seconds:7.1f} s")
+        self._bars.end(step, seconds)
 
     def kept(self, step: str, title: str) -> None:
         """One line for a step that need not be repeated."""
-        self.console.print(f"{title:<{_TITLE}}    kept")
+        self._bars.kept(step, title)
 
     def __enter__(self) -> Bars:
         """Nothing is shown before the first step begins."""
@@ -94,10 +76,12 @@ class Bars:
 
     def __exit__(self, *error: object) -> None:
         """Take the bars away."""
-        if self._bars is not None:
-            self._bars.stop()
-        self._bars = None
-        self._tasks.clear()
+        self._bars.__exit__(*error)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each step took."""
+        return self._bars.seconds
 
     @property
     def elapsed(self) -> float:

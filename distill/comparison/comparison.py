@@ -190,7 +190,7 @@ class Comparison:
 
 def compare(
     network: str | Path,
-    benches: Sequence[str | Path],
+    benches: Sequence[str | Path | BenchSpec],
     *,
     flaw_costs: bool = True,
     draws: int = 10,
@@ -210,8 +210,8 @@ def compare(
 
     Args:
         network: a run's directory or the file of a network.
-        benches: shipped benches' names, files, "ideal" for the network's own bench without a flaw, or "own" for that
-            bench as it is. The others are compared with the first.
+        benches: descriptions, shipped benches' names, files, "ideal" for the network's own bench without a flaw, or
+            "own" for that bench as it is. The others are compared with the first.
         flaw_costs: what mending each flaw of each bench alone would earn.
         draws: as for `distill.study`, and so are all that follow.
         images: see `distill.study`.
@@ -229,7 +229,8 @@ def compare(
     Raises:
         OpticsError: fewer than two benches, the same one twice, or bad input as for `distill.study`.
     """
-    names = [str(b) for b in benches]
+    given = {b.name: b for b in benches if isinstance(b, BenchSpec)}
+    names = [b.name if isinstance(b, BenchSpec) else str(b) for b in benches]
     if len(names) < 2 or len(set(names)) != len(names):
         raise OpticsError(f"compare needs at least two different benches; got {', '.join(names) or 'none'}.")
     path = Path(network)
@@ -253,7 +254,7 @@ def compare(
         ui=ui,
     )
     own = base.of("bench")[0].bench
-    found = {name: _bench(name, own) for name in names}
+    found = {name: given[name] if name in given else _bench(name, own) for name in names}
     for name, bench in found.items():
         _check(subject.student, bench, subject, name)
     plan = base.replace(cells=tuple(_cells(base, found, flaw_costs=flaw_costs)))

@@ -25,6 +25,7 @@ from distill.designs.quality import (
 from distill.designs.targets import read_target
 from distill.export.design_files import DesignFiles, frame_names, write_design
 from distill.export.lab import LabEntry
+from distill.progress import told
 from distill.verify.point_sources import (
     LIGHTPIPES_FRAMES,
     PointLimits,
@@ -163,7 +164,7 @@ def design(
         lightpipes_frames: through LightPipes at most so many, spread evenly; all through the wave path.
         overwrite: replace a design that is there.
         processes: images that LightPipes works on at once; None: one per core.
-        progress: called with (done, in all, what).
+        progress: called with (done, in all, what); by default a bar, where somebody watches.
 
     Raises:
         OpticsError: the target, the bench or the directory cannot be used; one line that says why.
@@ -192,9 +193,10 @@ def design(
         )
     if not proved:
         return made
-    proof = prove_points(
-        directory, lightpipes_frames=lightpipes_frames, processes=processes, progress=progress
-    )
+    with told(progress, "Proving the frames") as tell:
+        proof = prove_points(
+            directory, lightpipes_frames=lightpipes_frames, processes=processes, progress=tell
+        )
     return made.replace(proof=proof, verdict=proof.judged(PointLimits()))
 
 

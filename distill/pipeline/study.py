@@ -11,7 +11,7 @@ from typing import Any
 from distill.data.dataset import Dataset, Splits
 from distill.job import toml as settings
 from distill.pipeline import single_steps
-from distill.progress import Silent, Watcher
+from distill.progress import Silent, Watcher, watched
 from distill.studies import runners, store
 from distill.studies.axes import Axis, parse
 from distill.studies.cells import Conditions, Plan, make_plan
@@ -89,7 +89,7 @@ def study(
         config: see `distill.pipeline.single_steps.open_file`.
         sets: `key=value` assignments of the bench and the realisation.
         realisation: with a student, the way onto the bench.
-        ui: told of the progress.
+        ui: told of the progress; by default a bar, where somebody watches.
 
     Raises:
         OpticsError: bad input; found before anything is computed.
@@ -243,13 +243,14 @@ def complete(
     ui: Watcher | None = None,
 ) -> None:
     """Do what is missing of a plan in a folder that is locked; see `study`."""
-    watcher, start = ui or Silent(), time.perf_counter()
+    start = time.perf_counter()
     write_plan(home, plan)  # the first file: it says whose folder this is
     subject.write(home)
     todo = runners.missing(home, plan)
-    if not todo:
-        watcher.kept("study", "Computing the benches")
-    else:
+    with watched(ui) as watcher:
+        if not todo:
+            watcher.kept("study", "Computing the benches")
+            return
         watcher.begin("study", "Computing the benches")
         done = _counted(watcher, len(plan.by_key()), len(todo))
         if dask is not None:

@@ -16,6 +16,7 @@ from distill.data.dataset import Dataset
 from distill.metrics.confusion import confusion_matrix
 from distill.metrics.row import Row
 from distill.metrics.tasks import Classes, Pixels, Task
+from distill.progress import told
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide, logits
 from distill.training.train_loop import Progress, fit
@@ -50,15 +51,16 @@ def evaluate_draws(
         draws: how many.
         seed: of the first draw; draw `k` has the same noise whichever bench or network it meets.
         batch_size: images at a time; part of what the seed means.
-        progress: called as `progress(draws done, draws, note)`.
+        progress: called as `progress(draws done, draws, note)`; by default a bar, where somebody watches.
 
     Raises:
         OpticsError: no draws, or no images.
     """
     _some(data)
-    features = record_features(
-        on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=progress
-    )
+    with told(progress, "Exposing every image") as tell:
+        features = record_features(
+            on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=tell
+        )
     task = Pixels() if data.segmentation else Classes()
     return task.row(answers_from(task, on_bench.backend, features), data, None)
 
@@ -186,21 +188,22 @@ def refit_backend(
     backend = copy.deepcopy(on_bench.backend)
     for parameter in backend.parameters():
         parameter.requires_grad_(True)
-    fit(
-        backend,
-        (exposures.flatten(0, 1), _repeated(train.labels, draws)),
-        (held_out[0], validation.labels),
-        spec,
-        directory=directory,
-        teacher=guide,
-        identity={
-            "train": train.digest(),
-            "validation": validation.digest(),
-            "bench": on_bench.bench.model_dump_json(),
-            "noise": f"{seed} {draws}",
-        },
-        progress=progress,
-    )
+    with told(progress, "Fitting the back end") as tell:
+        fit(
+            backend,
+            (exposures.flatten(0, 1), _repeated(train.labels, draws)),
+            (held_out[0], validation.labels),
+            spec,
+            directory=directory,
+            teacher=guide,
+            identity={
+                "train": train.digest(),
+                "validation": validation.digest(),
+                "bench": on_bench.bench.model_dump_json(),
+                "noise": f"{seed} {draws}",
+            },
+            progress=tell,
+        )
     return on_bench.with_backend(backend).eval()
 
 

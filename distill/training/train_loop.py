@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.data.dataset import Dataset
+from distill.progress import told
 from distill.training.checkpoint import digest_of, load_state, save_state
 from distill.training.history import History
 from distill.training.processes import ALONE, Processes, shared_statistics
@@ -51,7 +52,7 @@ def train(
         teacher: a module with the same inputs and outputs, or its logits for each training image, (N,
             classes), or a `Guide` to either.
         resume: go on from a checkpoint in `directory`; False begins anew.
-        progress: called as `progress(steps done, steps in all, note)`.
+        progress: called as `progress(steps done, steps in all, note)`; by default a bar, where somebody watches.
         on_epoch: called with each new `Epoch`, for instance `trackers.tensorboard(directory)`.
         processes: who trains together, `Processes.joined()` under torchrun; only the first writes and calls `on_epoch`.
 
@@ -62,19 +63,20 @@ def train(
         OpticsError: the directory holds the checkpoint of another run, or a loss that is not finite.
     """
     identity = {"train": train.digest(), "validation": validation.digest()}
-    return fit(
-        model,
-        (train.images, train.labels),
-        (validation.images, validation.labels),
-        spec,
-        directory=directory,
-        teacher=teacher,
-        identity=identity,
-        resume=resume,
-        progress=progress,
-        on_epoch=on_epoch,
-        processes=processes,
-    )
+    with told(progress, "Training", quiet=not processes.first) as tell:
+        return fit(
+            model,
+            (train.images, train.labels),
+            (validation.images, validation.labels),
+            spec,
+            directory=directory,
+            teacher=teacher,
+            identity=identity,
+            resume=resume,
+            progress=tell,
+            on_epoch=on_epoch,
+            processes=processes,
+        )
 
 
 def fit(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
+_SIDE = 1.25  # inches: width of one picture of a strip
 _HEIGHT = 2.6  # inches: of a panel one column wide
 
 
@@ -62,12 +63,13 @@ def panels(small: int, wide: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
 
 def strip(pictures: Sequence[Tensor], names: Sequence[str]) -> Figure:
     """Images (C, H, W) of 0 to 1 side by side, names above; three channels are colour, else their mean is grey."""
-    figure = style.new_figure(max(1.1 * len(pictures), 2.0), 1.45, layout="constrained")
+    ny, nx = pictures[0].shape[-2:]
+    figure = style.new_figure(max(_SIDE * len(pictures), 2.0), 0.35 + _SIDE * ny / nx, layout="compressed")
     for axes, picture, name in zip(
         figure.subplots(1, len(pictures), squeeze=False)[0], pictures, names, strict=True
     ):
         axes.set_axis_off()
-        axes.set_title(name, fontsize=style.LABEL)
+        axes.set_title(name, fontsize=style.TICK)
         shown = picture.detach().cpu()
         if len(shown) == 3:
             axes.imshow(shown.permute(1, 2, 0).numpy(), vmin=0, vmax=1, interpolation="nearest")
