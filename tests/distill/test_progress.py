@@ -57,7 +57,7 @@ def test_a_pipe_gets_lines_and_no_bar():
 def test_a_terminal_gets_bars_that_are_taken_away():
     out = in_a_terminal()
     assert "100% |" in out and "epoch 5" in out and "Beside it" in out
-    assert "Training the teacher" in out.replace("\r", "\n").splitlines()[0]
+    assert "Training the teacher" in out
 
 
 def test_bars_count_what_was_done_from_anywhere(monkeypatch):
