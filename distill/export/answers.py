@@ -31,8 +31,8 @@ _ALIKE = 1e-5  # cosines this close are the same: two reference images may be on
 
 def inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The configuration of the back end that answers: of a wrapped one its own."""
-    found: Mapping[str, Any] = config.get("backend", config)
-    return found
+    found = config.get("backend")
+    return found if isinstance(found, Mapping) else config
 
 
 def kind_of(config: Mapping[str, Any] | None) -> Kind:

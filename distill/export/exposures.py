@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,6 +20,9 @@ from optics.spec import Validated
 _QUARTERS = ("0", "90", "180", "270")
 _WIDTH = 110  # of a line of text
 _LISTED = 12  # exposures that the text names one by one
+
+
+Index = Annotated[int, Field(ge=0)]
 
 
 class ExposureEntry(Validated):
@@ -33,10 +37,10 @@ class ExposureEntry(Validated):
     """
 
     what: str
-    slm_frames: tuple[int, ...] = Field(min_length=1)
-    channels: tuple[int, ...] = Field(min_length=1)
+    slm_frames: tuple[Index, ...] = Field(min_length=1)
+    channels: tuple[Index, ...] = Field(min_length=1)
     quarter_waves: int = Field(default=0, ge=0, le=3)
-    readings: tuple[int, ...] = Field(min_length=1)
+    readings: tuple[Index, ...] = Field(min_length=1)
 
 
 def exposures(arrangement: Arrangement, frames: int, readout: Readout) -> tuple[ExposureEntry, ...]:

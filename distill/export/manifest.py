@@ -191,9 +191,9 @@ class Manifest(Validated):
         return name != "normalisation_epsilon" or self.backend is not None
 
     def _check_arrangement(self) -> None:
-        if (self.backend is None) != (self.kind == "counts"):
+        if self.answers not in (None, kind_of(self.backend)):
             raise ValueError(
-                f"answers is {self.kind!r} and backend {'absent' if self.backend is None else 'there'}"
+                f"answers is {self.answers!r} and the back end answers {kind_of(self.backend)!r}"
             )
         frames, masks = len(self.slm_frames), 0
         try:

@@ -139,6 +139,7 @@ def read_export(directory: str | Path) -> Exported:
         raise OpticsError(
             f"{folder / 'masks.h5'}: key scales differs from the scales in {NAME}; export again."
         )
+    backend = _backend(folder, manifest)
     check_classes(kind, manifest.backend, manifest.class_names, str(folder / NAME))
     _check_names(folder, manifest)
     inputs = _checked_reference(folder, manifest, bench, reference)
@@ -152,7 +153,7 @@ def read_export(directory: str | Path) -> Exported:
         psfs=torch.from_numpy(arrays["psfs"]),
         scales=scales,
         readout=_built(folder / NAME, "readout", lambda: readouts.from_config(manifest.readout)),
-        backend=_backend(folder, manifest),
+        backend=backend,
         inputs=inputs,
         labels=torch.from_numpy(reference["labels"].astype(np.int64)),
         camera_counts=torch.from_numpy(reference["camera_counts"].astype(np.float32)),

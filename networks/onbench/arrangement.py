@@ -25,7 +25,7 @@ class StageArrangement(Validated):
 
     outputs: int = Field(ge=1, le=2**20)
     inputs: int = Field(ge=1, le=2**20)
-    reach: int = Field(ge=0, le=2**16)
+    reach: int = Field(ge=0, le=2**10)
 
     @property
     def masks(self) -> int:
@@ -45,9 +45,9 @@ class Arrangement(Validated):
         stages: in the order of the light; empty: one.
     """
 
-    channels: int = Field(default=1, ge=1, le=2**16)
+    channels: int = Field(default=1, ge=1, le=2**10)
     one_by_one: bool = False
-    gap: int = Field(default=0, ge=0, le=2**16)
+    gap: int = Field(default=0, ge=0, le=2**12)
     tiles: tuple[Point, ...] = ()
     stages: tuple[StageArrangement, ...] = ()
 
