@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from optics.errors import FileError
 
 if TYPE_CHECKING:
+    import h5py
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -156,23 +157,43 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def hdf5_bytes(arrays: Arrays) -> bytes:
-    """An HDF5 file that holds arrays by their path in it, each with its attributes; compressed from two axes on."""
+def hdf5_bytes(arrays: Arrays, attributes: Mapping[str, Any] | None = None) -> bytes:
+    """An HDF5 file that holds arrays by their path in it, each with its attributes; compressed from two axes on.
+
+    Made in memory, with the `attributes` of the whole: the library ignores some errors of the disk that it writes to.
+    """
     import h5py
 
     out = io.BytesIO()
     with h5py.File(out, "w") as file:
-        for name, (values, attributes) in arrays.items():
+        file.attrs.update(attributes or {})
+        for name, (values, said) in arrays.items():
             packed = (
-                {"compression": "gzip", "compression_opts": 4, "shuffle": True} if values.ndim > 1 else {}
+                {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+                if values.ndim > 1 and values.size
+                else {}
             )
-            file.create_dataset(name, data=values, **packed).attrs.update(attributes)
+            file.create_dataset(name, data=values, **packed).attrs.update(said)
     return out.getvalue()
 
 
-def write_hdf5(path: str | Path, arrays: Arrays) -> None:
+@contextlib.contextmanager
+def writing_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """An HDF5 file to fill, that is at `path` when the body is done; see `writing`.
+
+    It is made in memory: the library ignores some errors of a disk that it writes to.
+    """
+    import h5py
+
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        yield file
+    write_bytes(path, out.getvalue())
+
+
+def write_hdf5(path: str | Path, arrays: Arrays, attributes: Mapping[str, Any] | None = None) -> None:
     """Write arrays as HDF5, whole or not at all; see `writing` and `hdf5_bytes`."""
-    write_bytes(path, hdf5_bytes(arrays))
+    write_bytes(path, hdf5_bytes(arrays, attributes))
 
 
 def image_bytes(pixels: NDArray[Any], file_format: str = "PNG", *, smallest: bool = False) -> bytes:
@@ -248,6 +269,11 @@ def remove_folder(path: str | Path) -> None:
     with told(path), _beside(path, _PART) as temporary:
         os.replace(path, temporary)
         _remove(temporary)
+
+
+def remove_leftovers_of(path: str | Path) -> None:
+    """Remove what killed processes left of one file or folder, half written or half removed."""
+    _clear(_leftovers_of(Path(path)))
 
 
 def is_temporary(path: Path) -> bool:

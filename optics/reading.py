@@ -169,7 +169,7 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
 
 # ---------------------------------------------------------------------- strings of HDF5
 
-_SECONDS, _BYTES = 5, 2**31  # of computing
+_SECONDS, _BYTES = 2, 2**31  # of computing
 _WAIT = 60  # seconds, on a busy machine
 _CHILD = """
 import json, sys

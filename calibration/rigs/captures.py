@@ -7,6 +7,7 @@ and with the images' labels.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from calibration.rigs.recording import Corner, Probes, RigError
 from calibration.rigs.rig import Region, Resumable, Rig
 from calibration.rigs.store import FrameStore
 from optics.checks import ShapeError, check_finite
-from optics.files import writing
+from optics.files import write_hdf5
 from optics.reading import attribute, fixed, quoted, reading, regular_file
 
 _BLOCK = 32  # images that are shown through one pattern before the panel changes
@@ -67,6 +68,10 @@ class Captures:
             check_finite(getattr(self, name), name=name)
         if self.inputs.numel() and not 0 <= float(self.inputs.min()) <= float(self.inputs.max()) <= 1:
             raise RigError("inputs of captures lie outside of 0..1, expected amplitudes.")
+        if not (self.exposure > 0 and math.isfinite(self.exposure) and self.binning >= 1):
+            raise RigError(
+                f"captures of exposure {self.exposure:g} s, binning {self.binning}; expected positive ones."
+            )
         if self.levels.numel() and int(self.levels.min()) < 0:
             raise RigError("captures hold a negative level.")
 
@@ -109,11 +114,7 @@ class Captures:
         }
         if self.labels is not None:
             arrays["labels"] = self.labels.numpy().astype(np.int64)
-        with writing(path) as target, h5py.File(target, "w") as file:
-            file.attrs.update(told)
-            for name, array in arrays.items():
-                packed = {"compression": "gzip", "shuffle": True} if array.ndim > 1 else {}
-                file.create_dataset(name, data=array, **packed)
+        write_hdf5(path, {name: (array, {}) for name, array in arrays.items()}, told)
 
 
 def load_captures(path: str | Path) -> Captures:

@@ -31,7 +31,7 @@ from calibration.rigs.mounted import to_planes
 from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
-from optics.files import writing
+from optics.files import write_hdf5
 from optics.reading import attribute, check_size, fixed, home, listed, quoted, reading, regular_file
 from optics.toml_errors import parse
 
@@ -43,22 +43,21 @@ _MOST_PIXELS = 2**26  # of one picture
 
 def save_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording as HDF5 (docs/calibration.md lists the keys)."""
-    with writing(path) as target, h5py.File(target, "w") as file:
-        file.attrs["schema"] = fixed(SCHEMA)
-        file.attrs["bench"] = fixed(recording.bench)
-        file.attrs["binning"] = recording.binning
-        file.attrs["exposure"] = recording.exposure
-        file.attrs["panel_corner"] = recording.probes.corner
-        file.attrs["sensor_corner"] = recording.corner
-        arrays: dict[str, np.ndarray[Any, Any]] = {
-            "levels": recording.probes.levels.numpy().astype(np.uint16),
-            "inputs": recording.probes.inputs.numpy().astype(np.float64),
-            "counts": recording.counts.numpy().astype(np.float64),
-            "times": np.asarray(recording.times, dtype=np.float64),
-        }
-        for name, array in arrays.items():
-            packed = {"compression": "gzip", "shuffle": True} if array.size else {}
-            file.create_dataset(name, data=array, **packed)
+    told = {
+        "schema": fixed(SCHEMA),
+        "bench": fixed(recording.bench),
+        "binning": recording.binning,
+        "exposure": recording.exposure,
+        "panel_corner": recording.probes.corner,
+        "sensor_corner": recording.corner,
+    }
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "levels": recording.probes.levels.numpy().astype(np.uint16),
+        "inputs": recording.probes.inputs.numpy().astype(np.float64),
+        "counts": recording.counts.numpy().astype(np.float64),
+        "times": np.asarray(recording.times, dtype=np.float64),
+    }
+    write_hdf5(path, {name: (array, {}) for name, array in arrays.items()}, told)
 
 
 def load_recording(path: str | Path, bench: BenchSpec) -> Recording:

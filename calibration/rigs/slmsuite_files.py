@@ -18,7 +18,7 @@ import torch
 
 from calibration.rigs.recording import RigError
 from optics.bench.spec import BenchSpec
-from optics.files import writing
+from optics.files import writing_hdf5
 from optics.reading import check_size, reading, regular_file
 
 Kind = Literal["pixel", "fourier"]
@@ -63,7 +63,7 @@ def write_slmsuite(path: str | Path, bench: BenchSpec, kind: Kind) -> None:
     else:
         matrix, start = affine_of(bench)
         arrays = {"M": matrix, "b": start.reshape(2, 1), "a": np.zeros((2, 1))}
-    with writing(path) as target, h5py.File(target, "w") as file:
+    with writing_hdf5(path) as file:
         for name, values in arrays.items():
             file[name] = values
         file["__version__"] = _VERSION.encode()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from calibration.rigs.files import dataset
 from calibration.rigs.recording import RigError
-from optics.files import hdf5_bytes, make_folder, remove_folder, write_bytes
+from optics.files import hdf5_bytes, make_folder, remove_folder, remove_leftovers_of, write_bytes
 from optics.reading import attribute, fixed, quoted, reading, regular_file
 
 _SCHEMA = "spectral-cascade frames 1"
@@ -49,6 +49,7 @@ class FrameStore:
         self.state = torch.zeros(0, dtype=torch.uint8)
         self._written = 0
         self._last = time.monotonic()
+        remove_leftovers_of(self.folder)
         for path in sorted(self.folder.glob("*.h5")):
             self._read(path)
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from optics.conventions import cis
 from optics.errors import OpticsError
+from optics.reading import quoted
 
 Options = dict[str, float]
 _MOST = 255  # taps a side
@@ -135,19 +136,19 @@ def built_in(text: str) -> Tensor:
     """
     name, _, rest = text.partition(":")
     if name not in _MADE:
-        raise OpticsError(f"there is no built-in target {name!r}; choose one of {', '.join(NAMES)}.")
+        raise OpticsError(f"there is no built-in target {quoted(name)}; choose one of {', '.join(NAMES)}.")
     make, usual = _MADE[name]
     options = dict(usual)
     for part in filter(None, rest.split(",")):
         key, _, value = (p.strip() for p in part.partition("="))
         if key not in usual:
             known = ", ".join(usual) or "none"
-            raise OpticsError(f"{text!r}: {name} has no option {key!r}; its options: {known}.")
+            raise OpticsError(f"{quoted(text)}: {name} has no option {quoted(key)}; its options: {known}.")
         try:
             options[key] = float(value)
         except (ValueError, OverflowError):
             raise OpticsError(
-                f"{text!r}: {key} is {value!r}, expected a number as in {key}={usual[key]:g}."
+                f"{quoted(text)}: {key} is {quoted(value)}, expected a number as in {key}={usual[key]:g}."
             ) from None
         _check(text, key, options[key])
     kernels = make(options)
@@ -157,6 +158,6 @@ def built_in(text: str) -> Tensor:
 def _check(text: str, key: str, value: float) -> None:
     low, high = _SPANS[key]
     if not low <= value <= high:
-        raise OpticsError(f"{text!r}: {key} is {value:g}, expected {low:g} to {high:g}.")
+        raise OpticsError(f"{quoted(text)}: {key} is {value:g}, expected {low:g} to {high:g}.")
     if key in _WHOLE and value != int(value):
-        raise OpticsError(f"{text!r}: {key} is {value:g}, expected a whole number.")
+        raise OpticsError(f"{quoted(text)}: {key} is {value:g}, expected a whole number.")

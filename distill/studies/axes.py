@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from networks.students.spec import StudentSpec
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
-from optics.reading import shortened
+from optics.reading import quoted, shortened
 from optics.spec import Validated
 from optics.toml_errors import table_of
 
@@ -71,7 +71,7 @@ def parse(text: str) -> Axis:
     path, equals, told = (part.strip() for part in text.partition("="))
     if not equals or not path or not told:
         raise SpecError(
-            f"--vary {text!r}: expected PATH=VALUES, as slm.bits=1..8 or light.photons=1e1..1e5:log."
+            f"--vary {quoted(text)}: expected PATH=VALUES, as slm.bits=1..8 or light.photons=1e1..1e5:log."
         )
     path = path.removeprefix("bench.")
     found = _RANGE.match(told)
@@ -85,7 +85,7 @@ def parse(text: str) -> Axis:
             count = int(word)
         elif word not in ("log", "linear"):
             raise SpecError(
-                f"--vary {text!r}: {word!r} after ':' is neither log nor a number of values from 2 to {MOST}."
+                f"--vary {quoted(text)}: {quoted(word)} after ':' is neither log nor a number of values, 2 to {MOST}."
             )
     return Axis(path=path, values=_spread(text, low, high, count, log=log), log=log)
 
@@ -97,7 +97,7 @@ def _number(text: str, word: str) -> int | float:
         value = None
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
         raise SpecError(
-            f"--vary {text!r}: {word.strip()!r} is not a number, as a range A..B needs at both ends."
+            f"--vary {quoted(text)}: {quoted(word.strip())} is not a number, as a range A..B needs at both ends."
         )
     return value
 
@@ -105,12 +105,12 @@ def _number(text: str, word: str) -> int | float:
 def _spread(text: str, low: float, high: float, count: int | None, *, log: bool) -> tuple[Any, ...]:
     if low == high or (log and min(low, high) <= 0):
         what = "both ends are positive" if log else "its ends differ"
-        raise SpecError(f"--vary {text!r}: a range needs that {what}.")
+        raise SpecError(f"--vary {quoted(text)}: a range needs that {what}.")
     if isinstance(low, int) and isinstance(high, int) and count is None and not log:
         step = 1 if high > low else -1
         if abs(high - low) >= MOST:
             raise SpecError(
-                f"--vary {text!r}: {abs(high - low) + 1:.4g} values; add a number of them, as :8."
+                f"--vary {quoted(text)}: {abs(high - low) + 1:.4g} values; add a number of them, as :8."
             )
         return tuple(range(low, high + step, step))
     n = count or COUNT
@@ -134,7 +134,7 @@ def _listed(text: str, told: str) -> tuple[Any, ...]:
         if len(values) == 1 and ".." in told:
             break
         return tuple(values)
-    raise SpecError(f"--vary {text!r}: values are A..B, A..B:log, A..B:5, or a list as 1,2,5.")
+    raise SpecError(f"--vary {quoted(text)}: values are A..B, A..B:log, A..B:5, or a list as 1,2,5.")
 
 
 def _quoted(word: str) -> str:
@@ -175,7 +175,7 @@ def _inside(value: Any, name: str, where: str) -> Any:
         return value.get(int(name), 0.0)
     if isinstance(value, tuple) and len(value) == 2 and name in _SIDES:
         return value[_SIDES[name]]
-    raise SpecError(f"{where} has no part {name!r}.")
+    raise SpecError(f"{where} has no part {quoted(name)}.")
 
 
 def _with(value: Any, names: list[str], new: Any, where: str) -> Any:
@@ -212,8 +212,8 @@ def student_with(spec: StudentSpec, path: str, value: Any) -> StudentSpec:
     """
     if not any(path == p or path.startswith(f"{p}.") for p in ELECTRONICS):
         raise SpecError(
-            f"student.{path}: a study changes the electronics alone, student.readout.bins and student.backend; "
-            "train another network for other optics."
+            f"student.{shortened(path, most=40)}: a study changes the electronics alone, student.readout.bins and "
+            "student.backend; train another network for other optics."
         )
     made = _with(spec, path.split("."), value, "the student")
     if not isinstance(made, StudentSpec):

@@ -31,12 +31,14 @@ from optics.bench.spec import BenchSpec
 from optics.checks import check_finite
 from optics.conventions import cis
 from optics.errors import OpticsError, ShapeError
+from optics.reading import check_size
 
 __all__ = ["KINDS", "SUFFIXES", "Kind", "as_bank", "as_cascade", "read", "write"]
 
 Kind = Literal["mask", "phase", "kernel", "panel", "panel-phase"]
 KINDS: tuple[str, ...] = get_args(Kind)
 _MOST_AXES = 8
+_MOST_TAPS = 2**26
 _LARGEST_PHASE = 1e6  # radians
 _ALONE = 4.0  # times more energy around the corner than around the middle: a kernel that begins in the corner
 
@@ -119,6 +121,7 @@ def as_cascade(
     bank = bank.to(torch.complex64 if bank.is_complex() else torch.float32)
     out, into = bank.shape[:2]
     if kind == "kernel":
+        check_size("the kernels, made square,", (out, into, *(max(bank.shape[-2:]),) * 2), most=_MOST_TAPS)
         bank = _odd_square(bank if corner is not None else _centred(bank))
         cascade = Cascade(
             (into, out),

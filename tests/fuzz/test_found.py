@@ -198,6 +198,12 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
         "correction", lambda: corpus_jobs.numbers(np.zeros((72, 90), "f4,i4")), "expected phases in radians",
     ),
     "an array of 30 axes": ("targets", lambda: corpus_jobs.numbers(np.ones((2, 1, 3, 3) + (1,) * 26)), "30 axes"),
+    "a picture of one row, made square": (
+        "target pictures", lambda: corpus_jobs.picture((1, 40000), "PNG"), "made square",
+    ),
+    "captures of no exposure": (
+        "captures", lambda: hdf5(corpus_jobs.captured(), lambda f: f.attrs.modify("exposure", -1.0)), "exposure",
+    ),
     "a cell whose scores are text": (
         "study", lambda: cell(lambda f: f.create_dataset("as_is", data=b"x")), "are not done",
     ),

@@ -168,7 +168,7 @@ JOBS: dict[str, Task] = {
     "compare": Task("linear_kd", _compare),
     "design": Task("", _design("sobel"), whole=("out/design/",)),
     "design --overwrite": Task("", _design("laplace"), before=_design("sobel"), whole=("out/design/",)),
-    "calibrate": Task("", _calibrate),
+    "calibrate": Task("", _calibrate, scratch=("frames.h5",)),
     "capture": Task("", _capture, scratch=("captures.h5.part",)),
 }
 

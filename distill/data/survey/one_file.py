@@ -18,7 +18,7 @@ from distill.data.parts import Options
 from distill.data.sources import load
 from distill.data.survey.archives import opened
 from optics.errors import OpticsError
-from optics.files import writing
+from optics.files import writing_hdf5
 from optics.reading import home
 
 _VOID_STORED = 255  # what stands for VOID among labels of pixels, see `distill.data.labels`
@@ -67,7 +67,7 @@ def convert(
         )
         unpacked = place != source
     about = splits.train
-    with writing(path) as out, h5py.File(out, "w") as file:
+    with writing_hdf5(path) as file:
         file.attrs["class_names"] = list(about.class_names)
         file.attrs["source"] = Path(source).name if unpacked else about.source
         file.attrs["license"] = about.licence
