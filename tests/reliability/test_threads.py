@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 
+from calibration.rigs.simulated import simulated_rig
+from calibration.twin.model import Model
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import fit
 from networks import Student
+from tests.calibration import benches as calibration
 from tests.distill.exportbench import BENCH, SHAPE, dataset
+from tests.distill.studies.studybench import quick
 
 
 def results(threads: int) -> dict[str, torch.Tensor]:
@@ -39,3 +46,36 @@ def test_threads_change_no_more_than_rounding_and_the_same_seed_gives_the_same_b
         if name != "counts":  # a photon more or less at the edge of a count
             scale = float(value.abs().max())
             assert float((value - two[name]).abs().max()) <= 1e-5 * scale, name
+
+
+def at(threads: int, work: Callable[[], torch.Tensor]) -> torch.Tensor:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return work()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_study_computes_each_cell_on_one_thread_whatever_there_are(tmp_path):
+    def scores(place: Path) -> torch.Tensor:
+        found = quick(place, vary=["camera.read_noise=40"], draws=2)
+        return torch.cat([outcome.scores for outcome in found.outcomes.values()])
+
+    assert torch.equal(at(1, lambda: scores(tmp_path / "1")), at(2, lambda: scores(tmp_path / "2")))
+
+
+def test_the_frames_that_a_calibration_fits_differ_by_rounding():
+    """What is fitted to them is the same bits on one number of threads; on another a part of its uncertainty."""
+    bench = calibration.bench()
+    with simulated_rig(bench, bench, generator=calibration.generator(1)) as rig:
+        seen = rig.capture(calibration.probes(1), region=calibration.region(bench))
+
+    def frames() -> torch.Tensor:
+        model = Model(seen)
+        model.refine(bench)
+        return model.predict(bench).counts
+
+    one, again, two = at(1, frames), at(1, frames), at(2, frames)
+    assert torch.equal(one, again)
+    assert float((one - two).abs().max()) <= 1e-5 * float(one.max())
