@@ -198,6 +198,9 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
         "correction", lambda: corpus_jobs.numbers(np.zeros((72, 90), "f4,i4")), "expected phases in radians",
     ),
     "an array of 30 axes": ("targets", lambda: corpus_jobs.numbers(np.ones((2, 1, 3, 3) + (1,) * 26)), "30 axes"),
+    "a kernel beyond single precision": (
+        "targets", lambda: corpus_jobs.numbers(np.full((1, 1, 3, 3), 1e300)), "single precision",
+    ),
     "a picture of one row, made square": (
         "target pictures", lambda: corpus_jobs.picture((1, 40000), "PNG"), "made square",
     ),
