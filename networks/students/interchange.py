@@ -119,7 +119,9 @@ def as_cascade(
     if "phase" in kind:
         bank = of_phase(bank, kind)
     bank = bank.to(torch.complex64 if bank.is_complex() else torch.float32)
-    check_finite(torch.view_as_real(bank) if bank.is_complex() else bank, name="the masks in single precision")
+    check_finite(
+        torch.view_as_real(bank) if bank.is_complex() else bank, name="the masks in single precision"
+    )
     out, into = bank.shape[:2]
     if kind == "kernel":
         check_size("the kernels, made square,", (out, into, *(max(bank.shape[-2:]),) * 2), most=_MOST_TAPS)
