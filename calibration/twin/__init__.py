@@ -1,6 +1,7 @@
 """The digital twin: a bench's description fitted to what its camera saw.
 
 calibrate.py   From frames to a calibrated bench: search a start, fit the geometry, fit everything, read the noise
+faults.py      What went wrong with a bench or its frames, read from what a fit leaves
 fit.py         Gauss-Newton steps, damped, over the numbers of a bench, with its data sheet as prior
 gradient.py    Frames as a differentiable function of a bench's numbers
 light.py       The light of one frame through a bench's lenses, and how it changes when a stage does
@@ -16,6 +17,7 @@ values.py      Single numbers inside a bench, by name
 """
 
 from calibration.twin.calibrate import prediction_error
+from calibration.twin.faults import Fault
 from calibration.twin.fit import Fit
 from calibration.twin.gradient import counts_of
 from calibration.twin.model import Model
@@ -25,6 +27,7 @@ from calibration.twin.result import Combination, Estimate, TwinResult, load_resu
 __all__ = [
     "Combination",
     "Estimate",
+    "Fault",
     "Fit",
     "Model",
     "Parameter",

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from calibration.rigs.recording import Recording, RigError
+from calibration.twin.faults import Fault, left_over
 from calibration.twin.fit import Fit, fit, residual
 from calibration.twin.model import Model
 from calibration.twin.noise import fit_noise, usable, variance
-from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
+from calibration.twin.parameters import Parameter, Tolerances, as_fitted, bench_parameters
 from calibration.twin.probes import expected_bench
 from calibration.twin.result import TwinResult, combinations, estimates
 from calibration.twin.start import coarse_start
-from calibration.twin.suspects import another_bench, drift
+from calibration.twin.suspects import another_bench
 from optics.bench.spec import BenchSpec
 from optics.devices import find
 
@@ -64,6 +65,7 @@ def calibrate(
     bench = bench.replace(
         **{"camera.adc.gain": bench.camera.gain}
     )  # in words, where it followed from the full well
+    bench = as_fitted(bench, t)
     held = sorted({k % len(recording) for k in hold_back})
     fitted = recording[[k for k in range(len(recording)) if k not in held]] if held else recording
     check_frames(fitted, bench)
@@ -77,29 +79,21 @@ def calibrate(
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
         found = fit(model, begin.bench, first, steps=1, report=tell)
         result = _result(found, recording, held, bench, time.perf_counter() - begun)
-        return _named(result, recording, t, tell)
+        return _named(result, recording, t, tell, left_over(model, found, first))
     found = fit(model, begin.bench, parameters, steps=12, report=tell)
-    found = _with_noise(model, found, parameters, tell)
+    faults = left_over(model, found, parameters)
+    if not faults:  # else the scatter is not the camera's
+        found = _with_noise(model, found, parameters, tell)
     result = _result(found, recording, held, bench, time.perf_counter() - begun)
-    return _named(result, recording, t, tell, found.frames.counts)
+    return _named(result, recording, t, tell, faults)
 
 
 def _named(
-    result: TwinResult,
-    recording: Recording,
-    tolerances: Tolerances,
-    tell: Report,
-    predicted: Tensor | None = None,
+    result: TwinResult, recording: Recording, tolerances: Tolerances, tell: Report, found: Sequence[Fault]
 ) -> TwinResult:
-    """The result with the faults that its frames tell of."""
-    faults = []
-    if predicted is not None:
-        whole = (
-            predicted if len(predicted) == len(recording) else Model(recording).predict(result.bench).counts
-        )
-        moved = drift(recording, result.bench, whole)
-        faults += [moved] if moved else []
-    if result.verdict == "failed":
+    """The result with the faults that its frames tell of: those found, or another bench than the one described."""
+    faults = [fault.what for fault in found]
+    if result.verdict == "failed" and not faults:
         tell("no such bench: other mountings and panels are tried")
         other = another_bench(recording, result.nominal, tolerances)
         faults += [other] if other else []

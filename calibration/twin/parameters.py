@@ -17,6 +17,7 @@ from optics.toml_errors import parse
 
 Stage = Literal["phase", "lens", "camera", "frames"]
 Form = Literal["plain", "log", "square"]
+_KNOTS = 8  # intervals of a response's table, where nothing else is said
 _NARROWEST = 0.03  # SLM pixels: a fringing field that no frame shows
 
 
@@ -79,9 +80,12 @@ class Tolerances(Spec):
     """How far a bench may be from its data sheets, standard deviations; the defaults are those of a careful assembly.
 
     Lengths in metres, angles and phases in radians, wavefronts radians rms per Zernike coefficient; light, gain, range
-    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians. A number whose deviation is 0 is
-    known, and not fitted. also: other numbers of the bench that are to be fitted, by name, with deviations in their own
-    units: `{ "input.gamma" = 0.1 }`.
+    and gamma relative. crosstalk, fill_factor, flicker: SLM pixels, share, radians. table: of a response's table at its
+    knots, radians; knots: a response by range and gamma is fitted as a table with so many intervals, None leaves it
+    as it is. sections: relative, of a response by sub-sections; section_grid: (rows, columns) of sub-sections that a
+    uniform panel is fitted with, None leaves it uniform. A number whose deviation is 0 is known, and not fitted. also:
+    other numbers of the bench that are to be fitted, by name, with deviations in their own units: `{ "input.gamma" =
+    0.1 }`.
     """
 
     mask_shift: Deviation = 100e-6
@@ -98,6 +102,10 @@ class Tolerances(Spec):
     flicker: Deviation = 0.3
     light: Deviation = 0.3
     black_level: Deviation = 3.0
+    table: Deviation = 0.2
+    knots: int | None = Field(default=None, ge=2, le=64)
+    sections: Deviation = 0.05
+    section_grid: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] | None = None
     also: dict[str, Annotated[float, Field(ge=1e-12, le=1e6)]] = Field(default={})
 
 
@@ -165,15 +173,53 @@ def bench_parameters(
     return tuple(p for p in found if p.sigma > 0)
 
 
+def as_fitted(bench: BenchSpec, t: Tolerances) -> BenchSpec:
+    """The same bench with its response in the form in which it is fitted: as a table, by sub-sections, or as it is.
+
+    Raises:
+        SpecError: a panel without levels, or one that has sub-sections of another grid.
+    """
+    response, changes = bench.slm.response, {}
+    if t.knots is not None and response.lut is None:
+        if bench.slm.bits is None or bench.slm.modulation != "phase":
+            raise SpecError(f"knots is {t.knots}; a table is fitted to a phase panel with levels.")
+        changes["slm.response.lut"] = tuple(response.table(bench.slm.bits).tolist())
+    if t.section_grid is not None:
+        rows, columns = t.section_grid
+        grid = tuple((1.0,) * columns for _ in range(rows))
+        have = response.sections
+        if have is not None and (len(have), len(have[0])) != (rows, columns):
+            raise SpecError(f"section_grid is {t.section_grid}, the bench has {len(have)} x {len(have[0])}.")
+        changes["slm.response.sections"] = have or grid
+    return bench.replace(**changes) if changes else bench
+
+
+def _response(bench: BenchSpec, t: Tolerances) -> list[Parameter]:
+    """Range and gamma, or a table at its knots; and the factors of sub-sections."""
+    response, found = bench.slm.response, []
+    if response.lut is None:
+        for key, sigma, low, high in (("range", t.range, 0.5, 8 * math.pi), ("gamma", t.gamma, 0.2, 5.0)):
+            mean = math.log(getattr(response, key))
+            name = f"slm.response.{key}"
+            found.append(Parameter(name, "frames", mean, sigma, "log", low=low, high=high, step=1e-3))
+    else:
+        count = min(t.knots or _KNOTS, len(response.lut) - 1)
+        for k in range(count + 1):
+            name = f"slm.response.lut.{k}of{count}"
+            found.append(Parameter(name, "frames", get_value(bench, name), t.table, step=2e-3))
+    for i, row in enumerate(response.sections or ()):
+        for j, factor in enumerate(row):
+            name = f"slm.response.sections.{i}.{j}"
+            mean = math.log(factor)
+            found.append(Parameter(name, "frames", mean, t.sections, "log", low=0.1, high=10.0, step=1e-3))
+    return found
+
+
 def _panel(bench: BenchSpec, t: Tolerances) -> list[Parameter]:
     slm = bench.slm
     found = []
     if slm.modulation == "phase":
-        if slm.response.lut is None:
-            for key, sigma, low, high in (("range", t.range, 0.5, 8 * math.pi), ("gamma", t.gamma, 0.2, 5.0)):
-                mean = math.log(getattr(slm.response, key))
-                name = f"slm.response.{key}"
-                found.append(Parameter(name, "frames", mean, sigma, "log", low=low, high=high, step=1e-3))
+        found += _response(bench, t)
         found.append(
             Parameter(
                 "slm.flicker", "frames", slm.flicker**2, t.flicker**2, "square", high=math.pi, step=2e-3

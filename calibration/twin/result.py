@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from calibration.twin.parameters import Parameter
-from calibration.twin.values import get_value, set_values
+from calibration.twin.values import field_of, get_value, set_values
 from optics import notebook
 from optics.bench.spec import BenchSpec
 from optics.bench.write import bench_text
@@ -73,7 +73,7 @@ class TwinResult:
     L2 error of the predicted frames above black, mean over the frames; noise: what the noise alone makes of that;
     held_back: the residual of frames that took no part, and their noise, or None; nominal_residual: of the data sheet.
     share: part of a prediction that is not trusted. frames: how many were fitted. seconds: how long it took. faults: of
-    the bench, named (`calibration.twin.suspects`).
+    the bench, named (`calibration.twin.faults`, `suspects`).
     """
 
     bench: BenchSpec
@@ -201,8 +201,7 @@ class TwinResult:
         """A remark for each key of the bench that was fitted."""
         found: dict[str, list[Estimate]] = {}
         for e in self.estimates:
-            head, _, last = e.name.rpartition(".")
-            found.setdefault(head if last.isdigit() else e.name, []).append(e)
+            found.setdefault(field_of(self.bench, e.name), []).append(e)
         return {
             name: "± " + ", ".join(f"{e.uncertainty:.2g}" for e in group) for name, group in found.items()
         }
