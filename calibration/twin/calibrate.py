@@ -29,6 +29,7 @@ _GOOD = 0.1  # share of the predictions that is not trusted, below which a start
 _HOPELESS = (
     0.25  # share of the predictions that is not trusted after the first fit, from which more steps are vain
 )
+_UNLIKE = 0.45  # correlation of the best start below which other benches are tried first
 _LATE = ("slm.flicker", "slm.fill_factor")
 _SCATTER = 0.2  # relative tolerance of gain and read noise: nothing is drawn towards it, it only says what was learnt
 Report = Callable[[str], None]
@@ -73,8 +74,12 @@ def calibrate(
     area = fitted.counts.sum((1, 2))
     few = Model(fitted[sorted(area.argsort(descending=True)[:_FIRST].tolist())], where)
     first = [p for p in parameters if p.stage != "phase" and p.name not in _LATE]
-    begin = _begin(few, coarse_start(bench, fitted, t, keep=_STARTS, device=where), parameters, first, tell)
+    starts = coarse_start(bench, fitted, t, keep=_STARTS, device=where)
     model = Model(fitted, where)
+    if starts[0][1] < _UNLIKE and (other := other_benches(bench, fitted, t, report=tell)):
+        found = fit(model, expected_bench(starts[0][0], parameters), first, steps=1, report=tell)
+        return _result(found, recording, held, bench, other, time.perf_counter() - begun)
+    begin = _begin(few, starts, parameters, first, tell)
     if begin.share > _HOPELESS:
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")
         found = fit(model, begin.bench, first, steps=1, report=tell)

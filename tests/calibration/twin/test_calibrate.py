@@ -176,7 +176,26 @@ def test_frames_that_cannot_be_fitted_are_refused(make, message):
 
 
 @pytest.mark.parametrize("device", ["camera", "slm"])
-def test_a_mirrored_bench_is_a_failed_calibration_that_says_what_to_check(device):
+def test_a_mirrored_bench_is_a_failed_calibration_that_says_which_device(device):
     seen = recording(TRUTH.replace(mounting={device: {"mirrored": True}}), count=4)
     found = calibrate(seen, NOMINAL, zernikes=(), tolerances=Tolerances())
-    assert found.verdict == "failed" and "mirrored" in found.advice
+    assert found.verdict == "failed" and f"The {device} is mirrored" in found.advice
+    assert [f.name for f in found.faults] == [f"mounting.{device}"]
+    assert f"mounting.{device}" in json.dumps(found.to_dict())
+
+
+def test_a_response_that_no_power_law_describes_is_fitted_as_a_table():
+    drive = torch.arange(256, dtype=torch.float64) / 256
+    bent = 2 * math.pi * 0.93 * drive**1.1 + 0.25 * torch.sin(2 * math.pi * drive)
+    truth = small.bench(**{"slm.response.lut": tuple(bent.cummax(0).values.tolist())})
+    tolerances = Tolerances(
+        knots=6, mask_shift=1e-6, camera_shift=1e-6, mask_rotation=1e-5, axial=1e-6, magnification=1e-5
+    )
+    found = calibrate(recording(truth, 3), NOMINAL, zernikes=(), tolerances=tolerances)
+    table = torch.tensor(found.bench.slm.response.lut, dtype=torch.float64)
+    assert found.residual < 1.3 * found.noise
+    away = table - bent  # what all levels share is a phase that hardly shows
+    assert float((away - away.mean()).abs().max()) < 0.1
+    knots = [e for e in found.estimates if ".lut." in e.name]
+    assert len(knots) == 7 and all(e.learnt > 0.5 for e in knots)
+    assert "slm.response.lut" in found.notes()

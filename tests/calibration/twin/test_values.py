@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calibration.twin.parameters import Tolerances, bench_parameters
+from calibration.twin.parameters import Tolerances, as_fitted, bench_parameters
 from calibration.twin.probes import choose_probes, expected_bench, frame_information, probe_candidates
 from calibration.twin.values import get_value, set_values
 from optics.bench.files import bench_names, load_bench
@@ -63,10 +63,12 @@ def test_chosen_probes_tell_more_than_as_many_in_turn():
     chosen, gains = choose_probes(bench, candidates, 2, zernikes=(5,))
     assert len(set(chosen)) == 2 and gains == sorted(gains, reverse=True) and gains[-1] > 0
     parameters = bench_parameters(bench, zernikes=(5,))
-    information = frame_information(expected_bench(bench, parameters), candidates, parameters)
+    some = sorted({*chosen, 0, 1})
+    information = frame_information(expected_bench(bench, parameters), candidates[some], parameters)
 
     def told(which):
-        return float(torch.linalg.slogdet(information[which].sum(0) + torch.eye(len(parameters)).double())[1])
+        total = information[[some.index(k) for k in which]].sum(0) + torch.eye(len(parameters)).double()
+        return float(torch.linalg.slogdet(total)[1])
 
     assert told(chosen) > told([0, 1])
     with pytest.raises(SpecError, match="cannot be chosen"):
@@ -79,3 +81,32 @@ def test_tables_and_sections_come_back_too(tmp_path):
     bench = small.bench(**{"slm.response.sections": ((1.0, 1.1), (0.9, 1.0)), "slm.curvature": {4: 0.1}})
     (tmp_path / "bench.toml").write_text(bench_text(bench))
     assert load_bench(tmp_path / "bench.toml") == bench
+
+
+def test_a_knot_bends_the_table_to_its_neighbours_and_no_farther():
+    lut = tuple(k * 0.02 for k in range(256))
+    bench = small.bench(**{"slm.response.lut": lut})
+    changed = set_values(bench, {"slm.response.lut.2of4": lut[128] + 0.3})
+    new = changed.slm.response.lut
+    assert get_value(changed, "slm.response.lut.2of4") == pytest.approx(lut[128] + 0.3)
+    assert new[:65] == lut[:65] and new[191:] == lut[191:] and new[96] > lut[96]
+    both = set_values(bench, {f"slm.response.lut.{k}of4": 0.1 + lut[round(k * 255 / 4)] for k in range(5)})
+    assert both.slm.response.lut == pytest.approx([v + 0.1 for v in lut])
+
+
+def test_a_knot_that_would_make_the_table_fall_stops_where_it_is_flat():
+    bench = small.bench(**{"slm.response.lut": tuple(k * 0.02 for k in range(256))})
+    low = set_values(bench, {"slm.response.lut.3of4": -1.0}).slm.response.lut
+    assert list(low) == sorted(low)
+
+
+def test_the_response_is_fitted_in_the_form_that_is_asked_for():
+    bench, tolerances = small.bench(), Tolerances(knots=4, section_grid=(2, 3))
+    fitted = as_fitted(bench, tolerances)
+    names = {p.name for p in bench_parameters(fitted, tolerances)}
+    assert {"slm.response.lut.0of4", "slm.response.lut.4of4", "slm.response.sections.1.2"} <= names
+    assert "slm.response.range" not in names and as_fitted(bench, Tolerances()) is bench
+    model_values = {n: get_value(fitted, n) for n in names if "response" in n}
+    assert set_values(fitted, model_values) == fitted
+    with pytest.raises(SpecError, match="2 x 3"):
+        as_fitted(fitted, Tolerances(section_grid=(4, 4)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -106,6 +109,12 @@ def test_training_in_the_loop_learns_what_the_bench_shows_and_counts_what_it_ask
     test = data(16, 7)
     assert float((truly(test.images).argmax(1) == test.labels).float().mean()) > 0.75
     assert trained.backend is model.backend
+
+
+def test_the_example_learns_on_a_bench_that_nobody_described():
+    path = Path(__file__).parents[3] / "examples" / "in_the_loop.py"
+    before, after = runpy.run_path(str(path))["main"]()
+    assert before < 0.85 and after > before + 0.1
 
 
 def captured(model, count, labels=True):
