@@ -11,7 +11,7 @@ page.py        A page about one calibration: what was found, and pictures
 parameters.py  What may be fitted, what the data sheet says of it, and how far it may be wrong
 probes.py      What to show a bench so that its frames tell most
 result.py      What was found: a bench like every other, an uncertainty on each number, and what was left open
-suspects.py    Why frames do not fit: another mounting, another panel, drift
+suspects.py    Why frames do not fit: another mounting, another panel
 start.py       Where to begin when the bench stands far from its data sheet
 values.py      Single numbers inside a bench, by name
 """

@@ -76,9 +76,10 @@ def calibrate(
     first = [p for p in parameters if p.stage != "phase" and p.name not in _LATE]
     starts = coarse_start(bench, fitted, t, keep=_STARTS, device=where)
     model = Model(fitted, where)
-    if starts[0][1] < _UNLIKE and (other := other_benches(bench, fitted, t, report=tell)):
+    if starts[0][1] < _UNLIKE and (other := another_bench(fitted, bench, t)):
         found = fit(model, expected_bench(starts[0][0], parameters), first, steps=1, report=tell)
-        return _result(found, recording, held, bench, other, time.perf_counter() - begun)
+        result = _result(found, recording, held, bench, time.perf_counter() - begun)
+        return replace(result, faults=(other,))
     begin = _begin(few, starts, parameters, first, tell)
     if begin.share > _HOPELESS:
         tell(f"{begin.share:.0%} of the light is not explained by any such bench; the fit ends here")

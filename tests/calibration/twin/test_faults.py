@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from calibration.rigs.simulated import Faults, simulated_rig
-from calibration.twin.faults import left_over, other_benches
+from calibration.twin.faults import left_over
 from calibration.twin.fit import fit
 from calibration.twin.model import Model
-from calibration.twin.parameters import Tolerances, bench_parameters
+from calibration.twin.parameters import bench_parameters
 from tests.calibration import benches as small
 
 NOMINAL = small.bench()
@@ -82,16 +82,3 @@ def test_a_frame_that_belongs_to_none_is_named():
     counts[2] = 17 + 3 * torch.randn(counts[2].shape, generator=small.generator()).round()
     (fault,) = found(replace(recording, counts=counts))
     assert (fault.kind, fault.name) == ("frame", "2") and "leave it out" in fault.what
-
-
-EXPLANATIONS = {
-    "display turned": ({"mounting": {"display": {"turned": 2}}}, "mounting.display"),
-    "another panel": ({"slm.pitch": 12.5e-6}, "slm.pitch"),
-    "as described": ({}, None),
-}
-
-
-@pytest.mark.parametrize(("change", "name"), EXPLANATIONS.values(), ids=EXPLANATIONS)
-def test_another_bench_is_named(change, name):
-    faults = other_benches(NOMINAL, captured(TRUTH.replace(**change), 4), Tolerances(mask_shift=10e-6))
-    assert [f.name for f in faults] == ([] if name is None else [name])
