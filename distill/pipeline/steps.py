@@ -14,6 +14,7 @@ from distill.environment import environment
 from distill.export.write import export
 from distill.job import given_teacher
 from distill.job.job import MODEL, Job
+from distill.job.rehearsal import rehearse
 from distill.job.rows import STUDENTS, Rows
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference, Known
@@ -184,7 +185,10 @@ def check_later(job: Job, todo: Sequence[str]) -> None:
                 f"calibration: {error} Change calibration.levels or calibration.exposures."
             ) from None
     if "refit" in todo and job.config.refit.moves.active:
-        raise OpticsError("refit.augmentation: exposures from a bench are not moved; leave it out.")
+        raise OpticsError(
+            "refit.augmentation: exposures from a bench are not moved or mixed; leave it (or function_matching) out."
+        )
+    rehearse(job)
     if "verify" in todo and job.config.verify.lightpipes_images:
         network = job.on_bench(Student.from_spec(job.spec), job.bench, calibrated=False)
         try:

@@ -115,6 +115,12 @@ class Run:
                 self.stepper.step()
         self._record(begin, rate, total / len(order), right / max(1, self.counting))
 
+    def try_out(self) -> None:
+        """The gradient of one batch, and no step."""
+        self.model.train()
+        with lower_precision(self.model, self.spec.step.precision):
+            self._gradient(torch.arange(len(self.inputs)), 1.0, self.generator)
+
     def _record(self, begin: float, rate: float, loss: float, share: float) -> None:
         inputs, labels = self.validation
         mine = self.processes.share(len(inputs)) if len(inputs) >= self.processes.size else None

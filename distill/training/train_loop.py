@@ -128,3 +128,19 @@ def fit(
 def _write_metrics(directory: Path | None, run: Run) -> None:
     if directory is not None and run.processes.first:
         write_csv(directory / METRICS, [e.row() for e in run.epochs])
+
+
+def try_out(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    spec: TrainSpec,
+    teacher: Guide | nn.Module | Tensor | None = None,
+) -> None:
+    """Work out one gradient on a few images, as `fit` would, and change no weights: what cannot be is told at once.
+
+    Raises:
+        OpticsError: as `fit`.
+    """
+    run = Run(model, (inputs, labels), (inputs, labels), spec.replace(batch_size=len(inputs)), teacher)
+    run.try_out()

@@ -211,7 +211,9 @@ def dice_loss(
     answers = labels if isinstance(labels, Answers) else Answers(labels)
     _check_logits(logits, answers.labels)
     if logits.ndim != 4:
-        raise ShapeError(f"logits have shape {tuple(logits.shape)}; Dice is for pixels, (B, classes, H, W).")
+        raise ShapeError(
+            f"logits have shape {tuple(logits.shape)}; Dice is for pixels (B, classes, H, W): set dice = 0."
+        )
 
     def shown(y: Tensor) -> Tensor:
         each = F.one_hot(y.clamp(0, logits.shape[1] - 1), logits.shape[1])
@@ -230,7 +232,9 @@ def dice_between(p: Tensor, t: Tensor, void: Tensor | None = None, *, smooth: fl
     See `dice_loss`.
     """
     if p.ndim != 4:
-        raise ShapeError(f"logits have shape {tuple(p.shape)}; Dice is for pixels, (B, classes, H, W).")
+        raise ShapeError(
+            f"logits have shape {tuple(p.shape)}; Dice is for pixels (B, classes, H, W): set dice = 0."
+        )
     if void is not None:
         counts = (~void)[:, None].to(p.dtype)
         p, t = p * counts, t * counts

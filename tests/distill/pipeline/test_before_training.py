@@ -66,7 +66,7 @@ REFUSED = {
     "a refit of moved images": (
         lambda at: images(at / "a.h5"),
         ("refit.augmentation.shift=2",),
-        "refit.augmentation: exposures from a bench are not moved",
+        "refit.augmentation: exposures from a bench are not moved or mixed",
     ),
     "more light than LightPipes' grid holds": (
         lambda at: images(at / "a.h5"),

@@ -143,3 +143,26 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # Adam's first steps enlarge roundings
     written = [{str(f.relative_to(tmp_path / d)) for f in (tmp_path / d).rglob("*")} for d in ("one", "two")]
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["student.distillation.hint.teacher=tail"], "student.training: LeNet5 has no part called 'tail'"),
+        (["student.training.step.rates={camera=0.1}"], "student.training: .* it has optics, backend"),
+        (["teacher.training.augmentation.crop=40"], "teacher.training: augmentation.crop is 40 pixels"),
+        (["student.distillation.dice=0.5"], "student.training: .*Dice is for pixels"),
+        (["refit.dice=0.5"], "refit: .*Dice is for pixels"),
+        (["refit.distillation.hint={}"], "refit: Backend has no part called 'backend'"),
+        (["student.noise_aware={}", "student.distillation.tangent.of=network"], "Take 'electronics'"),
+        (["refit.distillation.function_matching=true"], "exposures from a bench are not moved or mixed"),
+        (["student.distillation.function_matching=true", "refit.distillation.tangent={}"], None),
+    ],
+)
+def test_a_training_that_cannot_be_is_told_before_the_first_one(tmp_path, sets, said):
+    job = Job.prepare(config.demo(fast=True, sets=[*TINY, *sets]), tmp_path)
+    if said is None:
+        steps.check_later(job, ["refit"])
+        return
+    with pytest.raises(OpticsError, match=said):
+        steps.check_later(job, ["refit"])
