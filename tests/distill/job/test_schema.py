@@ -14,10 +14,10 @@ import pytest
 from distill.cli.main import main
 from distill.job import schema as schemas
 from distill.job.config import ASSETS, RunConfig, load
-from distill.job.toml import tomllib
 from networks.students.spec import SHORT
 from optics.bench.files import BENCHES
 from optics.errors import OpticsError
+from optics.toml_errors import tomllib
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "docs" / "schemas"
