@@ -11,6 +11,7 @@ from calibration.doctor.examination import Diagnosis, examine
 from calibration.doctor.page import write_page
 from calibration.rigs.kept import kept_rig
 from calibration.rigs.simulated import Faults, simulated_rig
+from tests.browser import WIDTHS, wrong_with
 from tests.calibration import benches as small
 
 NOMINAL = small.bench()
@@ -121,3 +122,9 @@ def test_troubles_are_sorted_by_what_they_do_to_the_light():
     found = Case(("display", "panel"), "", "", flaws).examined()
     assert [t.name for t in found.troubles] == ["alignment.camera_shift", "alignment.mask_rotation"]
     assert found.troubles[0].weight > found.troubles[1].weight > 0.01
+
+
+def test_a_browser_finds_nothing_wrong_with_the_page(browser, tmp_path):
+    page = write_page(CASES["wrong panel"].examined(tmp_path), tmp_path / "page.html")
+    for width in WIDTHS.values():
+        assert wrong_with(browser, page, width) == []
