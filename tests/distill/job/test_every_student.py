@@ -28,6 +28,7 @@ from networks import (
 from networks.backends.registry import backend_names, description
 from networks.readouts import readouts
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
+from optics.toml_errors import tomllib
 from tests.scenes import generator
 
 SHAPE = (12, 10)
