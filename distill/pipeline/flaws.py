@@ -57,7 +57,8 @@ def earned(job: Job) -> dict[str, Any]:
         realisation=job.config.student.realisation,
     )
     plan = make_plan(conditions, job.bench, subject.student.spec, ranking=True, name=job.config.name)
-    plan = plan.replace(cells=tuple(cell for cell in plan.cells if cell.role != "alone"))
+    cells = tuple(cell for cell in plan.cells if cell.role != "alone")
+    plan = plan.replace(cells=cells, device=str(job.device))
     done: list[str] = []
 
     def progress(key: str) -> None:
