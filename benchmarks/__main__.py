@@ -106,6 +106,17 @@ def training(as_json: Json = False, quick: Quick = False, allocator: Malloc = Al
 
 
 @app.command()
+def measurements(
+    as_json: Json = False,
+    quick: Quick = False,
+    benches: Annotated[int, typer.Option(min=1, help="How many random benches.")] = 10,
+    first: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+) -> None:
+    """Single measurements and their stated errors, on random simulated benches with every flaw at once."""
+    _run("measurements", as_json=as_json, quick=quick, benches=benches, first=first)
+
+
+@app.command()
 def calibration(
     as_json: Json = False,
     quick: Quick = False,

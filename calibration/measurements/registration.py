@@ -45,7 +45,9 @@ _WEAK, _STRAY = (
     0.3,
     0.15,
 )  # of the median spot: below it a spot is missing, above it a peak beside the grid is stray
-_CENTRE = 0.01  # binned pixels: what a centre may be off by: the shapes of pixels and spots
+_CENTRE = 0.003  # binned pixels: what a centre may be off by: the shapes of pixels and spots
+_SCALE = 0.01  # binned pixels: what gratings of few levels may send their spots aside
+_COMA = 0.15  # radians rms that lenses and backplane may have of each coma, which moves the image
 _FAR_OFF = 0.04  # of the panel's scale: beyond it another panel is likelier than an error of the lenses
 
 
@@ -83,6 +85,18 @@ def measured_geometry(found: Affine, unit: Point) -> dict[str, float]:
         "rotation": (turn_x + turn_y) / 2,
         "shear": turn_x - turn_y,
     }
+
+
+def coma_shift(bench: BenchSpec) -> float:
+    """How far the comas that a bench may have move its image, metres at the camera: they stand for a shift of it.
+
+    `sqrt(8) (3 r^3 - 2 r)` has the slope `-2 sqrt(8) / radius` in the middle (Noll 1976), and a slope of `s` radians
+    per metre moves the image by `s lambda f2 / (2 pi)`.
+    """
+    radii = [lens.diameter / 2 for lens in (bench.lens1, bench.lens2) if lens.diameter is not None]
+    radii.append(math.hypot(*bench.slm.shape) * bench.slm.pitch / 2)
+    slope = 2 * math.sqrt(8) * _COMA * math.sqrt(sum(r**-2 for r in radii))
+    return slope * bench.light.wavelength * bench.lens2.focal_length / (2 * math.pi)
 
 
 def moving_spots(frames: Tensor, width: float) -> tuple[list[Spot], Tensor]:
@@ -147,7 +161,7 @@ class DisplayRegistration(Measurement):
     def quantities(self, bench: BenchSpec) -> Sequence[Quantity]:
         """Numbers of `alignment`, and what it has no number for."""
         a, pixel = bench.alignment, camera_pixel(bench)
-        centre = _CENTRE * pixel * bench.magnification
+        centre = math.hypot(_CENTRE * bench.camera.binned_pitch, coma_shift(bench))
         span = 2 * self._step(bench) * bench.input.pitch / pixel
         return (
             Quantity(
@@ -289,8 +303,8 @@ class PanelRegistration(Measurement):
         span = 2 * min(abs(v) for v in self._span(bench))
         return (
             Quantity("rotation", "rad", a.mask_rotation, "alignment.mask_rotation", _CENTRE / span),
-            Quantity("scale", "", a.magnification * bench.stretch, floor=_CENTRE / span),
-            Quantity("shear", "rad", 0.0, floor=2 * _CENTRE / span),
+            Quantity("scale", "", a.magnification * bench.stretch, floor=_SCALE / span),
+            Quantity("shear", "rad", 0.0, floor=2 * _SCALE / span),
             Quantity("zero_order_y", "m", -a.camera_shift[0], floor=centre),
             Quantity("zero_order_x", "m", -a.camera_shift[1], floor=centre),
             Quantity("left", "binned pixels rms", floor=_CENTRE),

@@ -134,7 +134,11 @@ class Response(Measurement):
         edge = _EDGE * (1 / width + 1 / height)  # the rim of the test area bleeds into what is beside it
         found = [
             Quantity(
-                "range", "rad", response.range if own else None, "slm.response.range" if own else "", 6 * edge
+                "range",
+                "rad",
+                response.range if own else None,
+                "slm.response.range" if own else "",
+                15 * edge,
             ),
             Quantity("gamma", "", response.gamma if own else None, "slm.response.gamma" if own else "", edge),
             Quantity("bend", "rad rms", floor=edge),

@@ -76,7 +76,7 @@ class ZeroOrder(Measurement):
         response = slm.response
         own = response.lut is None
         return (
-            Quantity("fill_factor", "", slm.fill_factor, "slm.fill_factor", 2e-4),
+            Quantity("fill_factor", "", slm.fill_factor, "slm.fill_factor", 1e-3),
             Quantity("zero_order", "of the power", slm.zero_order, "slm.zero_order", 2e-5),
             Quantity("range", "rad", response.range if own else None),
             Quantity("gamma", "", response.gamma if own else None),
