@@ -331,6 +331,11 @@ def _asked(
     taught = job.taught if spec is not None and job.config.student.file is None else None
     splits = job.splits
     learn = (Answers(splits.train.images, splits.train.labels, taught), _answers(splits.validation))
+    if job.task.name == "strangers":
+        raise OpticsError(
+            "a study scores the network's answers, and people whom training never saw are no answer of its; study a "
+            "run without data.strangers."
+        )
     subject = Subject(job.student("linear_kd"), _answers(splits.test), *(learn if spec is not None else ()))
     return subject, conditions, real, job.config.name, path.with_name(f"{path.stem}-study")
 

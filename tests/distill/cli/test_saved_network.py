@@ -105,7 +105,7 @@ def test_export_takes_every_back_end_that_answers_with_a_class(capsys, bench, tm
         distill.save(student, file)
         words = [file, "--bench", bench, "--set", "data.size=[12, 12]", "--count", 2]
         if name == "segmenter":
-            assert "segmenter" in refused(capsys, "export", *words)
+            assert "one per pixel" in refused(capsys, "export", *words)
             continue
         lab = Path(document(capsys, "export", *words)["directory"])
         back = distill.read_export(lab)
@@ -144,7 +144,7 @@ def test_a_run_without_files_evaluates_what_cannot_be_exported(capsys, network, 
     )
     sets = [w for k, w in enumerate(SETS) if "verify" not in SETS[k | 1] and "export" not in SETS[k | 1]]
     line = refused(capsys, "run", tmp_path / "mine.toml", "--directory", tmp_path / "run", *sets)
-    assert "student.realisation" in line
+    assert "slm.bits" in line  # an SLM without levels has nothing to export
     assert "export.count = 0" in line
     assert not (tmp_path / "run").exists()
     words = [*sets, "--set", "export.count=0"]
