@@ -83,7 +83,10 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     outputs = [o for cell in book.cells if cell.cell_type == "code" for o in cell.outputs]
     shown = [kind for o in outputs for kind in o.get("data", {})]
     assert shown.count("image/png") >= 2 and shown.count("text/html") >= 4
-    told = "".join(o.get("text", "") for o in outputs)
+    told, bars = (
+        "".join(o.get("text", "") for o in outputs if o.get("name") == n) for n in ("stdout", "stderr")
+    )
+    assert "Training" in bars and "Fitting the back end" in bars
     rows = {k.strip(): float(v) for k, v in re.findall(r"^(.+?) +([\d.]+) %$", told, re.M)}
     assert set(rows) == {
         "teacher",
