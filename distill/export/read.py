@@ -124,6 +124,11 @@ def read_export(directory: str | Path) -> Exported:
     levels = torch.stack([slm_frame(folder, name, manifest, bench) for name in manifest.slm_frames])
     known = ("masks",) if manifest.masks_known else ()
     arrays = arrays_of(folder, "masks.h5", manifest, ("levels", "psfs", "scales", *known))
+    for key in ("psfs", *known):
+        if arrays[key].dtype.kind != "c" or arrays[key].ndim != 3:
+            raise OpticsError(
+                f"{folder / 'masks.h5'}: key {key} holds no complex numbers (count, y, x); export again."
+            )
     kind = manifest.kind
     reference = arrays_of(
         folder,
