@@ -1,4 +1,4 @@
-"""`sclc results`: keep finished runs as small files, and show them side by side."""
+"""`sclc results`, `sclc info`: finished runs kept as small files and side by side; what a run or a file is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from distill.cli.options import Json, command
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command(app, "results", results)
+    command(app, "info", info)
 
 
 def results(
@@ -62,3 +63,36 @@ def results(
                 "(standard error of seeds and images)",
                 soft_wrap=True,
             )
+
+
+def info(
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN|FILE", help="A run, an export, a design, or any file of ours.")
+    ],
+    json: Json = False,
+) -> None:
+    """Tell what a directory or a file is: by which version it was made, data, seed, accuracy, sizes, operations.
+
+    Opens nothing that it names elsewhere, so it answers for a run that was made on another machine.
+
+    Examples: sclc info runs/demo
+
+    sclc info mine.safetensors
+    """
+    from distill.cli import show as cli_show
+    from distill.job.about import about
+
+    facts = about(path)
+    if json:
+        cli_show.print_json({"path": str(path), **facts})
+        return
+    console = cli_show.out()
+    console.print(f"{path}: {facts.pop('what')}", soft_wrap=True)
+    for name, value in facts.items():
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        console.print(
+            f"  {name:<36} {', '.join(map(str, value)) if isinstance(value, list) else value}", soft_wrap=True
+        )

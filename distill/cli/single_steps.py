@@ -86,6 +86,12 @@ def export(
         typer.Option("--images", min=1, help="Reference images with expected camera counts; as configured."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(
+            "--onnx", metavar="FILE.onnx", help="Write the electronic back end as ONNX too (extra onnx)."
+        ),
+    ] = None,
     bench: BenchName = None,
     sets: Sets = None,
     config: FileConfig = None,
@@ -121,6 +127,11 @@ def export(
             overwrite=overwrite or fresh,
             ui=bars,
         )
+    if onnx is not None:
+        from distill.export.onnx_file import write_onnx
+        from distill.training.checkpoint import load
+
+        found = found | {"onnx": str(write_onnx(load(network), onnx))}
     if json:
         cli_show.print_json(found)
     else:

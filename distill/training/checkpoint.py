@@ -23,7 +23,7 @@ from networks.teachers import registry as teachers
 from optics.checks import check_finite
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_weights
-from optics.reading import quoted, reading, regular_file, shortened
+from optics.reading import home, quoted, reading, regular_file, shortened
 from optics.recognise import check
 from optics.spec import validated
 from optics.toml_errors import explain
@@ -46,12 +46,24 @@ def save(student: Student | RawImage, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Student:
-    """The network that `save` wrote, or a run did, in `eval` mode.
+    """The network that `save` wrote, or that of a run's directory, in `eval` mode.
+
+    Of a run it is the distilled one with its back end refitted on the bench, or as it was distilled where it was not.
+    Neither its data nor its bench are opened: a run that was moved, or made on another machine, gives it as well.
 
     Raises:
-        OpticsError: no such file, damaged, or not a student's.
+        OpticsError: no such file, damaged, not a student's; or a run that has not come so far.
     """
-    return load_student(Path(path))
+    place = home(path)
+    if not place.is_dir():
+        return load_student(place)
+    for step in ("refit", "linear_kd"):
+        file = place / step / "model.safetensors"
+        if file.is_file():
+            return load_student(file)
+    raise OpticsError(
+        f"{path} holds no trained network; it is no run's directory, or one that has not come so far."
+    )
 
 
 def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:

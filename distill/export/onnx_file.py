@@ -1,0 +1,78 @@
+"""The electronic back end as an ONNX file, for whatever runs behind the laboratory's camera; extra `onnx`.
+
+One input, `features` (images, maps, y, x): the readings of the bins as `docs/export.md` has them; one output, `answers`.
+The number of images is free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from networks import Student
+from optics.errors import OpticsError
+from optics.files import write_bytes
+from optics.reading import home, reason
+
+
+def write_onnx(student: Student, to: str | Path, *, image_shape: tuple[int, int] | None = None) -> Path:
+    """Write a student's back end to an ONNX file; gives its path.
+
+    Args:
+        student: whose back end it is.
+        to: the file, `*.onnx`.
+        image_shape: (H, W) of its images; what the student says where absent.
+
+    Raises:
+        OpticsError: the extra is not installed, the images' size is not known, or the file cannot be written.
+    """
+    path, shape = home(to), image_shape or (None if student.spec is None else student.spec.image_shape)
+    if path.suffix != ".onnx":
+        raise OpticsError(f"{to} is where the back end goes; its name must end in .onnx.")
+    if shape is None:
+        raise OpticsError("this network does not say for which images it is; give image_shape=(H, W).")
+    parameter = next(student.parameters())
+    images = torch.rand(
+        3,
+        student.cascade.in_channels,
+        *shape,
+        generator=torch.Generator().manual_seed(0),
+        dtype=parameter.dtype,
+    )
+    with torch.no_grad():
+        features = student.features(images.to(parameter.device))
+    write_bytes(path, _model(student.backend, features))
+    return path
+
+
+def _model(backend: nn.Module, features: Tensor) -> bytes:
+    was_training = backend.training
+    backend.eval()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # of torch's own exporter about itself
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            made = torch.onnx.export(
+                backend,
+                (features,),
+                dynamo=True,
+                verbose=False,
+                input_names=["features"],
+                output_names=["answers"],
+                dynamic_shapes=({0: torch.export.Dim("images")},),
+            )
+    except ImportError as error:
+        raise OpticsError(
+            f"ONNX files need the packages onnx and onnxscript ({reason(error)}): pip install 'spectral-cascade[onnx]'."
+        ) from error
+    finally:
+        backend.train(was_training)
+    if made is None:
+        raise OpticsError("torch made no ONNX file of this back end.")
+    return bytes(made.model_proto.SerializeToString())
