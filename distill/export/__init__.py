@@ -8,6 +8,7 @@ lab.py       What a laboratory shows first, and what its camera should see of it
 lab_readme.py  `README.txt`: in which order, which way up, what to check first
 manifest.py  What `manifest.json` of an exported directory holds, as a validated schema; `docs/export.md` explains
              it to users
+onnx_file.py The electronic back end as an ONNX file
 read.py      An exported directory read back: every file checked against its hash, every array against the
              manifest
 reference.py Images, labels, camera counts and answers that can be a proof, or a refusal

@@ -1,7 +1,7 @@
 """The electronic back end as an ONNX file, for whatever runs behind the laboratory's camera; extra `onnx`.
 
-One input, `features` (images, maps, y, x): the readings of the bins as `docs/export.md` has them; one output, `answers`.
-The number of images is free.
+One input, `features` (images, maps, y, x): the readings of the bins as `docs/export.md` has them; one output,
+`answers`. The number of images is free.
 """
 
 from __future__ import annotations
