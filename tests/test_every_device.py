@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.training import losses
+from distill.training.losses import functions
 from networks.students.adjustable import Adjustable
 from networks.students.noise_aware import NoiseAware
 from networks.teachers.registry import create_teacher
@@ -24,7 +25,7 @@ from optics.bench.tolerance import ToleranceSpec
 from optics.camera.camera import Camera
 from tests.distill.job.test_every_student import CASES as STUDENTS
 from tests.distill.job.test_every_student import images as images_of
-from tests.networks.onbench.test_every_way_onto_a_bench import WAYS, images
+from tests.networks.onbench.test_every_way_onto_a_bench import WAYS
 from tests.optics.test_modules import MODULES, SHAPE
 from tests.physics.test_gradients import CASES as FUNCTIONS
 from tests.places import Place, params
@@ -61,9 +62,9 @@ def on_grid(m: Any) -> tuple[int, ...]:
     return (m.rows.stop - m.rows.start, m.cols.stop - m.cols.start)
 
 
-def noisy(m: Any, to: To) -> Tensor:
+def noisy(m: Any, to: To, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return m(to(images()), generator=generator(2))
+        return m(to(x), generator=generator(2))
 
 
 OPTICS = {
@@ -83,10 +84,10 @@ SUBJECTS["Camera"] = Subject(
 )
 for name, way in WAYS.items():
     SUBJECTS |= {
-        f"{name}: noisy": Subject(way.on, lambda m, to: noisy(m, to), False),
+        f"{name}: noisy": Subject(way.on, lambda m, to, w=way: noisy(m, to, w.images()), False),
         f"{name}: training": Subject(
             lambda w=way: w.on().train(),
-            lambda m, to: m(to(images()), generator=generator(2)),
+            lambda m, to, w=way: m(to(w.images()), generator=generator(2)),
             not way.rebuilt,
         ),
     }
@@ -136,7 +137,7 @@ LABELS = torch.tensor([0, 2, 1, -100])
 LOSSES: dict[str, Callable[[To], Tensor]] = {
     "cross entropy": lambda to: losses.cross_entropy(to(drawn(4, 3)), to(LABELS)),
     "soft divergence": lambda to: losses.soft_divergence(
-        to(drawn(4, 3)), to(drawn(4, 3, seed=2)), temperature=3.0, void=losses.void_of(to(LABELS))
+        to(drawn(4, 3)), to(drawn(4, 3, seed=2)), temperature=3.0, void=functions.void_of(to(LABELS))
     ),
     "distillation": lambda to: losses.distillation_loss(to(drawn(4, 3)), to(drawn(4, 3, seed=2)), to(LABELS)),
     "dice": lambda to: losses.dice_loss(to(drawn(4, 3, 5, 5)), to(LABELS[:, None, None].expand(4, 5, 5))),

@@ -96,9 +96,9 @@ def _result(result: Mapping[str, Any]) -> Facts:
         "read-out": result.get("readout"),
     }
     for name, row in result.get("rows", {}).items():
-        if isinstance(row, Mapping) and "mean" in row and name in Rows.model_fields:
+        if isinstance(row, Mapping) and "accuracy" in row and name in Rows.model_fields:
             facts[Rows.model_fields[name].title or name] = (
-                f"{row.get('metric', 'accuracy')} {100 * row['mean']:.2f} %"
+                f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %"
             )
     operations = result.get("operations", {})
     facts["operations an image"] = {k: v for k, v in operations.items() if isinstance(v, int)}

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from distill.job import toml as settings
 from distill.job.moved_keys import moved
@@ -39,6 +39,10 @@ from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
 
 ASSETS = Path(__file__).parents[1] / "assets"
+
+
+def _none_for_all(labelled: Any) -> Any:
+    return None if labelled == "all" else labelled
 
 
 class DataConfig(Validated):
@@ -64,7 +68,10 @@ class DataConfig(Validated):
     white: float | None = Field(default=None, gt=0.0)
     subset: str | None = None
     strangers: int | None = Field(default=None, ge=2)
-    labelled: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    labelled: Annotated[
+        Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | None,
+        BeforeValidator(_none_for_all),
+    ] = None
     unlabelled: str | None = None
 
 

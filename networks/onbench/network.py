@@ -301,7 +301,8 @@ class OnBench(nn.Module):
                 "images, or the network by .double() or .float()."
             )
         check_finite(x, name="images")
-        low, high = (float(v) for v in x.detach().aminmax())
+        amplitudes = x.detach().real if x.is_complex() else x.detach()
+        low, high = (float(v) for v in amplitudes.aminmax())
         if low < -_ROUNDING or high > 1 + _ROUNDING:
             raise OpticsError(
                 f"images range from {low:g} to {high:g}; a display shows amplitudes from 0 to 1: rescale them, "

@@ -365,6 +365,12 @@ ELSEWHERE = {
 GEOMETRY = "where samples stand: constants of a design"
 LEVELS = "whole numbers, or straight through their rounding by design"
 NONE = {
+    "draws.normal": "a random draw",
+    "draws.poisson": "a random draw",
+    "draws.uniform": "a random draw",
+    "fourf.system.FourF.through": "what FourF.wave does with fields and masks at hand",
+    "fourf.illumination.tilted_pupil": "a step inside Illumination, the same for every angle",
+    "slm.level_search.LevelSearch.level": LEVELS,
     "camera.camera.Camera.saturated": "true or false",
     "slm.fringing_field.Fringing.pad": "a step inside mean_phasor",
     "slm.fringing_field.Fringing.unpad": "a step inside mean_phasor's own backward pass",
@@ -400,10 +406,13 @@ def mentions_tensor(hint: typing.Any) -> bool:
     return hint is Tensor or any(mentions_tensor(part) for part in typing.get_args(hint))
 
 
+NO_TENSORS = tuple(f"optics.{name}" for name in ("plots", "files", "testing", "notebook", "reading"))
+
+
 def tensor_functions() -> Iterator[str]:
     """Public functions and methods of `optics` that take tensors and return tensors, as "folder.module.name"."""
     for info in pkgutil.walk_packages(optics.__path__, "optics."):
-        if info.name.startswith(("optics.plots", "optics.files", "optics.testing")):
+        if info.name.startswith(NO_TENSORS):
             continue
         module = importlib.import_module(info.name)
         for name, thing in vars(module).items():

@@ -74,7 +74,7 @@ def test_pictures_of_turned_devices_are_calibrated_by_a_bench_that_says_so(folde
 @pytest.mark.parametrize(
     ("rig", "more", "message"),
     [
-        ("lab", [], "expected recorded:PATH, kept:FOLDER or sim:TRUTH.toml"),
+        ("lab", [], "expected recorded:PATH, kept:FOLDER, slmsuite:LAB.toml or sim:TRUTH.toml"),
         ("recorded:absent.h5", [], "is no recording"),
         ("sim:absent.toml", [], "absent.toml"),
         ("sim:absent.toml", ["--image", "big"], "--image is 'big'"),

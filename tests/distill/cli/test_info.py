@@ -64,7 +64,7 @@ def test_files_are_told(tmp_path, fast_run):
     export(network(), tmp_path / "out", inputs=dataset(), count=2)
     told = about(tmp_path / "out")
     assert told["what"] == "an export"
-    assert told["SLM frames"] == 3
+    assert told["SLM frames"] == 4
     assert told["images"] == 2
     assert about(tmp_path / "out" / "masks.h5")["what"] == "an HDF5 file"
 

@@ -13,7 +13,6 @@ from distill import load, save
 from distill.cli.main import main
 from distill.export.read import read_export
 from distill.pipeline.single_steps import open_run
-from distill.verify.verification import rebuilt
 from networks import Student
 from optics.bench.write import bench_text
 
@@ -24,7 +23,7 @@ def captures(fast_run, tmp_path_factory):
     exported = read_export(fast_run / "export")
     truth = exported.bench.replace(**{"alignment.mask_shift": (60e-6, 30e-6)})
     train = open_run(fast_run, ()).splits.train
-    network = rebuilt(exported)
+    network = exported.network()
     other = type(network).from_levels(
         exported.levels,
         exported.scales,
@@ -32,6 +31,7 @@ def captures(fast_run, tmp_path_factory):
         image_shape=train.image_shape,
         readout=exported.readout,
         backend=exported.backend,
+        arrangement=exported.manifest.arranged,
     )
     counts = other.frames(train.images[:60], generator=torch.Generator().manual_seed(0)).detach()
     region = network.recorders[0].region

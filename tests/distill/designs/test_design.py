@@ -296,7 +296,7 @@ REFUSED = {
     "no such name": ({"target": "dognut"}, "no built-in one: sobel"),
     "no such option": ({"target": "donut:size=3"}, "no option 'size'"),
     "no number": ({"target": "donut:radius=wide"}, "expected a number"),
-    "not positive": ({"target": "line:length=-2"}, "positive number"),
+    "not positive": ({"target": "line:length=-2"}, "length is -2, expected 0.1 to"),
     "no such kind": ({"kind": "hologram"}, "choose one of kernel"),
     "no origin": ({"target": BAND, "kind": "mask"}, "zero frequency"),
     "another panel": ({"target": PANELS[:, :-2], "kind": "panel-phase"}, "expected 72 x 90"),
