@@ -69,7 +69,7 @@ class DataConfig(Validated):
     subset: str | None = None
     strangers: int | None = Field(default=None, ge=2)
     labelled: Annotated[
-        Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | None,
+        Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | Literal["all"] | None,
         BeforeValidator(_none_for_all),
     ] = None
     unlabelled: str | None = None
