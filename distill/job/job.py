@@ -343,7 +343,7 @@ class Job:
 def _pooled(splits: Splits, told: DataConfig, seed: int) -> Splits:
     """The parts with so many labels as the configuration leaves, and with the images that came without any."""
     generator = torch.Generator().manual_seed(seed)
-    if told.labelled is not None:
+    if told.labelled is not None and told.labelled != "all":
         splits = unlabelled.hide(splits, told.labelled, generator)
     if told.unlabelled is not None:
         options = Options(told.size, told.grey, told.white, told.axes)
