@@ -26,7 +26,7 @@ else:
     import tomli as tomllib
 
 _MOST_BYTES = 2**24
-_LINE = 400  # characters that a line has for what is told of a key, beside the file and its line
+_LINE = 250  # characters that a line has for what is told of a key, beside the file and its line
 _DEEPEST = 32  # tables and arrays in each other; nothing that is read here has six
 
 DEVICE_TABLES = {"slm": "slm", "camera": "camera", "input": "display"}
