@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,16 @@ def slm(job: Job, bench: OnBench) -> dict[str, Any]:
 # ---------------------------------------------------------------------- one image
 
 
+def _shared(one: Sequence[slice], other: Sequence[slice]) -> tuple[list[slice], list[slice]]:
+    """Parts of two windows on the sensor that show the same pixels: one bench may look a pixel further."""
+    cut: tuple[list[slice], list[slice]] = ([], [])
+    for a, b in zip(one, other, strict=True):
+        begin, end = max(a.start, b.start), min(a.stop, b.stop)
+        for window, part in zip((a, b), cut, strict=True):
+            part.append(slice(begin - window.start, end - window.start))
+    return cut
+
+
 def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
     """One validation image and its first exposures on both benches, on one scale, and what differs."""
     images, labels = job.splits.validation.images, job.splits.validation.labels
@@ -199,6 +210,8 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
         seen = (
             realistic.recorders[0].relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
         )
+    mine, theirs = _shared(ideal.recorders[0].region, realistic.recorders[0].region)
+    clean, seen = clean[..., mine[0], mine[1]], seen[..., theirs[0], theirs[1]]
     full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), _WHITE)) or 1.0
     apart = float((seen - clean)[:_EXPOSURES].abs().max()) / full or 1.0
     what = "A validation image"

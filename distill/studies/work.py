@@ -128,7 +128,8 @@ def _answers_in(group: h5py.Group, path: Path, student: Student) -> Answers:
     if whole.channels != student.cascade.in_channels:
         raise OpticsError(f"{path}: its images have {whole.channels} channels, the network takes others.")
     taught = found.get("taught")
-    if taught is not None and (tuple(taught.shape) != (len(whole), classes) or not taught.isfinite().all()):
+    wanted = (len(whole), classes, *whole.labels.shape[1:])  # of pixels where they have the labels
+    if taught is not None and (tuple(taught.shape) != wanted or not taught.isfinite().all()):
         raise OpticsError(f"{path}: what the teacher says does not fit the images.")
     return Answers(whole.images, whole.labels, taught)
 
