@@ -30,6 +30,7 @@ from optics.errors import OpticsError
 
 if TYPE_CHECKING:
     import h5py
+    from pydantic import ValidationError
 
 MOST_VALUES = 2**31  # of one array; 8 GiB as float32
 MOST_BYTES = 2**32  # of one file that is read whole
@@ -159,6 +160,13 @@ def inflated(data: bytes | memoryview, *, what: str | Path, most: int = MOST_BYT
         if not machine.eof:
             raise OpticsError(f"{what} ends within its compressed data; it is truncated.")
         return found
+
+
+def damaged(path: Path, error: ValidationError, *, fix: str) -> OpticsError:
+    """What a file of ours that does not follow its form is called: the first place that is wrong, in one line."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "its contents"
+    return OpticsError(f"{path} is damaged: {quoted(where)}: {quoted(first['msg'])}; {fix}")
 
 
 def listed(names: Sequence[str], *, most: int = 5) -> str:

@@ -9,18 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from distill.export.lab import LabEntry
-from distill.export.manifest import NAME, DeviceEntry, FileEntry, manifest_data
+from distill.export.manifest import NAME, DeviceEntry, FileEntry, check_device, checked, manifest_data
 from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.conventions import Point
 from optics.errors import OpticsError
 from optics.files import json_text
-from optics.spec import Validated, validated
+from optics.spec import Validated
 
 FORMAT = "spectral-cascade design"
+_WRONG = ": the wrong device"
 SCHEMA_VERSION = 1
 
 #: what the numbers are in, written into every manifest for whoever reads it without this package
@@ -119,15 +120,10 @@ class DesignManifest(Validated):
             OpticsError: it is not a bench, or another device, wavelength or panel than the manifest's own keys say.
         """
         bench = bench_from_dict(self.bench, source=f"{path}: bench")
-        for name, told, real in (
-            ("wavelength", self.wavelength, bench.light.wavelength),
-            ("device.shape", self.device.shape, bench.slm.shape),
-            ("device.pitch", self.device.pitch, bench.slm.pitch),
-            ("device.bits", self.device.bits, bench.slm.bits),
-            ("device.modulation", self.device.modulation, bench.slm.modulation),
-        ):
-            if told != real:
-                raise OpticsError(f"{path}: {name} is {told} and its bench says {real}: the wrong device.")
+        check_device(path, self.wavelength, self.device, bench, _WRONG)
+        if self.device.modulation != bench.slm.modulation:
+            told, real = self.device.modulation, bench.slm.modulation
+            raise OpticsError(f"{path}: device.modulation is {told} and its bench says {real}{_WRONG}.")
         return bench
 
 
@@ -153,9 +149,4 @@ def read_design_manifest(directory: Path) -> DesignManifest:
             f"{path}: schema_version is {version!r}, this package reads {SCHEMA_VERSION}; use the version of "
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
-    try:
-        return validated(DesignManifest, data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "its contents"
-        raise OpticsError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
+    return checked(DesignManifest, path, data)

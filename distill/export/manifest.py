@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -24,6 +24,8 @@ from optics.errors import OpticsError
 from optics.files import json_text
 from optics.reading import read_bytes, reason, regular_file
 from optics.spec import Validated, validated
+
+M = TypeVar("M", bound=Validated)
 
 NAME = "manifest.json"
 SCHEMA_VERSION = 4
@@ -236,15 +238,20 @@ class Manifest(Validated):
             SpecError: it is not a bench.
         """
         bench = bench_from_dict(self.bench, source=f"{path}: bench")
-        for name, told, real in (
-            ("wavelength", self.wavelength, bench.light.wavelength),
-            ("device.shape", self.device.shape, bench.slm.shape),
-            ("device.pitch", self.device.pitch, bench.slm.pitch),
-            ("device.bits", self.device.bits, bench.slm.bits),
-        ):
-            if told != real:
-                raise OpticsError(f"{path}: {name} is {told} and its bench says {real}.")
+        check_device(path, self.wavelength, self.device, bench)
         return bench
+
+
+def check_device(path: Path, wavelength: float, device: DeviceEntry, bench: BenchSpec, so: str = "") -> None:
+    """Raise OpticsError unless a manifest's own keys say what its bench says; `so` ends the message."""
+    for name, told, real in (
+        ("wavelength", wavelength, bench.light.wavelength),
+        ("device.shape", device.shape, bench.slm.shape),
+        ("device.pitch", device.pitch, bench.slm.pitch),
+        ("device.bits", device.bits, bench.slm.bits),
+    ):
+        if told != real:
+            raise OpticsError(f"{path}: {name} is {told} and its bench says {real}{so}.")
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -265,8 +272,17 @@ def read_manifest(directory: Path) -> Manifest:
             f"{path}: schema_version is {version!r}, this package reads 1 to {SCHEMA_VERSION}; use the version of "
             f"spectral-cascade that wrote it ({data.get('package_version', 'unknown')})."
         )
+    return checked(Manifest, path, _renamed(data))
+
+
+def checked(model: type[M], path: Path, data: dict[str, Any]) -> M:
+    """The manifest of a kind that `data` describe; `path` names it in errors.
+
+    Raises:
+        OpticsError: a key is missing or wrong; one line naming file and key.
+    """
     try:
-        return validated(Manifest, _renamed(data))
+        return validated(model, data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "its contents"

@@ -35,7 +35,7 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
-from optics.reading import quoted
+from optics.reading import damaged
 from optics.spec import Validated
 
 KEPT = "kept.json"
@@ -201,11 +201,7 @@ def read_kept(place: Path) -> KeptRun:
     try:
         kept = KeptRun.model_validate(read_json(place / KEPT))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its contents"
-        raise OpticsError(
-            f"{place / KEPT} is damaged: {quoted(where)}: {quoted(first['msg'])}; keep the run anew."
-        ) from None
+        raise damaged(place / KEPT, error, fix="keep the run anew.") from None
     for name, digest in kept.files.items():
         if not (place / name).is_file():
             raise OpticsError(f"{place / name} is missing; {KEPT} lists it.")

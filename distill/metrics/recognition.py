@@ -19,7 +19,12 @@ def rank_one(gallery: Tensor, known: Tensor, probes: Tensor, labels: Tensor) -> 
     """
     _check(gallery, known)
     _check(probes, labels)
-    return float((known[(probes @ gallery.mT).argmax(1)] == labels).double().mean())
+    return float((most_alike(gallery, known, probes) == labels).double().mean())
+
+
+def most_alike(gallery: Tensor, known: Tensor, probes: Tensor) -> Tensor:
+    """Who each probe (N, dimension) is, (N,): the person of the most alike picture in a gallery (G, dimension)."""
+    return known[(probes @ gallery.mT).argmax(1)]
 
 
 def equal_error_rate(vectors: Tensor, labels: Tensor) -> float:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from distill.data.dataset import Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
-from distill.metrics.recognition import equal_error_rate
+from distill.metrics.recognition import equal_error_rate, most_alike
 from distill.metrics.row import Row, score
 from optics.checks import OpticsError
 from optics.devices import device_of
@@ -117,7 +117,15 @@ class Known:
         self.vectors, self.labels = vectors, labels
 
 
-class Classes(Task):
+class _Shares(Task):
+    """A figure that is a share of right answers (abstract); the sums are how many are right, and of how many."""
+
+    def merit(self, sums: Tensor) -> Tensor:
+        """Right of all."""
+        return sums[..., 0] / sums[..., 1]
+
+
+class Classes(_Shares):
     """One class for each image."""
 
     name, metric = "classes", "accuracy"
@@ -133,10 +141,6 @@ class Classes(Task):
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and one, of each image."""
         return _right_of_one(answers == test.labels)
-
-    def merit(self, sums: Tensor) -> Tensor:
-        """Right of all."""
-        return sums[..., 0] / sums[..., 1]
 
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
         """Counts of images."""
@@ -188,7 +192,7 @@ class Pixels(Task):
         return confusion_matrix(answers.long(), test.labels, test.classes)
 
 
-class _Faces(Task):
+class _Faces(_Shares):
     """Who is it, by comparing unit vectors (abstract)."""
 
     def answers(self, network: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
@@ -219,12 +223,8 @@ class People(_Faces):
         if known is None:
             raise OpticsError("who it is can only be told among people who are known; pass their pictures.")
         galleries = known.vectors.expand(len(answers), *known.vectors.shape[1:])
-        found = [known.labels[(a @ g.mT).argmax(1)] for g, a in zip(galleries, answers, strict=True)]
+        found = [most_alike(g, known.labels, a) for g, a in zip(galleries, answers, strict=True)]
         return _right_of_one(torch.stack(found) == test.labels)
-
-    def merit(self, sums: Tensor) -> Tensor:
-        """Right of all."""
-        return sums[..., 0] / sums[..., 1]
 
 
 class Strangers(_Faces):
@@ -245,10 +245,6 @@ class Strangers(_Faces):
         """Right, and how many, of each person's pictures: the sample is one of people, whose pictures are alike."""
         right = _right_of_one(torch.stack([_nearest_is_right(a, test.labels) for a in answers]))
         return torch.stack([right[:, test.labels == person].sum(1) for person in test.labels.unique()], 1)
-
-    def merit(self, sums: Tensor) -> Tensor:
-        """Right of all."""
-        return sums[..., 0] / sums[..., 1]
 
 
 def task_of(splits: Splits, backend: str) -> Task:

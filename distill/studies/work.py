@@ -34,7 +34,7 @@ from optics.checks import present
 from optics.devices import CPU, device_of, find
 from optics.errors import OpticsError
 from optics.files import make_folder, write_hdf5, write_text
-from optics.reading import check_size, quoted, read_bytes, reading, regular_file
+from optics.reading import check_size, damaged, read_bytes, reading, regular_file
 
 PLAN, NETWORK, IMAGES = "plan.json", "network.safetensors", "images.h5"
 _USES = {"test": 0, "train": 1, "validation": 2}
@@ -160,11 +160,7 @@ def read_plan(folder: Path) -> Plan:
         try:
             return Plan.model_validate(json.loads(data))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "its contents"
-            raise OpticsError(
-                f"{path} is damaged: {quoted(where)}: {quoted(first['msg'])}; begin the study anew."
-            ) from None
+            raise damaged(path, error, fix="begin the study anew.") from None
 
 
 def opened(folder: Path) -> tuple[Plan, Subject]:

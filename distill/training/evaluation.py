@@ -30,7 +30,7 @@ _BATCH = 1000
 def evaluate(model: nn.Module, data: Dataset, *, batch_size: int = _BATCH) -> Row:
     """Accuracy, or mean IoU of pixels, without noise: one draw, no spread."""
     _some(data)
-    task = Pixels() if data.segmentation else Classes()
+    task = _task(data)
     return task.row(task.answers(model, data.images, batch_size)[None], data, None)
 
 
@@ -61,7 +61,7 @@ def evaluate_draws(
         features = record_features(
             on_bench, data.images, draws=draws, seed=seed, batch_size=batch_size, progress=tell
         )
-    task = Pixels() if data.segmentation else Classes()
+    task = _task(data)
     return task.row(answers_from(task, on_bench.backend, features), data, None)
 
 
@@ -209,6 +209,11 @@ def refit_backend(
 
 def _repeated(values: Tensor, draws: int) -> Tensor:
     return values.repeat(draws, *[1] * (values.ndim - 1))
+
+
+def _task(data: Dataset) -> Task:
+    """What is asked of a network that answers with classes."""
+    return Pixels() if data.segmentation else Classes()
 
 
 def _some(data: Dataset) -> None:
