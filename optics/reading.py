@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -167,6 +168,11 @@ def damaged(path: Path, error: ValidationError, *, fix: str) -> OpticsError:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"])) or "its contents"
     return OpticsError(f"{path} is damaged: {quoted(where)}: {quoted(first['msg'])}; {fix}")
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of what a file of ours holds, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def listed(names: Sequence[str], *, most: int = 5) -> str:

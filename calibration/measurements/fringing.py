@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from calibration.measuring.faults import black
-from calibration.measuring.fitting import least_squares
+from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, region_around
 from calibration.rigs.recording import RigError
@@ -146,10 +146,10 @@ class Fringing(Measurement):
         )
         return SLM(spec, dtype=torch.float64)
 
-    def _fit(self, seen: Seen, bench: BenchSpec) -> tuple[Tensor, Tensor, float]:
+    def _fit(self, seen: Seen, bench: BenchSpec) -> Fit:
         light, error = self._light(seen, bench)
         slm = bench.slm
-        best = None
+        fits = []
         for width in (0.2, 0.8):
             start = (
                 1.0,
@@ -159,21 +159,20 @@ class Fringing(Measurement):
                 slm.response.gamma,
                 slm.fill_factor,
             )
-            found = least_squares(
-                lambda p: self._means(bench, p),
-                light,
-                error,
-                start,
-                scale=(0.1, 0.3, 0.3, 0.3, 0.1, 0.02),
-                prior=(math.inf, 2.0, 2.0, 1.0, 0.3, 0.03),
-                low=(0.01, 0.0, 0.0, 0.5, 0.2, 0.5),
-                high=(100.0, _WIDEST, _WIDEST, 25.0, 5.0, 1.0),
-                steps=25,
+            fits.append(
+                least_squares(
+                    lambda p: self._means(bench, p),
+                    light,
+                    error,
+                    start,
+                    scale=(0.1, 0.3, 0.3, 0.3, 0.1, 0.02),
+                    prior=(math.inf, 2.0, 2.0, 1.0, 0.3, 0.03),
+                    low=(0.01, 0.0, 0.0, 0.5, 0.2, 0.5),
+                    high=(100.0, _WIDEST, _WIDEST, 25.0, 5.0, 1.0),
+                    steps=25,
+                )
             )
-            if best is None or found[2] < best[2]:
-                best = found
-        assert best is not None
-        return best
+        return best_of(fits)
 
     def values(self, seen: Seen, bench: BenchSpec) -> Values:
         """Fitted together."""
@@ -188,9 +187,8 @@ class Fringing(Measurement):
         changes: dict[str, object] = {}
         for name in ("width_y", "width_x"):
             n = numbers[name]
-            assert n.nominal is not None
-            if n.apart > 3 and abs(n.value - n.nominal) > 0.03:
-                advice.append(f"{n.key} is {n.value:.3f} SLM pixels, the data sheet says {n.nominal:.3g}.")
+            if n.apart > 3 and abs(n.value - n.stated) > 0.03:
+                advice.append(f"{n.key} is {n.value:.3f} SLM pixels, the data sheet says {n.stated:.3g}.")
                 changes[n.key] = n.value
         if max(numbers["width_y"].value, numbers["width_x"].value) > 1.0:
             advice.append(

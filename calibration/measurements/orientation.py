@@ -8,7 +8,7 @@ apart. The display is taken to be mounted as told: if it is not, both of the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,9 +41,16 @@ def upright(way: MountSpec, plane: Tensor) -> Tensor:
 
 def really(way: MountSpec, told: MountSpec) -> MountSpec:
     """The mounting of a device that is told to stand `told` and whose planes then come out as `way` says."""
+    return _the_way_that(lambda mount, test: told.to_plane(mount.to_picture(test)), way.to_picture)
+
+
+def _the_way_that(
+    gives: Callable[[MountSpec, Tensor], Tensor], wanted: Callable[[Tensor], Tensor]
+) -> MountSpec:
+    """The mounting with which a plane of six different samples comes out as `wanted` turns it; there is one."""
     test = torch.arange(6.0).reshape(2, 3)
     for mount in WAYS:
-        if torch.equal(told.to_plane(mount.to_picture(test)).contiguous(), way.to_picture(test).contiguous()):
+        if torch.equal(gives(mount, test).contiguous(), wanted(test).contiguous()):
             return mount
     raise AssertionError("the eight ways are a group")
 
@@ -179,11 +186,7 @@ class Orientation(Measurement):
 
 def really_shown(way: MountSpec, told: MountSpec) -> MountSpec:
     """The mounting of a device that is told to stand `told` and then shows `way.to_plane` of what is asked."""
-    test = torch.arange(6.0).reshape(2, 3)
-    for mount in WAYS:
-        if torch.equal(mount.to_plane(told.to_picture(test)).contiguous(), way.to_plane(test).contiguous()):
-            return mount
-    raise AssertionError("the eight ways are a group")
+    return _the_way_that(lambda mount, test: mount.to_plane(told.to_picture(test)), way.to_plane)
 
 
 def _as_vector(way: MountSpec, v: Point, *, into_plane: bool) -> Point:

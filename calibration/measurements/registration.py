@@ -229,8 +229,7 @@ class DisplayRegistration(Measurement):
             ("camera_shift_x", 2e-6, "the camera stands {0:.3g} m aside along x"),
         ):
             n = numbers[name]
-            assert n.nominal is not None
-            if n.apart > 3 and abs(n.value - n.nominal) > least:
+            if n.apart > 3 and abs(n.value - n.stated) > least:
                 advice.append(f"{text.format(n.value)}: {n.key} = {n.value:.6g}.")
                 changes[n.key] = n.value
         if numbers["rotation"].apart > 3 and abs(numbers["rotation"].value) > 2e-3:
@@ -357,16 +356,15 @@ class PanelRegistration(Measurement):
                     "frame; measure `orientation` first.",
                 ),
             )
-        assert scale.nominal is not None and turn.nominal is not None
-        if abs(scale.value / scale.nominal - 1) > _FAR_OFF and scale.apart > 3:
-            pitch = bench.slm.pitch * scale.nominal / scale.value
+        if abs(scale.value / scale.stated - 1) > _FAR_OFF and scale.apart > 3:
+            pitch = bench.slm.pitch * scale.stated / scale.value
             advice.append(
-                f"wrong panel? Gratings deflect {scale.value / scale.nominal:.3f} times as far as they should, as if "
+                f"wrong panel? Gratings deflect {scale.value / scale.stated:.3f} times as far as they should, as if "
                 f"slm.pitch were {pitch:.4g} m, not {bench.slm.pitch:.4g}; check the device, light.wavelength and "
                 "lens1.focal_length."
             )
             changes["slm.pitch"] = pitch
-        if turn.apart > 3 and abs(turn.value - turn.nominal) > 5e-4:
+        if turn.apart > 3 and abs(turn.value - turn.stated) > 5e-4:
             advice.append(
                 f"the panel is turned by {turn.value:.4f} rad: alignment.mask_rotation = {turn.value:.5g}."
             )

@@ -222,10 +222,9 @@ class Response(Measurement):
         else:
             for name in ("range", "gamma"):
                 n = numbers[name]
-                assert n.nominal is not None
-                if n.apart > 3 and abs(n.value - n.nominal) > 2e-3 * n.nominal:
+                if n.apart > 3 and abs(n.value - n.stated) > 2e-3 * n.stated:
                     changes[n.key] = n.value
-                    advice.append(f"{n.key} is {n.value:.4f}, the data sheet says {n.nominal:.4f}.")
+                    advice.append(f"{n.key} is {n.value:.4f}, the data sheet says {n.stated:.4f}.")
         if falls > 0.1:
             advice.append(
                 f"the phase is not monotonic: it falls by {falls:.2f} rad on the way; use the levels before that."

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from calibration.measuring.faults import black
-from calibration.measuring.fitting import least_squares
+from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, deflection, needs, point, reach, region_around
 from calibration.rigs.recording import RigError
@@ -121,34 +121,33 @@ class Settling(Measurement):
         top = response.range if response.lut is None else max(response.lut)
         return top / (2 * math.pi)
 
-    def _fit(self, seen: Seen, bench: BenchSpec) -> tuple[Tensor, Tensor, float]:
+    def _fit(self, seen: Seen, bench: BenchSpec) -> Fit:
         rise, error = self._rise(seen, bench)
         exposure = seen["steps"].exposure
         delays = self._delays(bench)
         half = next((d for d, r in zip(delays, rise.tolist(), strict=True) if r > 0.5), delays[-1])
-        best = None
+        fits = []
         for share in (0.1, 0.5, 0.9):
-            found = least_squares(
-                lambda p: self._model(bench, exposure, p),
-                rise,
-                torch.hypot(error, torch.full_like(error, 2e-3)),
-                (
-                    share * half,
-                    max(1e-3, 2 * half * (1 - share)),
-                    1.0,
-                    self._depth(bench),
-                    bench.slm.response.gamma,
-                ),
-                scale=(max(half, 1e-3) / 5, max(half, 1e-3) / 5, 0.02, 0.1, 0.1),
-                prior=(math.inf, math.inf, 0.02, 0.1, 0.2),
-                low=(0.0, 0.0, 0.5, 0.5, 0.4),
-                high=(20.0, 20.0, 1.5, 4.0, 2.5),
-                steps=60,
+            fits.append(
+                least_squares(
+                    lambda p: self._model(bench, exposure, p),
+                    rise,
+                    torch.hypot(error, torch.full_like(error, 2e-3)),
+                    (
+                        share * half,
+                        max(1e-3, 2 * half * (1 - share)),
+                        1.0,
+                        self._depth(bench),
+                        bench.slm.response.gamma,
+                    ),
+                    scale=(max(half, 1e-3) / 5, max(half, 1e-3) / 5, 0.02, 0.1, 0.1),
+                    prior=(math.inf, math.inf, 0.02, 0.1, 0.2),
+                    low=(0.0, 0.0, 0.5, 0.5, 0.4),
+                    high=(20.0, 20.0, 1.5, 4.0, 2.5),
+                    steps=60,
+                )
             )
-            if best is None or found[2] < best[2]:
-                best = found
-        assert best is not None
-        return best
+        return best_of(fits)
 
     def values(self, seen: Seen, bench: BenchSpec) -> Values:
         """Fitted together; their sum is known better than each."""

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from calibration.measuring.faults import black
-from calibration.measuring.fitting import least_squares
+from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, region_around
 from calibration.rigs.recording import RigError
@@ -107,12 +107,12 @@ class ZeroOrder(Measurement):
         cross = 2 * fill * m * loss * (torch.exp(1j * phase) * c.conj()).real
         return light * ((fill * m) ** 2 + c.abs() ** 2 + cross)
 
-    def _fit(self, seen: Seen, bench: BenchSpec) -> tuple[Tensor, Tensor, float]:
+    def _fit(self, seen: Seen, bench: BenchSpec) -> Fit:
         light, error = self._light(seen, bench)
         slm, response = bench.slm, bench.slm.response
         drive = torch.tensor(self._levels(bench), dtype=torch.float64) / 2 ** (slm.bits or 1)
         start_range = math.log(response.range) if response.lut is None else math.log(2 * math.pi)
-        best = None
+        fits = []
         for bypass in (1e-4, 1e-2):
             start = (
                 1.0,
@@ -123,21 +123,20 @@ class ZeroOrder(Measurement):
                 slm.flicker**2,
             )
             low = (0.1, 0.5, 0.0, -1.0, -1.5, 0.0)
-            found = least_squares(
-                lambda p: self._model(drive, bench, p),
-                light,
-                torch.hypot(error, torch.full_like(error, 2e-4)),
-                start,
-                scale=(0.1, 0.02, 1e-3, 0.05, 0.05, 0.02),
-                prior=_LOOSE,
-                low=low,
-                high=(5.0, 1.0, 0.5, 3.5, 1.5, 2.0),
-                steps=60,
+            fits.append(
+                least_squares(
+                    lambda p: self._model(drive, bench, p),
+                    light,
+                    torch.hypot(error, torch.full_like(error, 2e-4)),
+                    start,
+                    scale=(0.1, 0.02, 1e-3, 0.05, 0.05, 0.02),
+                    prior=_LOOSE,
+                    low=low,
+                    high=(5.0, 1.0, 0.5, 3.5, 1.5, 2.0),
+                    steps=60,
+                )
             )
-            if best is None or found[2] < best[2]:
-                best = found
-        assert best is not None
-        return best
+        return best_of(fits)
 
     def values(self, seen: Seen, bench: BenchSpec) -> Values:
         """Fitted together."""
@@ -165,9 +164,8 @@ class ZeroOrder(Measurement):
         changes: dict[str, object] = {}
         for name, least in (("fill_factor", 2e-3), ("zero_order", 5e-4)):
             n = numbers[name]
-            assert n.nominal is not None
-            if n.apart > 3 and abs(n.value - n.nominal) > least:
-                advice.append(f"{n.key} is {n.value:.4g}, the data sheet says {n.nominal:.4g}.")
+            if n.apart > 3 and abs(n.value - n.stated) > least:
+                advice.append(f"{n.key} is {n.value:.4g}, the data sheet says {n.stated:.4g}.")
                 changes[n.key] = n.value
         rest = numbers["unmodulated"].value
         if rest > 0.03:

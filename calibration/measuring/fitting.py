@@ -8,6 +8,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+Fit = tuple[Tensor, Tensor, float]  # parameters, covariance, chi-squared per degree of freedom
+
+
+def best_of(fits: Sequence[Fit]) -> Fit:
+    """Of fits from several starts the one that describes the data best; the first of equals."""
+    return min(fits, key=lambda fit: fit[2])
+
 
 def least_squares(
     model: Callable[[Tensor], Tensor],
@@ -20,7 +27,7 @@ def least_squares(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
     steps: int = 30,
-) -> tuple[Tensor, Tensor, float]:
+) -> Fit:
     """Fit `model(parameters)` to `data`.
 
     Args:

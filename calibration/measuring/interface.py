@@ -16,6 +16,7 @@ from torch import Tensor
 from calibration.rigs.recording import Probes, Recording
 from calibration.rigs.rig import Abilities, Region
 from optics.bench.spec import BenchSpec
+from optics.checks import OpticsError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,6 +81,19 @@ class Number:
     nominal: float | None = None
     key: str = ""
     harm: float = 0.0
+
+    @property
+    def stated(self) -> float:
+        """What the data sheet says.
+
+        Raises:
+            OpticsError: it says nothing.
+        """
+        if self.nominal is None:
+            raise OpticsError(
+                f"the data sheet says nothing of {self.name}; there is nothing to compare it with."
+            )
+        return self.nominal
 
     @property
     def apart(self) -> float:

@@ -22,6 +22,7 @@ from distill.training.teaching import logits
 from networks.teachers.given import Adapted, module
 from networks.teachers.program import load_program
 from optics.errors import OpticsError
+from optics.reading import sha256_of
 
 if TYPE_CHECKING:
     from distill.job.config import TeacherConfig
@@ -86,7 +87,7 @@ def _order(config: TeacherConfig, names: Sequence[str]) -> list[int] | None:
 def digests(config: TeacherConfig) -> list[str | None]:
     """What a given teacher's result depends on beside its keys: the contents of the files that it names."""
     files = [config.file, None if config.module is None else config.module.rpartition(":")[0], config.weights]
-    return [None if name is None else hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in files]
+    return [None if name is None else sha256_of(Path(name)) for name in files]
 
 
 def digest_of(network: nn.Module) -> str:

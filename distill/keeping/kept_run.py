@@ -14,12 +14,10 @@ Two megabytes at most, see `MOST`: a network that is larger is left out, and `ke
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError, field_validator
 
@@ -35,7 +33,7 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
-from optics.reading import damaged
+from optics.reading import damaged, sha256_of
 from optics.spec import Validated
 
 KEPT = "kept.json"
@@ -130,7 +128,7 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
         masks=student.cascade.out_channels if isinstance(student, Student) else 0,
         parameters=parameters,
         made_by=version(),
-        files={p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(place.iterdir())},
+        files={p.name: sha256_of(p) for p in sorted(place.iterdir())},
         left_out=tuple(left_out),
     )
     write_json(place / KEPT, kept.model_dump(mode="json"))
@@ -205,11 +203,6 @@ def read_kept(place: Path) -> KeptRun:
     for name, digest in kept.files.items():
         if not (place / name).is_file():
             raise OpticsError(f"{place / name} is missing; {KEPT} lists it.")
-        if hashlib.sha256((place / name).read_bytes()).hexdigest() != digest:
+        if sha256_of(place / name) != digest:
             raise OpticsError(f"{place / name} was changed: its sha256 is not the one in {KEPT}.")
     return kept
-
-
-def row_of(place: Path) -> dict[str, Any]:
-    """Every number of the run that was kept in `place`, validated."""
-    return Result.read(place / _RESULT).model_dump(mode="json")

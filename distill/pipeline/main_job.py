@@ -21,7 +21,6 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -49,6 +48,7 @@ from distill.verify.verdict import Limits
 from optics.devices import CPU
 from optics.errors import OpticsError
 from optics.files import write_text
+from optics.reading import sha256_of
 
 CONFIG = "config.toml"
 
@@ -83,7 +83,7 @@ def _teacher(job: Job) -> Any:
 
 def _student(job: Job) -> Any:
     file = job.config.student.file
-    digest = None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    digest = None if file is None else sha256_of(Path(file))
     told = job.config.student.model_dump(mode="json", exclude={"realisation", "controls"})
     return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
@@ -109,7 +109,7 @@ def _trained(step: str, *, repeats: bool = False) -> dict[str, Any]:
 def _correction(job: Job) -> str | None:
     """The digest of the panel's correction, a file beside the bench; None without one."""
     told = job.bench.slm.correction
-    return None if told is None else hashlib.sha256(Path(told.file).read_bytes()).hexdigest()
+    return None if told is None else sha256_of(Path(told.file))
 
 
 def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:

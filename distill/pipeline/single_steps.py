@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from distill.training.evaluation import evaluate
 from distill.verify.verdict import Verification
 from distill.verify.verification import verify
 from optics.checks import OpticsError
+from optics.reading import sha256_of
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ def _key(job: Job) -> str:
         job.config.model_dump(mode="json", exclude={"device"}),
         job.bench.model_dump(mode="json"),
         [part.digest() for part in vars(job.splits).values()],
-        [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+        [sha256_of(path) for path in files],
     )
 
 
