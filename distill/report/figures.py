@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from distill.report.remarks import error_of
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
+from optics.fourf.recorder import Recorder
 from optics.fourf.stored_psf import point_spread
 from optics.plots import charts, page, sketch, style
 from optics.plots.page import Chart, Plane
@@ -190,13 +190,19 @@ def slm(job: Job, bench: OnBench) -> dict[str, Any]:
 # ---------------------------------------------------------------------- one image
 
 
-def _shared(one: Sequence[slice], other: Sequence[slice]) -> tuple[list[slice], list[slice]]:
-    """Parts of two windows on the sensor that show the same pixels: one bench may look a pixel further."""
+def _shared(one: Recorder, other: Recorder) -> tuple[list[slice], list[slice]]:
+    """Parts of two windows that show the same part of the image: one bench may look a pixel further.
+
+    A window lies where its bench's image is: one that is known to lie aside is compared around its own centre.
+    """
     cut: tuple[list[slice], list[slice]] = ([], [])
-    for a, b in zip(one, other, strict=True):
-        begin, end = max(a.start, b.start), min(a.stop, b.stop)
-        for window, part in zip((a, b), cut, strict=True):
-            part.append(slice(begin - window.start, end - window.start))
+    for k in (0, 1):
+        a, b = (float(r.nominal[k][0] - r.offset[k]) / r.pixel for r in (one, other))
+        first = (0, round(b - a))
+        begin = max(first)
+        end = min(start + r.shape[k] for start, r in zip(first, (one, other), strict=True))
+        for start, part in zip(first, cut, strict=True):
+            part.append(slice(begin - start, end - start))
     return cut
 
 
@@ -210,7 +216,7 @@ def example(job: Job, ideal: OnBench, realistic: OnBench) -> dict[str, Any]:
         seen = (
             realistic.recorders[0].relative(realistic.frames(x, generator=generator))[0] / realistic.gain**2
         )
-    mine, theirs = _shared(ideal.recorders[0].region, realistic.recorders[0].region)
+    mine, theirs = _shared(ideal.recorders[0], realistic.recorders[0])
     clean, seen = clean[..., mine[0], mine[1]], seen[..., theirs[0], theirs[1]]
     full = float(torch.quantile(torch.cat([clean.flatten(), seen.flatten()]), _WHITE)) or 1.0
     apart = float((seen - clean)[:_EXPOSURES].abs().max()) / full or 1.0
