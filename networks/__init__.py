@@ -9,6 +9,7 @@ students/      cascade, read-out and back end as one network; its controls; kern
 teachers/      nonlinear teachers, by name or from a file
 onbench/       a trained network on a bench
 operations.py  electronic multiply-accumulates, counted
+channels_last.py  the order of values in memory that convolutions on a CPU are fastest with
 seeded.py      first values and dropout from a generator that the caller passes in
 
 The names below load their room when they are first used; `networks/__init__.pyi` lists them.

@@ -21,6 +21,7 @@ from distill.training.spec import TrainSpec
 from distill.training.stepping import Stepper, lower_precision
 from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
+from distill.training.thinning import Thinning
 from optics.devices import CPU, device_of
 from optics.errors import OpticsError, ShapeError
 
@@ -73,13 +74,15 @@ class Run:
             )
         self.noisy = takes_generator(model)
         if isinstance(teacher, nn.Module | Tensor):
-            teacher = Guide(teacher, self.inputs, moving=spec.moves.active)
+            fast = spec.step.precision == "bf16"
+            teacher = Guide(teacher, self.inputs, moving=spec.moves.active, fast=fast)
         self.guide = teacher
         if teacher is not None and teacher.module is not None:
             teacher.module.to(self.device)
         made = terms_of(Setup(spec, self.guide, model, self.inputs[:2].to(self.device)))
         self.terms = {name: term.to(self.device) for name, term in made.items()}
         self.taps = Taps(model, [name for term in self.terms.values() for name in term.watches()])
+        self.thinning = Thinning(model, self.inputs, spec.step.every)
         steps = math.ceil(self.batches / spec.step.accumulate) * spec.epochs
         self.stepper = Stepper(model, list(self.terms.values()), spec, steps)
         self.generator = torch.Generator().manual_seed(spec.seed)
@@ -156,9 +159,9 @@ class Run:
         if self.processes.size > 1:
             mine = self.processes.share(len(index))
             inputs, answers, index = inputs[mine], answers.taken(mine), index[mine]
-        with self.taps.open() as features:
-            out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
         done = self.stepper.made / self.stepper.steps
+        with self.taps.open() as features, self.thinning.open(done, self.generator):
+            out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
         seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
         loss = self._loss(seen)
         right = (out.detach().argmax(1) == answers.labels).sum()

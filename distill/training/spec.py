@@ -17,11 +17,14 @@ class StepSpec(Validated):
 
     accumulate: batches whose gradients make one step. clip: largest norm of the whole gradient; a larger one is scaled
     down to it; none without (Pascanu et al., ICML 2013). precision: "bf16" computes the electronics, not the optics,
-    in bfloat16 where that is safe (`torch.autocast`); weights and losses stay float32. ema: decay of a moving average
+    and a teacher's answers for moved images in bfloat16 where that is safe (`torch.autocast`); weights and losses stay
+    float32. ema: decay of a moving average
     of the weights, such as 0.999, which is what is validated and kept; 0 is off. It begins with the smaller decay
     `(1 + n) / (10 + n)` of the n-th step, so that the first values are forgotten. rates: learning rates of parts as
     shares of the whole, such as `{ optics = 0.3 }`; a part is a name within the parameters' dotted names, "optics"
-    the cascade.
+    the cascade. every: of the camera's pixels, an intensity read-out computes every n-th in either axis, another grid
+    of them in each step, until the last tenth of the steps, which computes all: up to n^2 times as fast. See
+    `distill.training.thinning`.
     """
 
     accumulate: int = Field(default=1, ge=1)
@@ -29,6 +32,7 @@ class StepSpec(Validated):
     precision: Literal["float32", "bf16"] = "float32"
     ema: float = Field(default=0.0, ge=0.0, lt=1.0)
     rates: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
+    every: int = Field(default=1, ge=1, le=16)
 
 
 class TrainSpec(Validated):

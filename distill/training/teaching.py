@@ -38,15 +38,18 @@ class Guide:
         images: what it sees: the training images, (N, C, H, W). Where there are more inputs than images, such as
             several exposures of each, input `n` is of image `n % N`.
         moving: whether the images of a step are moved, mixed or covered; then it sees what the student sees.
+        fast: answers for such images, of which each is used once, are computed in bfloat16.
 
     Raises:
         OpticsError: logits for images that are moved; ShapeError: not as many logits as images.
     """
 
-    def __init__(self, teacher: nn.Module | Tensor, images: Tensor, *, moving: bool) -> None:
+    def __init__(
+        self, teacher: nn.Module | Tensor, images: Tensor, *, moving: bool, fast: bool = False
+    ) -> None:
         self.module = teacher.eval() if isinstance(teacher, nn.Module) else None
         self.stored = teacher if isinstance(teacher, Tensor) else None
-        self.images, self.moving = images, moving
+        self.images, self.moving, self.fast = images, moving, fast
         self.taps: Taps | None = None
         if self.stored is not None:
             if moving:
@@ -86,7 +89,8 @@ class Guide:
                 answers = logits(self.module, self.shown(inputs, index), len(index))
             return Lesson(answers, features)
         if self.module is not None and self.moving:
-            return Lesson(logits(self.module, inputs))
+            with torch.autocast(device_of(self.module).type, torch.bfloat16, enabled=self.fast):
+                return Lesson(logits(self.module, inputs).float())
         if self.stored is None:
             self.stored = logits(self.asked("an answer"), self.images)
         return Lesson(self.stored[index % len(self.stored)].to(inputs.device))

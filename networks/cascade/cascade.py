@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from networks.cascade.convolution import Boundary
+from networks.cascade.convolution import ALL, Boundary, Every
 from networks.cascade.layer import FREE, SpectralConv2d, check_names
 from networks.cascade.model import LinearModel, ModelName
 from networks.cascade.pooled import PeriodicPools, SameSizePools
@@ -243,10 +243,13 @@ class Cascade(nn.Module):
         self._check(x)
         return self._model.maps(self._all_layers(), x)
 
-    def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero."""
+    def parts(self, x: Tensor, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
+        """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero.
+
+        Of the field's samples those that `every` names.
+        """
         self._check(x)
-        return self._model.parts(self._all_layers(), x)
+        return self._model.parts(self._all_layers(), x, every=every)
 
     def binned(self, x: Tensor, bins: Size) -> Tensor:
         """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
@@ -256,10 +259,10 @@ class Cascade(nn.Module):
         self._check(x)
         return self._model.binned(self._all_layers(), x, bins)
 
-    def alone(self, x: Tensor, channel: int) -> tuple[Tensor, Tensor | None]:
+    def alone(self, x: Tensor, channel: int, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
         """`parts` of the field that input channel `channel` makes by itself."""
         self._check(x)
-        return self._model.parts(self._all_layers(), x, channel)
+        return self._model.parts(self._all_layers(), x, channel, every)
 
     def separate(self, x: Tensor) -> Tensor:
         """The field each input channel makes by itself: (B, out, in, y, x) complex; their sum is `forward`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks.channels_last import channels_last
 from optics.checks import ShapeError
 from optics.conventions import abs2, axis, complex_dtype, to_correlation
 from optics.devices import doubles
@@ -21,6 +22,22 @@ _FEW = 4
 # complex product between spectra
 _TRANSFORM_COST = 110
 _SPECTRUM_COST = 8
+
+
+class Every(NamedTuple):
+    """Every `step`-th sample of maps in either axis, beginning with `first` = (y, x), each below `step`."""
+
+    step: int = 1
+    first: tuple[int, int] = (0, 0)
+
+    def of(self, maps: Tensor) -> Tensor:
+        """Those samples of maps (..., y, x)."""
+        if self.step == 1:
+            return maps
+        return maps[..., self.first[0] :: self.step, self.first[1] :: self.step]
+
+
+ALL = Every()
 
 
 def mask_of_taps(taps: Tensor, shape: tuple[int, int], *, band: tuple[int, int] | None = None) -> Tensor:
@@ -71,16 +88,19 @@ def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool
 
 
 def convolve_parts(
-    x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False
+    x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False, every: Every = ALL
 ) -> tuple[Tensor, Tensor | None]:
-    """`convolve` as its real part and its imaginary part; None for the latter when both inputs are real."""
-    if _transform_is_cheaper(x, taps):
-        field = _by_transforms(x, taps, boundary=boundary, grow=grow)
+    """`convolve` as its real part and its imaginary part; None for the latter when both inputs are real.
+
+    Of the output's samples those that `every` names; what is not named is not computed where that saves anything.
+    """
+    if _transform_is_cheaper(x, taps, every):
+        field = every.of(_by_transforms(x, taps, boundary=boundary, grow=grow))
         return (field.real, field.imag) if field.is_complex() else (field, None)
-    return _directly(x, taps, boundary=boundary, grow=grow)
+    return _directly(x, taps, boundary=boundary, grow=grow, every=every)
 
 
-def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
+def _transform_is_cheaper(x: Tensor, taps: Tensor, every: Every = ALL) -> bool:
     """Whether transforms win, by multiplications per output sample.
 
     Both of a transform's costs grow with the padding. A single-channel kernel is faster direct up to 11 x 11 taps.
@@ -88,15 +108,23 @@ def _transform_is_cheaper(x: Tensor, taps: Tensor) -> bool:
     out, into, ky, kx = taps.shape
     ny, nx = x.shape[-2:]
     padded = (1 + (ky - 1) / (2 * ny)) * (1 + (kx - 1) / (2 * nx))
-    return into * ky * kx > padded * (_TRANSFORM_COST * (1 + into / out) + _SPECTRUM_COST * into)
+    return into * ky * kx > every.step**2 * padded * (
+        _TRANSFORM_COST * (1 + into / out) + _SPECTRUM_COST * into
+    )
 
 
-def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tuple[Tensor, Tensor | None]:
+def _directly(
+    x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool, every: Every = ALL
+) -> tuple[Tensor, Tensor | None]:
     """By torch's correlation: of the image with flipped taps, or, where the taps are more, of the flipped image."""
     ky, kx = taps.shape[-2:]
     # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
     before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
     flipped = taps.numel() > x.numel()
+    if every.step > 1 and not (flipped or grow):
+        around = wrap if boundary == "circular" else _darken
+        x = around(x, before, behind)[..., every.first[0] :, every.first[1] :]
+        return _correlate(x, to_correlation(taps), stride=every.step)
     if flipped:
         x, before, behind = x.flip((-2, -1)), behind, before
     weight = taps if flipped else to_correlation(taps)
@@ -108,41 +136,37 @@ def _directly(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> tup
     elif before == behind:
         padding = before
     else:
-        x = F.pad(x, (before[1], behind[1], before[0], behind[0]))
+        x = _darken(x, before, behind)
     real, imag = _correlate(x, weight, padding)
     if flipped:
         real, imag = real.flip((-2, -1)), None if imag is None else imag.flip((-2, -1))
-    return real, imag
+    return every.of(real), None if imag is None else every.of(imag)
 
 
-def _correlate(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+def _correlate(
+    x: Tensor, weight: Tensor, padding: tuple[int, int] = (0, 0), *, stride: int = 1
+) -> tuple[Tensor, Tensor | None]:
     if not x.is_complex():
         both = torch.cat((weight.real, weight.imag)) if weight.is_complex() else weight
         if both.numel() < x.numel():
-            x, both = _channels_last(x), _channels_last(both)
-        both = F.conv2d(x, both, padding=padding)
+            x, both = channels_last(x), channels_last(both)
+        both = F.conv2d(x, both, padding=padding, stride=stride)
         if not weight.is_complex():
             return both, None
     elif not weight.is_complex():
         rows = torch.cat((x.real, x.imag))
-        both = torch.cat(F.conv2d(rows, weight, padding=padding).chunk(2), dim=1)
+        both = torch.cat(F.conv2d(rows, weight, padding=padding, stride=stride).chunk(2), dim=1)
     else:
         re, im = weight.real, weight.imag
         block = torch.cat((torch.cat((re, -im), dim=1), torch.cat((im, re), dim=1)))
-        both = F.conv2d(torch.cat((x.real, x.imag), dim=1), block, padding=padding)
+        both = F.conv2d(torch.cat((x.real, x.imag), dim=1), block, padding=padding, stride=stride)
     real, imag = both.chunk(2, dim=1)
     return real, imag
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    """The same values with the channels innermost, also where a single channel would leave that open.
-
-    The CPU's convolutions then read and write maps as they are; else they reorder every map twice.
-    """
-    batch, channels, ny, nx = x.shape
-    if channels > 1:
-        return x.contiguous(memory_format=torch.channels_last)
-    return x.contiguous().as_strided((batch, 1, ny, nx), (ny * nx, 1, nx, 1))
+def _darken(x: Tensor, before: tuple[int, int], behind: tuple[int, int]) -> Tensor:
+    """Surround the image with darkness: `before` and `behind` (y, x) samples."""
+    return F.pad(x, (before[1], behind[1], before[0], behind[0]))
 
 
 def wrap(x: Tensor, before: tuple[int, int], behind: tuple[int, int]) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from networks.cascade.convolution import ALL, Every
 from networks.cascade.layer import SpectralConv2d
 from networks.cascade.pooling import Size
 
@@ -67,8 +68,11 @@ class LinearModel(nn.Module, ABC):
         """Images (B, in, y, x) to the field (B, out, y, x); real where the image and all layers are."""
 
     @abstractmethod
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
-        """Real and imaginary part of `maps`, None for one that is zero; of one input channel alone, or of all."""
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
+        """Real and imaginary part of `maps`, None for one that is zero; of one input channel alone, or of all.
+
+        Of the maps' samples those that `every` names.
+        """
 
     @abstractmethod
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
@@ -88,6 +92,7 @@ def one_channel(x: Tensor, channel: int | None) -> Tensor:
     return only
 
 
-def parts_of(maps: Tensor) -> Parts:
-    """A field's real and imaginary parts; None for the latter of a real one."""
+def parts_of(maps: Tensor, every: Every = ALL) -> Parts:
+    """A field's real and imaginary parts at the samples of `every`; None for the latter of a real one."""
+    maps = every.of(maps)
     return (maps.real, maps.imag) if maps.is_complex() else (maps, None)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from networks.cascade.collapse import Kept, compose_spectra, through_band
-from networks.cascade.convolution import taps_of_mask
+from networks.cascade.convolution import ALL, Every, taps_of_mask
 from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
 from networks.cascade.pooled_layers import PooledLayers
 from networks.cascade.pooling import Pools, Size, spectral_pool
@@ -84,9 +84,9 @@ class PeriodicPools(LinearModel):
         real = not x.is_complex() and all(layer.parameterisation == "real" for layer in layers)
         return through_band(x, self._band(layers), self.pools.grids[-1], real=real)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
         """Those of `maps`."""
-        return parts_of(self.maps(layers, one_channel(x, channel)))
+        return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """`maps`, then binned."""
@@ -135,9 +135,9 @@ class SameSizePools(LinearModel):
         """Through the layers, each in the few coordinates that reach the detector."""
         return self.narrow([layer.taps() for layer in layers], x)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
         """Those of `maps`."""
-        return parts_of(self.maps(layers, one_channel(x, channel)))
+        return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """Through layers made for these bins, which are kept until others are asked for."""

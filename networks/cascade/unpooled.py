@@ -9,7 +9,15 @@ from torch.nn import functional as F
 
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.collapse import Kept, compose, compose_spectra
-from networks.cascade.convolution import Boundary, convolve, convolve_parts, mask_of_taps, taps_of_mask
+from networks.cascade.convolution import (
+    ALL,
+    Boundary,
+    Every,
+    convolve,
+    convolve_parts,
+    mask_of_taps,
+    taps_of_mask,
+)
 from networks.cascade.layer import on_grid
 from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
 from networks.cascade.pooling import Size
@@ -53,12 +61,12 @@ class ComposedKernels(LinearModel):
         """One convolution."""
         return convolve(x, self.kernels(layers), boundary=self.boundary)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
         """As the convolution gives them, without a complex map between."""
         kernels = self.kernels(layers)
         if channel is not None:
             kernels, x = kernels[:, channel : channel + 1], x[:, channel : channel + 1]
-        return convolve_parts(x, kernels, boundary=self.boundary)
+        return convolve_parts(x, kernels, boundary=self.boundary, every=every)
 
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """Binning is linear, so it is applied to the shifted images, before the kernels mix them."""
@@ -114,9 +122,9 @@ class ComposedMasks(LinearModel):
         """One product of spectra, complex."""
         return on_grid(x, self._on_own_grid(layers))
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None) -> Parts:
+    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
         """Those of `maps`."""
-        return parts_of(self.maps(layers, one_channel(x, channel)))
+        return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """`maps`, then binned."""

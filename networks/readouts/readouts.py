@@ -10,8 +10,9 @@ Each has `frames` (what the camera records, binned), `combine` (what the electro
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.cascade import Cascade
-from networks.cascade.convolution import convolve
+from networks.cascade.convolution import ALL, Every, convolve
 from networks.cascade.separable import bin_area
 from optics.checks import OpticsError
 from optics.conventions import abs2
@@ -29,11 +30,25 @@ _DARK = 1e-12  # keeps the slope of a square root finite in darkness
 
 
 class BinnedCamera(nn.Module):
-    """Camera pixels binned to a grid of `bins` = (by, bx) averages; None keeps every pixel."""
+    """Camera pixels binned to a grid of `bins` = (by, bx) averages; None keeps every pixel.
+
+    Attributes:
+        every: the pixels that an intensity is computed for, all of them but within `thinned`.
+    """
 
     def __init__(self, bins: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.bins = bins
+        self.every = ALL
+
+    @contextlib.contextmanager
+    def thinned(self, every: Every) -> Iterator[None]:
+        """Let bins be the averages of some of their pixels, for a training step that need not see all of them."""
+        self.every = every
+        try:
+            yield
+        finally:
+            self.every = ALL
 
     def extra_repr(self) -> str:
         """One line for `print(module)`."""
@@ -157,9 +172,10 @@ class Intensity(Readout):
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, out, by, bx) intensities."""
+        every = self.camera.every
         if self.channel_sum == "coherent" or cascade.in_channels == 1:
-            return self.camera(power(*cascade.parts(x)))
-        each = [self.camera(power(*cascade.alone(x, i))) for i in range(cascade.in_channels)]
+            return self.camera(power(*cascade.parts(x, every)))
+        each = [self.camera(power(*cascade.alone(x, i, every))) for i in range(cascade.in_channels)]
         return torch.stack(each).sum(0)
 
     def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from networks.channels_last import channels_last
 from networks.seeded import Dropout, drawn
 from networks.teachers.program import load_program
 from networks.teachers.resnet import ResNet
@@ -100,7 +101,7 @@ class LeNet5(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, y, x) to logits (B, classes)."""
-        return self.head(self.body(x))
+        return self.head(self.body(channels_last(x)))
 
 
 @register("lenet5")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks.channels_last import channels_last
 from networks.seeded import initialise
 
 
@@ -90,4 +91,4 @@ class ResNet(nn.Module):
         return F.normalize(self._pooled(x))
 
     def _pooled(self, x: Tensor) -> Tensor:
-        return self.groups(self.stem(x)).mean((-2, -1))
+        return self.groups(self.stem(channels_last(x))).mean((-2, -1))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks.channels_last import channels_last
 from networks.seeded import initialise
 from optics.checks import ShapeError
 
@@ -56,6 +57,7 @@ class UNet(nn.Module):
             raise ShapeError(
                 f"images are {tuple(x.shape[-2:])}; this U-Net needs at least {2**self.depth} a side."
             )
+        x = channels_last(x)
         kept: list[Tensor] = []
         for k, block in enumerate(self.down):
             x = block(x if k == 0 else F.max_pool2d(x, 2))

@@ -14,8 +14,11 @@ from distill.data.dataset import UNLABELLED, VOID
 from distill.training.losses.functions import cross_entropy, dice_loss
 from distill.training.run import Run
 from distill.training.spec import TrainSpec
+from distill.training.thinning import Thinning
 from distill.training.train_loop import fit, train
 from networks import Student
+from networks.cascade.convolution import ALL as ALL_PIXELS
+from networks.cascade.convolution import Every
 from optics.checks import OpticsError, SpecError
 from tests.distill.training.test_train_loop import blobs, same, small
 from tests.scenes import generator
@@ -32,6 +35,7 @@ OPTIONS = {
     "clip": {"step.clip": 0.1},
     "bf16": {"step.precision": "bf16"},
     "patience": {"patience": 3},
+    "every": {"step.every": 5},
     "rates": {"step.rates": {"optics": 0.3, "backend": 2.0}},
 }
 ALL = {key: value for option in OPTIONS.values() for key, value in option.items()}
@@ -224,6 +228,59 @@ def test_low_precision_is_of_the_electronics_alone():
     assert not model.backend._forward_hooks
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_low_precision_is_of_the_teachers_answers_for_moved_images(precision):
+    teacher, seen = linear(), []
+    teacher[1].register_forward_hook(lambda _m, _x, out: seen.append(out.dtype))
+    keys = {"epochs": 1, "step.precision": precision, "augmentation.crop": 1}
+    fit(small(), parts(DATA), parts(HELD), SPEC.replace(**keys), directory=None, teacher=teacher)
+    assert seen == [torch.bfloat16 if precision == "bf16" else torch.float32] * 6
+
+
+@pytest.mark.parametrize("channel_sum", ["coherent", "incoherent"])
+def test_bins_of_some_pixels_are_those_of_all_in_the_mean(channel_sum):
+    student = Student.build(
+        (2, 3), image_shape=(12, 8), classes=3, bins=(2, 2), channel_sum=channel_sum, generator=generator()
+    )
+    images, thinning = torch.rand(4, 2, 12, 8, generator=generator(1)), Thinning(student, DATA.images, 1)
+    whole = student.features(images)
+    found = []
+    for y in range(2):
+        for x in range(2):
+            with student.readout.camera.thinned(Every(2, (y, x))):
+                found.append(student.features(images))
+    assert not torch.allclose(found[0], found[3], rtol=0.01)
+    torch.testing.assert_close(torch.stack(found).mean(0), whole)
+    with thinning.open(0.0, generator()):
+        assert torch.equal(student.features(images), whole)
+
+
+def test_thinning_draws_every_place_and_ends_before_the_last_steps():
+    student = small()
+    thinning, draws, camera = Thinning(student, DATA.images, 5), generator(), student.readout.camera
+    places = set()
+    for _ in range(400):
+        with thinning.open(0.5, draws):
+            places.add(camera.every.first)
+            assert camera.every.step == 5
+    assert places == {(y, x) for y in range(5) for x in range(5)}
+    assert camera.every == ALL_PIXELS
+    with thinning.open(0.95, draws):
+        assert camera.every == ALL_PIXELS
+
+
+def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
+    with pytest.raises(
+        OpticsError, match=r"10 x 10 camera pixels in 2 x 2 bins are not whole groups of 2 x 2"
+    ):
+        Thinning(small(), DATA.images, 2)
+    assert Thinning(linear(), DATA.images, 2).camera is None
+    homodyne = Student.build(
+        (1, 2), image_shape=(10, 10), classes=3, bins=(2, 2), readout="homodyne", generator=generator()
+    )
+    assert Thinning(homodyne, DATA.images, 2).camera is None
+
+
 def test_options_of_steps_are_found_by_their_names():
     with pytest.raises(SpecError, match=r"'step\.ema'"):
         TrainSpec(ema=0.9)
@@ -236,6 +293,6 @@ def test_per_pixel_training_with_every_option_is_finite_and_learns():
     model = Student.build(
         (1, 2, 3), image_shape=(8, 8), classes=2, bins=None, head="segmenter", generator=generator()
     )
-    keys = {k: v for k, v in ALL.items() if k not in ("patience",)} | {"dice": 0.5, "epochs": 3}
+    keys = {k: v for k, v in ALL.items() if k not in ("patience", "step.every")} | {"dice": 0.5, "epochs": 3}
     history = fit(model, (images, labels), (images[:3], labels[:3]), SPEC.replace(**keys), directory=None)
     assert all(np.isfinite(e.loss) for e in history.epochs)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from networks.cascade.cascade import Cascade
+from networks.cascade.convolution import Every
 from networks.cascade.model import LinearModel
 from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.separable import bin_area
@@ -44,6 +45,18 @@ def fast_is_slow(cascade: Cascade, x: torch.Tensor) -> None:
     close(cascade.separate(x).sum(2), cascade.layer_by_layer(x))
     close(cascade.binned(x, (3, 2)), bin_area(cascade.layer_by_layer(x), (3, 2)))
     assert cascade(x).shape[-2:] == cascade.output_shape(SHAPE)
+
+
+def some_samples_are_those_of_all(cascade: Cascade, x: torch.Tensor) -> None:
+    real, imag = cascade.parts(x)
+    for step, first in ((2, (0, 1)), (3, (2, 0)), (5, (4, 3))):
+        every = Every(step, first)
+        for some, all_of_them in zip(cascade.parts(x, every), (real, imag), strict=True):
+            assert (some is None) == (all_of_them is None)
+            if some is not None:
+                close(some, all_of_them[..., first[0] :: step, first[1] :: step])
+    alone = cascade.alone(x, 1, Every(2, (1, 0)))[0]
+    close(alone, cascade.alone(x, 1)[0][..., 1::2, ::2])
 
 
 def one_mask_or_a_refusal(cascade: Cascade, x: torch.Tensor) -> None:
@@ -123,6 +136,7 @@ def it_is_final(cascade: Cascade, x: torch.Tensor) -> None:
 
 PROPERTIES: list[Callable[[Cascade, torch.Tensor], None]] = [
     fast_is_slow,
+    some_samples_are_those_of_all,
     one_mask_or_a_refusal,
     double_is_more_exact,
     copies_and_states_agree,

@@ -1,0 +1,54 @@
+"""Fewer camera pixels in a training step: a bin is the average of many, of which some say nearly as much.
+
+An intensity at every pixel is most of what a step costs. A bin's average over every n-th pixel of either axis has the
+same mean over the places where that grid may begin, at a share of `1 / n^2` of the work; the place is drawn for each
+step. The last steps see every pixel, so that the electronics ends on what the camera gives.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from networks.cascade.convolution import Every
+from networks.readouts.readouts import BinnedCamera, Intensity
+from networks.students.student import Student
+from optics.errors import OpticsError
+
+_WHOLE = 0.9  # of the steps: those behind it see every pixel
+
+
+class Thinning:
+    """Which camera pixels each step of a training computes.
+
+    Args:
+        model: what is trained. One without intensities of its own to compute is left as it is: a teacher, a control
+            without optics, a network on a bench, a linear read-out, whose bins cost little.
+        images: (B, in, y, x), as it is trained on.
+        step: every how many pixels, in either axis; 1 is all of them.
+
+    Raises:
+        OpticsError: the bins do not hold whole groups of `step` pixels.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor, step: int) -> None:
+        self.step = step
+        self.camera: BinnedCamera | None = None
+        if step > 1 and isinstance(model, Student) and isinstance(model.readout, Intensity):
+            self.camera = model.readout.camera
+            pixels = model.cascade.output_shape((images.shape[-2], images.shape[-1]))
+            bins = self.camera.shape(pixels)
+            if any(n % (b * step) for n, b in zip(pixels, bins, strict=True)):
+                raise OpticsError(
+                    f"training.step.every is {step}, and {pixels[0]} x {pixels[1]} camera pixels in "
+                    f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
+                )
+
+    def open(self, done: float, generator: torch.Generator) -> AbstractContextManager[None]:
+        """For one step: thin the camera out, `done` being the share of the steps that are made."""
+        if self.camera is None or done >= _WHOLE:
+            return nullcontext()
+        first_y, first_x = torch.randint(self.step, (2,), generator=generator).tolist()
+        return self.camera.thinned(Every(self.step, (first_y, first_x)))
