@@ -9,8 +9,11 @@ from torch import Tensor
 def channels_last(x: Tensor) -> Tensor:
     """Maps (B, channels, y, x) with the channels innermost in memory, also where a single channel leaves that open.
 
-    The CPU's convolutions then read and write maps as they are; else they reorder every map twice.
+    The CPU's convolutions then read and write maps as they are; else they reorder every map twice. An
+    exported program keeps no such order: the reader of programs takes none that reaches into memory.
     """
+    if torch.compiler.is_compiling():
+        return x
     batch, channels, ny, nx = x.shape
     if channels > 1:
         return x.contiguous(memory_format=torch.channels_last)
