@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from calibration.twin.derivatives import linearise
 from calibration.twin.fit import Fit
 from calibration.twin.model import Model
 from calibration.twin.noise import usable, variance
@@ -98,7 +99,7 @@ def _drifts(
         return ()
     times = torch.tensor(model.recording.times or range(len(model.recording)), dtype=torch.float64)
     tau = (times - times.mean()) / max(float(times.max() - times.min()), 1e-12)
-    at, jacobian = model.linearise(found.bench, parameters, found.frames)
+    at, jacobian = linearise(model, found.bench, parameters, found.frames)
     p = len(parameters)
     sigma = torch.tensor([q.sigma for q in parameters], dtype=torch.float64)
     gradient = torch.zeros(p + len(moving), dtype=torch.float64)

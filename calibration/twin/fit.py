@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from calibration.twin.derivatives import linearise
 from calibration.twin.model import Frames, Model
 from calibration.twin.noise import usable, variance
 from calibration.twin.parameters import Parameter
@@ -80,7 +81,7 @@ def fit(
         if k % 3 == 0:
             model.refine(bench)
             at = model.predict(bench)
-        at, jacobian = model.linearise(bench, parameters, at)
+        at, jacobian = linearise(model, bench, parameters, at)
         share = untrusted(bench, counts, at.counts, good)
         weights = good / _spread(bench, at.counts, share)
         gradient, hessian = _normal(jacobian, (counts - at.counts) * weights, weights, sigma)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from calibration.twin.derivatives import linearise
 from calibration.twin.model import Model
 from calibration.twin.parameters import Parameter
 from calibration.twin.values import set_values
@@ -25,7 +26,7 @@ class _Counts(torch.autograd.Function):
         there = set_values(bench, {p.name: p.number(v) for p, v in zip(parameters, values, strict=True)})
         if not ctx.needs_input_grad[0]:
             return model.predict(there).counts
-        frames, jacobian = model.linearise(there, parameters)
+        frames, jacobian = linearise(model, there, parameters)
         ctx.save_for_backward(jacobian)
         ctx.dtype = own.dtype
         return frames.counts

@@ -20,6 +20,7 @@ from torch import Tensor
 from calibration.rigs.recording import Probes, Recording
 from calibration.rigs.rig import default_region
 from calibration.rigs.windows import lit_window
+from calibration.twin.derivatives import linearise
 from calibration.twin.model import Model
 from calibration.twin.noise import variance
 from calibration.twin.parameters import Parameter, Tolerances, bench_parameters
@@ -119,7 +120,7 @@ def frame_information(bench: BenchSpec, probes: Probes, parameters: Sequence[Par
             binning=bench.camera.binning,
             exposure=bench.camera.exposure,
         )
-        at, jacobian = Model(blank).linearise(bench, parameters)
+        at, jacobian = linearise(Model(blank), bench, parameters)
         columns = jacobian[0].flatten(1).double() * sigma[:, None]
         found.append((columns / variance(bench, at.counts[0]).flatten()) @ columns.mT)
     return torch.stack(found)

@@ -60,7 +60,7 @@ def coarse_start(
         predicted = torch.cat(
             [fourf.intensity(u[None].to(psf), h[None])[:, 0] for u, h in zip(images, psf, strict=True)]
         )
-        photons = model._part(recorder, recorder.photons(predicted)).cpu()
+        photons = model.part(recorder, recorder.photons(predicted)).cpu()
         score, lag = _correlate(measured, photons - photons.mean((1, 2), keepdim=True))
         found.append((score, shift, lag))
     found.sort(key=lambda item: -item[0])

@@ -27,12 +27,13 @@ Ripple = tuple[float, ...] | None
 States = tuple[tuple[Ripple, float], ...]
 
 
-def ripple_states(flicker: float, panels: int = 1) -> States:
+def ripple_states(flicker: float, panels: int = 1, *, most: int = 5) -> States:
     """Ripples whose intensities, weighted, add up to what the exposure records.
 
     Args:
         flicker: rms ripple of the phase between no drive and full drive, radians.
         panels: how many panels the light meets one after another, each with a ripple of its own.
+        most: states of one panel, 2 or more; fewer than its flicker asks for are less exact.
 
     Returns:
         Pairs of (one relative ripple `e` per panel, weight); the weights sum to 1. Without flicker one state at rest.
@@ -47,7 +48,7 @@ def ripple_states(flicker: float, panels: int = 1) -> States:
             for i in range(panels)
             for side in (-1.0, 1.0)
         )
-    count = next(n for limit, n in _NODES if flicker <= limit)
+    count = min(most, next(n for limit, n in _NODES if flicker <= limit))
     place, weight = np.polynomial.hermite_e.hermegauss(count)
     share = (weight / weight.sum()).tolist()
     return tuple(((sigma * e,), w) for e, w in zip(place.tolist(), share, strict=True))

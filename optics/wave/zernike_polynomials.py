@@ -94,8 +94,13 @@ def zernike_phase(
         diameter: of the disc, metres.
         centre: (y, x) of the disc, metres.
     """
-    rho, theta = polar_coordinates(shape, pitch, diameter, centre=centre)
     rim = 1 + math.hypot(*as_pair("pitch", pitch)) / diameter
+    plain = not any(isinstance(c, Tensor) for c in (*coefficients.values(), diameter, *centre))
+    if plain and _within(shape, as_pair("pitch", pitch), rim * diameter / 2, centre):
+        rows, cols, weights = zernike_products(tuple(coefficients), shape, pitch, diameter, centre=centre)
+        amounts = torch.tensor(tuple(coefficients.values()), dtype=torch.float64)
+        return rows.mT @ torch.tensordot(amounts, weights, 1) @ cols
+    rho, theta = polar_coordinates(shape, pitch, diameter, centre=centre)
     inside = rho <= rim
     rho_in, theta_in = rho[inside], theta[inside]
     values = torch.zeros_like(rho_in)
@@ -104,3 +109,59 @@ def zernike_phase(
         values = values + weight * zernike(j, rho_in, theta_in)
     phase = torch.zeros(shape, dtype=torch.float64)
     return phase.masked_scatter(inside, values)
+
+
+def _within(shape: tuple[int, int], pitch: tuple[float, float], radius: float, centre: Point) -> bool:
+    """Whether every sample lies in the disc."""
+    ends = [
+        max(abs(-(n // 2) * p - c), abs((n - 1 - n // 2) * p - c))
+        for n, p, c in zip(shape, pitch, centre, strict=True)
+    ]
+    return math.hypot(*ends) <= radius
+
+
+def zernike_products(
+    indices: tuple[int, ...],
+    shape: tuple[int, int],
+    pitch: Pitch,
+    diameter: float,
+    *,
+    centre: Point = (0.0, 0.0),
+    degree: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Zernike polynomials on a grid as sums of products of a polynomial of y and one of x.
+
+    A polynomial of degree N in (y, x) is known by its values at (N + 1)^2 Chebyshev points: it is, exactly, a sum of
+    products of Chebyshev polynomials. So a wavefront on a grid is two thin products, and what is linear in it can be
+    worked out for the products once, whatever the number of polynomials, discs and centres.
+
+    Args:
+        indices: Noll indices, J of them.
+        shape: (ny, nx) samples; the origin is at index `n // 2`.
+        pitch: metres; one number or (y, x).
+        diameter: of the disc, metres.
+        centre: (y, x) of the disc, metres.
+        degree: N; at least, and by default, the largest of the polynomials'.
+
+    Returns:
+        Chebyshev polynomials along y (N + 1, ny) and along x (N + 1, nx), and weights (J, N + 1, N + 1), float64:
+        `Z_j = rows^T weights[j] cols`, not cut at the disc's edge.
+    """
+    most = degree if degree is not None else max((noll_to_nm(j)[0] for j in indices), default=0)
+    turns = math.pi * (torch.arange(most + 1, dtype=torch.float64) + 0.5) / (most + 1)
+    order = torch.arange(most + 1, dtype=torch.float64)
+    values = torch.cos(order[:, None] * turns)  # (N + 1, points)
+    back = values * (2.0 / (most + 1))  # the points' discrete orthogonality
+    back[0] /= 2
+    lines, points = [], []
+    for n, p, c in zip(shape, as_pair("pitch", pitch), centre, strict=True):
+        middle, half = (n - 1) / 2 - n // 2, max(n - 1, 1) / 2
+        index = torch.arange(n, dtype=torch.float64) - n // 2
+        place = ((index - middle) / half).clamp(-1.0, 1.0)
+        lines.append(torch.cos(order[:, None] * torch.acos(place)))
+        points.append((middle + half * torch.cos(turns)) * p - c)
+    y, x = torch.broadcast_tensors(points[0][:, None], points[1][None, :])
+    rho, theta = torch.hypot(y, x) / (diameter / 2), torch.atan2(y, x)
+    weights = [back @ zernike(j, rho, theta) @ back.mT for j in indices]
+    empty = torch.zeros(0, most + 1, most + 1, dtype=torch.float64)
+    return lines[0], lines[1], torch.stack(weights) if weights else empty
