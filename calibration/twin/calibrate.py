@@ -117,12 +117,16 @@ def _begin(
     found: list[Fit] = []
     for start, score in starts:
         tell(f"start: correlation {score:.3f}")
-        tried = fit(model, expected_bench(start, parameters), first, steps=_TRIAL, fall=30.0, report=tell)
+        tried = fit(
+            model, expected_bench(start, parameters), first, steps=_TRIAL, fall=30.0, exact=False, report=tell
+        )
         found.append(tried)
         if tried.share < _GOOD:
             break
     best = min(found, key=lambda f: f.share)
-    return fit(model, best.bench, first, steps=6, fall=30.0, report=tell)
+    if best.settled:
+        return best
+    return fit(model, best.bench, first, steps=6, fall=30.0, exact=False, report=tell)
 
 
 def check_frames(recording: Recording, bench: BenchSpec) -> None:
@@ -157,7 +161,9 @@ def _with_noise(model: Model, found: Fit, parameters: Sequence[Parameter], tell:
     changes: dict[str, float] = {"camera.adc.gain": gain, "camera.read_noise": read}
     if found.bench.light.photons is not None:
         changes["light.photons"] = found.bench.light.photons * ratio
-    again = fit(model, found.bench.replace(**changes), parameters, steps=4, report=tell)
+    again = fit(
+        model, found.bench.replace(**changes), parameters, steps=4, jacobian=found.jacobian, report=tell
+    )
     return _joined(again, noise[2])
 
 

@@ -13,7 +13,6 @@ included, is the covariance. Sources: Marquardt, SIAM J. Appl. Math. 11, 431 (19
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +26,8 @@ from calibration.twin.parameters import Parameter
 from calibration.twin.values import get_value, set_values
 from optics.bench.spec import BenchSpec
 
+_HELD = 0.5  # of the fall that the derivatives promise: if it is off by more, they are worked out anew
+_KEPT = 5  # steps for which derivatives are kept at most
 _LARGEST = 1.5  # standard deviations of the prior that one step may change a parameter
 
 
@@ -36,7 +37,8 @@ class Fit:
 
     bench: the fitted bench. parameters: what was fitted. covariance: (p, p) of their own variables. frames: predicted.
     share: part of a prediction that is not trusted. chi2: mean square of the residuals over their variance without that
-    share. steps: accepted ones.
+    share. steps: accepted ones. jacobian: the last derivatives (n, p, cy, cx) that were worked out; None where there
+    was no step. settled: the last step fell by less than was asked for, or none led down.
     """
 
     bench: BenchSpec
@@ -47,6 +49,8 @@ class Fit:
     share: float
     chi2: float
     steps: int
+    jacobian: Tensor | None
+    settled: bool
 
 
 def fit(
@@ -56,6 +60,8 @@ def fit(
     *,
     steps: int = 12,
     fall: float = 0.3,
+    exact: bool = True,
+    jacobian: Tensor | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Fit:
     """Fit some numbers of a bench to the frames of `model.recording`.
@@ -64,29 +70,34 @@ def fit(
         model: predicts those frames.
         bench: the start.
         parameters: what is fitted.
-        steps: at most so many steps.
+        steps: derivatives are worked out at most so many times; they are kept while frames change as they say.
         fall: of the objective, below which the fit has converged; 0.3 is half a standard deviation in all.
+        exact: the fringing field is taken exactly, see `Model.refine`.
+        jacobian: derivatives (n, p, cy, cx) of the frames near the start, as another fit of these parameters left them.
         report: told each step in a line.
     """
     counts = model.recording.counts.double()
     good = usable(bench, counts)
     mean = torch.tensor([p.mean for p in parameters], dtype=torch.float64)
     sigma = torch.tensor([p.sigma for p in parameters], dtype=torch.float64)
-    damping, taken, share = 1e-2, 0, 0.0
+    unit = torch.eye(len(parameters), dtype=torch.float64)
+    damping, taken, worked_out, kept = 1.0, 0, 0, 0
     at = model.predict(bench)
-    objective = math.inf
-    gradient = torch.zeros(len(parameters), dtype=torch.float64)
-    hessian = torch.eye(len(parameters), dtype=torch.float64)
-    for k in range(steps):
-        if k % 3 == 0:
-            model.refine(bench)
-            at = model.predict(bench)
-        at, jacobian = linearise(model, bench, parameters, at)
+    last, settled, hessian = jacobian, False, unit
+    while True:
+        fresh = jacobian is None
+        if jacobian is None:
+            if worked_out == steps:
+                break
+            if exact and model.refine(bench):
+                at = model.predict(bench)
+            at, jacobian = linearise(model, bench, parameters, at)
+            worked_out, last = worked_out + 1, jacobian
         share = untrusted(bench, counts, at.counts, good)
         weights = good / _spread(bench, at.counts, share)
         gradient, hessian = _normal(jacobian, (counts - at.counts) * weights, weights, sigma)
         z = (_own(bench, parameters) - mean) / sigma
-        gradient, hessian = gradient - z, hessian + torch.eye(len(z), dtype=torch.float64)
+        gradient, hessian = gradient - z, hessian + unit
         objective = _objective(counts, at.counts, weights) + float(z @ z)
         moved = None
         while damping < 1e6:
@@ -98,19 +109,31 @@ def fit(
             if value < objective:
                 moved = (trial, frames, value)
                 break
-            damping = max(damping * 8, 1e-3)
-        if moved is None:
+            if not fresh:
+                break
+            damping = max(damping * 8, 1.0)
+        if moved is None and fresh:
+            settled = True
             break
-        fell = objective - moved[2]
-        bench, at, damping, taken = moved[0], moved[1], max(damping / 8, 1e-7), taken + 1
+        if moved is None:
+            jacobian = None
+            continue
+        fell, hoped = objective - moved[2], float(step @ (2 * gradient - hessian @ step))
+        bench, at, damping, taken = moved[0], moved[1], max(damping / 8, 1e-3), taken + 1
         if report is not None:
             report(
                 f"step {taken}: residual {residual(bench, counts, at.counts, good):.4f}, "
                 f"share {share:.4f}, fell by {fell:.3g}"
             )
-        if fell < fall:
+        if fell < fall and exact and model.refine(bench):
+            at = model.predict(bench)
+        elif fell < fall:
+            settled = True
             break
-    information = hessian - torch.eye(len(sigma), dtype=torch.float64)
+        kept = kept + 1 if abs(fell - hoped) < _HELD * hoped else _KEPT
+        if kept >= _KEPT:
+            jacobian, kept = None, 0
+    information = hessian - unit
     scale = torch.outer(sigma, sigma)
     return Fit(
         bench=bench,
@@ -121,6 +144,8 @@ def fit(
         share=untrusted(bench, counts, at.counts, good),
         chi2=float((((counts - at.counts) ** 2 / variance(bench, at.counts))[good]).mean()),
         steps=taken,
+        jacobian=last,
+        settled=settled,
     )
 
 
@@ -137,7 +162,7 @@ def _step(hessian: Tensor, gradient: Tensor, damping: float, bounds: Tensor) -> 
     """The damped step, in which no parameter at a bound moves beyond it."""
     free = torch.ones_like(bounds, dtype=torch.bool)
     step = torch.zeros_like(gradient)
-    lifted = hessian + damping * torch.diag(hessian.diagonal())
+    lifted = hessian + damping * torch.eye(len(bounds), dtype=torch.float64)
     for _ in range(len(bounds) + 1):
         step = torch.zeros_like(gradient)
         step[free] = torch.linalg.solve(lifted[free][:, free], gradient[free])
@@ -145,7 +170,7 @@ def _step(hessian: Tensor, gradient: Tensor, damping: float, bounds: Tensor) -> 
         if not bool(outward.any()):
             break
         free &= ~outward
-    return step.clamp(-_LARGEST, _LARGEST)
+    return step * min(1.0, _LARGEST / max(float(step.abs().max()), 1e-300))
 
 
 def residual(bench: BenchSpec, counts: Tensor, predicted: Tensor, good: Tensor) -> float:

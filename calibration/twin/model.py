@@ -25,6 +25,7 @@ from optics.fourf.system import FourF
 from optics.slm.fringing_exact import exact_reflectance
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple, States, ripple_states
+from optics.slm.spec import SLMSpec
 
 
 class Frames(NamedTuple):
@@ -57,7 +58,7 @@ class Model:
     def __init__(self, recording: Recording, device: torch.device = CPU) -> None:
         self.recording, self.device = recording, device
         self.images = recording.probes.inputs.float().to(device)
-        self._refined = False
+        self._refined_at: SLMSpec | None = None
         self._missed: dict[bool, Tensor] = {}
 
     # ------------------------------------------------------------------ frames
@@ -112,13 +113,19 @@ class Model:
                 total += weight * abs2(light.leave(turn(mask)))
         return self.counts(bench, recorder, intensity.to(doubles(self.device)).double())
 
-    def refine(self, bench: BenchSpec) -> None:
+    def refine(self, bench: BenchSpec) -> bool:
         """Take the fringing field exactly from here on, by what the quick rule misses at this bench.
 
-        What it misses is small and changes slowly, so that it is worth its time once in a few steps; where another of
-        the quick rules takes over, it is worked out there.
+        What it misses is small and changes slowly: where the panel is much as it was, nothing is worked out anew. Where
+        another of the quick rules takes over, it is worked out there.
+
+        Returns:
+            Whether predictions change by it.
         """
-        self._refined, self._missed = True, {}
+        if self._refined_at is not None and _alike(bench.slm, self._refined_at):
+            return False
+        self._refined_at, self._missed = bench.slm, {}
+        return True
 
     def _correction(self, slm: SLM, bench: BenchSpec) -> Tensor:
         """What the quick rule that `slm` uses misses on the probes' window, (n, ly, lx) complex."""
@@ -151,7 +158,7 @@ class Model:
         flat = SLM(bench.slm.replace(curvature={}), region=(rows, cols)).to(self.device)
         levels = self.recording.probes.on_panel(rows, cols).to(self.device)
         curved = _curved(bench, rows, cols)
-        missed = self._correction(flat, bench) if self._refined else None
+        missed = self._correction(flat, bench) if self._refined_at is not None else None
         for ripple in ripples:
             found = flat.of_levels(levels, ripple=ripple)
             if missed is not None:
@@ -212,3 +219,16 @@ def _curved(bench: BenchSpec, rows: slice, cols: slice) -> Tensor | None:
         return None
     bare = bench.slm.replace(reflectivity=1.0, beam_splitter=1.0, stuck=0.0, dead=0.0)
     return present(SLM(bare, region=(rows, cols)).surface, "the backplane's curvature")
+
+
+def _alike(a: SLMSpec, b: SLMSpec) -> bool:
+    """Whether what a quick rule misses of two panels' fringing fields is the same for all that a frame shows."""
+    if a.bits is None or b.bits is None or (a.response.sections is None) != (b.response.sections is None):
+        return False
+    widths = max(abs(v - w) / max(v, w, 0.1) for v, w in zip(a.crosstalk, b.crosstalk, strict=True))
+    phases = (a.response.table(a.bits) - b.response.table(b.bits)).abs().max()
+    parts = [torch.tensor(x.response.sections or ((1.0,),), dtype=torch.float64) for x in (a, b)]
+    apart = [widths / 0.02, abs(a.fill_factor - b.fill_factor) / 0.005, float(phases) / 0.03]
+    return (
+        parts[0].shape == parts[1].shape and max(*apart, float((parts[0] - parts[1]).abs().max()) / 0.005) < 1
+    )
