@@ -86,6 +86,21 @@ def test_derivative_is_the_difference_quotient(k, linear):
     assert float(jacobian[:, k].norm()) * p.sigma > 1
 
 
+def test_the_quicker_frames_are_nearly_those_predicted():
+    model = Model(blank())
+    seen, quick = model.predict(BENCH).counts, model.about(BENCH)
+    assert float((seen - quick).norm()) < 0.02 * float(seen.norm())
+    assert not torch.equal(seen, quick)
+
+
+def test_the_fringing_field_is_worked_out_again_only_where_the_panel_changed():
+    model = Model(blank())
+    assert model.refine(BENCH) and not model.refine(BENCH)
+    assert not model.refine(BENCH.replace(**{"slm.flicker": 0.1, "alignment.mask_rotation": 0.0}))
+    for name, value in (("crosstalk", (0.5, 0.4)), ("fill_factor", 0.9), ("response.gamma", 1.3)):
+        assert model.refine(BENCH.replace(**{f"slm.{name}": value})), name
+
+
 @pytest.mark.parametrize("turn", [0.0, 0.015])  # a turned mask has pixels beyond the stop, without light
 def test_wavefront_is_what_was_put_in(turn):
     bench = NOMINAL.replace(**{"slm.curvature": {4: 5.0}, "alignment.mask_rotation": turn})

@@ -10,8 +10,8 @@ import torch
 
 from optics.checks import SpecError
 from optics.conventions import axis
-from optics.wave.aperture import circular_aperture
-from optics.wave.zernike_polynomials import noll_to_nm, zernike, zernike_phase
+from optics.wave.aperture import circular_aperture, polar_coordinates
+from optics.wave.zernike_polynomials import noll_to_nm, zernike, zernike_phase, zernike_products
 from tests.scenes import generator
 
 # Noll 1976, table I, j = 1 .. 15
@@ -79,6 +79,27 @@ def test_tilts_point_along_x_and_y_and_the_phase_ends_beyond_the_rim():
     assert torch.allclose(tilt_x[inside], (2 * x).expand(41, 61)[inside])
     assert torch.allclose(tilt_y[inside], (2 * y).expand(41, 61)[inside])
     assert float(tilt_x[20, 0]) == 0.0
+
+
+@pytest.mark.parametrize("degree", [None, 11])
+@pytest.mark.parametrize("j", [1, 2, 3, 4, 7, 10, 12, 15, 28, 45, 66])
+def test_products_of_polynomials_of_y_and_x_are_the_polynomial(j, degree):
+    shape, pitch, diameter, centre = (24, 17), (8e-6, 5e-6), 3e-4, (2e-5, -7e-6)
+    rows, cols, weights = zernike_products((j, 5), shape, pitch, diameter, centre=centre, degree=degree)
+    wanted = zernike(j, *polar_coordinates(shape, pitch, diameter, centre=centre))
+    assert torch.allclose(rows.mT @ weights[0] @ cols, wanted, atol=1e-11)
+    order = max(noll_to_nm(j)[0], 2) if degree is None else degree
+    assert weights.shape == (2, order + 1, order + 1)
+    a, b = torch.meshgrid(torch.arange(order + 1), torch.arange(order + 1), indexing="ij")
+    assert float(weights[0][a + b > noll_to_nm(j)[0]].abs().sum()) < 1e-9  # no product of a higher degree
+
+
+def test_a_phase_inside_the_disc_is_that_of_the_polynomials():
+    shape, pitch, diameter, centre = (30, 41), 1e-5, 9e-4, (4e-5, -3e-5)
+    found = zernike_phase({4: 0.3, 9: -0.2}, shape, pitch, diameter, centre=centre)
+    polar = polar_coordinates(shape, pitch, diameter, centre=centre)
+    assert torch.allclose(found, 0.3 * zernike(4, *polar) - 0.2 * zernike(9, *polar), atol=1e-12)
+    assert not zernike_phase({}, shape, pitch, diameter).any()
 
 
 def test_gradient_reaches_a_coefficient():
