@@ -39,9 +39,9 @@ def main():
             encoding="phase_only",
             carrier=(0.0, 0.0),
             image_shape=(96, 96),
-            compared=False,
+            compare=False,
             lab=False,
-            proved=False,
+            prove=False,
         )
         _manifest, _bench, files = read_design(Path(folder) / "out")
     levels = files.levels[0]  # as they stand in slm/frame-000.png

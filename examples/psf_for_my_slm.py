@@ -45,7 +45,7 @@ def main():
     """Error and efficiency of the predicted point-spread function, the engines' verdict, and its picture."""
     with tempfile.TemporaryDirectory() as folder:
         made = design(
-            "donut:radius=4", bench=MINE, directory=Path(folder) / "donut", compared=False, lab=False
+            "donut:radius=4", bench=MINE, directory=Path(folder) / "donut", compare=False, lab=False
         )
         _manifest, _bench, files = read_design(Path(folder) / "donut")
         spread = files.psfs[0].abs() ** 2

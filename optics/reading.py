@@ -132,6 +132,11 @@ def exists(path: Path) -> bool:
         return False
 
 
+def may_be_file(path: Path) -> bool:
+    """Whether a name may stand for a file that is there: a folder of that name, an earlier output, is none."""
+    return exists(path) and not path.is_dir()
+
+
 def read_bytes(path: str | Path, *, most: int = MOST_BYTES) -> bytes:
     """A regular file whole; see `regular_file`."""
     found = regular_file(path, most=most)

@@ -158,10 +158,10 @@ def design(
             tiles=tiles,
             image_shape=None if image is None else image_shape(image),
             images=None if shown is None else _images(shown),
-            compared=compare,
+            compare=compare,
             pictures=pictures,
             lab=lab,
-            proved=prove,
+            prove=prove,
             lightpipes_frames=lightpipes_frames,
             overwrite=overwrite or fresh,
             progress=tell,
@@ -248,7 +248,9 @@ def _show(made: Design) -> None:
             soft_wrap=True,
         )
     if made.encodings:
-        beside_it = Table(box=SIMPLE, title=f"Every encoding on {made.encodings[0].masks} of the masks")
+        seen = made.encodings[0].masks
+        on = "" if seen == len(made.masks) else f", on {seen} of the {len(made.masks)} masks"
+        beside_it = Table(box=SIMPLE, title=f"Every encoding{on}")
         for name in ("encoding", *names[3:], "worst neighbour, relative"):
             beside_it.add_column(name, justify="left" if name == "encoding" else "right", no_wrap=True)
         for e in made.encodings:
@@ -271,8 +273,8 @@ def show_points(found: PointProof, verdict: PointVerdict) -> None:
     lines: list[str] = []
     for name, part in found.engines().items():
         line = (
-            f"{name:<11}{part.points} points behind {part.masks} masks, fields differ by {100 * part.psf_error:.2g} % "
-            f"from the predicted ones, at worst {100 * part.worst_psf_error:.2g} %"
+            f"{name:<11}{counted(part.points, 'point')} behind {counted(part.masks, 'mask')}, fields differ by "
+            f"{100 * part.psf_error:.2g} % from the predicted ones, at worst {100 * part.worst_psf_error:.2g} %"
         )
         if part.counts_error is not None:
             line += f"; camera counts of {part.images} images by {100 * part.counts_error:.2g} %"

@@ -113,7 +113,8 @@ def _usage(message: str) -> str:
     """What typer or pydantic says of an option, as one of our lines."""
     told = message.strip().removeprefix("Invalid value: ").replace("Input should be", "expected")
     told = told.rstrip(".") or "a command is missing"
-    return f"{told}. `sclc --help` and `sclc COMMAND --help` explain."
+    end = "" if told.endswith(("?", "!")) else "."
+    return f"{told}{end} `sclc --help` and `sclc COMMAND --help` explain."
 
 
 def _bad_input(message: str) -> int:

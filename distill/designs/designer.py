@@ -19,7 +19,7 @@ from distill.designs.quality import (
     EncodingQuality,
     MaskQuality,
     circular,
-    compare,
+    every_encoding,
     measure,
 )
 from distill.designs.targets import read_target
@@ -130,10 +130,10 @@ def design(
     tiles: int = 1,
     image_shape: tuple[int, int] | None = None,
     images: Tensor | np.ndarray[Any, Any] | None = None,
-    compared: bool = True,
+    compare: bool = True,
     pictures: int = PICTURES,
     lab: bool = True,
-    proved: bool = True,
+    prove: bool = True,
     lightpipes_frames: int = LIGHTPIPES_FRAMES,
     overwrite: bool = False,
     processes: int | None = None,
@@ -157,10 +157,10 @@ def design(
         tiles: masks side by side in each frame, a divisor of their number.
         image_shape: (H, W) display pixels that the design is for; None: the images', 28 x 28, or what a kernel needs.
         images: (N, H, W) amplitudes 0 to 1 on the display, whose camera counts are predicted and proved as well.
-        compared: measure every encoding beside the chosen one.
+        compare: measure every encoding beside the chosen one.
         pictures: masks to draw, the first ones.
         lab: write what a laboratory shows first, and README.txt.
-        proved: send the written frames through both engines.
+        prove: send the written frames through both engines.
         lightpipes_frames: through LightPipes at most so many, spread evenly; all through the wave path.
         overwrite: replace a design that is there.
         processes: images that LightPipes works on at once; None: one per core.
@@ -189,9 +189,9 @@ def design(
     layout = lay_out(spec, wanted, tiles)
     with torch.no_grad():
         made = _written(
-            layout, show(layout), shown_images, Path(directory), compared, pictures, lab, overwrite
+            layout, show(layout), shown_images, Path(directory), compare, pictures, lab, overwrite
         )
-    if not proved:
+    if not prove:
         return made
     with told(progress, "Proving the frames") as tell:
         proof = prove_points(
@@ -244,7 +244,7 @@ def _written(
         camera_pitch=(spread.pitch[0] * m, spread.pitch[1] * m),
         masks=measure(layout, shown, asked),
         circular=circular(target, images),
-        encodings=compare(layout, asked) if compared else (),
+        encodings=every_encoding(layout, asked) if compared else (),
     )
     inputs = images if images is not None else torch.zeros(0, *target.image_shape)
     for_lab: tuple[dict[str, bytes], tuple[LabEntry, ...]] = ({}, ())

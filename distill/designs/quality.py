@@ -162,7 +162,7 @@ def circular(target: Target, images: Tensor | None) -> CircularDifference | None
     )
 
 
-def compare(layout: Layout, asked: Tensor) -> tuple[EncodingQuality, ...]:
+def every_encoding(layout: Layout, asked: Tensor) -> tuple[EncodingQuality, ...]:
     """Every encoding that the panel and the carrier allow, on the first `COMPARED` frames."""
     bench, carrier = layout.bench, layout.bench.encoding.carrier
     rows = []

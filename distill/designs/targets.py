@@ -29,7 +29,7 @@ from networks.students.interchange import as_bank, as_cascade
 from optics.bench.spec import BenchSpec
 from optics.checks import check_range
 from optics.errors import OpticsError, ShapeError
-from optics.reading import exists, home, read_bytes
+from optics.reading import exists, home, may_be_file, read_bytes
 
 KINDS = ("kernel", "mask", "phase", "amplitude", "panel", "panel-phase", "panel-amplitude")
 IMAGE = 28  # pixels a side that a design is for where nothing else is said
@@ -143,7 +143,7 @@ def _values(target: Any, array: str | None, imaginary: str | Path | None) -> tup
             raise OpticsError(f"the target is an array of {target.dtype}, expected numbers.")
         return _numbers(torch.from_numpy(np.ascontiguousarray(target))), "array", "array"
     path = home(target)
-    if isinstance(target, str) and is_builtin(target) and not exists(path):
+    if isinstance(target, str) and is_builtin(target) and not may_be_file(path):
         return built_in(target), target, "built-in"
     if not exists(path) and path.suffix == "":
         raise OpticsError(

@@ -19,7 +19,7 @@ from optics.bench import catalogue
 from optics.bench.response_tables import with_table
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
-from optics.reading import exists, home
+from optics.reading import exists, home, may_be_file
 from optics.recognise import check
 from optics.spec import validated
 from optics.toml_errors import DEVICE_TABLES, Places, explain, parse, unknown, where
@@ -54,7 +54,7 @@ def find_bench(source: str | Path) -> Path:
         SpecError: no shipped bench has this name; that a path leads nowhere is told when it is read.
     """
     path = home(source)
-    if isinstance(source, str) and "/" not in source and "\\" not in source and not exists(path):
+    if isinstance(source, str) and "/" not in source and "\\" not in source and not may_be_file(path):
         shipped = BENCHES / f"{source.removesuffix('.toml')}.toml"
         if exists(shipped):
             return shipped

@@ -95,8 +95,8 @@ def designed() -> Files:
             image_shape=SHAPE,
             images=np.full((1, *SHAPE), 0.5, np.float32),
             pictures=0,
-            compared=False,
-            proved=False,
+            compare=False,
+            prove=False,
         )
 
     return folder(write)

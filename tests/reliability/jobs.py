@@ -116,8 +116,8 @@ def _design(name: str) -> Callable[[Path], object]:
         options = {
             "image_shape": DESIGN_SHAPE,
             "pictures": 0,
-            "compared": False,
-            "proved": False,
+            "compare": False,
+            "prove": False,
             "lab": False,
         }
         return design(name, bench=design_bench(), directory=where, overwrite=True, **options)

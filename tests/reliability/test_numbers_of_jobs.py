@@ -24,7 +24,7 @@ Call = Callable[[Path], Any]
 
 
 def designed(**options: Any) -> Call:
-    usual = {"image_shape": SHAPE, "pictures": 0, "compared": False, "proved": False, "lab": False}
+    usual = {"image_shape": SHAPE, "pictures": 0, "compare": False, "prove": False, "lab": False}
     return lambda place: design("sobel", bench=DESIGN_BENCH, directory=place / "d", **(usual | options))
 
 

@@ -42,6 +42,7 @@ def refused(capsys, *arguments) -> str:
     lines = got.err.strip().splitlines()
     assert len(lines) == 1, got.err
     assert lines[0].startswith("sclc: ")
+    assert not re.search(r"[?!:;,]\.(\s|$)|(?<!\.)\.\.(\s|$)", lines[0]), "two marks at a sentence's end"
     return lines[0]
 
 
@@ -81,6 +82,8 @@ def test_the_module_runs_as_a_program_and_returns_its_exit_code():
     ("arguments", "parts"),
     [
         (["no-such-command"], ["no-such-command"]),
+        (["desing"], ["Did you mean 'design'? `sclc"]),
+        (["data", "chek"], ["Did you mean 'check'? `sclc"]),
         (["run"], ["CONFIG.toml"]),
         (["run", "absent.toml"], ["absent.toml"]),
         (["demo", "--nonsense"], ["--nonsense"]),

@@ -19,7 +19,7 @@ from distill.designs.targets import read_target
 from distill.export.design_files import read_design
 from networks.cascade.convolution import mask_of_taps
 from networks.students.interchange import SUFFIXES, write
-from optics.bench import catalogue
+from optics.bench import catalogue, load_bench
 from optics.errors import OpticsError
 from optics.slm.panel import SLM
 from tests.distill.designs.bench import ENCODINGS, PANEL, SHAPE, bench
@@ -58,7 +58,7 @@ def made(where, name: str, **more):
     first = options.pop("first", None)
     if first is not None:  # a bank as it is stored
         target = read_target(target, BENCH).taps[:first, 0]
-    usual = {"image_shape": SHAPE, "pictures": 0, "compared": False, "lab": False}
+    usual = {"image_shape": SHAPE, "pictures": 0, "compare": False, "lab": False}
     return design(target, bench=BENCH, directory=where, **(usual | options | more))
 
 
@@ -115,7 +115,7 @@ def test_every_device_of_the_catalogue(tmp_path, name):
         directory=tmp_path / "d",
         image_shape=SHAPE,
         pictures=0,
-        proved=False,
+        prove=False,
         lab=False,
     )
     manifest, read, files = read_design(tmp_path / "d")
@@ -192,8 +192,8 @@ def test_lopsided_kernels_come_out_as_asked_on_a_panel_without_flaws(tmp_path, t
         image_shape=SHAPE,
         tiles=tiles,
         pictures=0,
-        compared=False,
-        proved=False,
+        compare=False,
+        prove=False,
         lab=False,
     )
     assert max(mask.error for mask in found.masks) < most
@@ -216,8 +216,8 @@ def test_a_clear_mask_carries_the_light_of_a_lossless_panel(tmp_path, carrier):
         carrier=carrier,
         image_shape=SHAPE,
         pictures=0,
-        compared=True,
-        proved=False,
+        compare=True,
+        prove=False,
         lab=False,
     )
     (mask,) = found.masks
@@ -239,7 +239,7 @@ def test_images_of_the_user_are_predicted_and_proved(tmp_path):
         images=images,
         tiles=2,
         pictures=0,
-        compared=False,
+        compare=False,
         lab=False,
     )
     _, _, files = read_design(tmp_path / "d")
@@ -250,7 +250,7 @@ def test_images_of_the_user_are_predicted_and_proved(tmp_path):
 
 
 def test_pictures_and_what_the_lab_shows_first_belong_to_the_files(tmp_path):
-    made(tmp_path / "d", "gabors as tiles", pictures=1, proved=False, lab=True)
+    made(tmp_path / "d", "gabors as tiles", pictures=1, prove=False, lab=True)
     manifest, _, _ = read_design(tmp_path / "d")
     assert {pair.slm for pair in manifest.lab} | {pair.camera for pair in manifest.lab} <= set(manifest.files)
     text = (tmp_path / "d/README.txt").read_text()
@@ -272,9 +272,9 @@ def test_a_mounted_panel_gets_its_own_picture_and_the_same_levels(tmp_path):
             directory=tmp_path / name,
             image_shape=SHAPE,
             pictures=0,
-            compared=False,
+            compare=False,
             lab=False,
-            proved=False,
+            prove=False,
         )
         seen.append(read_design(tmp_path / name)[2])
     assert torch.equal(seen[0].levels, seen[1].levels) and torch.equal(seen[0].fields, seen[1].fields)
@@ -290,6 +290,15 @@ def test_a_published_mask_is_the_same_on_the_band_and_as_a_kernel():
     inside = found[..., 13:18, 13:18]
     torch.testing.assert_close(inside, taps, atol=1e-5, rtol=1e-4)
     assert ENCODINGS["phase"]["method"] == "blazed"
+
+
+def test_a_folder_of_that_name_hides_neither_a_built_in_target_nor_a_shipped_bench(tmp_path, monkeypatch):
+    """As after `sclc design donut -o donut`, done again."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("donut", "pluto2-200mm"):
+        (tmp_path / name).mkdir()
+    assert read_target("donut", BENCH).name == "donut"
+    assert load_bench("pluto2-200mm").slm.pitch == 8e-6
 
 
 REFUSED = {
@@ -340,8 +349,8 @@ def test_orders_of_an_interferogram_are_where_and_as_bright_as_they_should_be(tm
         directory=tmp_path / "d",
         image_shape=SHAPE,
         pictures=0,
-        compared=False,
-        proved=False,
+        compare=False,
+        prove=False,
         lab=False,
     )
     (mask,) = found.masks

@@ -32,8 +32,8 @@ def whole(tmp_path_factory):
         directory=where,
         image_shape=SHAPE,
         pictures=0,
-        compared=False,
-        proved=False,
+        compare=False,
+        prove=False,
         lab=False,
     )
     return where
@@ -138,7 +138,7 @@ def test_a_design_is_no_networks_export(whole, copy):
         check_directory(copy, True)
     _edit(copy, lambda m: m.update(format="spectral-cascade export"))
     with pytest.raises(OpticsError, match="no spectral-cascade design, so it is not replaced"):
-        design("identity", bench=BENCH, directory=copy, overwrite=True, pictures=0, compared=False, lab=False)
+        design("identity", bench=BENCH, directory=copy, overwrite=True, pictures=0, compare=False, lab=False)
     with pytest.raises(OpticsError, match="another kind of"):
         read_export(whole)
 

@@ -71,10 +71,10 @@ def test_it_is_designed_as_tiles_and_the_difference_is_told(tmp_path):
         directory=tmp_path / "out",
         tiles=2,
         images=shown,
-        compared=False,
+        compare=False,
         lab=False,
         pictures=1,
-        proved=False,
+        prove=False,
     )
     assert (len(made.masks), made.frames, made.tiles) == (4, 2, 2)
     assert made.circular.grid == (GRID, GRID)
