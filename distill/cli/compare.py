@@ -71,7 +71,7 @@ def compare(
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
     from distill.comparison import comparison
-    from distill.studies.statistics import AS_IT_COMES
+    from distill.studies.statistics import as_it_comes
 
     prepare(1)
     with goes_on("the same command goes on with the benches that are missing"), cli_show.Bars() as bars:
@@ -105,5 +105,5 @@ def compare(
         table.add_row(*line)
     cli_show.out().print(table)
     if found.plan.conditions.refit is None:
-        cli_show.out().print(f"Accuracies {AS_IT_COMES}.", markup=False, soft_wrap=True)
+        cli_show.out().print(as_it_comes(found.plan.figure), markup=False, soft_wrap=True)
     cli_show.out().print(f"Page: {found.folder / 'compare.html'}", markup=False, soft_wrap=True)

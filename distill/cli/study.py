@@ -152,7 +152,7 @@ def _show(found: Study) -> None:
     from rich.table import Table
 
     from distill.cli.show import out
-    from distill.studies.statistics import AS_IT_COMES
+    from distill.studies.statistics import as_it_comes
 
     def table(title: str, head: list[str], lines: list[list[str]]) -> None:
         made = Table(title=title, box=SIMPLE)
@@ -168,9 +168,9 @@ def _show(found: Study) -> None:
     images = found.rows[0].best.images
     table(f"{found.plan.name}: {images} images, {c.draws} draws, ± standard error", *found.table())
     if c.refit is None:
-        out().print(f"Accuracies {AS_IT_COMES}.", markup=False, soft_wrap=True)
+        out().print(as_it_comes(found.plan.figure), markup=False, soft_wrap=True)
     if found.ranking:
-        table("Flaws: paired differences of accuracy", *found.ranking_table())
+        table(f"Flaws: paired differences of {found.plan.figure}", *found.ranking_table())
     if drawn := found.of("drawn"):
         values = sorted(row.best.mean for row in drawn)
         low, middle = values[len(values) // 10], values[len(values) // 2]

@@ -16,7 +16,7 @@ from distill.studies import store
 from distill.studies.axes import bench_with, flaws
 from distill.studies.cells import Cell, Plan, flaws_of_ideal
 from distill.studies.outcomes import Outcome
-from distill.studies.result import outcomes_of
+from distill.studies.result import outcomes_of, people_of
 from distill.studies.statistics import Share, difference, share
 from distill.studies.work import Subject
 from distill.training.spec import TrainSpec
@@ -101,10 +101,10 @@ class Comparison:
         return tuple(self._row(cell, self.outcomes[cells[0].key]) for cell in cells)
 
     def _row(self, cell: Cell, first: Outcome) -> Compared:
-        found, name = self.outcomes[cell.key], str(cell.changes["bench"])
+        found, name, people = self.outcomes[cell.key], str(cell.changes["bench"]), people_of(self.plan)
         mended = [c for c in self.plan.of("mended") if c.changes["bench"] == name]
         earned = [
-            (path, difference(self.outcomes[c.key].scores, found.scores))
+            (path, difference(self.outcomes[c.key].scores, found.scores, people))
             for c in mended
             for path in c.changes
             if path != "bench"
@@ -114,9 +114,9 @@ class Comparison:
         return Compared(
             name=name,
             bench=cell.bench,
-            as_is=share(present(found.as_is, "an outcome")),
-            refit=None if found.refit is None else share(found.refit),
-            change=difference(found.scores, first.scores),
+            as_is=share(present(found.as_is, "an outcome"), people),
+            refit=None if found.refit is None else share(found.refit, people),
+            change=difference(found.scores, first.scores, people),
             gained=tuple((here & ~there).nonzero()[:, 0].tolist()),
             lost=tuple((there & ~here).nonzero()[:, 0].tolist()),
             flaws=tuple(sorted(earned, key=lambda pair: pair[1].mean, reverse=True)),
@@ -151,6 +151,7 @@ class Comparison:
         """Everything as JSON values."""
         return {
             "comparison": self.plan.name,
+            "figure": self.plan.figure,
             "folder": str(self.folder),
             "conditions": self.plan.conditions.model_dump(mode="json"),
             "rows": [row.to_dict() for row in self.rows],

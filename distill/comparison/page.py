@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from distill.job.config import ASSETS
-from distill.studies.statistics import AS_IT_COMES, Share
+from distill.studies.statistics import Share, as_it_comes
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.network import OnBench
 from optics.conventions import abs2
@@ -38,7 +38,7 @@ def draw(made: Comparison) -> Figure:
     lines = [_line("as it comes", [row.as_is for row in rows])]
     if all(row.refit is not None for row in rows):
         lines.append(_line("back end refitted", [row.refit for row in rows if row.refit is not None]))
-    bars(axes, [row.name for row in rows], lines, x="accuracy (%)")
+    bars(axes, [row.name for row in rows], lines, x=f"{made.plan.figure} (%)")
     axes.set_xlim(0, 100)
     return figure
 
@@ -147,8 +147,9 @@ def context(made: Comparison) -> dict[str, Any]:
     first, *others = made.rows
     return {
         "name": made.plan.name,
+        "figure": made.plan.figure,
         "headline": _headline(made),
-        "as_it_comes": None if made.plan.conditions.refit else AS_IT_COMES,
+        "as_it_comes": None if made.plan.conditions.refit else as_it_comes(made.plan.figure),
         "images": first.as_is.images,
         "draws": made.plan.conditions.draws,
         "head": head,
@@ -187,8 +188,8 @@ def _chart(made: Comparison) -> Chart:
             if share is not None:
                 label = row.name + (f", {kinds[kind]}" if kinds else "")
                 found.append(charts.Mark(label, 100 * share.mean, 100 * share.error, str(share), kind))
-    told = "; ".join(f"{m.label} {m.text}" for m in found)
-    return page.chart(charts.marks(found, x="accuracy (%)", kinds=kinds), f"Accuracy on each bench: {told}")
+    told, name = "; ".join(f"{m.label} {m.text}" for m in found), made.plan.figure
+    return page.chart(charts.marks(found, x=f"{name} (%)", kinds=kinds), f"{name} on each bench: {told}")
 
 
 def _earned(row: Compared) -> Chart:

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from distill.data.dataset import Dataset, Splits
+from distill.data.dataset import VOID, Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
 from distill.metrics.recognition import equal_error_rate, most_alike
 from distill.metrics.row import Row, score
@@ -55,6 +55,10 @@ class Task(abc.ABC):
         """What each unit of the sample (an image, of strangers a person) adds to the figure: (draws, units, sums)."""
 
     @abc.abstractmethod
+    def per_image(self, answers: Tensor, labels: Tensor, known: Known | None) -> Tensor:
+        """How well each image went, (draws, N) from 0 to 1, of answers (draws, N, ...) and the test part's labels."""
+
+    @abc.abstractmethod
     def merit(self, sums: Tensor) -> Tensor:
         """The figure of merit (...) of sums (..., sums) over units."""
 
@@ -84,6 +88,10 @@ class Task(abc.ABC):
 
     def gallery(self, splits: Splits) -> Dataset | None:
         """Images of people who are known, with whom the test images are compared; None where the task has none."""
+        return None
+
+    def people(self, labels: Tensor) -> Tensor | None:
+        """Who each image shows, (N,), where the sample is one of people and not of images; else None."""
         return None
 
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
@@ -140,7 +148,11 @@ class Classes(_Shares):
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and one, of each image."""
-        return _right_of_one(answers == test.labels)
+        return _right_of_one(self.per_image(answers, test.labels, known))
+
+    def per_image(self, answers: Tensor, labels: Tensor, known: Known | None) -> Tensor:
+        """Right or wrong."""
+        return (answers == labels).float()
 
     def confusion(self, answers: Tensor, test: Dataset) -> Tensor | None:
         """Counts of images."""
@@ -181,6 +193,20 @@ class Pixels(Task):
         """Confusion counts of each image."""
         return torch.stack([_image_counts(a.long(), test.labels, test.classes).flatten(1) for a in answers])
 
+    def per_image(self, answers: Tensor, labels: Tensor, known: Known | None) -> Tensor:
+        """Each image's own mean IoU, over the classes that the image or its answer shows.
+
+        Unlike the whole part's it is a mean over images (Csurka et al., BMVC 2013).
+        """
+        classes, counts = int(max(answers.max(), labels.max())) + 1, labels != VOID
+        shape = (*answers.shape[:2], classes)
+        union, overlap = torch.zeros(shape), torch.zeros(shape)
+        for c in range(classes):
+            a, b = (answers == c) & counts, ((labels == c) & counts).expand_as(answers)
+            overlap[..., c], union[..., c] = (a & b).sum((-2, -1)), (a | b).sum((-2, -1))
+        shown = union > 0
+        return (overlap / union.clamp(min=1) * shown).sum(-1) / shown.sum(-1).clamp(min=1)
+
     def merit(self, sums: Tensor) -> Tensor:
         """Mean IoU."""
         classes = math.isqrt(sums.shape[-1])
@@ -220,11 +246,15 @@ class People(_Faces):
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and one, of each image."""
+        return _right_of_one(self.per_image(answers, test.labels, known))
+
+    def per_image(self, answers: Tensor, labels: Tensor, known: Known | None) -> Tensor:
+        """Whether the most alike picture of `known` shows the same person."""
         if known is None:
             raise OpticsError("who it is can only be told among people who are known; pass their pictures.")
         galleries = known.vectors.expand(len(answers), *known.vectors.shape[1:])
         found = [most_alike(g, known.labels, a) for g, a in zip(galleries, answers, strict=True)]
-        return _right_of_one(torch.stack(found) == test.labels)
+        return (torch.stack(found) == labels).float()
 
 
 class Strangers(_Faces):
@@ -243,8 +273,16 @@ class Strangers(_Faces):
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and how many, of each person's pictures: the sample is one of people, whose pictures are alike."""
-        right = _right_of_one(torch.stack([_nearest_is_right(a, test.labels) for a in answers]))
+        right = _right_of_one(self.per_image(answers, test.labels, known))
         return torch.stack([right[:, test.labels == person].sum(1) for person in test.labels.unique()], 1)
+
+    def per_image(self, answers: Tensor, labels: Tensor, known: Known | None) -> Tensor:
+        """Whether the most alike of the other pictures shows the same person."""
+        return torch.stack([_nearest_is_right(a, labels) for a in answers]).float()
+
+    def people(self, labels: Tensor) -> Tensor | None:
+        """The labels themselves."""
+        return labels
 
 
 def task_of(splits: Splits, backend: str) -> Task:

@@ -37,18 +37,15 @@ def run_flaws(job: Job) -> None:
 
 
 def earned(job: Job) -> dict[str, Any]:
-    """Accuracies (0 to 1) of the bench and of its ideal twin, and for each flaw what mending it earns, with its error.
+    """The figure (0 to 1) of the bench and of its ideal twin, and for each flaw what mending it earns, with its error.
 
     Raises:
-        OpticsError: the network or its task is none that a study takes.
+        OpticsError: a study takes no such way onto a bench.
     """
-    if job.task.metric not in ("accuracy", "mean IoU"):
-        raise OpticsError(
-            f"a study scores classes, of images or pixels; this network is judged by {job.task.metric}."
-        )
-    told, test = job.config.flaws, job.splits.test
-    images, labels = test.images[: told.images], test.labels[: told.images]
-    subject = Subject(job.student("linear_kd"), Answers(images, labels))
+    told, test, known = job.config.flaws, job.splits.test, job.task.gallery(job.splits)
+    gallery = None if known is None else Answers(known.images, known.labels)
+    whole = Subject(job.student("linear_kd"), Answers(test.images, test.labels), gallery=gallery)
+    subject = whole.with_images(told.images)
     conditions = Conditions(
         network="",
         images="",
@@ -58,7 +55,7 @@ def earned(job: Job) -> dict[str, Any]:
     )
     plan = make_plan(conditions, job.bench, subject.student.spec, ranking=True, name=job.config.name)
     cells = tuple(cell for cell in plan.cells if cell.role != "alone")
-    plan = plan.replace(cells=cells, device=str(job.device))
+    plan = subject.judged(plan.replace(cells=cells, device=str(job.device)))
     done: list[str] = []
 
     def progress(key: str) -> None:
@@ -72,7 +69,7 @@ def earned(job: Job) -> dict[str, Any]:
         runners.run_here(folder, list(plan.by_key().values()), progress)
         study = Study(folder, plan)
         return {
-            "images": len(images),
+            "images": len(subject.test.images),
             "draws": told.draws,
             "bench": study.of("bench")[0].best.mean,
             "ideal": study.of("ideal")[0].best.mean,

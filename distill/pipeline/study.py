@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distill.data.dataset import Dataset, Splits
 from distill.job import toml as settings
+from distill.metrics.tasks import Task, task_of
 from distill.pipeline import single_steps
 from distill.progress import Silent, Watcher, watched
 from distill.studies import runners, store
@@ -24,7 +26,6 @@ from networks.students.parts import RealisationSpec
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
-from optics.checks import present
 from optics.devices import device_of, find
 from optics.errors import OpticsError
 
@@ -70,7 +71,8 @@ def study(
 
     Args:
         network: a run's directory (its distilled network), the file of a network, or a student.
-        data: with a student: its images; `Splits` where back ends are refitted.
+        data: with a student: its images; `Splits` where back ends are refitted, and where an embedder finds people
+            among those of the training part. Of a `Dataset` an embedder's pictures are compared with each other.
         bench: another bench: a shipped one's name, a TOML file, or a spec; a student needs one.
         vary: `"slm.bits=1..8"` and the like (`distill.studies.axes`), or values by path.
         grid: all combinations of what is varied; else one at a time.
@@ -78,7 +80,7 @@ def study(
         monte_carlo: how many benches to draw within `tolerance`.
         tolerance: standard deviations of the alignment; `MOUNTED` by default.
         draws: exposures of every image; draw `k` has the same noise on every bench.
-        images: only the first so many test images.
+        images: only the first so many test images; of people whom training never saw all pictures of the first ones.
         refit: fit the back end anew on every bench as well; True is the run's own way, or the defaults.
         refit_images: only the first so many training images for that.
         folder: where it is kept, so that it can go on; `NAME-study` beside the network by default.
@@ -173,7 +175,7 @@ def planned(
         name=name,
     )
     chosen = device_of(subject.student) if device is None else find(device)
-    plan = plan.replace(device=str(chosen))
+    plan = subject.judged(plan.replace(device=str(chosen)))
     return (Path(folder) if folder is not None else place), subject.on_cpu(), plan
 
 
@@ -330,14 +332,17 @@ def _asked(
     )
     taught = job.taught if spec is not None and job.config.student.file is None else None
     splits = job.splits
-    learn = (Answers(splits.train.images, splits.train.labels, taught), _answers(splits.validation))
-    if job.task.name == "strangers":
-        raise OpticsError(
-            "a study scores the network's answers, and people whom training never saw are no answer of its; study a "
-            "run without data.strangers."
-        )
-    subject = Subject(job.student("linear_kd"), _answers(splits.test), *(learn if spec is not None else ()))
+    subject = Subject(job.student("linear_kd"), _answers(splits.test), gallery=known_people(splits, job.task))
+    if spec is not None:
+        learn = Answers(splits.train.images, splits.train.labels, taught)
+        subject = replace(subject, train=learn, validation=_answers(splits.validation))
     return subject, conditions, real, job.config.name, path.with_name(f"{path.stem}-study")
+
+
+def known_people(splits: Splits, task: Task) -> Answers | None:
+    """The pictures with which a task compares those of the test part; None where it has none."""
+    found = task.gallery(splits)
+    return None if found is None else _answers(found)
 
 
 def _answers(data: Dataset) -> Answers:
@@ -347,7 +352,8 @@ def _answers(data: Dataset) -> Answers:
 def _of_data(student: Student, data: Dataset | Splits) -> Subject:
     if isinstance(data, Dataset):
         return Subject(student, _answers(data))
-    return Subject(student, _answers(data.test), _answers(data.train), _answers(data.validation))
+    parts = (_answers(data.test), _answers(data.train), _answers(data.validation))
+    return Subject(student, *parts, known_people(data, task_of(data, student.spec.backend.kind)))
 
 
 def _bench(bench: str | Path | BenchSpec) -> BenchSpec:
@@ -355,13 +361,15 @@ def _bench(bench: str | Path | BenchSpec) -> BenchSpec:
 
 
 def _limited(subject: Subject, images: int | None, learn: int | None) -> Subject:
+    for count in (images, learn):
+        if count is not None and count < 2:
+            raise OpticsError(f"{count} images are too few for a study; use at least 2.")
+
     def first(part: Answers | None, count: int | None) -> Answers | None:
         if part is None or count is None:
             return part
-        if count < 2:
-            raise OpticsError(f"{count} images are too few for a study; use at least 2.")
         taught = None if part.taught is None else part.taught[:count]
         return Answers(part.images[:count], part.labels[:count], taught)
 
-    test = present(first(subject.test, images), "the test images")
-    return Subject(subject.student, test, first(subject.train, learn), first(subject.validation, learn))
+    shown = subject if images is None else subject.with_images(images)
+    return replace(shown, train=first(subject.train, learn), validation=first(subject.validation, learn))

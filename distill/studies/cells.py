@@ -97,7 +97,8 @@ class Plan(Validated):
     """All cells of a study.
 
     axes: what is varied. ranking: whether each flaw is taken alone and mended. tolerance: of the Monte Carlo draws.
-    device: what computes; no cell's key depends on it.
+    device: what computes; no cell's key depends on it. figure: what the scores are. people: who each test image shows,
+    where the sample is one of people.
     """
 
     conditions: Conditions
@@ -108,6 +109,8 @@ class Plan(Validated):
     tolerance: ToleranceSpec | None = None
     name: str = "study"
     device: str = "cpu"
+    figure: str = "accuracy"
+    people: tuple[int, ...] | None = None
 
     def by_key(self) -> dict[str, Cell]:
         """One cell of every key."""

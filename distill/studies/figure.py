@@ -34,12 +34,15 @@ UNITS = {
 }
 _OF = {name: unit for unit, names in UNITS.items() for name in names.split()}
 _FLAWS = 14  # bars of a ranking that can be read
-ACCURACY = "accuracy (%)"
 
 
 def unit_of(path: str) -> str:
     """The SI unit of a bench's field, by its name; empty where it is a number."""
     return next((_OF[name] for name in reversed(path.split(".")) if name in _OF), "")
+
+
+def _figure(study: Study) -> str:
+    return f"{study.plan.figure} (%)"
 
 
 def draw(study: Study) -> Figure:
@@ -84,7 +87,7 @@ def _axis(axes: Axes, study: Study, axis: Axis) -> None:
     numbers = axis.numbers
     x = numbers if numbers is not None else tuple(float(k) for k in range(len(rows)))
     lines = _curves(rows, x)
-    curves(axes, lines, x=axis.path, unit=unit_of(axis.path), y=ACCURACY, log=axis.log, legend=False)
+    curves(axes, lines, x=axis.path, unit=unit_of(axis.path), y=_figure(study), log=axis.log, legend=False)
     if numbers is None:
         axes.set_xticks(list(x), [str(v) for v in axis.values], fontsize=6, rotation=20)
     ideal = study.of("ideal")[0].best.mean
@@ -104,11 +107,11 @@ def _grid(axes: Axes, study: Study) -> None:
     numbers = first.numbers or tuple(float(k) for k in range(len(first.values)))
     groups: dict[str, list[tuple[float, Share]]] = {}
     for row in study.of("grid"):
-        label = ", ".join(f"{a.path} = {row.cell.changes[a.path]}" for a in others) or "accuracy"
+        label = ", ".join(f"{a.path} = {row.cell.changes[a.path]}" for a in others) or study.plan.figure
         place = numbers[first.values.index(row.cell.changes[first.path])]
         groups.setdefault(label, []).append((place, row.best))
     lines = [_curve(label, [p for p, _ in v], [s for _, s in v]) for label, v in groups.items()]
-    curves(axes, lines, x=first.path, unit=unit_of(first.path), y=ACCURACY, log=first.log)
+    curves(axes, lines, x=first.path, unit=unit_of(first.path), y=_figure(study), log=first.log)
 
 
 def _ranking(axes: Axes, study: Study) -> None:
@@ -121,7 +124,7 @@ def _ranking(axes: Axes, study: Study) -> None:
         found = [(float(k), getattr(flaw, name)) for k, flaw in enumerate(flaws)]
         some = [(k, value) for k, value in found if value is not None]
         lines.append(_curve(label, [k for k, _ in some], [v for _, v in some]))
-    x = "accuracy, percentage points" + (", refitted" if refit else "")
+    x = f"{study.plan.figure}, percentage points" + (", refitted" if refit else "")
     bars(axes, [flaw.path for flaw in flaws], lines, x=x)
 
 
@@ -139,7 +142,7 @@ def _yield(axes: Axes, study: Study) -> None:
         low = [a - b for a, b in zip(line.y, line.error, strict=True)]
         high = [a + b for a, b in zip(line.y, line.error, strict=True)]
         axes.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0, step="pre")
-    axes.set_xlabel(ACCURACY, fontsize=style.LABEL)
+    axes.set_xlabel(_figure(study), fontsize=style.LABEL)
     axes.set_ylabel("yield: benches that reach it (%)", fontsize=style.LABEL)
     axes.set_ylim(0, 102)
     axes.legend(fontsize=style.TICK, frameon=False)
@@ -147,4 +150,4 @@ def _yield(axes: Axes, study: Study) -> None:
 
 def _two(axes: Axes, study: Study) -> None:
     rows = [*study.of("ideal"), *study.of("bench")]
-    bars(axes, ["ideal bench", "the bench"], _curves(rows, (0.0, 1.0)), x=ACCURACY)
+    bars(axes, ["ideal bench", "the bench"], _curves(rows, (0.0, 1.0)), x=_figure(study))

@@ -40,7 +40,7 @@ class Outcome:
     Attributes:
         as_is: scores (draws, images) with the network's own back end; None where the cell has another one.
         refit: scores with the back end fitted on the cell's bench; None without.
-        predictions: classes (draws, images) behind the last of them; None for pixels.
+        predictions: classes (draws, images) behind the last of them; None for pixels and faces.
         exposure: how exposed the camera is.
         seconds: of work, without the shared light.
     """

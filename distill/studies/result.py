@@ -110,6 +110,10 @@ def outcomes_of(folder: Path, plan: Plan) -> dict[str, Outcome]:
             "them."
         )
     images = Counter(found.scores.shape[1] for found in outcomes.values()).most_common(1)
+    if plan.people is not None and len(plan.people) != images[0][0]:
+        raise OpticsError(
+            f"{folder} tells of {images[0][0]} images and {len(plan.people)} people; begin the study anew."
+        )
     for key, found in outcomes.items():
         draws, count = found.scores.shape
         if count != images[0][0] or draws not in (1, plan.conditions.draws):
@@ -118,6 +122,11 @@ def outcomes_of(folder: Path, plan: Plan) -> dict[str, Outcome]:
                 f"{images[0][0]}; delete that file, and the same command makes it again."
             )
     return outcomes
+
+
+def people_of(plan: Plan) -> Tensor | None:
+    """Who each test image shows, (images,), where the sample is one of people."""
+    return None if plan.people is None else torch.tensor(plan.people)
 
 
 class Study:
@@ -149,12 +158,19 @@ class Study:
         found = self.outcomes[cell.key]
         return RowOf(
             cell=cell,
-            as_is=None if found.as_is is None else share(found.as_is),
-            refit=None if found.refit is None else share(found.refit),
-            as_is_change=_change(found.as_is, base.as_is),
-            refit_change=_change(found.refit, base.refit),
+            as_is=None if found.as_is is None else share(found.as_is, self._people),
+            refit=None if found.refit is None else share(found.refit, self._people),
+            as_is_change=self._change(found.as_is, base.as_is),
+            refit_change=self._change(found.refit, base.refit),
             notes=found.exposure.notes(),
         )
+
+    @cached_property
+    def _people(self) -> Tensor | None:
+        return people_of(self.plan)
+
+    def _change(self, scores: Tensor | None, reference: Tensor | None) -> Share | None:
+        return None if scores is None or reference is None else difference(scores, reference, self._people)
 
     def of(self, role: str) -> list[RowOf]:
         """The rows of one role, see `distill.studies.cells.Cell`."""
@@ -179,10 +195,10 @@ class Study:
                 Flaw(
                     path,
                     values.get(path),
-                    _change(ideal.as_is, None if a is None else a.as_is),
-                    _change(None if m is None else m.as_is, base.as_is),
-                    _change(ideal.refit, None if a is None else a.refit),
-                    _change(None if m is None else m.refit, base.refit),
+                    self._change(ideal.as_is, None if a is None else a.as_is),
+                    self._change(None if m is None else m.as_is, base.as_is),
+                    self._change(ideal.refit, None if a is None else a.refit),
+                    self._change(None if m is None else m.refit, base.refit),
                 )
             )
         return tuple(sorted(found, key=_weight, reverse=True))
@@ -210,6 +226,7 @@ class Study:
         """Everything as JSON values."""
         return {
             "study": self.plan.name,
+            "figure": self.plan.figure,
             "folder": str(self.folder),
             "conditions": self.plan.conditions.model_dump(mode="json"),
             "axes": [axis.model_dump(mode="json") for axis in self.plan.axes],
@@ -262,14 +279,13 @@ class Study:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [image(self.figure(), about="accuracy against what was varied"), table(*self.table())]
+        parts = [
+            image(self.figure(), about=f"{self.plan.figure} against what was varied"),
+            table(*self.table()),
+        ]
         if self.ranking:
             parts.append(table(*self.ranking_table()))
         return "".join(parts)
-
-
-def _change(scores: Tensor | None, reference: Tensor | None) -> Share | None:
-    return None if scores is None or reference is None else difference(scores, reference)
 
 
 def _weight(flaw: Flaw) -> tuple[float, float]:

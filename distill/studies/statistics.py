@@ -9,22 +9,29 @@ which `errors` estimates by the mean squares of the two-way table (Searle, Casel
 section 4.3; Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1, 386 (2007)). The difference of two networks is the same
 table of the differences, image by image and draw by draw: what both find hard drops out. With one draw and classes its
 error is that of McNemar's test, `sqrt(b + c - (b - c)^2 / N) / N` with `b` and `c` the images that only one has right.
+
+Where the sample is one of people, of whom there are several pictures each, the table has a column a person, `mean +
+(sum over the person's pictures - mean * how many) / (pictures a person on average)`: its mean is the share of all
+pictures, its variance that of the ratio of two sums (Cochran, Sampling Techniques, section 6.4).
 """
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from optics.checks import ShapeError
 from optics.spec import Validated
 
-AS_IT_COMES = (
-    "as it comes: the back end as it was trained, on every bench. The headline of a run is that of a back "
-    "end refitted on its bench; --refit (refit=True) gives that here"
-)
-"""What an accuracy is, said beside it where no back end was fitted anew."""
+
+def as_it_comes(figure: str) -> str:
+    """What a figure of merit is, said beside it where no back end was fitted anew."""
+    return (
+        f"{figure[:1].upper()}{figure[1:]} as it comes: the back end as it was trained, on every bench. The headline "
+        "of a run is that of a back end refitted on its bench; --refit (refit=True) gives that here."
+    )
 
 
 class Share(Validated):
@@ -32,7 +39,8 @@ class Share(Validated):
 
     mean: -1 to 1. spread: standard deviation between draws, the noise's. noise: what the draws contribute to the
     error of the mean. sampling: what the images contribute. error: standard error of the mean, both together.
-    draws, images: how many stand behind it; one draw where nothing is drawn.
+    draws, images: how many stand behind it; one draw where nothing is drawn. people: who they show, where the sample is
+    one of people; else None.
     """
 
     mean: float
@@ -42,23 +50,29 @@ class Share(Validated):
     error: float
     draws: int
     images: int
+    people: int | None = None
 
     def __str__(self) -> str:
         """In per cent, with the standard error."""
         return f"{100 * self.mean:.2f} ± {100 * self.error:.2f} %"
 
 
-def share(scores: Tensor) -> Share:
+def share(scores: Tensor, people: Tensor | None = None) -> Share:
     """Mean and errors of scores (draws, images).
 
+    Args:
+        scores: 0 to 1, or differences.
+        people: who each image shows, (images,) int64, where the sample is one of people.
+
     Raises:
-        ShapeError: not two axes, or nothing in one.
+        ShapeError: not two axes, or nothing in one; or not a person an image.
     """
     if scores.ndim != 2 or 0 in scores.shape:
         raise ShapeError(
             f"scores have shape {tuple(scores.shape)}, expected (draws, images), at least one of each."
         )
-    x = scores.double()
+    shown = scores.shape[1]
+    x = scores.double() if people is None else _by_person(scores.double(), people)
     draws, images = x.shape
     mean = float(x.mean())
     by_draw, by_image = x.mean(1), x.mean(0)
@@ -80,14 +94,26 @@ def share(scores: Tensor) -> Share:
         sampling=sampling,
         error=error,
         draws=draws,
-        images=images,
+        images=shown,
+        people=None if people is None else images,
     )
 
 
-def difference(scores: Tensor, reference: Tensor) -> Share:
+def _by_person(x: Tensor, people: Tensor) -> Tensor:
+    """(draws, images) to (draws, people), see above."""
+    if people.shape != x.shape[1:]:
+        raise ShapeError(f"{x.shape[1]} images and {tuple(people.shape)} people; give one for each image.")
+    _, who = people.unique(return_inverse=True)
+    pictures = who.bincount().double()
+    sums = torch.zeros(len(x), len(pictures), dtype=x.dtype).index_add_(1, who, x)
+    mean = x.mean()
+    return mean + (sums - mean * pictures) / pictures.mean()
+
+
+def difference(scores: Tensor, reference: Tensor, people: Tensor | None = None) -> Share:
     """`scores - reference`, both (draws, images) of the same images, draw `k` of one beside draw `k` of the other.
 
-    One of them may have a single draw, where nothing in it is drawn.
+    One of them may have a single draw, where nothing in it is drawn. people: as for `share`.
 
     Raises:
         ShapeError: other images, or other draws.
@@ -97,7 +123,7 @@ def difference(scores: Tensor, reference: Tensor) -> Share:
         raise ShapeError(
             f"scores have shapes {tuple(a.shape)} and {tuple(b.shape)}; pair the same draws and images."
         )
-    return share(a - b)
+    return share(a - b, people)
 
 
 def yield_above(accuracies: Tensor, threshold: float) -> tuple[float, float]:

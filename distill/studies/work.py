@@ -2,7 +2,8 @@
 
 plan.json             which cells there are
 network.safetensors   the network
-images.h5             the images; for refits also those of the training, and what the teacher says of them
+images.h5             the images; for refits also those of the training, and what the teacher says of them; for faces
+                      those of the people who are known
 cells/KEY.h5          what a cell gave: whole or absent, so that nothing finished is ever repeated
 """
 
@@ -21,13 +22,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from distill.data.dataset import VOID, Dataset
+from distill.data.dataset import Dataset
 from distill.job.ledger import key_of
+from distill.metrics.tasks import Classes, Known, People, Pixels, Strangers, Task
 from distill.studies.cells import Cell, Conditions, Plan
 from distill.studies.light import Exposure, Eye, Lit, SharedLight, optical_bench
 from distill.studies.outcomes import Outcome, write_outcome
 from distill.training.checkpoint import load_student, save
-from distill.training.teaching import logits
+from distill.training.evaluation import answers_from
 from distill.training.train_loop import fit
 from networks import Student
 from optics.checks import present
@@ -37,7 +39,7 @@ from optics.files import make_folder, write_hdf5, write_text
 from optics.reading import check_size, damaged, read_bytes, reading, regular_file
 
 PLAN, NETWORK, IMAGES = "plan.json", "network.safetensors", "images.h5"
-_USES = {"test": 0, "train": 1, "validation": 2}
+_USES = {"test": 0, "train": 1, "validation": 2, "gallery": 3}  # of images; part of what the seed means
 _MOST_BYTES = 2**29  # of a plan
 _APART = 1 << 20  # between the seeds of two uses; draws are fewer
 
@@ -53,12 +55,46 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What a study is about: a network, test images, and for refits training and validation images."""
+    """What a study is about: a network, test images, and for refits training and validation images.
+
+    gallery: pictures of people who are known, among whom an embedder finds those of the test images; without them it
+    compares the test images with each other.
+    """
 
     student: Student
     test: Answers
     train: Answers | None = None
     validation: Answers | None = None
+    gallery: Answers | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the network is asked for, and how that is scored."""
+        if self.student.spec.backend.kind == "embedder":
+            return Strangers() if self.gallery is None else People()
+        return Classes() if self.test.labels.ndim == 1 else Pixels()
+
+    def with_images(self, count: int) -> Subject:
+        """The same with the first so many test images.
+
+        Where they are of people who were never seen: all pictures of the first people who have no more together, two
+        people at least; a picture whose person has no other can never be found.
+        """
+        people = self.task.people(self.test.labels)
+        if people is None:
+            return replace(self, test=Answers(self.test.images[:count], self.test.labels[:count]))
+        each = list(dict.fromkeys(people.tolist()))
+        taken = max(
+            (k for k in range(len(each) + 1) if _pictures(people, each[:k]).sum() <= count), default=0
+        )
+        mine = _pictures(people, each[: max(2, taken)])
+        return replace(self, test=Answers(self.test.images[mine], self.test.labels[mine]))
+
+    def judged(self, plan: Plan) -> Plan:
+        """The plan with what its scores are, and of whom."""
+        people = self.task.people(self.test.labels)
+        told = None if people is None else tuple(int(p) for p in people)
+        return plan.replace(figure=self.task.metric, people=told)
 
     def write(self, folder: Path) -> None:
         """Put it into a study's folder."""
@@ -112,7 +148,16 @@ class Subject:
             part: Answers | None = getattr(self, name)
             values = () if part is None else (part.images, part.labels, part.taught)
             images[name] = [_digest(v) for v in values if v is not None]
+        if not images["gallery"]:  # a study of classes keeps the name that it had before there were any
+            del images["gallery"]
+        if isinstance(self.task, Strangers):
+            images["task"] = self.task.name
         return key_of(weights, self.student.spec.model_dump(mode="json")), key_of(images)
+
+
+def _pictures(people: Tensor, some: list[int]) -> Tensor:
+    """Whether each picture shows one of some people, (N,)."""
+    return torch.isin(people, torch.tensor(some, dtype=people.dtype))
 
 
 def _answers_in(group: h5py.Group, path: Path, student: Student) -> Answers:
@@ -124,11 +169,17 @@ def _answers_in(group: h5py.Group, path: Path, student: Student) -> Answers:
             check_size(f"{path}: {values.name}", values.shape)
             found[name] = torch.from_numpy(values[()])
     classes = student.spec.classes
+    if student.spec.backend.kind == "embedder" and "labels" in found:  # they may be people whom it never saw
+        classes = max(classes, int(found["labels"].max()) + 1)
     whole = Dataset(found["images"], found["labels"], tuple(map(str, range(classes))), str(path))
     if whole.channels != student.cascade.in_channels:
         raise OpticsError(f"{path}: its images have {whole.channels} channels, the network takes others.")
     taught = found.get("taught")
-    wanted = (len(whole), classes, *whole.labels.shape[1:])  # of pixels where they have the labels
+    wanted = (
+        len(whole),
+        student.spec.classes,
+        *whole.labels.shape[1:],
+    )  # of pixels where they have the labels
     if taught is not None and (tuple(taught.shape) != wanted or not taught.isfinite().all()):
         raise OpticsError(f"{path}: what the teacher says does not fit the images.")
     return Answers(whole.images, whole.labels, taught)
@@ -214,6 +265,7 @@ def _outcomes(
     student, shape = subject.student, (subject.test.images.shape[-2], subject.test.images.shape[-1])
     shared = SharedLight(student, optical_bench(cells[0].bench), conditions.realisation, shape)
     lit = list(shared.of(subject.test.images))
+    enrolled = [] if subject.gallery is None else list(shared.of(subject.gallery.images))
     learnt: dict[str, list[Lit]] = {}
     if conditions.refit is not None:
         for use in ("train", "validation"):
@@ -233,12 +285,13 @@ def _outcomes(
         bins = (electronics or student).readout.camera.bins
         eye = Eye(shared, cell.bench, bins)
         features, exposure = _features(eye, lit, conditions, "test", conditions.draws)
+        known = _features(eye, enrolled, conditions, "gallery", 1)[0] if enrolled else None
         as_is = refit = predictions = None
         if electronics is None:
-            as_is, predictions = _scores(student.backend, features, subject.test.labels)
+            as_is, predictions = _scores(subject, student.backend, features, known)
         if conditions.refit is not None:
             backend = _refitted(eye, learnt, subject, conditions, (electronics or student).backend)
-            refit, predictions = _scores(backend, features, subject.test.labels)
+            refit, predictions = _scores(subject, backend, features, known)
         yield cell, Outcome(as_is, refit, predictions, exposure, time.perf_counter() - start)
 
 
@@ -287,21 +340,17 @@ def _refitted(
     return made.eval()
 
 
-def _scores(backend: nn.Module, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-    """How well each image went in each draw, (draws, N) from 0 to 1; and the predicted classes, not of pixels.
+def _scores(
+    subject: Subject, backend: nn.Module, features: Tensor, known: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """How well each image went in each draw, (draws, N) from 0 to 1; and the predicted classes of whole images.
 
-    A class is right or wrong. Of pixels it is the image's own mean intersection over union, over the classes that the
-    image or its prediction shows (Csurka et al., BMVC 2013), which unlike the whole set's is a mean over images.
+    known: features (1, G, maps, by, bx) of the gallery, which is exposed once, as in a run's rows.
     """
-    draws, n = features.shape[:2]
-    found = torch.stack([logits(backend, f).argmax(1) for f in features])
-    if labels.ndim == 1:
-        return (found == labels).float(), found
-    classes = int(max(found.max(), labels.max())) + 1
-    counts = labels != VOID
-    union, overlap = torch.zeros(draws, n, classes), torch.zeros(draws, n, classes)
-    for c in range(classes):
-        a, b = (found == c) & counts, ((labels == c) & counts).expand_as(found)
-        overlap[..., c], union[..., c] = (a & b).sum((-2, -1)), (a | b).sum((-2, -1))
-    shown = union > 0
-    return (overlap / union.clamp(min=1) * shown).sum(-1) / shown.sum(-1).clamp(min=1), None
+    task = subject.task
+    found, gallery = answers_from(task, backend, features), None
+    if known is not None:
+        people = present(subject.gallery, "people who are known")
+        gallery = Known(answers_from(task, backend, known), people.labels)
+    scores = task.per_image(found, subject.test.labels, gallery)
+    return scores, found if isinstance(task, Classes) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -104,4 +105,6 @@ def test_one_of_each_task_runs_end_to_end_at_tiny_size(name, tmp_path, monkeypat
     rows = main_job.run(told, tmp_path / "run")["rows"]
     assert set(rows) >= {"teacher", "linear_kd", "random_masks", "shuffled", "raw_image", "bench_refit"}
     assert {row["metric"] for row in rows.values()} == {metric}
+    flaws = json.loads((tmp_path / "run" / "flaws.json").read_text())
+    assert flaws["reason"] == "" and flaws["images"] >= 2 and 0 <= flaws["bench"] <= 1
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

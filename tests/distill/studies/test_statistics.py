@@ -71,3 +71,27 @@ def test_the_yield_counts_benches_and_its_error_is_never_zero():
     assert yield_above(values, 0.9)[0] == 0.75
     assert yield_above(values, 0.2)[0] == 1.0
     assert yield_above(values, 0.2)[1] > 0.05
+
+
+def test_the_error_is_the_scatter_where_the_sample_is_one_of_people():
+    """Pictures of one person are alike, and there are unequally many: images taken as independent say too little."""
+    generator = torch.Generator().manual_seed(8)
+    counts = torch.arange(30) % 5 + 2
+    people = torch.arange(30).repeat_interleave(counts)
+    means, errors, naive = [], [], []
+    for _ in range(400):
+        ease = torch.rand(30, generator=generator) ** 2
+        scores = (torch.rand(2, len(people), generator=generator) < ease[people]).float()
+        found = share(scores, people)
+        means.append(found.mean)
+        errors.append(found.error**2)
+        naive.append(share(scores).error ** 2)
+    assert found.people == 30 and found.images == len(people)
+    assert found.mean == pytest.approx(float(scores.mean()))
+    scatter = float(torch.tensor(means).std())
+    assert scatter == pytest.approx(math.sqrt(sum(errors) / 400), rel=0.1)
+    assert scatter > 1.3 * math.sqrt(sum(naive) / 400)
+    each = torch.arange(len(people))  # one picture a person: as without
+    assert share(scores, each).error == pytest.approx(share(scores).error)
+    with pytest.raises(ShapeError, match="one for each image"):
+        share(scores, people[1:])
