@@ -353,7 +353,8 @@ def _of_data(student: Student, data: Dataset | Splits) -> Subject:
     if isinstance(data, Dataset):
         return Subject(student, _answers(data))
     parts = (_answers(data.test), _answers(data.train), _answers(data.validation))
-    return Subject(student, *parts, known_people(data, task_of(data, student.spec.backend.kind)))
+    kind = student.spec.backend.kind
+    return Subject(student, *parts, known_people(data, task_of(data, kind)) if kind == "embedder" else None)
 
 
 def _bench(bench: str | Path | BenchSpec) -> BenchSpec:
