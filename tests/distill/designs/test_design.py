@@ -105,7 +105,7 @@ def _lit(read, manifest):
 
 @pytest.mark.parametrize("name", catalogue.names("slm"))
 def test_every_device_of_the_catalogue(tmp_path, name):
-    """The levels come back bit for bit; each has the nearest phase there is, at most half a level from that asked for."""
+    """The levels come back bit for bit; each has the nearest phase there is, at most half a level off."""
     figures = catalogue.load(name).figures
     side = [math.ceil(80 * 8e-6 / figures["pitch"])] * 2
     spec = bench({"device": name, "shape": side}, modulation=figures["modulation"])
