@@ -28,7 +28,7 @@ from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Splits
 from distill.metrics.confusion import accuracy
 from distill.training.distillation import DistillationSpec
-from distill.training.spec import TrainSpec
+from distill.training.spec import StepSpec, TrainSpec
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
 from networks import Student, multiply_accumulates
@@ -116,6 +116,7 @@ def _one_seed(
         weight_decay=2e-2,
         augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
         distillation=DistillationSpec(temperature=4.0, alpha=0.9),
+        step=StepSpec(every=max(1, size // (2 * BINS)), precision="bf16"),  # 2 x 2 pixels of each bin
         seed=seed,
     )
     nonlinear = {width: _ladder(splits, width, seed) for width in widths}

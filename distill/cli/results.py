@@ -56,7 +56,7 @@ def results(
     console = cli_show.out()
     console.print(table)
     for line in found.lines:
-        gain = line.gain()
+        gain = line.gain
         if gain is not None:
             console.print(
                 f"{line.name}: distilled less labels alone {100 * gain[0]:+.1f} ± {100 * gain[1]:.1f} points "

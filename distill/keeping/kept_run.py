@@ -51,7 +51,7 @@ _ANY_RUN = ("name", "seed", "verify", "export")  # keys that say nothing of what
 class KeptRun(Validated):
     """`kept.json`.
 
-    name, seed: of the run. recipe: hash of its configuration without the seed; runs of one recipe are repeats.
+    name, seed: of the run. recipe: hash of its configuration without seed and controls; runs of one are repeats.
     channels: of the images, 1 is grey. parameters: of each network that was trained, optics and electronics apart.
     files: name to sha256. left_out: what was too large to keep.
     """
@@ -122,7 +122,7 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
     kept = KeptRun(
         name=result.name,
         seed=config.seed,
-        recipe=key_of(config.model_dump(mode="json", exclude=set(_ANY_RUN))),
+        recipe=_recipe(config),
         channels=config.student.cascade.channels[0],
         image_shape=(int(shape[0]), int(shape[1])),
         masks=student.cascade.out_channels if isinstance(student, Student) else 0,
@@ -133,6 +133,13 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
     )
     write_json(place / KEPT, kept.model_dump(mode="json"))
     return kept
+
+
+def _recipe(config: RunConfig) -> str:
+    """What runs have in common that are repeats of each other: one may have controls that another goes without."""
+    told = config.model_dump(mode="json", exclude=set(_ANY_RUN))
+    told["student"].pop("controls")
+    return key_of(told)
 
 
 def _portable(config: RunConfig, place: Path) -> RunConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from distill.job.result import Result
 from distill.job.rows import ROWS, title_of
 from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept
 from distill.metrics.row import Row
+from distill.metrics.tasks import Difference
 from optics.errors import OpticsError
 
 _RESULT = "result.json"
@@ -41,8 +43,10 @@ class Figure:
 class Line:
     """All runs of one recipe.
 
-    rows: each row's figure. operations: electronic multiply-accumulates of each row's network. parameters: of the
-    network on the bench, (optics, electronics). exposures: camera exposures for one image.
+    rows: each row's figure, over the runs that have it. gain: distilled less labels alone, on the same images, and its
+    standard error from seeds and images; None where one is absent. operations: electronic multiply-accumulates of each
+    row's network. parameters: of the network on the bench, (optics, electronics). exposures: camera exposures for one
+    image.
     """
 
     name: str
@@ -53,19 +57,12 @@ class Line:
     masks: int
     readout: str
     rows: dict[str, Figure]
+    gain: tuple[float, float] | None
     operations: dict[str, int]
     parameters: tuple[int, int]
     exposures: int
     seeds: tuple[int, ...]
     folders: tuple[str, ...]
-
-    def gain(self, row: str = "linear_kd", over: str = "linear") -> tuple[float, float] | None:
-        """`row` minus `over`, and the standard error of that from seeds and images; None where one is absent."""
-        if row not in self.rows or over not in self.rows:
-            return None
-        a, b = self.rows[row], self.rows[over]
-        parts = [v for f in (a, b) for v in (f.spread / math.sqrt(f.seeds), f.sampling)]
-        return a.mean - b.mean, math.hypot(*parts)
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,6 @@ class Table:
                 {
                     **{k: v for k, v in vars(line).items() if k != "rows"},
                     "rows": {name: vars(figure) for name, figure in line.rows.items()},
-                    "gain": line.gain(),
                 }
                 for line in self.lines
             ]
@@ -177,7 +173,8 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
     read = [(place, kept, Result.read(place / _RESULT)) for place, kept in found]
     _, kept, first = read[0]
     named = [result.rows.by_name() for _, _, result in read]
-    rows = {name: _figure([rows[name] for rows in named]) for name in named[0]}
+    names = [row for row in ROWS if any(row in rows for rows in named)]
+    rows = {name: _figure([rows[name] for rows in named if name in rows]) for name in names}
     return Line(
         name=first.name,
         metric=first.rows.bench_refit.metric,
@@ -187,12 +184,30 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
         masks=kept.masks,
         readout=first.readout,
         rows=rows,
-        operations={name: first.operations.of(name) for name in rows},
+        gain=_gain([result.gain for _, _, result in read]),
+        operations={name: _operations(name, [result for _, _, result in read]) for name in rows},
         parameters=kept.parameters.get("refit", (0, 0)),
         exposures=first.light.exposures,
         seeds=tuple(k.seed for _, k, _ in read),
         folders=tuple(place.name for place, _, _ in read),
     )
+
+
+def _gain(found: Sequence[Difference | None]) -> tuple[float, float] | None:
+    """Mean over the runs, and its standard error: of the test images, which all share, and of the seeds."""
+    each = [gain for gain in found if gain is not None]
+    if len(each) < len(found):
+        return None
+    mean = statistics.fmean(gain.mean for gain in each)
+    sampling = statistics.fmean(gain.sampling for gain in each)
+    if len(each) == 1:
+        return mean, each[0].error
+    return mean, math.hypot(sampling, statistics.stdev(gain.mean for gain in each) / math.sqrt(len(each)))
+
+
+def _operations(row: str, results: Sequence[Result]) -> int:
+    """Of the first run that has the row."""
+    return next(result.operations.of(row) for result in results if row in result.rows.by_name())
 
 
 def _figure(rows: Sequence[Row]) -> Figure:

@@ -31,6 +31,7 @@ def _changed(run, seed, shift):
     data["config"]["seed"] = seed
     for row in data["rows"].values():
         row["accuracy"] = row["accuracy"] - shift
+    data["gain"]["mean"] += 3 * shift
     path.write_text(json.dumps(data))
 
 
@@ -69,27 +70,44 @@ def test_what_is_kept_is_small_whole_and_names_no_place_of_this_machine(run, tmp
 
 def test_runs_that_differ_in_their_seed_are_one_line_and_others_are_not(run, tmp_path):
     folder = tmp_path / "results"
-    figures = []
+    figures, gains = [], []
     for seed, shift in enumerate((0.0, 0.01, 0.05)):
         _changed(run, seed, shift)
         keep(run, folder)
-        figures.append(Result.read(run / "result.json").rows)
+        result = Result.read(run / "result.json")
+        figures.append(result.rows)
+        gains.append((result.gain.mean, result.gain.sampling))
     (line,) = results(folder=folder).lines
     assert line.seeds == (0, 1, 2)
     for name, figure in line.rows.items():
         values = [getattr(rows, name).accuracy for rows in figures]
         assert figure.mean == pytest.approx(statistics.mean(values))
         assert figure.spread == pytest.approx(statistics.stdev(values))
-    gain, error = line.gain()
-    assert gain == pytest.approx(figures[0].linear_kd.accuracy - figures[0].linear.accuracy)
-    parts = [f.spread / math.sqrt(3) for f in (line.rows["linear_kd"], line.rows["linear"])]
-    parts += [f.sampling for f in (line.rows["linear_kd"], line.rows["linear"])]
-    assert error == pytest.approx(math.hypot(*parts))
+    gain, error = line.gain
+    assert gain == pytest.approx(statistics.mean(g[0] for g in gains))
+    seeds = statistics.stdev(g[0] for g in gains) / math.sqrt(3)
+    assert error == pytest.approx(math.hypot(statistics.mean(g[1] for g in gains), seeds))
     data = json.loads((run / "result.json").read_text())
     data["name"] = "wider"
     data["config"]["student"]["backend"]["hidden"] = [12]
     (run / "result.json").write_text(json.dumps(data))
     assert [line.name for line in results([run], folder=folder).lines] == [line.name, "wider"]
+
+
+def test_a_run_without_controls_is_a_repeat_of_one_that_has_them(run, tmp_path):
+    keep(run, tmp_path / "results")
+    data = json.loads((run / "result.json").read_text())
+    data["config"] |= {"seed": 1}
+    data["config"]["student"]["controls"] = []
+    data["rows"] |= {"random_masks": None, "no_mask": None}
+    data["operations"] |= {"random_masks": None, "no_mask": None}
+    (run / "result.json").write_text(json.dumps(data))
+    (line,) = results([run], folder=tmp_path / "results").lines
+    assert line.seeds == (0, 1)
+    assert line.rows["linear"].seeds == 2
+    first = Result.read(tmp_path / "results" / line.folders[0] / "result.json").rows
+    assert line.rows["random_masks"].mean == first.random_masks.accuracy
+    assert line.operations["random_masks"] == line.operations["linear"]
 
 
 def test_what_cannot_be_kept_or_was_changed_is_named(run, tmp_path):
