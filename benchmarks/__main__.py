@@ -188,6 +188,26 @@ def resolution(
 
 
 @app.command()
+def tuning(
+    config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/mnist.toml.")],
+    directory: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory of the run that trains; it goes on there.")
+    ],
+    as_json: Json = False,
+    factor: Annotated[
+        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+) -> None:
+    """Every row of a configuration at several learning rates, on the validation images."""
+    from benchmarks.tuning import FACTORS
+
+    options = {"factors": factor or FACTORS, "epochs": epochs, "sets": sets or ()}
+    _run("tuning", as_json=as_json, config=config, directory=directory, **options)
+
+
+@app.command()
 def controls(
     as_json: Json = False,
     quick: Quick = False,

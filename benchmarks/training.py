@@ -26,6 +26,7 @@ _MOVES = {"shift": 2.0, "rotation": 0.2, "zoom": 0.12}
 METHODS: dict[str, tuple[bool, dict[str, Any]]] = {
     "labels": (False, {}),
     "labels, moved images": (False, {"augmentation": _MOVES}),
+    "labels, every second pixel": (False, {"step": {"every": 2}}),
     "labels, average, clipping": (False, {"step": {"ema": 0.999, "clip": 1.0}}),
     "plain, stored answers": (True, {}),
     "plain, moved images": (True, {"augmentation": _MOVES}),
