@@ -8,6 +8,7 @@ designs/        masks for an SLM without a network: a kernel, a PSF or a mask in
 verify/         the exported directory alone, through two physics engines
 job/            one job: what it is to do, what it has done, what came out
 pipeline/       the main job, step by step
+searches/       sizes of a student within a budget of operations
 studies/        what is varied on a bench, and what a network does there
 comparison/     one network on several benches
 report/         one page per run

@@ -11,6 +11,7 @@ from . import (
     pipeline,
     progress,
     report,
+    searches,
     studies,
     training,
     verify,
@@ -23,6 +24,7 @@ from .job.config import RunConfig
 from .keeping.table import results
 from .pipeline.main_job import run
 from .pipeline.study import study
+from .searches.trials import search
 from .training.captured import learning_curve, refit_on_captures
 from .training.checkpoint import load, save
 from .training.distillation import DistillationSpec
@@ -63,6 +65,8 @@ __all__ = [
     "results",
     "run",
     "save",
+    "search",
+    "searches",
     "studies",
     "study",
     "train",

@@ -1,4 +1,4 @@
-"""`sclc demo` and `sclc run`: the whole job."""
+"""`sclc demo` and `sclc run`: the whole job; `sclc search`: sizes for a run file's network."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "demo", demo)
     command(app, "run", run)
+    command(app, "search", search)
 
 
 def demo(
@@ -118,6 +119,59 @@ def run(
     again = "" if resume else " with --resume in place of --fresh" if fresh else " with --resume"
     with goes_on(f"the same command{again} goes on where it was"):
         _work(chosen, folder, resume=True if resume else False if fresh else None, threads=threads, json=json)
+
+
+def search(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="A run file; sizes around its student's are tried.")
+    ],
+    most: Annotated[
+        int | None,
+        typer.Option(
+            "--most", min=1, help="Electronic multiply-accumulates that an image may cost; any number."
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Networks to try.")] = 30,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of each training.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; runs/NAME-search by default.")
+    ] = None,
+    sets: Sets = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Try sizes of a network: masks, kernels, bins, electronics and learning rate, within a budget of operations.
+
+    Each trial trains the student on labels alone for few epochs and is judged on the validation images; test images are
+    not looked at. Writes search.json, the front of accuracy against operations (front.pdf, front.png), and best.toml,
+    the run file of the best. Run again, it goes on. Needs the extra `search` (optuna).
+
+    Example: sclc search examples/configs/cifar10-grey.toml --most 125000 --trials 40
+    """
+    from rich.table import Table
+
+    from distill.cli import show as cli_show
+    from distill.cli.process import prepare
+    from distill.job.config import load
+    from distill.job.ledger import folder_name
+    from distill.searches.trials import search as searched
+
+    prepare(threads)
+    told = load(config, sets=sets or ())
+    folder = output or Path("runs") / f"{folder_name(told.name)}-search"
+    with goes_on("the same command goes on behind the last whole trial"), cli_show.Bars() as bars:
+        found = searched(told, folder=folder, trials=trials, epochs=epochs, most=most, ui=bars)
+    if json:
+        cli_show.print_json(found.to_dict())
+        return
+    head, body = found.table()
+    table = Table(title=f"{told.name}: the front of {len(found.trials)} trials")
+    for name in head:
+        table.add_column(name, justify="right")
+    for cells in body:
+        table.add_row(*cells)
+    cli_show.out().print(table)
+    cli_show.out().print(f"The best: sclc run {folder / 'best.toml'}", markup=False, soft_wrap=True)
 
 
 def _work(config: RunConfig, folder: Path, *, resume: bool | None, threads: int | None, json: bool) -> None:

@@ -25,7 +25,8 @@ class Thinning:
 
     Args:
         model: what is trained. One without intensities of its own to compute is left as it is: a teacher, a control
-            without optics, a network on a bench, a linear read-out, whose bins cost little.
+            without optics, a network on a bench, a linear read-out, whose bins cost little. A control whose bins are
+            finer is thinned less.
         images: (B, in, y, x), as it is trained on.
         step: every how many pixels, in either axis; 1 is all of them.
 
@@ -37,14 +38,17 @@ class Thinning:
         self.step = step
         self.camera: BinnedCamera | None = None
         if step > 1 and isinstance(model, Student) and isinstance(model.readout, Intensity):
-            self.camera = model.readout.camera
+            camera = model.readout.camera
             pixels = model.cascade.output_shape((images.shape[-2], images.shape[-1]))
-            bins = self.camera.shape(pixels)
-            if any(n % (b * step) for n, b in zip(pixels, bins, strict=True)):
+            bins = camera.shape(pixels)
+            if model.control is not None:  # its bins are its own
+                self.step = max(n for n in range(1, step + 1) if _whole(pixels, bins, n))
+            elif not _whole(pixels, bins, step):
                 raise OpticsError(
                     f"training.step.every is {step}, and {pixels[0]} x {pixels[1]} camera pixels in "
                     f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
                 )
+            self.camera = camera if self.step > 1 else None
 
     def open(self, done: float, generator: torch.Generator) -> AbstractContextManager[None]:
         """For one step: thin the camera out, `done` being the share of the steps that are made."""
@@ -52,3 +56,8 @@ class Thinning:
             return nullcontext()
         first_y, first_x = torch.randint(self.step, (2,), generator=generator).tolist()
         return self.camera.thinned(Every(self.step, (first_y, first_x)))
+
+
+def _whole(pixels: tuple[int, int], bins: tuple[int, int], step: int) -> bool:
+    """Whether every bin holds whole groups of `step` x `step` pixels; every pixel by itself always does."""
+    return step == 1 or all(n % (b * step) == 0 for n, b in zip(pixels, bins, strict=True))

@@ -275,6 +275,10 @@ def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
     ):
         Thinning(small(), DATA.images, 2)
     assert Thinning(linear(), DATA.images, 2).camera is None
+    sizes = {"image_shape": (12, 12), "classes": 3, "generator": generator()}
+    control = Student.no_mask((1, 4), bins=(2, 2), **sizes)
+    assert control.readout.camera.bins == (4, 4)  # as many numbers as the student's
+    assert Thinning(control, torch.zeros(2, 1, 12, 12), 6).step == 3
     homodyne = Student.build(
         (1, 2), image_shape=(10, 10), classes=3, bins=(2, 2), readout="homodyne", generator=generator()
     )

@@ -1,0 +1,292 @@
+"""Trials by Optuna, the front of accuracy against electronic operations, and its files; extra `search`.
+
+    DIR/search.json   every trial: what was chosen, validation figure, operations, exposures; a stopped search goes on
+    DIR/front.pdf     the figure against operations, and the front (also .png)
+    DIR/best.toml     the run file of the most accurate trial: `sclc run DIR/best.toml`
+
+A trial trains the student on labels alone for few epochs and is judged on the validation images; test images are not
+looked at. A choice above the budget is not trained.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field, ValidationError
+
+from distill.job.config import RunConfig, load
+from distill.job.job import Job
+from distill.job.ledger import key_of, read_json
+from distill.progress import Silent, Watcher
+from distill.searches.space import Choice, Space
+from distill.training.run import Run
+from networks import Student
+from optics.errors import OpticsError
+from optics.files import make_folder, write_bytes, write_json, write_text
+from optics.reading import damaged
+from optics.spec import Validated, validated
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FILE, _BEST, _FIGURE = "search.json", "best.toml", "front"
+_TRIES = 500  # choices drawn for one that keeps the budget
+
+
+class Trial(Validated):
+    """One network that was tried: what was chosen, its validation figure (0 to 1), its operations and exposures."""
+
+    choice: dict[str, Choice]
+    figure: float = Field(ge=0.0, le=1.0)
+    operations: int = Field(ge=0)
+    exposures: int = Field(ge=1)
+
+
+class _Kept(Validated):
+    """`search.json`."""
+
+    about: dict[str, str | int | None]
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """All trials, in their order; a notebook shows the front as a table."""
+
+    space: Space
+    epochs: int
+    metric: str
+    trials: tuple[Trial, ...]
+    folder: Path
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """Trials that no other equals with fewer operations, the cheapest first."""
+        found: list[Trial] = []
+        for trial in sorted(self.trials, key=lambda t: (t.operations, -t.figure)):
+            if not found or trial.figure > found[-1].figure:
+                found.append(trial)
+        return tuple(found)
+
+    @property
+    def best(self) -> Trial:
+        """The most accurate; of several the cheapest."""
+        return self.front[-1]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Titles and cells of the front."""
+        names = list(self.space.lists)
+        head = [f"{self.metric}, %", "operations", "exposures", *names, "learning rate"]
+        body = [
+            [
+                f"{100 * t.figure:.2f}",
+                f"{t.operations:,}",
+                str(t.exposures),
+                *(str(t.choice[n]) for n in names),
+                f"{float(t.choice['rate'] or 0):.2g}",
+            ]
+            for t in self.front
+        ]
+        return head, body
+
+    def figure(self) -> Figure:
+        """Every trial and the front, against operations."""
+        from optics.plots import charts
+
+        drawn, (axes,) = charts.panels(1)
+        tried = sorted(self.trials, key=lambda t: t.operations)
+        for label, of in (("tried", tried), ("front", self.front)):
+            x, y = tuple(float(t.operations) for t in of), tuple(100 * t.figure for t in of)
+            charts.curves(
+                axes,
+                [charts.Curve(label, x, y, ())],
+                x="electronic multiply-accumulates",
+                y=f"{self.metric} (%)",
+                log=True,
+            )
+        axes.lines[0].set_linestyle("none")
+        return drawn
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number, for `--json`."""
+        told: dict[str, Any] = {"epochs": self.epochs, "metric": self.metric}
+        return told | {name: [t.model_dump() for t in getattr(self, name)] for name in ("trials", "front")}
+
+    def __repr__(self) -> str:
+        """How many, and the best."""
+        best = self.best
+        return (
+            f"Search({len(self.trials)} trials, best {100 * best.figure:.2f} % with {best.operations:,} operations, "
+            f"{self.folder})"
+        )
+
+    def _repr_html_(self) -> str:
+        head, body = self.table()
+        rows = [[f"<th>{html.escape(c)}</th>" for c in head]]
+        rows += [[f"<td>{html.escape(c)}</td>" for c in line] for line in body]
+        return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
+
+
+def search(
+    config: str | Path | RunConfig,
+    *,
+    folder: str | Path,
+    trials: int = 30,
+    epochs: int = 5,
+    most: int | None = None,
+    sets: Sequence[str] = (),
+    ui: Watcher | None = None,
+) -> Search:
+    """Try sizes of a run file's student and keep what is worth its operations.
+
+    Args:
+        config: a run file, or what one says. Its seed draws the choices and every network's first values.
+        folder: receives the files; a search that was stopped goes on there.
+        trials: networks to train, with those that `folder` holds already.
+        epochs: of each training.
+        most: electronic multiply-accumulates that a network may cost; any number without.
+        sets: `KEY=VALUE`, as of `sclc run`.
+        ui: told of the progress.
+
+    Raises:
+        OpticsError: optuna is not installed; a file that `sclc run` would not take; no choice keeps the budget;
+            `folder` holds another search.
+    """
+    told = config if isinstance(config, RunConfig) else load(Path(config), sets=sets)
+    folder, watcher = Path(folder), ui or Silent()
+    optuna = _optuna()
+    job = Job.prepare(told, folder)
+    space = Space.around(told, job.image_shape)
+    about = {"config": key_of(told.model_dump(mode="json", exclude={"name"})), "epochs": epochs, "most": most}
+    done = _read(folder / _FILE, about)
+    study = _study(optuna, space, told.seed, done)
+    make_folder(folder)
+    for k in range(len(done), trials):
+        name, begin = f"trial {k + 1}", time.perf_counter()
+        asked, tried = _affordable(study, optuna, space, job, most)
+        student = _student(tried, job)
+        operations, exposures = _cost(student, job)
+        watcher.begin(name, f"Trial {k + 1} of {trials}: {operations:,} operations")
+        figure = _trained(student, tried, job, epochs, functools.partial(watcher.progress, name))
+        watcher.end(name, time.perf_counter() - begin)
+        study.tell(asked, (figure, operations))
+        done.append(Trial(choice=asked.params, figure=figure, operations=operations, exposures=exposures))
+        write_json(folder / _FILE, _Kept(about=about, trials=tuple(done)).model_dump(mode="json"))
+    found = Search(space, epochs, _metric(job), tuple(done), folder)
+    _write(found, job)
+    return found
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise OpticsError(
+            "the search needs the package optuna: pip install 'spectral-cascade[search]'."
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _distributions(optuna: Any, space: Space) -> dict[str, Any]:
+    lists = {
+        name: optuna.distributions.CategoricalDistribution(values) for name, values in space.lists.items()
+    }
+    low, high = space.rates
+    return lists | {"rate": optuna.distributions.FloatDistribution(low, high, log=True)}
+
+
+def _study(optuna: Any, space: Space, seed: int, done: Sequence[Trial]) -> Any:
+    """A study that knows the trials before it; they move its seed on, so that no choice is drawn twice over."""
+    sampler = optuna.samplers.TPESampler(seed=(seed + len(done)) % 2**32, n_startup_trials=10)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    told = _distributions(optuna, space)
+    for trial in done:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=trial.choice, distributions=told, values=(trial.figure, trial.operations)
+            )
+        )
+    return study
+
+
+def _affordable(study: Any, optuna: Any, space: Space, job: Job, most: int | None) -> tuple[Any, RunConfig]:
+    """The next choice that can be built and keeps the budget."""
+    told, cheapest = _distributions(optuna, space), math.inf
+    for _ in range(_TRIES):
+        asked = study.ask(told)
+        tried = space.config(asked.params, job.image_shape)
+        try:
+            operations, _ = _cost(_student(tried, job), job)
+        except OpticsError:  # sizes that do not fit each other
+            operations = -1
+        if operations >= 0 and (most is None or operations <= most):
+            return asked, tried
+        cheapest = min(cheapest, operations if operations >= 0 else math.inf)
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+    raise OpticsError(
+        f"none of {_TRIES} choices keeps within {most:,} operations; the cheapest needs {cheapest:,}."
+    )
+
+
+def _student(config: RunConfig, job: Job) -> Student:
+    spec = config.student.spec(job.image_shape, job.splits.train.classes)
+    return Student.from_spec(spec, generator=torch.Generator().manual_seed(config.seed))
+
+
+def _cost(student: Student, job: Job) -> tuple[int, int]:
+    """Electronic multiply-accumulates and camera exposures of one image."""
+    image = job.splits.validation.images[:1]
+    return student.operations(image), student.readout.frame_count(student.cascade.out_channels)
+
+
+def _trained(
+    student: Student, config: RunConfig, job: Job, epochs: int, progress: Callable[[int, int, str], None]
+) -> float:
+    """Validation figure after the last epoch, whose learning rate has come down."""
+    spec = config.student.training.replace(epochs=epochs, patience=None, seed=config.seed)
+    train, validation = job.splits.train, job.splits.validation
+    run = Run(student, (train.images, train.labels), (validation.images, validation.labels), spec, None)
+    try:
+        while not run.finished:
+            run.one_epoch(progress)
+    except OpticsError:  # the loss became infinite at this learning rate: as good as no answer
+        return 0.0
+    return run.epochs[-1].validation_accuracy
+
+
+def _metric(job: Job) -> str:
+    return "validation mean IoU" if job.splits.train.segmentation else "validation accuracy"
+
+
+def _read(path: Path, about: dict[str, Any]) -> list[Trial]:
+    if not path.is_file():
+        return []
+    try:
+        found = validated(_Kept, read_json(path))
+    except ValidationError as error:
+        raise damaged(path, error, fix="remove it to begin anew.") from None
+    if found.about != about:
+        raise OpticsError(
+            f"{path} is of another search; give another folder, or the same run file, epochs and budget."
+        )
+    return list(found.trials)
+
+
+def _write(found: Search, job: Job) -> None:
+    """The run file of the best, and the figure."""
+    best = found.space.config(found.best.choice, job.image_shape)
+    write_text(found.folder / _BEST, best.to_toml())
+    drawn = found.figure()
+    for kind in ("pdf", "png"):
+        drawn.savefig(out := io.BytesIO(), format=kind, dpi=150)
+        write_bytes(found.folder / f"{_FIGURE}.{kind}", out.getvalue())
