@@ -1,8 +1,11 @@
 """Which of the eight ways is each device mounted: an F on the display, and where a blaze sends it.
 
-A flat panel leaves the display's F at the zero order: how it stands there is how the camera stands to the display. A
-blaze moves it by `-carrier lambda f1 / pitch`; a carrier with two different parts tells the eight ways of the panel
-apart. The display is taken to be mounted as told: if it is not, both of the others come out wrong in the same way.
+A flat panel leaves the display's F at the zero order: how it stands there is how camera and display stand to one
+another. A blaze moves it by `-carrier lambda f1 / pitch`; a carrier with two different parts tells how camera and panel
+stand to one another, in the same way. With `C`, `D`, `S` the turns and mirrors by which camera, display and panel are
+off from what the bench file says, frames show `C D` and `C S`: all three may be off by a common turn, as a bench in a
+mirror. So the fewest devices that explain both are named: the display where only the F is off, the panel where only the
+blaze is, the camera where both are by the same. Where two devices are off, the display's is taken to be as told.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from calibration.measuring.interface import Finding
 
 WAYS = tuple(MountSpec(mirrored=m, turned=t) for m in (False, True) for t in range(4))
+DEVICES = {"display": "the display", "slm": "the panel (SLM)", "camera": "the camera"}
 _TIMES = 2  # input pixels of a square of the F
 _CLEAR = 0.08  # of the correlation: by so much the best way must beat the next
 
@@ -55,11 +59,30 @@ def _the_way_that(
     raise AssertionError("the eight ways are a group")
 
 
+def fewest_off(image: MountSpec, blaze: MountSpec) -> tuple[MountSpec, MountSpec, MountSpec]:
+    """By how much display, panel and camera are off, where frames show `image` and `blaze` of planes.
+
+    Args:
+        image: the display's F is seen as `image.to_picture` of it.
+        blaze: what the panel shows is seen as `blaze.to_picture` of it.
+
+    Returns:
+        Display and panel show `way.to_plane` of what is asked, the camera gives `way.to_picture` of what is there.
+    """
+
+    def shown(camera: MountSpec, seen: MountSpec) -> MountSpec:
+        return _the_way_that(lambda way, test: camera.to_picture(way.to_plane(test)), seen.to_picture)
+
+    # one of the three as told; the display first, where that makes no difference
+    found = [(shown(camera, image), shown(camera, blaze), camera) for camera in (image, MountSpec(), blaze)]
+    return min(found, key=lambda devices: sum(not way.plain for way in devices))
+
+
 class Orientation(Measurement):
-    """How camera and panel stand, relative to the display."""
+    """How display, panel and camera stand to one another."""
 
     name = "orientation"
-    title = "Orientation of camera and panel"
+    title = "Orientation of display, panel and camera"
     quick = True
 
     def refuses(self, bench: BenchSpec, abilities: Abilities) -> str:
@@ -87,9 +110,11 @@ class Orientation(Measurement):
         return (Shots("f", probes, sensor_region(bench)),)
 
     def quantities(self, bench: BenchSpec) -> Sequence[Quantity]:
-        """The two mountings, as numbers of a bench file, and how clear each is."""
+        """The three mountings, as numbers of a bench file, and how clear each relation is."""
         mount = bench.mounting
         return (
+            Quantity("display.mirrored", "", float(mount.display.mirrored), floor=0.01),
+            Quantity("display.turned", "quarter turns", float(mount.display.turned), floor=0.01),
             Quantity("camera.mirrored", "", float(mount.camera.mirrored), floor=0.01),
             Quantity("camera.turned", "quarter turns", float(mount.camera.turned), floor=0.01),
             Quantity("camera.lead", "of the correlation"),
@@ -117,16 +142,19 @@ class Orientation(Measurement):
             far = math.hypot(*sent)
             fits.append(math.hypot(wanted[0] - deflected[0], wanted[1] - deflected[1]) / far)
         ranks = sorted(range(8), key=lambda k: fits[k])
-        slm = WAYS[ranks[0]]
-        real = (really(camera, bench.mounting.camera), really_shown(slm, bench.mounting.slm))
-        return {
-            "camera.mirrored": float(real[0].mirrored),
-            "camera.turned": float(real[0].turned),
-            "camera.lead": scores[best][0] - scores[order[1]][0],
-            "slm.mirrored": float(real[1].mirrored),
-            "slm.turned": float(real[1].turned),
-            "slm.lead": fits[ranks[1]] - fits[ranks[0]],
-        }
+        panel = WAYS[ranks[0]]
+        blaze = _the_way_that(
+            lambda way, test: way.to_picture(test), lambda t: camera.to_picture(panel.to_plane(t))
+        )
+        off = dict(zip(DEVICES, fewest_off(camera, blaze), strict=True))
+        found: dict[str, float | tuple[float, float]] = {}
+        for device, way in off.items():
+            told: MountSpec = getattr(bench.mounting, device)
+            real = really(way, told) if device == "camera" else really_shown(way, told)
+            found[f"{device}.mirrored"], found[f"{device}.turned"] = float(real.mirrored), float(real.turned)
+        found["camera.lead"] = scores[best][0] - scores[order[1]][0]
+        found["slm.lead"] = fits[ranks[1]] - fits[ranks[0]]
+        return found
 
     def _template(self, bench: BenchSpec, way: MountSpec) -> Tensor:
         """The F as the camera that stands `way` sees it, on binned pixels."""
@@ -161,18 +189,20 @@ class Orientation(Measurement):
             if lead < _CLEAR:
                 text = f"the way the {device} stands is not clear (lead {lead:.2f}); check focus and light."
                 return Judgement("failed", (text,))
+        for device, what in DEVICES.items():
             found = MountSpec(
                 mirrored=numbers[f"{device}.mirrored"].value > 0.5,
                 turned=round(numbers[f"{device}.turned"].value),
             )
             told: MountSpec = getattr(bench.mounting, device)
             if found != told:
-                what = "the camera" if device == "camera" else "the panel (SLM)"
                 advice.append(
                     f"{what} is {_words(found)}, the bench file says {_words(told)}: set [mounting.{device}] "
                     f"mirrored = {str(found.mirrored).lower()}, turned = {found.turned}."
                 )
                 changes[f"mounting.{device}"] = found
+        if len(changes) > 1:
+            advice.append("frames tell how devices stand to one another: the display is taken to be as told.")
         return Judgement("poor" if advice else "good", tuple(advice), changes)
 
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:

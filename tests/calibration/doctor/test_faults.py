@@ -62,6 +62,13 @@ CASES = {
         {"mounting": {"camera": {"mirrored": True}}},
         verdict="poor",
     ),
+    "mirrored display": Case(
+        ("orientation", "display"),
+        "mounting.display",
+        "the display is mirrored",
+        {"mounting": {"display": {"mirrored": True}}},
+        verdict="poor",
+    ),
     "turned panel": Case(
         ("orientation", "panel"),
         "mounting.slm",

@@ -64,6 +64,12 @@ CASES = {
         {"camera.mirrored": 1, "camera.turned": 2, "slm.mirrored": 0, "slm.turned": 2},
         changes=("mounting.camera", "mounting.slm"),
     ),
+    "mirrored display": Case(
+        "orientation",
+        {**MISALIGNED, "mounting.display": {"mirrored": True, "turned": 2}},
+        {"display.mirrored": 1, "display.turned": 2, "camera.mirrored": 0, "slm.mirrored": 0},
+        changes=("mounting.display",),
+    ),
     "radiometry": Case(
         "radiometry",
         {"camera.adc.gain": 3.2, "camera.read_noise": 4.1, "camera.adc.black_level": 18.0},
