@@ -21,7 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from calibration.measuring.fitting import least_squares
@@ -31,7 +33,9 @@ from calibration.rigs.recording import RigError
 from calibration.rigs.rig import Abilities
 from calibration.twin.noise import variance
 from optics.bench.geometry import camera_pixel
+from optics.bench.response_tables import one_way
 from optics.bench.spec import BenchSpec
+from optics.checks import SpecError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +55,7 @@ class Response(Measurement):
 
     Args:
         levels: how many levels are shown.
-        sections: rows and columns of sub-sections, each with a quarter of the levels; (1, 1): the middle alone.
+        sections: rows and columns of sub-sections, each with half of the levels; (2, 2), or (1, 1): the middle alone.
     """
 
     def __init__(self, levels: int = 33, sections: tuple[int, int] = (1, 1)) -> None:
@@ -215,10 +219,14 @@ class Response(Measurement):
         advice: list[str] = []
         changes: dict[str, object] = {}
         if bend > _STRAIGHT or bench.slm.response.lut is not None:
-            changes["slm.response.lut"] = self._table(seen, bench)
-            advice.append(
-                f"the response is no power of the level (off by {bend:.2f} rad rms): a table is written."
-            )
+            try:
+                changes["slm.response.lut"] = self._table(seen, bench)
+            except SpecError as error:
+                advice.append(f"the response folds, and no table is written: {error}")
+            else:
+                advice.append(
+                    f"the response is no power of the level (off by {bend:.2f} rad rms): a table is written."
+                )
         else:
             for name in ("range", "gamma"):
                 n = numbers[name]
@@ -227,7 +235,8 @@ class Response(Measurement):
                     advice.append(f"{n.key} is {n.value:.4f}, the data sheet says {n.stated:.4f}.")
         if falls > 0.1:
             advice.append(
-                f"the phase is not monotonic: it falls by {falls:.2f} rad on the way; use the levels before that."
+                f"the phase is not monotonic: it falls by {falls:.2f} rad on the way, first after level "
+                f"{self._fold(seen, bench)}; give the panel the levels before that, by its driver's table."
             )
         reach = self._reach(seen, bench)
         if reach < 2 * math.pi * 0.98:
@@ -236,12 +245,29 @@ class Response(Measurement):
                 f"expect {1 - reach / (2 * math.pi):.0%} of the phases to be missing."
             )
         factors = [numbers[k].value for k in sorted(numbers) if k.startswith("section_")]
-        if factors and max(factors) - min(factors) > _EVEN:
+        if len(factors) == 4 and max(factors) - min(factors) > _EVEN:
             advice.append(
                 f"sub-sections of the lit part differ: phases are {min(factors):.3f} to {max(factors):.3f} of the "
-                "middle's; write slm.response.sections."
+                "middle's: slm.response.sections is written."
             )
+            changes["slm.response.sections"] = self._sections(torch.tensor(factors).double(), bench)
         return Judgement("poor" if advice else "good", tuple(advice), changes)
+
+    def _sections(self, factors: Tensor, bench: BenchSpec) -> tuple[tuple[float, ...], ...]:
+        """Factors at the centres of the panel's quarters, of those measured where the test areas stood, (4,).
+
+        A bench's factors go linearly from centre to centre; the lit part is smaller than the panel.
+        """
+        panel, sides = Panel.of(bench), []
+        for k, (beside, pixels) in enumerate(
+            zip((0.0, self._areas(bench)[0] / 2), bench.slm.shape, strict=True)
+        ):
+            at = [round(side * panel.lit[k] * 0.9) + beside for side in (-0.25, 0.25)]
+            centres = torch.tensor([-pixels / 4, pixels / 4], dtype=torch.float64)
+            share = (centres - at[0]) / (at[1] - at[0])
+            sides.append(torch.stack((1 - share, share), 1))
+        found = (sides[0] @ factors.reshape(2, 2) @ sides[1].mT).clamp(0.05, 20.0)
+        return tuple(tuple(row) for row in found.tolist())
 
     def _reach(self, seen: Seen, bench: BenchSpec) -> float:
         """Phases that are covered, radians: a step beyond the last level counts, as level `2**bits` would be a turn."""
@@ -250,11 +276,22 @@ class Response(Measurement):
         return top * 2 ** (bench.slm.bits or 1) / (2 ** (bench.slm.bits or 1) - 1)
 
     def _table(self, seen: Seen, bench: BenchSpec) -> tuple[float, ...]:
-        """Phase of every level, never falling."""
+        """Phase of every level, never falling.
+
+        Raises:
+            SpecError: the phase folds, see `optics.bench.response_tables.one_way`.
+        """
         levels, phase, _ = self.curve(seen, bench)
         every = torch.arange(2 ** (bench.slm.bits or 1), dtype=torch.float64)
-        table = torch.from_numpy(_interpolated(every, levels, torch.cummax(phase, 0).values))
-        return tuple(table.tolist())
+        fitted, _ = one_way(_interpolated(every, levels, phase), "what was measured")
+        return tuple((fitted - fitted[0]).tolist())
+
+    def _fold(self, seen: Seen, bench: BenchSpec) -> int:
+        """The level from which the phase falls by more than noise."""
+        levels, phase, error = self.curve(seen, bench)
+        drop = torch.cummax(phase, 0).values - phase
+        falls = int((drop > torch.maximum(4 * error, torch.tensor(0.05))).nonzero()[0, 0])
+        return int(levels[int(phase[:falls].argmax())])
 
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
         """The circle, and the curve."""
@@ -344,7 +381,5 @@ def _power_law(drive: Tensor, phase: Tensor) -> tuple[float, float, float]:
     return sign * float(p[0]), float(p[1]), bend
 
 
-def _interpolated(at: Tensor, x: Tensor, y: Tensor) -> object:
-    import numpy as np
-
+def _interpolated(at: Tensor, x: Tensor, y: Tensor) -> NDArray[np.float64]:
     return np.interp(at.numpy(), x.numpy(), y.numpy())

@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
-import torch
 
 from calibration.rigs.recording import RigError
+from optics.bench.response_tables import one_way
 from optics.bench.spec import BenchSpec
+from optics.checks import SpecError
 from optics.files import writing_hdf5
 from optics.reading import check_size, reading, regular_file
 
@@ -92,8 +93,16 @@ def _response(path: str, bench: BenchSpec, levels: Any, gamma: Any) -> dict[str,
         raise RigError(f"{path}: {len(gamma)} phases for {len(levels)} levels; the panel has bits = {bits}.")
     order = np.argsort(levels)
     table = np.interp(np.arange(2**bits), levels[order], gamma[order]) * 2 * math.pi
-    rising = torch.cummax(torch.from_numpy(table - table[0]), 0).values
-    return {"slm.response.lut": tuple(rising.tolist())}
+    try:
+        fitted, moved = one_way(table - table[0], path)
+    except SpecError as error:
+        raise RigError(
+            f"{error} A response that folds has two levels for a phase: give the panel those before the fold, by its "
+            "driver's table, and calibrate again."
+        ) from None
+    noise = f", noise of up to {moved:.2g} rad taken out" if moved > 0 else ""
+    source = f"{Path(path).name}: slmsuite's pixel calibration{noise}"
+    return {"slm.response.lut": tuple(fitted.tolist()), "slm.response.source": source}
 
 
 def _affine(path: str, bench: BenchSpec, matrix: Any, start: Any) -> dict[str, Any]:

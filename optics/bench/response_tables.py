@@ -85,22 +85,31 @@ def phases(path: Path, unit: str = "radians") -> tuple[NDArray[np.float64], str]
     if np.abs(np.diff(values)).max() > math.pi:
         values = np.unwrap(values)
         said.append("unwrapped")
-    falls = bool(values[-1] < values[0])
-    if falls:
+    fitted, moved = one_way(values, str(path))
+    if fitted[-1] < fitted[0]:
         said.append("falls with the level")
+    if moved > 0:
+        way = "falling" if fitted[-1] < fitted[0] else "rising"
+        said.append(f"made {way} by moving values by up to {moved:.2g} rad")
+    return fitted, ", ".join(said)
+
+
+def one_way(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], float]:
+    """The never-falling, or never-rising, phases nearest to measured ones (levels,), radians; and the largest change.
+
+    Raises:
+        SpecError: the phase folds: no curve that goes one way is near; `name` says whose it is.
+    """
+    falls = bool(values[-1] < values[0])
     fitted = -rising(-values) if falls else rising(values)
     moved, span = np.abs(fitted - values), abs(float(fitted[-1] - fitted[0]))
     if moved.max() > _MOVED * span:
         worst = int(moved.argmax())
         raise SpecError(
-            f"{path}: level {worst} at {values[worst]:.4g} rad is {moved[worst]:.2g} rad off the nearest curve that "
+            f"{name}: level {worst} at {values[worst]:.4g} rad is {moved[worst]:.2g} rad off the nearest curve that "
             f"{'falls' if falls else 'rises'} with the level; measure again, or smooth it."
         )
-    if moved.max() > 0:
-        said.append(
-            f"made {'falling' if falls else 'rising'} by moving values by up to {moved.max():.2g} rad"
-        )
-    return fitted, ", ".join(said)
+    return fitted, float(moved.max())
 
 
 def rising(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from calibration.measurements.registry import MEASUREMENTS, measurement
-from calibration.measuring.conduct import Measured, MeasurementError, measure
+from calibration.measurements.response import Response
+from calibration.measuring.conduct import Measured, MeasurementError, evaluate, measure
 from calibration.rigs.kept import kept_rig
 from calibration.rigs.recording import RigError
 from calibration.rigs.rig import Rig
@@ -124,6 +125,7 @@ CASES = {
         {"slm.response.range": 6.1, "slm.response.sections": ((0.7, 1.3), (0.8, 1.2))},
         # the factors, between the quarters' centres, where the test areas stand, over the middle's
         {"section_1": 0.9470, "section_2": 1.0566, "section_3": 0.9499, "section_4": 1.0464},
+        changes=("slm.response.sections",),
     ),
     "zero order": Case(
         "zero_order",
@@ -175,6 +177,41 @@ def errors(label: str) -> dict[str, float]:
     }
 
 
+def test_factors_of_sections_are_written_at_the_centres_of_the_panels_quarters():
+    case, finding = CASES["sections"], found("sections").finding
+    written = torch.tensor(finding.changes["slm.response.sections"])
+    wanted = torch.tensor(case.truth.slm.response.sections)
+    assert (
+        float((written - wanted).abs().max()) < 0.06
+    )  # the test areas stand three times nearer to the middle
+
+
+def folded(deep: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Levels, a phase that turns round at level 208 and falls by `deep` radians, and its error."""
+    levels = torch.linspace(0, 255, 33).round().double()
+    phase = 5.6 * levels / 208
+    return (
+        levels,
+        torch.where(levels <= 208, phase, 5.6 - deep * (levels - 208) / 47),
+        torch.full((33,), 0.01),
+    )
+
+
+@pytest.mark.parametrize(("deep", "written"), [(0.2, True), (1.6, False)])
+def test_a_response_that_folds_is_named_and_no_running_maximum_is_written(deep, written, monkeypatch):
+    seen = found("response").seen
+    monkeypatch.setattr(Response, "curve", lambda *_: folded(deep))
+    finding = evaluate(Response(), seen, NOMINAL, [])
+    assert finding.verdict == "poor"
+    assert any("not monotonic" in line and "after level 207" in line for line in finding.advice)
+    assert ("slm.response.lut" in finding.changes) == written
+    if written:  # the nearest curve: what falls is shared out among the levels that it concerns
+        table = torch.tensor(finding.changes["slm.response.lut"])
+        assert bool((table.diff() >= 0).all()) and 5.45 < float(table[-1]) < 5.55
+    else:
+        assert any("folds, and no table is written" in line for line in finding.advice)
+
+
 def test_every_measurement_has_a_case():
     assert {case.name for case in CASES.values()} == set(MEASUREMENTS)
 
@@ -191,7 +228,8 @@ def test_what_is_hidden_is_found_within_its_error(label):
 
 def test_stated_errors_hold_over_all_of_them():
     """Of numbers that are not whole: 68 % within one and 95 % within two, as far as so few can tell."""
-    whole = {"camera.mirrored", "camera.turned", "slm.mirrored", "slm.turned", "missing", "stray", "falls"}
+    whole = {f"{device}.{key}" for device in ("display", "slm", "camera") for key in ("mirrored", "turned")}
+    whole |= {"missing", "stray", "falls"}
     away = [abs(e) for label in CASES for name, e in errors(label).items() if name not in whole]
     assert len(away) > 45
     assert 0.5 < sum(e < 1 for e in away) / len(away) < 0.95
