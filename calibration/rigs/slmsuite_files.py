@@ -2,8 +2,8 @@
 
 pixel: `levels`, and `gamma`, the phase of each in turns -> `slm.response.lut`. fourier: `M` (2, 2) and `b` (2, 1),
 camera pixels (x, y) for each unit of `kxy`, the angle of deflection in radians -> magnification, rotation of the panel,
-place of the camera. Wavefront calibrations hold raw superpixels and are not read. Source: slmsuite 0.5,
-`hardware/cameraslms`.
+place of the camera. wavefront_superpixel -> the backplane's curvature, see `calibration.rigs.slmsuite_wavefront`.
+Source: slmsuite 0.5, `hardware/cameraslms`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from calibration.rigs import slmsuite_wavefront as wavefronts
 from calibration.rigs.recording import RigError
 from optics.bench.response_tables import one_way
 from optics.bench.spec import BenchSpec
@@ -22,7 +23,7 @@ from optics.checks import SpecError
 from optics.files import writing_hdf5
 from optics.reading import check_size, reading, regular_file
 
-Kind = Literal["pixel", "fourier"]
+Kind = Literal["pixel", "fourier", "wavefront_superpixel"]
 _MOST_VALUES = 2**26
 _VERSION = "0.5.0"
 
@@ -43,8 +44,17 @@ def read_slmsuite(path: str | Path, bench: BenchSpec) -> dict[str, Any]:
             return _response(str(path), bench, _array(file, "levels", path), _array(file, "gamma", path))
         if {"M", "b"} <= keys:
             return _affine(str(path), bench, _array(file, "M", path), _array(file, "b", path))
+        if {*wavefronts.KEYS, "superpixel_size", "slm_supershape"} <= keys:
+            if _corrected(file):
+                raise RigError(
+                    f"{path} was measured on top of another correction; calibrate afresh (fresh_calibration = True)."
+                )
+            names = (*wavefronts.KEYS, "superpixel_size", "slm_supershape")
+            arrays = {name: _array(file, name, path, finite=False) for name in names}
+            return wavefronts.wavefront_changes(str(path), bench, arrays)
     raise RigError(
-        f"{path} is no pixel or fourier calibration of slmsuite: expected gamma and levels (processed), or M and b."
+        f"{path} is no pixel, fourier or wavefront_superpixel calibration of slmsuite 0.5: expected gamma and levels "
+        "(processed), M and b, or kx, ky, phase and r2_fit."
     )
 
 
@@ -61,6 +71,8 @@ def write_slmsuite(path: str | Path, bench: BenchSpec, kind: Kind) -> None:
     if kind == "pixel":
         table = bench.slm.response.table(bits).numpy()
         arrays = {"levels": np.arange(2**bits), "gamma": table / (2 * math.pi)}
+    elif kind == "wavefront_superpixel":
+        arrays = wavefronts.wavefront_arrays(bench)
     else:
         matrix, start = affine_of(bench)
         arrays = {"M": matrix, "b": start.reshape(2, 1), "a": np.zeros((2, 1))}
@@ -128,12 +140,18 @@ def _affine(path: str, bench: BenchSpec, matrix: Any, start: Any) -> dict[str, A
     }
 
 
-def _array(file: h5py.File, name: str, path: str | Path) -> Any:
+def _corrected(file: h5py.File) -> bool:
+    """Whether a wavefront was measured with another correction on the panel."""
+    before = file.get("previous_phase_correction")
+    return isinstance(before, h5py.Dataset) and before.size > 1
+
+
+def _array(file: h5py.File, name: str, path: str | Path, *, finite: bool = True) -> Any:
     found = file[name]
     if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
         raise RigError(f"{path}: there are no numbers under {name!r}.")
     check_size(f"{path}: {name!r}", found.shape, most=_MOST_VALUES)
     values = np.asarray(found[()])
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise RigError(f"{path}: {name!r} holds numbers that are not finite.")
     return values

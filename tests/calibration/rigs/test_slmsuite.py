@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 slmsuite = pytest.importorskip(
     "slmsuite", reason="slmsuite is not installed: pip install 'spectral-cascade[slmsuite]'"
@@ -20,6 +21,7 @@ from calibration.rigs.recording import RigError  # noqa: E402
 from calibration.rigs.slmsuite_driver import slmsuite_rig  # noqa: E402
 from calibration.rigs.slmsuite_files import read_slmsuite, write_slmsuite  # noqa: E402
 from optics.bench.files import bench_from_dict  # noqa: E402
+from optics.slm.panel import SLM  # noqa: E402
 from tests.scenes import generator  # noqa: E402
 
 FOCAL, PITCH, CAMERA, SHAPE = 0.05, 8e-6, 6e-6, (120, 160)
@@ -143,3 +145,27 @@ def test_calibration_files_are_slmsuites_own(kind, tmp_path):
         assert corrected.alignment.mask_rotation == pytest.approx(THETA)
         assert corrected.alignment.camera_shift == pytest.approx(truth.alignment.camera_shift)
         assert corrected.alignment.magnification == pytest.approx(1.0)
+
+
+def test_slmsuite_corrects_the_wavefront_that_we_write():
+    """Its processing of our file, on its own panel: the levels that it sends make our bench's wavefront flat."""
+    import tempfile
+
+    from slmsuite.hardware.cameraslms import FourierSLM
+
+    slm, camera = devices()
+    system = FourierSLM(camera, slm)
+    truth = bench(**{"slm.curvature": {4: 0.6, 5: -0.4, 7: 0.5, 8: -0.3}})
+    with tempfile.TemporaryDirectory() as folder:
+        write_slmsuite(f"{folder}/ours.h5", truth, "wavefront_superpixel")
+        system.load_calibration("wavefront_superpixel", f"{folder}/ours.h5")
+        theirs = system.save_calibration("wavefront_superpixel", path=folder, name="theirs")
+        again = read_slmsuite(theirs, bench())["slm.curvature"]
+    assert again == pytest.approx({j: dict(truth.slm.curvature).get(j, 0.0) for j in again}, abs=0.02)
+    system.wavefront_calibration_superpixel_process(plot=0, smooth=False, remove_blaze=False)
+    slm.set_phase(np.zeros(slm.shape), phase_correct=True)
+    levels = torch.from_numpy(np.asarray(slm.display).astype(np.int64))
+    panel = SLM(truth.slm)
+    for corrected, flat in ((levels, True), (torch.zeros_like(levels), False), ((-levels) % 256, False)):
+        phasor = panel.of_levels(corrected).flatten()
+        assert (float(phasor.mean().abs()) > 0.98) is flat
