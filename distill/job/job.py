@@ -26,7 +26,7 @@ from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
 from distill.training.processes import ALONE, Processes
-from distill.training.teaching import logits
+from distill.training.teaching import Memory, logits
 from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.students.controls import shuffled
@@ -310,6 +310,11 @@ class Job:
             names = self.splits.train.class_names
             return given_teacher.given(self.config.teacher, names, inner=self.module).to(self.device)
         return load_teacher(self.path("teacher") / MODEL).to(self.device)
+
+    @cached_property
+    def answers(self) -> Memory:
+        """What the teacher said of moved images, shared by the students that are shown the same ones."""
+        return Memory()
 
     @cached_property
     def taught(self) -> Tensor:

@@ -21,6 +21,7 @@ from distill.metrics.tasks import Difference, Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide
 from distill.training.trackers import tensorboard
 from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
@@ -134,7 +135,7 @@ def _train(
     teacher: Any = None
     part = job.splits.train
     if distilled:
-        teacher = job.teacher() if spec.needs_module else job.taught
+        teacher = _guide(job, part.images, spec) if spec.needs_module else job.taught
     elif len(part.labelled) < len(part):  # without a teacher there is nothing to learn from the others
         part = part.labelled if step == "teacher" else part.labelled.repeated(len(part))
     train(
@@ -148,6 +149,12 @@ def _train(
         on_epoch=tensorboard(job.path(step)) if job.config.tensorboard else None,
         processes=job.processes,
     )
+
+
+def _guide(job: Job, images: Tensor, spec: TrainSpec) -> Guide:
+    """The teacher as every student of the job asks it: rows that are shown the same moves share its answers."""
+    fast = spec.step.precision == "bf16"
+    return Guide(job.teacher(), images, moving=spec.moves.active, fast=fast, memory=job.answers)
 
 
 def calibration(job: Job) -> dict[str, Any]:

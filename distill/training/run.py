@@ -82,7 +82,7 @@ class Run:
         made = terms_of(Setup(spec, self.guide, model, self.inputs[:2].to(self.device)))
         self.terms = {name: term.to(self.device) for name, term in made.items()}
         self.taps = Taps(model, [name for term in self.terms.values() for name in term.watches()])
-        self.thinning = Thinning(model, self.inputs, spec.step.every)
+        self.thinning = Thinning(model, self.inputs, spec.step.every, seed=spec.seed)
         steps = math.ceil(self.batches / spec.step.accumulate) * spec.epochs
         self.stepper = Stepper(model, list(self.terms.values()), spec, steps)
         self.generator = torch.Generator().manual_seed(spec.seed)
@@ -160,7 +160,7 @@ class Run:
             mine = self.processes.share(len(index))
             inputs, answers, index = inputs[mine], answers.taken(mine), index[mine]
         done = self.stepper.made / self.stepper.steps
-        with self.taps.open() as features, self.thinning.open(done, self.generator):
+        with self.taps.open() as features, self.thinning.open(self.stepper.made, self.stepper.steps):
             out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
         seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
         loss = self._loss(seen)

@@ -17,6 +17,7 @@ from networks.readouts.readouts import BinnedCamera, Intensity
 from networks.students.student import Student
 from optics.errors import OpticsError
 
+_APART = 2**31  # between the seeds of two trainings, more than there are steps
 _WHOLE = 0.9  # of the steps: those behind it see every pixel
 
 
@@ -29,13 +30,15 @@ class Thinning:
             finer is thinned less.
         images: (B, in, y, x), as it is trained on.
         step: every how many pixels, in either axis; 1 is all of them.
+        seed: of the places, which follow from it and the number of the training step alone: students with and without
+            a camera are shown the same images.
 
     Raises:
         OpticsError: the bins do not hold whole groups of `step` pixels.
     """
 
-    def __init__(self, model: nn.Module, images: Tensor, step: int) -> None:
-        self.step = step
+    def __init__(self, model: nn.Module, images: Tensor, step: int, *, seed: int) -> None:
+        self.step, self.seed = step, seed
         self.camera: BinnedCamera | None = None
         if step > 1 and isinstance(model, Student) and isinstance(model.readout, Intensity):
             camera = model.readout.camera
@@ -50,11 +53,12 @@ class Thinning:
                 )
             self.camera = camera if self.step > 1 else None
 
-    def open(self, done: float, generator: torch.Generator) -> AbstractContextManager[None]:
-        """For one step: thin the camera out, `done` being the share of the steps that are made."""
-        if self.camera is None or done >= _WHOLE:
+    def open(self, made: int, steps: int) -> AbstractContextManager[None]:
+        """Thin the camera out for one step, `made` of `steps` being behind it."""
+        if self.camera is None or made >= _WHOLE * steps:
             return nullcontext()
-        first_y, first_x = torch.randint(self.step, (2,), generator=generator).tolist()
+        draws = torch.Generator().manual_seed((self.seed * _APART + made) % 2**63)
+        first_y, first_x = torch.randint(self.step, (2,), generator=draws).tolist()
         return self.camera.thinned(Every(self.step, (first_y, first_x)))
 
 

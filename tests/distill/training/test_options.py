@@ -14,6 +14,7 @@ from distill.data.dataset import UNLABELLED, VOID
 from distill.training.losses.functions import cross_entropy, dice_loss
 from distill.training.run import Run
 from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide, Memory
 from distill.training.thinning import Thinning
 from distill.training.train_loop import fit, train
 from networks import Student
@@ -237,12 +238,37 @@ def test_low_precision_is_of_the_teachers_answers_for_moved_images(precision):
     assert seen == [torch.bfloat16 if precision == "bf16" else torch.float32] * 6
 
 
+def test_students_that_see_the_same_moves_share_the_teachers_answers():
+    teacher, asked = linear(), []
+    teacher[1].register_forward_hook(lambda _m, _x, out: asked.append(len(out)))
+    spec, memory, made = SPEC.replace(epochs=2, **{"augmentation.crop": 1, "step.every": 5}), Memory(), []
+    for shared in (memory, None, memory):  # the second time from the start, the third from the memory
+        model = small()
+        guide = Guide(teacher, DATA.images, moving=True, memory=shared)
+        fit(model, parts(DATA), parts(HELD), spec, directory=None, teacher=guide)
+        made.append((model, len(asked)))
+    assert same(made[0][0], made[1][0]) and same(made[0][0], made[2][0])
+    assert [count for _, count in made] == [12, 24, 24]
+    control = linear(1)  # without a camera: other draws would show it other images
+    fit(control, parts(DATA), parts(HELD), spec, directory=None, teacher=guide)
+    assert len(asked) == 24
+    small_memory = Memory(most=1000)
+    for _ in range(2):
+        guide = Guide(teacher, DATA.images, moving=True, memory=small_memory)
+        fit(small(), parts(DATA), parts(HELD), spec, directory=None, teacher=guide)
+    assert small_memory.held <= 1000
+    assert len(asked) == 24 + 2 * 12 - small_memory.held // (15 * 3 * 4)
+
+
 @pytest.mark.parametrize("channel_sum", ["coherent", "incoherent"])
 def test_bins_of_some_pixels_are_those_of_all_in_the_mean(channel_sum):
     student = Student.build(
         (2, 3), image_shape=(12, 8), classes=3, bins=(2, 2), channel_sum=channel_sum, generator=generator()
     )
-    images, thinning = torch.rand(4, 2, 12, 8, generator=generator(1)), Thinning(student, DATA.images, 1)
+    images, thinning = (
+        torch.rand(4, 2, 12, 8, generator=generator(1)),
+        Thinning(student, DATA.images, 1, seed=0),
+    )
     whole = student.features(images)
     found = []
     for y in range(2):
@@ -251,38 +277,43 @@ def test_bins_of_some_pixels_are_those_of_all_in_the_mean(channel_sum):
                 found.append(student.features(images))
     assert not torch.allclose(found[0], found[3], rtol=0.01)
     torch.testing.assert_close(torch.stack(found).mean(0), whole)
-    with thinning.open(0.0, generator()):
+    with thinning.open(0, 10):
         assert torch.equal(student.features(images), whole)
 
 
 def test_thinning_draws_every_place_and_ends_before_the_last_steps():
     student = small()
-    thinning, draws, camera = Thinning(student, DATA.images, 5), generator(), student.readout.camera
-    places = set()
-    for _ in range(400):
-        with thinning.open(0.5, draws):
-            places.add(camera.every.first)
+    thinning, camera = Thinning(student, DATA.images, 5, seed=3), student.readout.camera
+    places: list[tuple[int, int]] = []
+    for made in range(400):
+        with thinning.open(made, 500):
+            places.append(camera.every.first)
             assert camera.every.step == 5
-    assert places == {(y, x) for y in range(5) for x in range(5)}
+    assert set(places) == {(y, x) for y in range(5) for x in range(5)}
+    assert all(places.count(place) < 40 for place in places)  # 16 each
     assert camera.every == ALL_PIXELS
-    with thinning.open(0.95, draws):
+    with thinning.open(450, 500):
         assert camera.every == ALL_PIXELS
+    with Thinning(student, DATA.images, 5, seed=4).open(0, 500):
+        other = camera.every.first
+    with thinning.open(1, 500):
+        assert (other, camera.every.first) != (places[0], places[0])
 
 
 def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
     with pytest.raises(
         OpticsError, match=r"10 x 10 camera pixels in 2 x 2 bins are not whole groups of 2 x 2"
     ):
-        Thinning(small(), DATA.images, 2)
-    assert Thinning(linear(), DATA.images, 2).camera is None
+        Thinning(small(), DATA.images, 2, seed=0)
+    assert Thinning(linear(), DATA.images, 2, seed=0).camera is None
     sizes = {"image_shape": (12, 12), "classes": 3, "generator": generator()}
     control = Student.no_mask((1, 4), bins=(2, 2), **sizes)
     assert control.readout.camera.bins == (4, 4)  # as many numbers as the student's
-    assert Thinning(control, torch.zeros(2, 1, 12, 12), 6).step == 3
+    assert Thinning(control, torch.zeros(2, 1, 12, 12), 6, seed=0).step == 3
     homodyne = Student.build(
         (1, 2), image_shape=(10, 10), classes=3, bins=(2, 2), readout="homodyne", generator=generator()
     )
-    assert Thinning(homodyne, DATA.images, 2).camera is None
+    assert Thinning(homodyne, DATA.images, 2, seed=0).camera is None
 
 
 def test_options_of_steps_are_found_by_their_names():
