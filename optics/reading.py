@@ -188,19 +188,21 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
 
 # ---------------------------------------------------------------------- strings of HDF5
 
-_SECONDS, _BYTES = 2, 2**31  # of computing
+_SECONDS, _BYTES = 2, 2**30  # of computing; of memory beyond what the libraries take
 _WAIT = 60  # seconds, on a busy machine
 _CHILD = """
 import json, sys
+import h5py
+import numpy as np
 try:
     import resource
-    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]),) * 2)
+    with open("/proc/self/statm") as told:
+        held = int(told.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + int(sys.argv[3]),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[4]),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 except (ImportError, ValueError, OSError):
     pass
-import h5py
-import numpy as np
 
 def plain(value):
     if isinstance(value, bytes):
@@ -272,11 +274,9 @@ def read_strings(path: Path, places: Sequence[tuple[str, str | None]]) -> list[l
     Raises:
         OpticsError: the file is damaged, or what it says of its strings cannot be.
     """
-    command = [sys.executable, "-I", "-c", _CHILD, str(path), json.dumps(places), str(_BYTES), str(_SECONDS)]
     damaged = f"{path} cannot be read as HDF5 (its strings are damaged"
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_WAIT, check=False)
-        answer = json.loads(done.stdout) if done.returncode == 0 else {}
+        answer = json.loads(_in_a_process([str(path), json.dumps(places), str(_BYTES), str(_SECONDS)]))
     except (subprocess.TimeoutExpired, json.JSONDecodeError, UnicodeDecodeError):
         answer = {}
     if "found" not in answer:
@@ -285,3 +285,10 @@ def read_strings(path: Path, places: Sequence[tuple[str, str | None]]) -> list[l
     return [
         [bytes.fromhex(v["bytes"]) if isinstance(v, dict) else str(v) for v in one] for one in answer["found"]
     ]
+
+
+def _in_a_process(arguments: Sequence[str]) -> bytes:
+    """What a process of its own says that runs `_CHILD`; nothing where it does not end well."""
+    command = [sys.executable, "-I", "-c", _CHILD, *arguments]
+    done = subprocess.run(command, capture_output=True, timeout=_WAIT, check=False)
+    return done.stdout if done.returncode == 0 else b""

@@ -12,7 +12,7 @@ import json
 import pickle
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -43,9 +43,9 @@ ROWS = ("teacher", "linear", "linear_kd", "ideal_bench", "bench_as_is", "bench_r
 COUNT = 8  # pictures of a part
 
 
-def seeds() -> dict[str, list[Files]]:
-    """Right inputs by the name of the corpus."""
-    return {name: [make() for make in makers] for name, makers in MAKERS.items()}
+def seeds(names: Iterable[str] | None = None) -> dict[str, list[Files]]:
+    """Right inputs by the name of the corpus; of some, or of all."""
+    return {name: [make() for make in MAKERS[name]] for name in (MAKERS if names is None else sorted(names))}
 
 
 def written(write: Callable[[Path], object], name: str = "x") -> Files:

@@ -1,13 +1,15 @@
 """Thousands of damaged inputs, each read in a child process with limits on time and memory.
 
-The parent imports everything once and forks; a child reads one input after another and says before and after each what
-it does, so that a hang, a crash or a child that the system killed is charged to the input that caused it, and the next
-child goes on behind it. Input number `k` of a seed is always the same bytes: `damaged(seed, k)` makes it again.
+The parent makes the corpus, reads it once (so that everything is imported) and forks; a child reads one input after
+another and says before and after each what it does, so that a hang, a crash or a child that the system killed is charged
+to the input that caused it, and the next child goes on behind it. Files lie in memory where the system has such a place.
+Input number `k` of a seed is always the same bytes: `damaged(seed, k)` makes it again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -26,10 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from optics import reading
 from tests.fuzz import corpus
 from tests.fuzz.checks import Accepted, is_ours
 from tests.fuzz.containers import mutate
 from tests.fuzz.readers import READERS, Reader
+from tests.fuzz.warm import WarmStrings
 
 SECONDS = 20.0  # for one input
 BYTES = 2**30  # more than the child held before it
@@ -97,8 +101,9 @@ class Fuzzer:
 
     def __init__(self, seed: int = 0, only: Sequence[str] = ()) -> None:
         self.seed = seed
-        self.seeds = corpus.seeds()
         self.names = [n for n, r in READERS.items() for _ in range(r.weight) if not only or n in only]
+        with _in_memory():
+            self.seeds = corpus.seeds({READERS[name].corpus for name in self.names})
 
     def damaged(self, number: int) -> Case:
         """Input `number`; the same for the same seed, readers and corpus."""
@@ -109,6 +114,7 @@ class Fuzzer:
 
     def run(self, count: int, *, start: int = 0, seconds: float | None = None) -> Tally:
         """Read inputs `start` to `start + count` and say what came of each; begin no batch after `seconds`."""
+        self.read_seeds()
         tally, began, number = Tally(), time.perf_counter(), start
         _limit_memory()
         while number < start + count and (seconds is None or time.perf_counter() - began < seconds):
@@ -116,14 +122,26 @@ class Fuzzer:
         tally.seconds = time.perf_counter() - began
         return tally
 
+    def read_seeds(self) -> None:
+        """Read what is whole with every reader: what they import is imported then, before any child is forked."""
+        with _in_memory() as folder, _strings(WarmStrings()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in dict.fromkeys(self.names):
+                for k, files in enumerate(self.seeds[READERS[name].corpus]):
+                    read(READERS[name], put(Case(k, name, files), folder / name / str(k), READERS[name]))
+
     def _child(self, tally: Tally, first: int, end: int) -> int:
         """Fork a child for inputs `first` to `end`; the number after the last that was judged."""
         out, into = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(out)
-            _read_all(self, range(first, end), into)
-        os.close(into)
+        with _in_memory() as folder:
+            child = os.fork()
+            if not child:
+                os.close(out)
+                _read_all(self, range(first, end), into, folder)
+            os.close(into)
+            return self._heard(tally, out, child, first, end)
+
+    def _heard(self, tally: Tally, out: int, child: int, first: int, end: int) -> int:
         next_number, at_work = first, None
         try:
             for message in _messages(out, SECONDS + 5.0):
@@ -173,10 +191,9 @@ def _messages(pipe: int, seconds: float) -> Iterator[dict[str, Any]]:
 # ---------------------------------------------------------------------- in the child
 
 
-def _read_all(fuzzer: Fuzzer, numbers: range, pipe: int) -> None:
+def _read_all(fuzzer: Fuzzer, numbers: range, pipe: int, folder: Path) -> None:
     """Read inputs one after another, then leave without the parent's clean-up."""
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    code = 0
+    code, strings = 0, WarmStrings()
     try:
         warnings.simplefilter("ignore")
         null = os.open(os.devnull, os.O_WRONLY)
@@ -184,16 +201,17 @@ def _read_all(fuzzer: Fuzzer, numbers: range, pipe: int) -> None:
         os.dup2(null, 2)
         held = _resident()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        for number in numbers:
-            case = fuzzer.damaged(number)
-            _say(pipe, {"number": number, "reader": case.reader})
-            _say(pipe, judged(case, folder / str(number), held))
+        with _strings(strings):
+            for number in numbers:
+                case = fuzzer.damaged(number)
+                _say(pipe, {"number": number, "reader": case.reader})
+                _say(pipe, judged(case, folder / str(number), held, strings))
     except BaseException:  # a fault of the harness itself, which must not look like a verdict
         os.write(pipe, b"")
         code = 70
         Path(tempfile.gettempdir(), "fuzz-harness-error.txt").write_text(traceback.format_exc())
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        strings.end()
         os._exit(code)
 
 
@@ -201,17 +219,18 @@ def _say(pipe: int, message: dict[str, Any]) -> None:
     os.write(pipe, json.dumps(message).encode() + b"\n")
 
 
-def judged(case: Case, folder: Path, held: int) -> dict[str, Any]:
-    """Write a case's files, read them, and say what came of it."""
+def judged(case: Case, folder: Path, held: int, strings: WarmStrings) -> dict[str, Any]:
+    """Write a case's files, read them, and say what came of it. held: bytes of this process before its first input."""
     reader = READERS[case.reader]
     path = put(case, folder, reader)
     _forget_peak()
+    strings.most_bytes = 0
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     began = time.perf_counter()
     verdict, why = read(reader, path)
     took = time.perf_counter() - began
     signal.setitimer(signal.ITIMER_REAL, 0)
-    most = max(0, _peak() - held)
+    most = max(0, _peak() - held, strings.most_bytes)
     if most > BYTES and verdict in (RIGHT, REFUSED):
         verdict, why = "memory", f"{most / 2**20:.0f} MiB"
     shutil.rmtree(folder, ignore_errors=True)
@@ -256,6 +275,36 @@ def read(reader: Reader, path: Path) -> tuple[str, str]:
             f"what was read cannot be used: {type(error).__name__}: {str(error)[:200]} | {_where(error)}",
         )
     return RIGHT, ""
+
+
+@contextlib.contextmanager
+def _strings(warm: WarmStrings) -> Iterator[None]:
+    """Strings of HDF5 are read by a warm process."""
+    cold, reading._in_a_process = reading._in_a_process, warm
+    try:
+        yield
+    finally:
+        reading._in_a_process = cold
+        warm.end()
+
+
+@contextlib.contextmanager
+def _in_memory() -> Iterator[Path]:
+    """A folder for a while, and for all that makes temporary files meanwhile; in memory where there is such a place."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_memory(), ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = before
+
+
+@functools.cache
+def _memory() -> str | None:
+    place = "/dev/shm"
+    free = shutil.disk_usage(place).free if os.access(place, os.W_OK) else 0
+    return place if free > 4 * BYTES else None
 
 
 def _where(error: BaseException) -> str:
