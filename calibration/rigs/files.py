@@ -33,6 +33,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
 from optics.files import write_hdf5
 from optics.reading import attribute, check_size, fixed, home, listed, quoted, reading, regular_file
+from optics.reading.archives import zip_entries
 from optics.toml_errors import parse
 
 SCHEMA = "spectral-cascade recording 1"
@@ -197,9 +198,7 @@ def _arrays(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     path = regular_file(path)
     with reading(path, "arrays", fix=f"expected {', '.join(keys)}."):
         with zipfile.ZipFile(path) as archive:
-            check_size(
-                f"{path}, unpacked", (sum(e.file_size for e in archive.infolist()),), most=8 * _MOST_VALUES
-            )
+            zip_entries(archive, path, most=8 * _MOST_VALUES)
         with np.load(path, allow_pickle=False) as file:
             found = {key: np.asarray(file[key]) for key in keys}
     for key, values in found.items():

@@ -234,7 +234,8 @@ def _options(*, size: str | None, **told: Any) -> Any:
 
 
 def _ignored(ignore: list[str] | None) -> tuple[int | str, ...]:
-    return tuple(int(word) if word.lstrip("-").isdecimal() else word for word in ignore or ())
+    whole = [word.removeprefix("-").isdecimal() and len(word) < 20 for word in ignore or ()]
+    return tuple(int(word) if yes else word for word, yes in zip(ignore or (), whole, strict=True))
 
 
 _SHOWN = 20  # classes that are listed

@@ -94,10 +94,11 @@ def refit(
 def _counts(text: str | None) -> tuple[int, ...]:
     """`50,100` as numbers."""
     from optics.errors import OpticsError
+    from optics.reading import quoted
 
     words = [] if text is None else text.split(",")
-    if not all(word.strip().isdigit() for word in words):
-        raise OpticsError(f"--curve is {text!r}, expected numbers of images such as 50,100,200.")
+    if not all(word.strip().isdecimal() and len(word) < 10 for word in words):
+        raise OpticsError(f"--curve is {quoted(text)}, expected numbers of images such as 50,100,200.")
     return tuple(int(word) for word in words)
 
 

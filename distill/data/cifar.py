@@ -13,7 +13,6 @@ CIFAR-100. Source: A. Krizhevsky, "The CIFAR-10 dataset" and "The CIFAR-100 data
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +28,15 @@ from distill.data.labels import text_list
 from distill.data.listing import folders_in
 from distill.data.parts import Found, Options, Part
 from optics.errors import OpticsError
-from optics.reading import read_bytes, reading, regular_file
+from optics.reading import quoted, read_bytes, reading, regular_file
+from optics.reading.archives import most_unpacked, opened_tar, whole
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 SUFFIXES = (".gz", ".tgz", ".tar")
 _PIXELS = 3 * 32 * 32
+_MOST_OF_ALL = 2**31
 _MOST = 2**29  # bytes of one file of the set; the largest has 155 MB
 
 
@@ -106,16 +107,16 @@ def _from_tar(path: Path) -> dict[str, bytes]:
     wanted = {n for version in VERSIONS for n in version.wanted}
     parts: dict[str, bytes] = {}
     path = regular_file(path)
-    with reading(path, "a tar archive"), tarfile.open(path) as archive:
+    with opened_tar(path, most=min(_MOST_OF_ALL, most_unpacked(path))) as archive:
         for member in archive:  # members are read by name; nothing is unpacked to disk
             name = member.name.rsplit("/", 1)[-1]
             if member.size > _MOST:
                 raise OpticsError(
-                    f"{path}: {member.name!r:.80} has {member.size} bytes; at most {_MOST} are read."
+                    f"{path}: {quoted(member.name)} has {member.size} bytes; at most {_MOST} are read."
                 )
             stream = archive.extractfile(member) if name in wanted and member.isfile() else None
             if stream is not None:
-                parts[name] = stream.read()
+                parts[name] = whole(stream, member.size, f"{path}: {quoted(member.name)}")
     return parts
 
 

@@ -38,6 +38,7 @@ __all__ = ["Dataset", "Splits", "find", "load", "names"]
 _FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+SHARE = 0.1  # of the training part, for validation
 _ORDER = 20260  # seed of the order of parts that are stored class by class
 
 
@@ -49,7 +50,7 @@ def names() -> tuple[str, ...]:
 def load(
     name_or_path: str | Path,
     *,
-    validation: float = 0.1,
+    validation: float = SHARE,
     seed: int = 0,
     limit: int | None = None,
     size: tuple[int, int] | None = None,
@@ -137,7 +138,7 @@ def _whole_image_splits(
 ) -> dict[str, Dataset]:
     parts, classes = settle(found, ignore=ignore)
     labels = {name: part.labels for name, part in parts.items()}
-    chosen = _chosen(labels, validation, limit, generator)
+    chosen = chosen_of(labels, validation, limit, generator)
     made = {}
     for part, (name, index) in chosen.items():
         if in_runs(labels[name][index]):
@@ -150,16 +151,20 @@ def _pixel_splits(
     found: Found, ignore: Ignore, validation: float, limit: int | None, generator: torch.Generator
 ) -> dict[str, Dataset]:
     alike = {name: torch.zeros(part.count, dtype=torch.int64) for name, part in found.parts.items()}
-    chosen = _chosen(alike, validation, limit, generator)
+    chosen = chosen_of(alike, validation, limit, generator)
     parts = {part: found.parts[name] for part, (name, _) in chosen.items()}
     once = Found(parts, found.names, found.source, found.licence)
     return read_pixels(once, {part: index for part, (_, index) in chosen.items()}, ignore=ignore)
 
 
-def _chosen(
+def chosen_of(
     labels: Mapping[str, Tensor], validation: float, limit: int | None, generator: torch.Generator
 ) -> dict[str, tuple[str, Tensor]]:
-    """Of each split, the part that it is taken from and which images; from labels (N,) of every part."""
+    """Of each split, the part that it is taken from and which images; from labels (N,) of every part.
+
+    Raises:
+        OpticsError: a class that is to be split has a single image.
+    """
     every = {name: torch.arange(len(found)) for name, found in labels.items()}
     sources = {"train": "train", "validation": "validation", "test": "test"}
     if "all" in labels:

@@ -275,9 +275,15 @@ def _steps_in(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(data, dict) or data.get("version") != _VERSION:
         raise OpticsError(f"{path} is of another version; choose another directory.")
     steps = data.get("steps")
-    if not isinstance(steps, dict) or not all(isinstance(step, dict) for step in steps.values()):
+    if not isinstance(steps, dict) or not all(map(_is_step, steps.values())):
         raise OpticsError(f"{path} is damaged: it lists no steps; choose another directory.")
     return steps
+
+
+def _is_step(step: Any) -> bool:
+    """Whether a ledger's entry is a table whose files, if it lists some, are names."""
+    files = step.get("files", []) if isinstance(step, dict) else None
+    return isinstance(files, list) and all(isinstance(name, str) and "\0" not in name for name in files)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,8 @@ def features_of_captures(on_bench: OnBench, captures: Captures) -> Tensor:
     (top, left), (height, width) = captures.panel_corner, captures.levels.shape[1:]
     own = optics.levels()
     shown = torch.zeros_like(own)
-    if len(own) == len(captures.levels):
+    fits = top >= 0 <= left and top + height <= own.shape[1] and left + width <= own.shape[2]
+    if fits and len(own) == len(captures.levels):
         shown[:, top : top + height, left : left + width] = captures.levels.to(own.dtype)
     if not torch.equal(own, shown):
         raise OpticsError(
@@ -76,7 +77,8 @@ def refit_on_captures(
         A new network on the bench; `.backend` is what changed.
 
     Raises:
-        OpticsError: neither labels nor a teacher, fewer than 20 images, other masks, or the augmentation is on.
+        OpticsError: neither labels nor a teacher, other classes, fewer than 20 images, other masks, or the augmentation
+            is on.
     """
     number = len(captures) if count is None else count
     if not FEWEST <= number <= len(captures):
@@ -93,6 +95,12 @@ def refit_on_captures(
             )
         labels = teacher.argmax(1)
         spec = spec.replace(distillation=spec.distillation.replace(alpha=1.0))
+    classes = int(on_bench.backend.classes)
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise OpticsError(
+            f"these captures have labels {int(labels.min())} to {int(labels.max())} and the network {classes} classes; "
+            f"expected 0 to {classes - 1}."
+        )
     features = features_of_captures(on_bench, captures)[:number]
     own = number - max(1, round(_HELD * number))
     backend = copy.deepcopy(on_bench.backend)

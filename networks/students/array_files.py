@@ -22,6 +22,7 @@ from networks.students import matlab
 from optics.errors import OpticsError, ShapeError
 from optics.files import hdf5_bytes, weights_bytes, write_bytes
 from optics.reading import check_size, home, listed, read_bytes, reading, reason, regular_file
+from optics.reading.archives import zip_entries
 
 _MOST_VALUES = 2**28
 _NPY_MAGIC = b"\x93NUMPY"
@@ -220,8 +221,8 @@ def numpy_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
             return {"array": _npy_array(one, str(path), os.fstat(one.fileno()).st_size)}
     found = {}
     with zipfile.ZipFile(path) as archive:
-        entries = [e for e in archive.infolist() if e.filename.endswith(".npy")]
-        check_size(str(path), (sum(e.file_size for e in entries),), most=16 * _MOST_VALUES)
+        entries = zip_entries(archive, path, most=16 * _MOST_VALUES)
+        entries = [e for e in entries if e.filename.endswith(".npy")]
         for entry in entries:
             with archive.open(entry) as file:
                 found[entry.filename.removesuffix(".npy")] = _npy_array(

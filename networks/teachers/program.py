@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from optics.errors import OpticsError
-from optics.reading import MOST_BYTES, check_size, quoted, reading, regular_file, shortened
+from optics.reading import MOST_BYTES, quoted, reading, regular_file, shortened
+from optics.reading.archives import zip_entries
 
 _DTYPES = {
     1: torch.uint8,
@@ -69,8 +70,7 @@ def load_program(path: str | Path) -> ExportedProgram:
     path = regular_file(path, what="exported program")
     fix = f"it is damaged or of an unknown version. {_FIX}"
     with reading(path, "a torch.export archive", fix=fix), zipfile.ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-        check_size(f"{path}, unpacked", (unpacked,), most=MOST_BYTES)
+        zip_entries(archive, path, most=MOST_BYTES)
         return _read(path, archive)
 
 

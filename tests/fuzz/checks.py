@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ from torch import Tensor
 from calibration.rigs.captures import Captures
 from calibration.rigs.store import FrameStore
 from distill.data.dataset import VOID, Dataset
+from distill.data.sources import load
+from distill.data.survey import Checked, opened
 from distill.designs.targets import Target
 from distill.export.design_files import DesignFiles
 from distill.export.design_manifest import DesignManifest
@@ -261,6 +267,62 @@ def right_frames(found: FrameStore, path: Path) -> None:
 
 def right_calibration(found: dict[str, Any], path: Path) -> None:
     must(_finite(found), "a number that is not finite")
+
+
+@contextlib.contextmanager
+def only_in(folder: Path) -> Iterator[None]:
+    """Raise where the body opens a file for writing, or makes a folder, outside of `folder`, or leaves any there."""
+    if not _hooked:
+        sys.addaudithook(_seen)
+        _hooked.append(True)
+    before: set[Path] = set(folder.rglob("*"))
+    written: list[str] = []
+    _watching.append(written)
+    try:
+        yield
+    finally:
+        _watching.remove(written)
+        inside = os.path.realpath(folder)
+        outside = [p for p in written if not f"{os.path.realpath(p)}/".startswith(f"{inside}/")]
+        if outside:
+            raise Accepted(f"written outside of its folder: {outside[0]!r:.100}")
+        if left := set(folder.rglob("*")) - before:
+            raise Accepted(f"{len(left)} files are left, as {min(left).name}")
+
+
+_hooked: list[bool] = []
+_watching: list[list[str]] = []
+
+
+def _seen(event: str, told: tuple[Any, ...]) -> None:
+    """Python tells every opening and every new folder; a hook cannot be taken away again."""
+    if not _watching:
+        return
+    writes = event == "open" and isinstance(told[2], int) and told[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if (writes or event == "os.mkdir") and isinstance(told[0], str | os.PathLike):
+        _watching[-1].append(os.fspath(told[0]))
+
+
+def right_archive(found: Checked, path: Path) -> None:
+    for said in (*found.problems, *found.remarks):
+        must(
+            "\n" not in said and len(said) <= LONGEST,
+            f"a problem of several lines or too many: {said!r:.200}",
+        )
+    if not found.problems:  # then training on it begins
+        with opened(path) as place:
+            right_data(load(place), path)
+
+
+def right_pool(found: Tensor, path: Path) -> None:
+    must(found.dtype == torch.float32 and found.ndim == 4 and 0 < len(found) <= 3, f"images {found.shape}")
+    finite(found, "images")
+    must(0 <= float(found.min()) <= float(found.max()) <= 1, "images outside of 0..1")
+
+
+def right_refit(found: torch.nn.Module, path: Path) -> None:
+    for name, value in found.backend.state_dict().items():
+        finite(value.double(), name)
 
 
 def is_ours(error: BaseException, path: Path) -> str | None:

@@ -1,25 +1,23 @@
-"""Damage inside of files that hold others or have checksums: HDF5, zip and tar archives, PNG, safetensors; and folders.
+"""Damage inside of files that hold others or have checksums: HDF5, PNG, safetensors; and folders.
 
 Checksums and lengths are kept right, so that the damage reaches the code behind them.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import random
 import struct
-import tarfile
-import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
+from tests.fuzz.archives import tarred, with_a_member, zipped
 from tests.fuzz.mutations import Mutation, json_tree, plain, splice, table, toml_lines, tree, words
 
 
@@ -80,35 +78,6 @@ _HDF5_VALUES: tuple[Any, ...] = (
     0, -1, 10**9, 1.5, float("nan"), "text", b"bytes\xff", "", np.zeros(0), np.zeros((2, 3)), np.array([1, 2]),
     np.array(["a", "b"], dtype="S"), np.full(4, np.nan), np.array(2**62), h5py.Empty("f4"), np.zeros(3, "f4,i4"),
 )  # fmt: skip
-
-
-def archive(inner: Callable[[str], Mutation]) -> Mutation:
-    """A zip file with one member changed by the mutation that `inner` gives for its name, or lost, or renamed."""
-
-    def mutate(data: bytes, draw: random.Random) -> bytes:
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as source:
-                members = [(n, source.read(n)) for n in source.namelist()]
-        except (zipfile.BadZipFile, OSError, RuntimeError, ValueError):
-            return plain(data, draw)
-        i = draw.randrange(len(members))
-        name, content = members[i]
-        what = draw.randrange(12)
-        if what == 0:
-            del members[i]
-        elif what == 1:
-            members[i] = (draw.choice(("", "../x", name + "x", "a/b/c")), content)
-        elif what == 2:
-            members.append((name, content[: len(content) // 2]))
-        else:
-            members[i] = (name, inner(name)(content, draw))
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w") as target:
-            for n, d in dict(members).items():
-                target.writestr(n or "none", d)
-        return out.getvalue()
-
-    return mutate
 
 
 def png(data: bytes, draw: random.Random) -> bytes:
@@ -172,44 +141,6 @@ def npy(data: bytes, draw: random.Random) -> bytes:
     return out.getvalue()
 
 
-def tar(data: bytes, draw: random.Random) -> bytes:
-    """A compressed tar archive with a member damaged, renamed, made a link or a device, or larger than it is."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as source:
-            members = [(m, source.extractfile(m).read()) for m in source if m.isfile()]  # type: ignore[union-attr]
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error):
-        return plain(data, draw)
-    member, _ = draw.choice(members)
-    what = draw.randrange(6)
-    if what == 0:
-        member.name = draw.choice(("../../x", "/etc/x", "", "a/" + member.name, "x" * 300, "data_batch_1"))
-    elif what == 1:
-        member.type = draw.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"x"))
-        member.linkname = draw.choice(("/dev/zero", "test_batch.bin", member.name))
-    elif what == 2:
-        members = [(m, c) for m, c in members if m is not member]
-    try:
-        whole = _tarred([(m, plain(c, draw) if m is member and what > 3 else c) for m, c in members])
-    except (tarfile.TarError, ValueError, OverflowError):
-        return plain(data, draw)
-    if what == 3:  # a length in a header, its checksum right
-        head = bytearray(whole[:512])
-        head[124:136] = draw.choice((b"77777777777\0", b"00000000000\0", b"\x80" + b"\xff" * 11))
-        head[148:156] = b" " * 8
-        head[148:156] = b"%06o\0 " % sum(head)
-        whole = bytes(head) + whole[512:]
-    return gzip.compress(whole, 1)
-
-
-def _tarred(members: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as target:
-        for member, content in members:
-            member.size = len(content) if member.isfile() else 0
-            target.addfile(member, io.BytesIO(content))
-    return out.getvalue()
-
-
 def structured(name: str) -> Mutation:
     """The mutation that knows the format of a file of that name."""
     ending = name.rsplit(".", 1)[-1].lower()
@@ -222,11 +153,12 @@ _BY_ENDING: dict[str, Mutation] = {
     "h5": hdf5,
     "png": png,
     "safetensors": safetensors,
-    "npz": archive(structured),
-    "pt": archive(structured),
-    "pt2": archive(structured),
+    "npz": with_a_member(structured),
+    "pt": with_a_member(structured),
+    "pt2": with_a_member(structured),
     "npy": npy,
-    "gz": tar,
+    "zip": zipped(structured),
+    **dict.fromkeys(("gz", "tar", "tgz", "bz2", "xz"), tarred(structured)),
     "csv": table,
     "txt": words,
 }

@@ -35,7 +35,7 @@ from networks.teachers import registry as teachers
 from optics.files import hdf5_bytes
 from tests.calibration.benches import bench as calibration_bench
 from tests.distill.exportbench import dataset, network
-from tests.fuzz import corpus_jobs
+from tests.fuzz import corpus_jobs, corpus_sets
 from tests.scenes import generator
 
 Files = dict[str, bytes]
@@ -345,4 +345,5 @@ MAKERS: dict[str, list[Callable[[], Files]]] = {
     "ledger": [ledger],
     "masks": [masks_of_an_export],
     **corpus_jobs.MAKERS,
+    **corpus_sets.MAKERS,
 }

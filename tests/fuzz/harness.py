@@ -1,9 +1,9 @@
 """Thousands of damaged inputs, each read in a child process with limits on time and memory.
 
 The parent makes the corpus, reads it once (so that everything is imported) and forks; a child reads one input after
-another and says before and after each what it does, so that a hang, a crash or a child that the system killed is charged
-to the input that caused it, and the next child goes on behind it. Files lie in memory where the system has such a place.
-Input number `k` of a seed is always the same bytes: `damaged(seed, k)` makes it again.
+another and says before and after each what it does, so that a hang, a crash or a child that the system killed is
+charged to the input that caused it, and the next child goes on behind it. Files lie in memory where there is such a
+place. Input number `k` of a seed is always the same bytes: `damaged(seed, k)` makes it again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optics import reading
+from optics.reading import hdf5_strings
 from tests.fuzz import corpus
 from tests.fuzz.checks import Accepted, is_ours
 from tests.fuzz.containers import mutate
@@ -280,11 +280,11 @@ def read(reader: Reader, path: Path) -> tuple[str, str]:
 @contextlib.contextmanager
 def _strings(warm: WarmStrings) -> Iterator[None]:
     """Strings of HDF5 are read by a warm process."""
-    cold, reading._in_a_process = reading._in_a_process, warm
+    cold, hdf5_strings._in_a_process = hdf5_strings._in_a_process, warm
     try:
         yield
     finally:
-        reading._in_a_process = cold
+        hdf5_strings._in_a_process = cold
         warm.end()
 
 

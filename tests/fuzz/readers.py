@@ -10,19 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
 from torch import Tensor
 
 import distill
 from calibration import load_recording
 from calibration.rigs.captures import load_captures
+from calibration.rigs.slmsuite_files import read_slmsuite
 from calibration.rigs.store import FrameStore
 from calibration.twin.parameters import Tolerances, bench_parameters, load_tolerances
 from calibration.twin.result import load_result
 from distill.cli import bench as cli_bench
 from distill.cli import design as cli_design
+from distill.cli import with_captures as cli_captures
 from distill.cli.bench import _read_masks
-from distill.data import sources
+from distill.data import sources, survey
+from distill.data.parts import Options
+from distill.data.unlabelled import pool
 from distill.designs.designer import _images as display_images
 from distill.designs.targets import Target, read_target
 from distill.export.design_files import read_design
@@ -31,11 +36,13 @@ from distill.job import config
 from distill.job.ledger import Ledger
 from distill.job.result import Result
 from distill.keeping.kept_run import read_kept
+from distill.pipeline.single_steps import open_run
 from distill.studies.axes import parse as parse_axis
 from distill.studies.cells import Conditions, make_plan
 from distill.studies.result import Study
 from distill.studies.work import Subject
 from distill.training import checkpoint
+from distill.training.captured import refit_on_captures
 from distill.training.train_loop import TrainSpec
 from networks.students import array_files
 from networks.students.interchange import as_cascade
@@ -49,8 +56,11 @@ from optics.checks import OpticsError
 from tests.calibration.benches import bench as calibration_bench
 from tests.distill.designs.bench import bench as design_bench
 from tests.distill.studies.studybench import student
+from tests.fuzz import corpus_sets
 from tests.fuzz.checks import (
     nothing,
+    only_in,
+    right_archive,
     right_array,
     right_axis,
     right_calibration,
@@ -68,8 +78,10 @@ from tests.fuzz.checks import (
     right_masks,
     right_network,
     right_phases,
+    right_pool,
     right_program,
     right_recording,
+    right_refit,
     right_result,
     right_run,
     right_size,
@@ -142,6 +154,39 @@ def read_tolerances(path: Path) -> Tolerances:
     return found
 
 
+def read_archive(path: Path) -> survey.Checked:
+    """What `sclc data check` says of an archive; raises where something is written elsewhere, or left."""
+    with only_in(path.parent):
+        found = survey.check(path)
+    return found
+
+
+def read_pool(path: Path) -> Tensor:
+    """Pictures without labels of a folder, or of the only HDF5 file in it."""
+    where = path / "data.h5" if (path / "data.h5").exists() else path
+    return pool(where, Options(size=(6, 5)), limit=3, generator=torch.Generator())
+
+
+def read_refit(path: Path) -> Any:
+    """A back end fitted to captures, to their labels or to a teacher's where they have none."""
+    found, network = load_captures(path), corpus_sets.on_bench()
+    teacher = None if found.labels is not None else torch.eye(3)[torch.arange(len(found)) % 3]
+    return refit_on_captures(network, found, TrainSpec(epochs=1, batch_size=25), teacher=teacher)
+
+
+def read_run(folder: Path) -> Any:
+    """The network of a whole run, as `refit`, `loop` and `evaluate` open it."""
+    return open_run(folder, ("linear",)).student("linear").eval()
+
+
+def read_of_slmsuite(path: Path) -> BenchSpec:
+    return BENCH.replace(**read_slmsuite(path, BENCH))
+
+
+def read_curve(path: Path) -> tuple[int, ...]:
+    return cli_captures._counts(path.read_text("utf-8", "replace"))
+
+
 def read_ledger(folder: Path) -> Ledger:
     return Ledger(folder, {"data": ("data.json",), "teacher": ("teacher",)})
 
@@ -188,6 +233,12 @@ READERS: dict[str, Reader] = {
     "kept frames": Reader(lambda p: FrameStore(p, "request"), right_frames, "kept frames"),
     "tolerances": Reader(read_tolerances, right_spec, "tolerances", single=True),
     "cifar archive": Reader(sources.load, right_data, "cifar archive", single=True),
+    "archive": Reader(read_archive, right_archive, "archives", single=True, weight=4),
+    "unlabelled": Reader(read_pool, right_pool, "pools", weight=2),
+    "refit": Reader(read_refit, right_refit, "captured network", single=True),
+    "whole run": Reader(read_run, right_network, "whole run"),
+    "slmsuite": Reader(read_of_slmsuite, right_spec, "slmsuite", single=True, weight=2),
+    "curve": Reader(read_curve, nothing, "curves", single=True),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from typing import IO
 from distill.data import cifar
 from distill.data.parts import Options
 from optics.errors import OpticsError
-from optics.reading import check_size, home, reading
+from optics.reading import check_size, home, quoted, reading
+from optics.reading.archives import most_unpacked, opened_tar, pieces, zip_entries
 
 SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _MOST_FILES = 2**22
-_MOST_BYTES = 2**37  # unpacked
 
 
 @contextmanager
@@ -28,7 +27,8 @@ def opened(source: str | Path) -> Iterator[str | Path]:
     CIFAR's archives are read as they are. The folder is removed at the end.
 
     Raises:
-        OpticsError: damaged, or larger than the disk; it holds links, or names that lead out of it.
+        OpticsError: damaged, or larger than the disk, or 200 times as large unpacked; it holds links, or names that
+            lead out of it.
     """
     path = home(source)
     if not path.is_file() or not path.name.lower().endswith(SUFFIXES) or _is_cifar(path):
@@ -65,7 +65,7 @@ def _writable(folder: Path) -> bool:
 
 def _from_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        files = zip_entries(archive, path, most=most_unpacked(path))
         _check_room(path, len(files), sum(entry.file_size for entry in files), folder)
         for entry in files:
             with archive.open(entry) as file:
@@ -74,12 +74,14 @@ def _from_zip(path: Path, folder: Path) -> None:
 
 def _from_tar(path: Path, folder: Path) -> None:
     count = total = 0
-    with tarfile.open(path) as archive:
+    with opened_tar(path, most=most_unpacked(path)) as archive:
         for entry in archive:
             if entry.isdir():
                 continue
             if not entry.isfile():
-                raise OpticsError(f"{path}: {entry.name!r} is a link or a device, which is not unpacked.")
+                raise OpticsError(
+                    f"{path}: {quoted(entry.name)} is a link or a device, which is not unpacked."
+                )
             count, total = count + 1, total + entry.size
             _check_room(path, count, total, folder)
             file = archive.extractfile(entry)
@@ -89,24 +91,22 @@ def _from_tar(path: Path, folder: Path) -> None:
 
 def _check_room(path: Path, count: int, size: int, folder: Path) -> None:
     check_size(f"{path}, its files", (count,), most=_MOST_FILES)
-    check_size(f"{path}, unpacked", (size,), most=_MOST_BYTES)
+    check_size(f"{path}, unpacked", (size,), most=most_unpacked(path))
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OpticsError(f"{path} unpacks to {size} bytes and {free} are free beside it.")
 
 
 def _write(path: Path, name: str, file: IO[bytes], size: int, folder: Path) -> None:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or PurePosixPath(name).is_absolute() or ".." in parts or ":" in parts[0] or "\0" in name:
+    inside = PurePosixPath(name.replace("\\", "/"))  # Windows' own, which also begin with //HOST or C:
+    parts = inside.parts
+    if not parts or inside.is_absolute() or ".." in parts or ":" in parts[0] or "\0" in name:
         raise OpticsError(
-            f"{path}: {name!r} leads out of the archive's folder; this is no archive of pictures."
+            f"{path}: {quoted(name)} leads out of the archive's folder; this is no archive of pictures."
         )
     target = folder.joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = size
     with target.open("xb") as out:
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
-            out.write(block)
-            left -= len(block)
-    if left:
-        raise OpticsError(f"{path}: {name!r} is shorter than its header says; the archive is damaged.")
+        written = sum(out.write(block) for block in pieces(file, size))
+    if written < size:
+        raise OpticsError(f"{path}: {quoted(name)} is shorter than its header says; the archive is damaged.")

@@ -20,7 +20,7 @@ from torch import Tensor
 from distill.data import labels as answers
 from distill.data.labels import Ignore
 from distill.data.parts import Found, Options, Part, by_part, settle
-from distill.data.sources import find
+from distill.data.sources import SHARE, chosen_of, find
 from distill.data.survey.archives import opened
 from optics.errors import OpticsError
 from optics.spec import Validated
@@ -219,12 +219,25 @@ def _image_classes(
         problems.append(str(error))
         as_stored = {name: (Counter(map(str, labels.tolist())), 0, labels) for name, labels in stored.items()}
         return {n: (dict(sorted(c.items())), v, s) for n, (c, v, s) in as_stored.items()}, found.names
+    problems += _unsplit({name: part.labels for name, part in settled.items()})
     counted: Counted = {}
     for name, labels in stored.items():
         numbers = torch.bincount(settled[name].labels, minlength=len(classes.names)).tolist()
         counts = dict(zip(classes.names, numbers, strict=True))
         counted[name] = (counts, len(labels) - sum(numbers), labels)
     return counted, classes.names
+
+
+def _unsplit(labels: dict[str, Tensor]) -> list[str]:
+    """Why no validation part can be cut from labels (N,) of each part, if so."""
+    try:
+        names = {"all": "all"} if "all" in labels else by_part(list(labels), where="")
+        if "all" in names or {"train", "test"} <= names.keys():
+            parts = {part: labels[name] for part, name in names.items()}
+            chosen_of(parts, SHARE, None, torch.Generator())
+    except OpticsError as error:
+        return [str(error)]
+    return []
 
 
 def _pixel_classes(

@@ -1,0 +1,49 @@
+"""Reading what others made: limits before memory, and one place where a foreign error becomes one of ours.
+
+limits.py         Files, sizes, messages: `regular_file`, `check_size`, `reading`
+hdf5_strings.py   Strings of HDF5, read in a process of their own
+archives.py       Zip and tar archives, and what they may unpack to (not imported here)
+"""
+
+from optics.reading.hdf5_strings import are_variable, attribute, fixed, read_strings
+from optics.reading.limits import (
+    MOST_BYTES,
+    MOST_VALUES,
+    check_size,
+    damaged,
+    exists,
+    home,
+    inflated,
+    listed,
+    quoted,
+    read_bytes,
+    reading,
+    reason,
+    regular_file,
+    sha256_of,
+    shortened,
+    unpacked,
+)
+
+__all__ = [
+    "MOST_BYTES",
+    "MOST_VALUES",
+    "are_variable",
+    "attribute",
+    "check_size",
+    "damaged",
+    "exists",
+    "fixed",
+    "home",
+    "inflated",
+    "listed",
+    "quoted",
+    "read_bytes",
+    "read_strings",
+    "reading",
+    "reason",
+    "regular_file",
+    "sha256_of",
+    "shortened",
+    "unpacked",
+]
