@@ -198,7 +198,8 @@ def _images(path: Path) -> Tensor:
 
     if path.suffix.lower() in pictures.SUFFIXES:
         grey = pictures.decode(read_bytes(path), name=str(path), grey=True)
-        return torch.from_numpy(grey.astype(np.float32) / (255.0 if grey.dtype == np.uint8 else 1.0))
+        shown = torch.from_numpy(grey.astype(np.float32))
+        return shown.div_(255.0) if grey.dtype == np.uint8 else shown
     return interchange.read(path)
 
 

@@ -23,7 +23,7 @@ def prepare(threads: int | None) -> int:
     from distill.environment import processors
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    count = threads or (int(asked) if asked.isdigit() and int(asked) > 0 else processors())
+    count = threads or (int(asked) if asked.isdecimal() and int(asked) > 0 else processors())
     torch.set_num_threads(count)
     if sys.platform == "linux":
         try:

@@ -148,7 +148,7 @@ def _of_texts(
         if unknown:
             raise _outside(parts, unknown[0], f"one of the class names {listed(list(names))}")
         kept = [n for n in names if n not in void]
-    elif all(v.lstrip("-").isdigit() and len(v) < 19 for v in kept):
+    elif all(v.removeprefix("-").isdecimal() and len(v) < 19 for v in kept):
         kept = sorted(kept, key=int)
     _check_count(parts, kept)
     return Classes(tuple(kept), tuple(kept))

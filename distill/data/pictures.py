@@ -31,6 +31,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", "
 MOST_PIXELS = 2**26  # of one picture: 8192 x 8192
 _FEW_PIXELS = 2**16  # that any file may hold
 _DENSEST = 10_000  # pixels in a byte of a larger picture; deflate makes 1 bit pixels 8256 times smaller
+_ROWS = 256  # that are worked on at once
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
@@ -56,11 +57,11 @@ def decode(
         OpticsError: damaged, of a sample type that is not read, larger than 2**26 pixels, or of several pages.
     """
     with reading(name, "a picture"):
-        stored = _opened(data, name)
-        bits, picture = _bits(stored), _upright(stored)
+        picture = _opened(data, name)
+        bits = _bits(picture)
+        _make_upright(picture)
         if picture.mode in _EIGHT_BIT and white is None:
-            plain = _opaque(picture).convert("L" if grey or picture.mode in ("1", "L", "LA", "La") else "RGB")
-            return np.asarray(_sized(plain, size))
+            return np.asarray(_sized(_opaque(picture, grey), size))
         values = _numbers(picture, bits, name, white)
         if values.ndim == 3 and grey:
             values = values @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -79,7 +80,7 @@ def decode_mask(data: bytes, *, name: str, size: tuple[int, int] | None = None) 
         picture = _opened(data, name)
         if picture.format in ("JPEG", "MPO"):
             raise OpticsError(f"{name} is a JPEG, whose labels blur into each other; save the masks as PNG.")
-        picture = _upright(picture)
+        _make_upright(picture)
         if picture.mode in ("LA", "PA"):
             picture = picture.getchannel(0)
         if picture.mode in ("RGB", "RGBA"):
@@ -136,31 +137,34 @@ def _opened(data: bytes, name: str, *, load: bool = True) -> Image:
     return picture
 
 
-def _upright(picture: Image) -> Image:
+def _make_upright(picture: Image) -> None:
     from PIL import ImageOps
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
-def _opaque(picture: Image) -> Image:
-    """The picture on black, where it has transparency."""
+def _opaque(picture: Image, grey: bool = False) -> Image:
+    """The picture in grey or RGB, on black where it has transparency: a band of rows at a time, to need less memory."""
     from PIL import Image
 
+    own = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+    mode = "L" if grey else own
     if not picture.has_transparency_data:
-        return picture
-    whole = picture.convert("RGBA")
-    black = Image.new("RGBA", whole.size, (0, 0, 0, 255))
-    shown = Image.alpha_composite(black, whole)
-    return shown.convert("L" if picture.mode in ("L", "LA", "La", "1") else "RGB")
+        return picture if picture.mode == mode else picture.convert(mode)
+    made = Image.new(mode, picture.size)
+    for top in range(0, picture.height, _ROWS):
+        band = picture.crop((0, top, picture.width, min(top + _ROWS, picture.height))).convert("RGBA")
+        black = Image.new("RGBA", band.size, (0, 0, 0, 255))
+        made.paste(Image.alpha_composite(black, band).convert(own).convert(mode), (0, top))
+    return made
 
 
 def _numbers(picture: Image, bits: int, name: str, white: float | None) -> NDArray[Any]:
     """Samples of any depth as float32 in [0, 1]."""
     if picture.mode in _EIGHT_BIT:
-        grey = picture.mode in ("1", "L", "LA", "La")
-        values, full = np.asarray(_opaque(picture).convert("L" if grey else "RGB")), 255.0
+        values, full = np.asarray(_opaque(picture)), 255.0
     elif picture.mode in _DEEP or (picture.mode == "I" and bits == 16):
         values, full = np.asarray(picture), 65535.0
     elif picture.mode == "F":
@@ -199,7 +203,10 @@ def to_unit(values: NDArray[Any], white: float, name: str) -> NDArray[Any]:
             f"{name} holds {values[index]:g} at index {index}, expected 0 to {white:g}; set data.white to the "
             "stored value that is full white."
         )
-    return (values.astype(np.float64) / white).astype(np.float32)
+    made = np.empty(values.shape, np.float32)
+    for start in range(0, len(values), _ROWS):  # float64 of some rows, not of all
+        made[start : start + _ROWS] = values[start : start + _ROWS].astype(np.float64) / white
+    return made
 
 
 def _sized(picture: Image, size: tuple[int, int] | None) -> Image:
