@@ -39,6 +39,8 @@ from optics.numbers import is_plainly, is_tensor, root
 from optics.wave.fourier import dft_matrix, fast_length
 from optics.wave.rotation import rotate
 
+_MOST_SAMPLES = 2**25  # of a point-spread function; a convolution with it takes 5 GB
+
 
 class FourF(ConstantBuffers):
     """A 4f bench for images of one size; coherent light of one wavelength.
@@ -62,7 +64,7 @@ class FourF(ConstantBuffers):
 
     Raises:
         SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
-        OpticsError: another dtype.
+        OpticsError: another dtype, or images beyond what memory holds.
     """
 
     to_slm_y: Tensor
@@ -98,6 +100,13 @@ class FourF(ConstantBuffers):
         self.rows, xi_y = illuminated_pixels(bench, 0)
         self.cols, xi_x = illuminated_pixels(bench, 1)
         check_lenses(bench, self.image_shape, self.offset)
+        ly, lx = (self._count_of_lags(k) for k in (0, 1))
+        if ly * lx > _MOST_SAMPLES:
+            (h, w), most = self.image_shape, math.isqrt(_MOST_SAMPLES)
+            raise OpticsError(
+                f"images of {h} x {w} pixels need a point-spread function of {ly} x {lx} samples; at most {most} x "
+                f"{most} fit into memory. Show smaller images, or read a smaller part of the camera."
+            )
         self.axis_index = (
             -float(xi_y[0].detach()) / bench.slm.pitch,
             -float(xi_x[0].detach()) / bench.slm.pitch,
@@ -143,11 +152,14 @@ class FourF(ConstantBuffers):
         """Image coordinates of the samples along axis k that the camera's window really sees: input units, metres."""
         return self.view.axis(self.bench, k)
 
+    def _count_of_lags(self, k: int) -> int:
+        return self.window[k] + (self.image_shape[k] - 1) * self.oversampling[k]
+
     def _lags(self, k: int) -> Tensor:
         """All distances between a camera sample and a display pixel along axis k, ascending by one sample."""
         s, n = self.oversampling[k], self.image_shape[k]
         step = self.bench.input.pitch / s
-        out = torch.arange(self.window[k] + (n - 1) * s, dtype=torch.float64) - self.window[k] // 2
+        out = torch.arange(self._count_of_lags(k), dtype=torch.float64) - self.window[k] // 2
         return (out - (n - 1 - n // 2) * s) * step + self.bench.seen_at(k, self.offset[k])
 
     def _chirps(self) -> tuple[Tensor, Tensor] | None:

@@ -119,7 +119,7 @@ for name, (reads, checks) in t.READS.items():
     READERS[name] = Reader(reads, checks or (lambda found, path: None), "text")
 READERS["fine"] = Reader(lambda path: 1, lambda found, path: None, "text")
 class Each(harness.Fuzzer):
-    def __init__(self): self.seed = 0
+    def __init__(self): self.seed, self.names, self.seeds = 0, [], {}
     def damaged(self, number):
         names = list(t.READS)
         return harness.Case(number, names[number // 2] if number % 2 else "fine", {"x": b""})
