@@ -95,13 +95,14 @@ def refit_on_captures(
             )
         labels = teacher.argmax(1)
         spec = spec.replace(distillation=spec.distillation.replace(alpha=1.0))
-    classes = int(on_bench.backend.classes)
+    features = features_of_captures(on_bench, captures)[:number]
+    with torch.no_grad():
+        classes = copy.deepcopy(on_bench.backend).eval()(features[:1]).shape[1]
     if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise OpticsError(
             f"these captures have labels {int(labels.min())} to {int(labels.max())} and the network {classes} classes; "
             f"expected 0 to {classes - 1}."
         )
-    features = features_of_captures(on_bench, captures)[:number]
     own = number - max(1, round(_HELD * number))
     backend = copy.deepcopy(on_bench.backend)
     for parameter in backend.parameters():

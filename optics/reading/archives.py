@@ -20,7 +20,7 @@ from typing import IO, Any
 from optics.errors import OpticsError
 from optics.reading import check_size, quoted, reading, regular_file
 
-FEW_BYTES = 2**29  # that any archive may unpack to
+FEW_BYTES = 2**28  # that any archive may unpack to
 DENSEST = (
     200  # times its size that a larger one may; deflate makes zeros 1032 times smaller, and pictures hardly
 )
@@ -66,7 +66,7 @@ def opened_tar(path: str | Path, *, most: int) -> Iterator[tarfile.TarFile]:
         yield stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))
 
 
-def _plain(path: Path) -> IO[bytes]:
+def _plain(path: Path) -> Any:
     with path.open("rb") as file:
         head = file.read(4096)
     if head[:2] == b"\x1f\x8b":
@@ -82,7 +82,7 @@ def _plain(path: Path) -> IO[bytes]:
 class _Bounded:
     """What `tarfile` needs of a stream: no piece longer than a mebibyte, and nothing behind `most` bytes."""
 
-    def __init__(self, stream: IO[bytes], what: str, most: int) -> None:
+    def __init__(self, stream: Any, what: str, most: int) -> None:
         self.name, self.mode = what, "rb"
         self._stream, self._what, self._most = stream, what, most
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import random
 import re
 import struct
 import zipfile
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 from optics.errors import OpticsError
-from tests.fuzz import corpus, corpus_jobs
+from tests.fuzz import archives, corpus, corpus_jobs, corpus_sets
 from tests.fuzz.checks import LONGEST
 from tests.fuzz.harness import Case, put
 from tests.fuzz.readers import READERS
@@ -137,6 +139,50 @@ def endless_heap(files: Files) -> Files:
     return files | {"reference.h5": data, "manifest.json": json.dumps(told).encode()}
 
 
+def listing(files: Files, names: list) -> Files:
+    told = json.loads(files["steps.json"])
+    told["steps"]["linear"]["files"] = names
+    return files | {"steps.json": json.dumps(told).encode()}
+
+
+def led(name: str) -> Files:
+    """A zip archive of pictures, one of them under that name."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for inside, data in corpus_sets.pictures_of_classes().items():
+            target.writestr(zipfile.ZipInfo(name if inside == "train/a/0.png" else inside), data)
+    return {"x.zip": out.getvalue()}
+
+
+def packed(method: int) -> Files:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as target:
+        for inside, data in corpus_sets.pictures_of_classes().items():
+            target.writestr(inside, data)
+    return {"x.zip": out.getvalue()}
+
+
+def tar_bomb(kind: bytes) -> Files:
+    """Three gigabytes in kilobytes: a picture, or a header that is read whole."""
+    head = bytearray(corpus_sets.tarred("tar")["x.tar"][:512])
+    head[124:136] = b"%011o\0" % (3000 * 2**20)
+    head[156:157] = kind
+    return {"x.tar.gz": gzip.compress(archives._summed(head)) + gzip.compress(bytes(2**20)) * 3000}
+
+
+def captured(change: Callable[[h5py.File], None]) -> Files:
+    return hdf5(corpus_sets.MAKERS["captured network"][0](), change)
+
+
+def another(name: str, value: Callable[[np.ndarray], np.ndarray]) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        found = value(file[name][()])
+        del file[name]
+        file[name] = found
+
+    return change
+
+
 FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     "weights that are NaN": ("student", lambda: weights(corpus.student(), np.nan), "weight"),
     "weights that are infinite": ("teacher", lambda: weights(corpus.teacher(), np.inf), "weight"),
@@ -234,6 +280,25 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     ),
     "a plan whose cell lies elsewhere": (
         "study", lambda: text(corpus_jobs.bare_study(), '"key": "', '"key": "../../'), "key",
+    ),
+    "a picture whose name is another machine's": ("archive", lambda: led("\\\\host\\x.png"), "leads out"),
+    "an archive of bzip2": ("archive", lambda: packed(zipfile.ZIP_BZIP2), "stored or deflated"),
+    "a zip bomb": ("archive", lambda: {"x.zip": archives._with_bomb(3000, 1.0, random.Random(0))}, "at most"),
+    "a tar bomb": ("archive", lambda: tar_bomb(b"0"), "at most"),
+    "a tar archive with a header of gigabytes": ("archive", lambda: tar_bomb(b"x"), "header"),
+    "CIFAR with a header of gigabytes": ("cifar archive", lambda: tar_bomb(b"L"), "header"),
+    "captures of a hundredth class": ("refit", lambda: captured(another("labels", lambda v: v + 97)), "classes"),
+    "captures of a smaller panel": (
+        "refit", lambda: captured(another("levels", lambda v: v[:, :-1, 2:])), "other masks",
+    ),
+    "captures beyond the panel": (
+        "refit", lambda: captured(lambda f: f.attrs.modify("panel_corner", (5, 5))), "other masks",
+    ),
+    "a curve of 5000 digits": ("curve", lambda: words("9" * 5000), "--curve"),
+    "a curve of superscripts": ("curve", lambda: words("\u00b2"), "--curve"),
+    "a curve of 5000 characters": ("curve", lambda: words("x" * 5000), "--curve"),
+    "a run that lists numbers as files": (
+        "whole run", lambda: listing(corpus_sets.whole_run(), [[1]]), "lists no steps",
     ),
     "a calibration's number that is none": (
         "calibration result",

@@ -11,7 +11,7 @@ from scipy.signal import convolve2d
 from optics.bench.light import LightSpec
 from optics.bench.spec import AlignmentSpec, BenchSpec, InputSpec, StopSpec
 from optics.camera.camera import CameraSpec
-from optics.checks import SpecError
+from optics.checks import OpticsError, SpecError
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.panel import SLMSpec
@@ -211,3 +211,8 @@ def test_vignetting_and_a_stop_off_the_panel_are_refused_with_the_number_that_wo
         FourF(bench(**{"lens1.diameter": 3e-3}), (9, 12))
     with pytest.raises(SpecError, match="passes no light"):
         FourF(bench(alignment=AlignmentSpec(mask_shift=(9e-3, 0.0))), (9, 12))
+
+
+def test_images_that_no_memory_holds_are_refused_before_anything_is_made():
+    with pytest.raises(OpticsError, match=r"6000 x 4000 pixels need .* Show smaller images"):
+        FourF(bench(), (6000, 4000))

@@ -141,6 +141,10 @@ def test_duplicates_unreadable_pictures_sizes_and_missing_parts(tmp_path):
     Image.fromarray(grey(5, (9, 9))).save(mixed / "train" / "cat" / "big.png")
     assert any("2 sizes" in p and "data.size" in p for p in check(mixed).problems)
     assert check(mixed, options=Options(size=(6, 5))).problems == ()
+    alone = folders(tmp_path / "alone")
+    for k in (1, 2, 3):
+        (alone / "train" / "cat" / f"{k}.png").unlink()
+    assert any("at least 2 are needed to split it" in p for p in check(alone).problems)
     np.savez(tmp_path / "half.npz", x_train=np.zeros((4, 3, 3), np.uint8), y_train=np.arange(4) % 2)
     assert any("no 'test' part" in p for p in check(tmp_path / "half.npz").problems)
 
@@ -149,6 +153,9 @@ NO_ARCHIVES = {
     "up": (("../evil.png", "leads out"),),
     "absolute": (("/tmp/evil.png", "leads out"),),
     "windows": (("..\\evil.png", "leads out"),),
+    "windows, absolute": (("\\tmp\\evil.png", "leads out"),),
+    "another machine": (("\\\\host\\share\\evil.png", "leads out"),),
+    "a drive": (("C:\\evil.png", "leads out"),),
 }
 
 
