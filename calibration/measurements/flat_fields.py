@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from calibration.measurements.radiometry import Radiometry, measure_radiometry, photon_levels
+from calibration.measuring import drawing
 from calibration.measuring.interface import Flats, Judgement, Measurement, Number, Quantity, Seen, Values
 from calibration.rigs.recording import RigError
 from calibration.rigs.rig import Abilities
@@ -115,9 +116,7 @@ class FlatFields(Measurement):
         """The photon-transfer curve."""
         found = self._radiometry(seen, bench)
         left, right = figure.subplots(1, 2)
+        drawing.chart(left, "photons a pixel", "mean (counts)")
+        drawing.chart(right, "mean (counts)", "variance (counts²)")
         left.plot(found.photons, found.mean, ".-")
-        left.set_xlabel("photons per pixel")
-        left.set_ylabel("mean, DN")
         right.plot(found.mean, found.variance, ".-")
-        right.set_xlabel("mean, DN")
-        right.set_ylabel("variance, DN^2")

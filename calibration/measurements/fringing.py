@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
@@ -202,7 +203,7 @@ class Fringing(Measurement):
         p, _, _ = self._fit(seen, bench)
         sharp = p.clone()
         sharp[1:3] = 0.0
-        ax = figure.subplots()
+        ax = drawing.chart(figure.subplots(), "", "light at the zero order")
         place = range(len(light))
         ax.errorbar(place, light, yerr=error, fmt="o", markersize=4, label="measured")
         ax.plot(place, self._means(bench, p), "x", label="fitted")
@@ -212,5 +213,4 @@ class Fringing(Measurement):
             for k, lines, level in self._plan(bench)
         ]
         ax.set_xticks(list(place), names, rotation=90, fontsize=6)
-        ax.set_ylabel("light at the zero order")
-        ax.legend(fontsize=8)
+        drawing.legend(ax)

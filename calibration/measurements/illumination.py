@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, reach, sensor_region
@@ -144,6 +145,6 @@ class Illumination(Measurement):
         """The light on the grid of points."""
         light, _ = self._light(seen, bench)
         ax = figure.subplots()
-        shown = ax.imshow(light.reshape(_SIDE, _SIDE).numpy(), cmap="viridis")
+        pitch = self._step(bench) * bench.input.pitch
+        shown = drawing.plane(ax, light.reshape(_SIDE, _SIDE), pitch, "points of the display")
         figure.colorbar(shown, ax=ax, label="light / mean")
-        ax.set_title(f"points {self._step(bench)} display pixels apart", fontsize=9)

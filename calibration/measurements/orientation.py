@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, glyph, needs, reach, sensor_region
@@ -210,8 +211,7 @@ class Orientation(Measurement):
         for ax, frame, title in zip(
             figure.subplots(1, 2), seen["f"].counts, ("F, flat panel", "F, blaze"), strict=True
         ):
-            ax.imshow(frame.numpy(), cmap="viridis")
-            ax.set_title(title, fontsize=9)
+            drawing.plane(ax, frame.double(), bench.camera.binned_pitch, title)
 
 
 def really_shown(way: MountSpec, told: MountSpec) -> MountSpec:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, region_around, spot_width
@@ -169,14 +170,14 @@ class PointSpread(Measurement):
         return Judgement("poor" if advice else "good", tuple(advice))
 
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
-        """Designs above, measurements below."""
+        """Designs above, measurements below; roots of the counts."""
         pairs = self._pairs(seen, bench)
         axes = figure.subplots(2, len(pairs), squeeze=False)
         for k, (a, b, _) in enumerate(pairs):
             for row, (frame, title) in enumerate(((a, "design"), (b, "measured"))):
-                axes[row][k].imshow(frame.clamp(min=0).sqrt().numpy(), cmap="viridis")
-                axes[row][k].set_title(title, fontsize=8)
-                axes[row][k].set_axis_off()
+                drawing.plane(axes[row][k], frame.clamp(min=0).sqrt(), bench.camera.binned_pitch, title)
+        for ax in axes.flat:
+            ax.label_outer()
 
 
 def _peak(frame: Tensor) -> float:

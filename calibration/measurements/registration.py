@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import (
@@ -265,7 +266,8 @@ class DisplayRegistration(Measurement):
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
         """All frames at once with the spots that were found."""
         frames = black(bench, seen["points"].counts)
-        _show_spots(figure, frames.amax(0), moving_spots(frames, spot_width(bench))[0])
+        spots = moving_spots(frames, spot_width(bench))[0]
+        _show_spots(figure, frames.amax(0), spots, bench.camera.binned_pitch)
 
 
 class PanelRegistration(Measurement):
@@ -376,7 +378,8 @@ class PanelRegistration(Measurement):
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
         """All frames at once with the spots that were found."""
         frames = black(bench, seen["gratings"].counts)
-        _show_spots(figure, frames.amax(0), moving_spots(frames, spot_width(bench))[0])
+        spots = moving_spots(frames, spot_width(bench))[0]
+        _show_spots(figure, frames.amax(0), spots, bench.camera.binned_pitch)
 
 
 def _listed(places: Sequence[tuple[int, int]], most: int = 4) -> str:
@@ -384,10 +387,10 @@ def _listed(places: Sequence[tuple[int, int]], most: int = 4) -> str:
     return shown + (f" and {len(places) - most} more" if len(places) > most else "")
 
 
-def _show_spots(figure: Figure, frame: Tensor, found: Sequence[Spot]) -> None:
+def _show_spots(figure: Figure, frame: Tensor, found: Sequence[Spot], pitch: float) -> None:
     ax = figure.subplots()
-    ax.imshow(frame.clamp(min=0).sqrt().numpy(), cmap="viridis")
+    drawing.plane(ax, frame.clamp(min=0).sqrt(), pitch, "root of the counts, and the spots")
+    places = [drawing.place(*s.place, frame, pitch) for s in found]
     ax.scatter(
-        [s.place[1] for s in found], [s.place[0] for s in found], s=40, facecolors="none", edgecolors="r"
+        [x for _, x in places], [y for y, _ in places], s=40, facecolors="none", edgecolors=drawing.MARK
     )
-    ax.set_title("root of the counts, and the spots", fontsize=9)

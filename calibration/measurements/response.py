@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.fitting import least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, region_around, to_pixel
@@ -296,19 +297,19 @@ class Response(Measurement):
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
         """The circle, and the curve."""
         left, right = figure.subplots(1, 2)
+        drawing.chart(left, "real part", "imaginary part", "fringes, complex amplitude")
         v, error = self._fringe(seen, bench, 0)
         centre = _spiral(v, error).centre
         left.plot(v.real, v.imag, ".-", markersize=4, linewidth=0.5)
         left.plot(centre.real, centre.imag, "+")
         left.set_aspect("equal")
-        left.set_title("fringes, complex amplitude", fontsize=9)
+        left.ticklabel_format(scilimits=(-2, 3))
         levels, phase, _ = self.curve(seen, bench)
         top = 2 ** (bench.slm.bits or 1)
+        drawing.chart(right, f"level of {top}", "phase (rad)")
         right.plot(levels, phase, ".-", markersize=4, label="measured")
         right.plot(levels, bench.slm.response.table(bench.slm.bits or 1)[levels.long()], label="data sheet")
-        right.set_xlabel(f"level of {top}")
-        right.set_ylabel("phase, rad")
-        right.legend(fontsize=8)
+        drawing.legend(right)
 
 
 @dataclass(frozen=True)

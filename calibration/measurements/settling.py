@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
@@ -187,10 +188,8 @@ class Settling(Measurement):
     def draw(self, figure: Figure, seen: Seen, bench: BenchSpec, finding: Finding) -> None:
         """Light against delay."""
         rise, error = self._rise(seen, bench)
-        ax = figure.subplots()
+        ax = drawing.chart(figure.subplots(), "from sending to exposing (s)", "light of the blaze's order")
         ax.errorbar(self._delays(bench), rise, yerr=error, fmt="o", markersize=4)
         if float(rise[0]) <= 0.98:
             p, _, _ = self._fit(seen, bench)
             ax.plot(self._delays(bench), self._model(bench, seen["steps"].exposure, p))
-        ax.set_xlabel("seconds from sending to exposing")
-        ax.set_ylabel("light of the blaze's order")

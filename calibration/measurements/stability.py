@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from calibration.measurements.flat_statistics import straight_line
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
 from calibration.measuring.patterns import Panel, needs, point, region_around
@@ -140,11 +141,9 @@ class Stability(Measurement):
         """Places and light against time."""
         times, places, light, errors = self._series(seen, bench)
         left, right = figure.subplots(1, 2)
+        drawing.chart(left, "time (s)", "place on the camera (µm)")
+        drawing.chart(right, "time (s)", "light / mean")
         for k, name in ((0, "y"), (1, "x")):
             left.errorbar(times, places[:, k] * 1e6, yerr=errors[:, k] * 1e6, fmt=".-", label=name)
-        left.set_xlabel("s")
-        left.set_ylabel("place, um at the camera")
-        left.legend(fontsize=8)
+        drawing.legend(left)
         right.errorbar(times, light, yerr=errors[:, 2], fmt=".-")
-        right.set_xlabel("s")
-        right.set_ylabel("light / mean")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from calibration.measuring import drawing
 from calibration.measuring.faults import black
 from calibration.measuring.fitting import Fit, best_of, least_squares
 from calibration.measuring.interface import Judgement, Measurement, Number, Quantity, Seen, Shots, Values
@@ -178,7 +179,7 @@ class ZeroOrder(Measurement):
         """Light against level, and the fit."""
         light, error = self._light(seen, bench)
         levels = self._levels(bench)
-        ax = figure.subplots()
+        ax = drawing.chart(figure.subplots(), "level of the whole panel", "light at the zero order / mean")
         ax.errorbar(levels, light.numpy(), yerr=error.numpy(), fmt="o", markersize=3)
         drive = torch.linspace(0, max(levels), 200, dtype=torch.float64) / 2 ** (bench.slm.bits or 1)
         if bench.slm.response.lut is None:
@@ -186,5 +187,3 @@ class ZeroOrder(Measurement):
                 (drive * 2 ** (bench.slm.bits or 1)).numpy(),
                 self._model(drive, bench, self._fit(seen, bench)[0]),
             )
-        ax.set_xlabel("level of the whole panel")
-        ax.set_ylabel("light at the zero order / mean")

@@ -96,9 +96,7 @@ def compare(
         cli_show.print_json(found.to_dict())
         return
     head, lines = found.table()
-    table = Table(
-        title=f"{found.plan.name}: {found.rows[0].as_is.images} images, ± standard error", box=SIMPLE
-    )
+    table = Table(title=f"{found.plan.name}: {found.rows[0].as_is.sample}, ± standard error", box=SIMPLE)
     for name in head:
         table.add_column(name, no_wrap=name != "note")
     for line in lines:

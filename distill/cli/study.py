@@ -165,8 +165,9 @@ def _show(found: Study) -> None:
         out().print(made)
 
     c = found.plan.conditions
-    images = found.rows[0].best.images
-    table(f"{found.plan.name}: {images} images, {c.draws} draws, ± standard error", *found.table())
+    table(
+        f"{found.plan.name}: {found.rows[0].best.sample}, {c.draws} draws, ± standard error", *found.table()
+    )
     if c.refit is None:
         out().print(as_it_comes(found.plan.figure), markup=False, soft_wrap=True)
     if found.ranking:

@@ -270,7 +270,7 @@ class Study:
         """A few lines."""
         c, (bench, ideal) = self.plan.conditions, (self.of("bench")[0], self.of("ideal")[0])
         lines = [
-            f"Study of {self.plan.name!r}: {len(self.outcomes)} benches, {bench.best.images} images, {c.draws} draws",
+            f"Study of {self.plan.name!r}: {len(self.outcomes)} benches, {bench.best.sample}, {c.draws} draws",
             f"  the bench {bench.best}, the ideal bench {ideal.best}",
         ]
         lines += [

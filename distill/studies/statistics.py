@@ -52,6 +52,11 @@ class Share(Validated):
     images: int
     people: int | None = None
 
+    @property
+    def sample(self) -> str:
+        """What stands behind it, in words."""
+        return f"{self.images} images" + ("" if self.people is None else f" of {self.people} people")
+
     def __str__(self) -> str:
         """In per cent, with the standard error."""
         return f"{100 * self.mean:.2f} ± {100 * self.error:.2f} %"
