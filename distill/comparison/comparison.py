@@ -13,7 +13,7 @@ import torch
 from distill.pipeline import study as conduct
 from distill.progress import Watcher
 from distill.studies import store
-from distill.studies.axes import bench_with, flaws
+from distill.studies.axes import flaw_with, flaws
 from distill.studies.cells import Cell, Plan, flaws_of_ideal
 from distill.studies.outcomes import Outcome
 from distill.studies.result import outcomes_of, people_of
@@ -298,7 +298,7 @@ def _cells(base: Plan, benches: dict[str, BenchSpec], *, flaw_costs: bool) -> li
         perfect = flaws_of_ideal(bench)
         for path in flaws(bench):
             try:
-                mended = bench_with(bench, path, perfect[path])
+                mended = flaw_with(bench, path, perfect[path], bench)
             except SpecError:
                 continue  # this flaw cannot be mended without another
             cells.append(base.conditions.cell("mended", {"bench": name, path: perfect[path]}, mended, None))

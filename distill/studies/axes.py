@@ -204,6 +204,21 @@ def bench_with(bench: BenchSpec, path: str, value: Any) -> BenchSpec:
     return made
 
 
+def flaw_with(start: BenchSpec, path: str, value: Any, bench: BenchSpec) -> BenchSpec:
+    """The bench `start` with one flaw of `bench` put there, or mended: that flaw alone.
+
+    A converter without a gain of its own spans the full well. Where one of the two is there alone, it keeps the step of
+    `bench`: else a converter without a full well would count single electrons, and end at 2^bits of them.
+
+    Raises:
+        SpecError: no such key, or a value that it does not take.
+    """
+    made, camera = bench_with(start, path, value), bench.camera
+    spans = camera.adc.gain is None and camera.adc.bits is not None and camera.full_well is not None
+    alone = made.camera.adc.bits is not None and made.camera.full_well is None
+    return bench_with(made, "camera.adc.gain", camera.gain) if spans and alone else made
+
+
 def student_with(spec: StudentSpec, path: str, value: Any) -> StudentSpec:
     """The student with another value at a path of its electronics, "backend.hidden" or "readout.bins".
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, model_validator
 
 from distill.job.ledger import key_of
-from distill.studies.axes import Axis, bench_with, flaws, student_with
+from distill.studies.axes import Axis, bench_with, flaw_with, flaws, student_with
 from distill.training.spec import TrainSpec
 from networks import StudentSpec
 from networks.students.parts import RealisationSpec
@@ -222,7 +222,8 @@ def _ranked(conditions: Conditions, bench: BenchSpec) -> tuple[list[Cell], list[
         )
         for role, start, new in tried:
             try:
-                cells.append(conditions.cell(role, {path: new}, bench_with(start, path, new), None))
+                here = flaw_with(start, path, new, bench)
+                cells.append(conditions.cell(role, {path: new}, here, None))
             except SpecError as error:
                 skipped.append(Skipped(what=f"{path} {role}", reason=str(error)))
     return cells, skipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distill.studies.axes import bench_with, flaws, parse, student_with, value_at
+from distill.studies.axes import bench_with, flaw_with, flaws, parse, student_with, value_at
 from optics.bench.files import load_bench
 from optics.checks import SpecError
 from tests.distill.exportbench import BENCH
@@ -106,3 +106,24 @@ def test_the_flaws_of_a_bench_are_what_ideal_takes_away():
         mended = bench_with(mended, path, value_at(ideal, path))
     assert mended == ideal
     assert flaws(load_bench("ideal-200mm")) == {}
+
+
+@pytest.mark.parametrize("start", ["alone", "mended"])
+def test_a_flaw_alone_leaves_the_converters_step_and_nothing_else(start):
+    """A converter without a well would else count single electrons, and end at 2^bits of them."""
+    bench = BENCH.replace(**{"camera.adc.gain": None, "camera.full_well": 10500.0, "camera.adc.bits": 12})
+    ideal = bench.ideal()
+    for path, value in flaws(bench).items():
+        alone = start == "alone"
+        made = (
+            flaw_with(ideal, path, value, bench)
+            if alone
+            else flaw_with(bench, path, value_at(ideal, path), bench)
+        )
+        plain = bench_with(ideal, path, value) if alone else bench_with(bench, path, value_at(ideal, path))
+        if made.camera.adc.bits is not None:
+            assert made.camera.gain == bench.camera.gain, path
+        if path not in ("camera.adc.bits", "camera.full_well"):
+            assert made == plain, path
+    told = bench.replace(**{"camera.adc.gain": 0.5})  # one that the bench names is a flaw of its own
+    assert flaw_with(told.ideal(), "camera.adc.bits", 12, told).camera.adc.gain is None
