@@ -141,10 +141,14 @@ def calibration(
     captures: Annotated[
         int, typer.Option(min=100, help="With --digits: images captured for a refit, or in the loop.")
     ] = 300,
+    data: Annotated[
+        str, typer.Option(help="With --digits: other pictures than digits, such as cifar10 or cifar10.h5.")
+    ] = "digits",
 ) -> None:
     """Accuracy of the digital twin and of its error bars, on random simulated benches with every flaw at once."""
     if digits:
         options: dict[str, Any] = {"benches": benches, "first": first, "captures": captures, "save": save}
+        options["data"] = data
         _run("calibration_digits", as_json=as_json, quick=quick, **options)
         return
     _run(
