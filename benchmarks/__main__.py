@@ -111,9 +111,12 @@ def measurements(
     quick: Quick = False,
     benches: Annotated[int, typer.Option(min=1, help="How many random benches.")] = 10,
     first: Annotated[int, typer.Option(min=0, help="Seed of the first.")] = 0,
+    doctor: Annotated[
+        bool, typer.Option("--doctor", help="The whole examination of one bench of full size; minutes.")
+    ] = False,
 ) -> None:
     """Single measurements and their stated errors, on random simulated benches with every flaw at once."""
-    _run("measurements", as_json=as_json, quick=quick, benches=benches, first=first)
+    _run("measurements", as_json=as_json, quick=quick, benches=benches, first=first, doctor=doctor)
 
 
 @app.command()

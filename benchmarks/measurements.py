@@ -1,6 +1,7 @@
 """Single measurements on random simulated benches with every flaw at once: how far off, and whether errors hold.
 
 The benches are those of `benchmarks.calibration`; each number that a measurement gives is compared with the hidden one.
+With `--doctor` the whole examination of one bench of full size, and what it costs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.calibration import nominal_bench, random_bench
+from calibration.doctor.examination import examine
 from calibration.measurements.registry import measurement
 from calibration.measuring.conduct import measure as carry_out
 from calibration.rigs.simulated import simulated_rig
@@ -49,19 +51,45 @@ def run_one(nominal: BenchSpec, seed: int) -> list[dict[str, Any]]:
         for label, key in numbers.items():
             number = finding.number(label)
             error = number.value - get_value(truth, key)
-            told = {
+            row = {
                 "measurement": name,
                 "number": label,
                 "unit": number.unit,
                 "seed": seed,
                 "seconds": seconds,
             }
-            rows.append(told | {"error": error, "stated": number.uncertainty, "frames": finding.frames})
+            rows.append(row | {"error": error, "stated": number.uncertainty, "frames": finding.frames})
     return rows
 
 
-def measure(*, quick: bool = False, benches: int = 10, first: int = 0) -> dict[str, Any]:
-    """Every number of every bench."""
+def examined(seed: int, quick: bool) -> dict[str, Any]:
+    """Every measurement of one bench, of full size unless `quick`: frames, CPU seconds, verdict."""
+    nominal = nominal_bench(full=not quick)
+    generator = torch.Generator().manual_seed(seed)
+    rig = simulated_rig(random_bench(nominal, generator), nominal, generator=generator)
+    began: dict[str, float] = {}
+
+    def tell(name: str, done: int, count: int) -> None:
+        began.setdefault(name, time.process_time())
+
+    names = ["orientation", "display"] if quick else None
+    found = examine(rig, names, tell=tell, quick_only=False)
+    # from a measurement's first frame to the next one's: frames are made on the way, and few are worth counting
+    ends = [*list(began.values())[1:], time.process_time()]
+    seconds = {name: end - at for (name, at), end in zip(began.items(), ends, strict=True)}
+    rows = [
+        {"measurement": f.name, "frames": f.frames, "seconds": seconds.get(f.name, 0.0), "verdict": f.verdict}
+        for f in (m.finding for m in found.measured)
+    ]
+    return {"doctor": rows, "first": found.first, "skipped": dict(found.skipped), "seed": seed}
+
+
+def measure(
+    *, quick: bool = False, benches: int = 10, first: int = 0, doctor: bool = False
+) -> dict[str, Any]:
+    """Every number of every bench; or the examination of one."""
+    if doctor:
+        return examined(first, quick)
     nominal = nominal_bench(full=False)
     count = 1 if quick else benches
     rows = [row for seed in range(first, first + count) for row in run_one(nominal, seed)]
@@ -69,7 +97,20 @@ def measure(*, quick: bool = False, benches: int = 10, first: int = 0) -> dict[s
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """One row a number: root mean square error, stated error, and how often it holds."""
+    """One row a number: root mean square error, stated error, and how often it holds; or one a measurement."""
+    if "doctor" in result:
+        told = Table(title=f"bench {result['seed']}, whole examination. {result['first']}", box=None)
+        for head in ("measurement", "frames", "CPU s", "verdict"):
+            told.add_column(head)
+        for row in result["doctor"]:
+            told.add_row(row["measurement"], str(row["frames"]), f"{row['seconds']:.1f}", str(row["verdict"]))
+        told.add_row(
+            "all",
+            str(sum(r["frames"] for r in result["doctor"])),
+            f"{sum(r['seconds'] for r in result['doctor']):.0f}",
+            "",
+        )
+        return [told]
     rows, (once, twice) = result["rows"], result["within"]
     title = f"{result['benches']} random benches, every flaw at once: {once:.0%} of the errors within what is stated, "
     table = Table(title=f"{title}{twice:.0%} within twice that", box=None)
@@ -81,8 +122,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
             rms, stated = ((sum(r[k] ** 2 for r in mine) / len(mine)) ** 0.5 for k in ("error", "stated"))
             seconds = sum(r["seconds"] for r in mine) / len(mine)
             shares = (f"{within(mine, 1):.0%}", f"{within(mine, 2):.0%}")
-            told = (f"{rms:.2g}", f"{stated:.2g} {mine[0]['unit']}", *shares, f"{seconds:.1f}")
-            table.add_row(name, label, str(mine[0]["frames"]), *told)
+            cells = (f"{rms:.2g}", f"{stated:.2g} {mine[0]['unit']}", *shares, f"{seconds:.1f}")
+            table.add_row(name, label, str(mine[0]["frames"]), *cells)
     return [table]
 
 

@@ -26,3 +26,11 @@ def test_one_bench_gives_a_row_a_number(monkeypatch):
     assert abs(result["rows"][0]["error"]) < 5 * result["rows"][0]["stated"] < 2e-3
     assert benchmark.tables(result)[0].row_count == 1
     assert benchmark.within([{"error": -3.0, "stated": 2.0}, {"error": 1.0, "stated": 2.0}], 1) == 0.5
+
+
+def test_the_whole_examination_is_counted_and_timed():
+    result = benchmark.measure(quick=True, doctor=True, first=3)
+    assert [row["measurement"] for row in result["doctor"]] == ["orientation", "display"]
+    assert all(row["frames"] > 1 and row["seconds"] > 0 for row in result["doctor"]) and result["first"]
+    (table,) = benchmark.tables(result)
+    assert table.row_count == 3
