@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -174,24 +173,26 @@ JOBS: dict[str, Task] = {
 
 
 @cache
-def snapshots(root: Path) -> dict[str, Path]:
-    """The small run after each of its steps, as folders below `root`."""
+def snapshot(root: Path, step: str) -> Path:
+    """The small run after a step, "" before the first, as a folder below `root`."""
     torch.set_num_threads(1)
-    found = {"": root / "empty"}
-    found[""].mkdir(parents=True)
-    place = root / "work"
-    for step in STEPS:
-        main_job.run(small(), place / "run", last=step)
-        found[step] = root / f"after-{step}"
-        shutil.copytree(place, found[step])
-    with contextlib.suppress(OSError):
-        shutil.rmtree(place)
+    found = root / (f"after-{step}" if step else "empty")
+    if not step:
+        found.mkdir(parents=True)
+        return found
+    before = STEPS.index(step)
+    shutil.copytree(snapshot(root, STEPS[before - 1] if before else ""), found)
+    place = root / "work"  # one place for all: what a run writes may name it
+    found.rename(place)
+    main_job.run(small(), place / "run", last=step)
+    shutil.copytree(place, found)
+    shutil.rmtree(place)
     return found
 
 
 def begin(job: Task, place: Path, root: Path) -> None:
     """Put the files that the job finds into `place`."""
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(snapshots(root)[job.after], place)
+    shutil.copytree(snapshot(root, job.after), place)
     if job.before is not None:
         job.before(place)
