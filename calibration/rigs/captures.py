@@ -56,6 +56,11 @@ class Captures:
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been captured."""
+        if self.levels.ndim != 3 or self.inputs.ndim != 3:
+            raise ShapeError(
+                f"captures have levels {tuple(self.levels.shape)} and inputs {tuple(self.inputs.shape)}, expected "
+                "(patterns, y, x) and (images, y, x)."
+            )
         whole = (len(self.inputs), len(self.levels))
         if self.counts.ndim != 4 or self.counts.shape[:2] != whole or self.times.shape != whole:
             raise ShapeError(

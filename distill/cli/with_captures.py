@@ -99,7 +99,7 @@ def _counts(text: str | None) -> tuple[int, ...]:
     words = [] if text is None else text.split(",")
     if not all(word.strip().isdecimal() and len(word) < 10 for word in words):
         raise OpticsError(f"--curve is {quoted(text)}, expected numbers of images such as 50,100,200.")
-    return tuple(int(word) for word in words)
+    return tuple(int(word.strip()) for word in words)
 
 
 def loop(

@@ -29,7 +29,7 @@ from networks.students.interchange import as_bank, as_cascade
 from optics.bench.spec import BenchSpec
 from optics.checks import check_range
 from optics.errors import OpticsError, ShapeError
-from optics.reading import exists, home, may_be_file, read_bytes
+from optics.reading import exists, home, may_be_file, quoted, read_bytes
 
 KINDS = ("kernel", "mask", "phase", "amplitude", "panel", "panel-phase", "panel-amplitude")
 IMAGE = 28  # pixels a side that a design is for where nothing else is said
@@ -147,7 +147,7 @@ def _values(target: Any, array: str | None, imaginary: str | Path | None) -> tup
         return built_in(target), target, "built-in"
     if not exists(path) and path.suffix == "":
         raise OpticsError(
-            f"there is no target {str(target)!r}: no such file, and no built-in one: {', '.join(NAMES)}."
+            f"there is no target {quoted(str(target))}: no such file, and no built-in one: {', '.join(NAMES)}."
         )
     if path.suffix.lower() in pictures.SUFFIXES:
         grey = pictures.decode(read_bytes(path), name=str(path), grey=True)

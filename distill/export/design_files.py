@@ -289,6 +289,8 @@ def _check(folder: Path, manifest: DesignManifest, found: dict[str, NDArray[Any]
             raise OpticsError(f"{where} has shape {values.shape}, expected ({shown_as}).")
         if not np.isfinite(values).all():
             raise OpticsError(f"{where} holds numbers that are not finite.")
+        if key == "inputs" and not ((values >= 0) & (values <= 1)).all():
+            raise OpticsError(f"{where} holds numbers outside of 0 to 1, expected amplitudes.")
     if not np.array_equal(found["points"], np.array(manifest.points)):
         raise OpticsError(f"{folder / 'points.h5'}: key points differs from the points in {NAME}.")
     if not (np.abs(found["fields"]) > 0).any(axis=(2, 3)).all():

@@ -32,7 +32,7 @@ from optics.bench.panel_correction import corrected
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError
-from optics.reading import attribute, check_size, reading
+from optics.reading import attribute, check_size, reading, reason
 from optics.slm.response import ResponseSpec
 
 _MOST_VALUES = 2**30
@@ -309,7 +309,9 @@ def _backend(folder: Path, manifest: Manifest) -> nn.Module:
     try:
         backend.load_state_dict(from_bytes(data))
     except SafetensorError as error:
-        raise OpticsError(f"{path} is not a whole safetensors file ({error}); export again.") from None
+        raise OpticsError(
+            f"{path} is not a whole safetensors file ({reason(error)}); export again."
+        ) from None
     except RuntimeError as error:
         text = " ".join(str(error).split())
         raise OpticsError(f"{path} does not fit key backend of {NAME} ({text[:200]}).") from None

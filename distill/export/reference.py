@@ -137,6 +137,8 @@ def check_values(where: str, found: Arrays, classes: int, camera: CameraSpec, ki
         kind: what the back end answers.
     """
     for key in ("inputs", "camera_counts", "logits", "embeddings"):
+        if key in found and found[key].dtype.kind not in "fiu":
+            raise OpticsError(f"{where}: key {key} holds {found[key].dtype}, expected real numbers.")
         if key in found:
             _within(where, key, found[key], -np.inf, np.inf)
     _within(where, "inputs", found["inputs"], 0.0, 1.0)
