@@ -314,7 +314,8 @@ class Job:
     @cached_property
     def answers(self) -> Memory:
         """What the teacher said of moved images, shared by the students that are shown the same ones."""
-        return Memory()
+        student = self.config.student
+        return Memory() if student.distilled_controls and student.controls else Memory(most=0)
 
     @cached_property
     def taught(self) -> Tensor:
