@@ -17,6 +17,7 @@ from distill.data import sources as data
 from distill.data import unlabelled
 from distill.data.dataset import Splits
 from distill.data.parts import Options
+from distill.environment import version
 from distill.export.lab_readme import driver_table
 from distill.export.write import check_images, check_levels
 from distill.job import given_teacher
@@ -63,6 +64,7 @@ class Job:
         elsewhere: a device in place of the configuration's.
         processes: who trains together.
         module: a teacher that was passed from Python, in place of the configuration's.
+        made_by: the version of this project whose steps count as done; this one, or that of a finished run.
     """
 
     config: RunConfig
@@ -77,6 +79,7 @@ class Job:
     elsewhere: str | None = None
     processes: Processes = ALONE
     module: nn.Module | None = None
+    made_by: str = field(default_factory=version)
 
     @classmethod
     def prepare(

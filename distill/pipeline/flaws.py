@@ -24,7 +24,7 @@ FILE = "flaws.json"
 def asked(job: Job) -> list[Any]:
     """What the result depends on, beside the network."""
     parts = (job.bench, job.config.student.realisation, job.config.flaws)
-    return [*(part.model_dump(mode="json") for part in parts), VERSION]
+    return [*(part.model_dump(mode="json", exclude_defaults=True) for part in parts), VERSION]
 
 
 def run_flaws(job: Job) -> None:

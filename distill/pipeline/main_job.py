@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
-from distill.environment import version
 from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import MODEL, Job
@@ -74,26 +74,31 @@ class Step:
     aids: tuple[str, ...] = ()
 
 
+def _told(model: BaseModel, **of: Any) -> dict[str, Any]:
+    """What a table says beyond its defaults: a key that a later version adds changes nothing that was done before."""
+    return model.model_dump(mode="json", exclude_defaults=True, **of)
+
+
 def _teacher(job: Job) -> Any:
     told = job.config.teacher
     if not told.given:
-        return told.model_dump(mode="json", include={"name", "training"})
-    return [told.model_dump(mode="json", exclude={"name", "training", "check"}), *given_teacher.digests(told)]
+        return [told.name, _told(told.training)]
+    return [_told(told, exclude={"name", "training", "check"}), *given_teacher.digests(told)]
 
 
 def _student(job: Job) -> Any:
     file = job.config.student.file
     digest = None if file is None else sha256_of(Path(file))
-    told = job.config.student.model_dump(mode="json", exclude={"realisation", "controls"})
+    told = _told(job.config.student, exclude={"realisation", "controls"})
     return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
 
 def _realised(job: Job) -> Any:
-    return [_bench(job), job.config.student.realisation.model_dump(mode="json")]
+    return [_bench(job), _told(job.config.student.realisation)]
 
 
 def _bench(job: Job) -> Any:
-    return job.bench.model_dump(mode="json")
+    return _told(job.bench)
 
 
 def _trained(step: str, *, repeats: bool = False) -> dict[str, Any]:
@@ -131,8 +136,8 @@ STEPS: dict[str, Step] = {
         ("data.json",),
         (),
         lambda j: [
-            version(),
-            j.config.data.model_dump(mode="json"),
+            j.made_by,
+            _told(j.config.data),
             *(p.digest() for p in vars(j.splits).values()),
         ],
         steps.run_data,
@@ -160,13 +165,13 @@ STEPS: dict[str, Step] = {
         "Calibrating the camera",
         ("calibration.json",),
         (),
-        lambda j: [_bench(j)["camera"], j.config.calibration.model_dump(mode="json")],
+        lambda j: [_bench(j)["camera"], _told(j.config.calibration)],
         steps.run_calibrate,
     ),
     "refit": Step(
         "Refitting the back end on the bench",
         reads=("data", "linear_kd", "calibrate"),
-        depends_on=lambda j: [_realised(j), j.config.refit.model_dump(mode="json")],
+        depends_on=lambda j: [_realised(j), _told(j.config.refit)],
         work=steps.run_refit,
         **_trained("refit"),
     ),
@@ -176,7 +181,7 @@ STEPS: dict[str, Step] = {
         (*TRAINED, "refit"),
         lambda j: [
             SCHEMA_VERSION,
-            j.config.evaluation.model_dump(mode="json"),
+            _told(j.config.evaluation),
             list(j.config.student.controls),
         ],
         steps.run_evaluate,
@@ -185,7 +190,7 @@ STEPS: dict[str, Step] = {
         "Writing the files for the SLM",
         ("export",),
         ("refit",),
-        lambda j: [j.config.export.model_dump(mode="json"), _correction(j)],
+        lambda j: [_told(j.config.export), _correction(j)],
         steps.run_export,
     ),
     "verify": Step(
@@ -194,7 +199,7 @@ STEPS: dict[str, Step] = {
         ("export",),
         lambda j: [
             SCHEMA_VERSION,
-            j.config.verify.model_dump(mode="json", exclude={"processes", *Limits.model_fields}),
+            _told(j.config.verify, exclude={"processes", *Limits.model_fields}),
         ],
         steps.run_verify,
     ),
@@ -203,7 +208,7 @@ STEPS: dict[str, Step] = {
         "Writing the report",
         ("result.json", "report.html"),
         ("evaluate", "verify", "flaws"),
-        lambda j: j.config.model_dump(mode="json"),
+        lambda j: _told(j.config),
         gather.run_report,
     ),
 }

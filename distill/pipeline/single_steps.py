@@ -16,7 +16,7 @@ from distill.job import toml as settings
 from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
 from distill.job.job import MODEL, Job
-from distill.job.ledger import LEDGER, key_of
+from distill.job.ledger import LEDGER, key_of, read_json
 from distill.pipeline import gather, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
@@ -37,6 +37,7 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     """
     config = pipeline.load_config(directory)
     job = Job.prepare(config, directory, watcher)
+    job.made_by = _made_by(directory, job.made_by)
     book, keys = pipeline.ledger(directory), pipeline.keys(job)
     has = pipeline.steps_of(config)
     missing = [step for step in needs if step in has and not book.done(step, keys[step])]
@@ -46,6 +47,13 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
             f"`sclc run {directory / pipeline.CONFIG} --output {directory} --resume`."
         )
     return job
+
+
+def _made_by(directory: Path, here: str) -> str:
+    """The version that made a run: what it finished stays finished when a later version reads it."""
+    found = read_json(directory / "data.json") if (directory / "data.json").is_file() else {}
+    told = found.get("made_by", here) if isinstance(found, dict) else here
+    return told if isinstance(told, str) else here
 
 
 def open_file(

@@ -73,6 +73,7 @@ def run_data(job: Job) -> None:
             "image_shape": list(s.train.image_shape),
             "class_names": list(s.train.class_names),
             "digest": s.train.digest(),
+            "made_by": job.made_by,
         },
     )
 

@@ -100,7 +100,8 @@ def fit(
     """
     with shared_statistics(model, processes):
         run = Run(model, train, validation, spec, teacher, processes)
-        key = digest_of({"spec": spec.model_dump(mode="json"), **(identity or {})}, model)
+        told = spec.model_dump(mode="json", exclude_defaults=True)  # a key of a later version changes nothing
+        key = digest_of({"spec": told, **(identity or {})}, model)
 
         def stored() -> dict[str, Any]:
             begun = directory is not None and resume and (directory / CHECKPOINT).is_file()

@@ -292,3 +292,19 @@ def test_all_flaws_off_is_the_ideal_row_exactly(fast_run, result):
     assert (
         found["rows"]["bench_as_is"] == found["rows"]["ideal_bench"] == result.rows.ideal_bench.model_dump()
     )
+
+
+def test_a_finished_run_is_read_by_a_later_version_that_would_do_it_anew(fast_run, monkeypatch):
+    monkeypatch.setattr("distill.environment._version", lambda _name: "99.0")
+    job = open_run(fast_run, ["linear_kd", "refit", "evaluate"])
+    assert job.made_by != "99.0"
+    fresh = Job.prepare(job.config, fast_run)
+    assert fresh.made_by == "99.0"
+    assert all(pipeline.keys(fresh)[step] != pipeline.keys(job)[step] for step in ("data", "linear_kd"))
+
+
+def test_a_key_that_a_later_version_adds_does_not_undo_what_was_done():
+    told = pipeline._told(config.demo(fast=True).student.training)
+    assert told["epochs"] == 12
+    assert "optimiser" not in told and "ema" not in told.get("step", {})
+    assert pipeline._told(TrainSpec()) == {}
