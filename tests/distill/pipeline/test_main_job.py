@@ -23,6 +23,7 @@ from distill.pipeline import single_steps as standalone
 from distill.pipeline import steps
 from distill.progress import Silent
 from distill.training import evaluation
+from distill.training.spec import TrainSpec
 from optics.errors import OpticsError
 
 OPTIONAL = ("given", "shuffled", "raw_image")
@@ -296,7 +297,7 @@ def test_all_flaws_off_is_the_ideal_row_exactly(fast_run, result):
 
 def test_a_finished_run_is_read_by_a_later_version_that_would_do_it_anew(fast_run, monkeypatch):
     monkeypatch.setattr("distill.environment._version", lambda _name: "99.0")
-    job = open_run(fast_run, ["linear_kd", "refit", "evaluate"])
+    job = standalone.open_run(fast_run, ["linear_kd", "refit", "evaluate"])
     assert job.made_by != "99.0"
     fresh = Job.prepare(job.config, fast_run)
     assert fresh.made_by == "99.0"
