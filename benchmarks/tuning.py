@@ -18,7 +18,7 @@ from rich.table import Table
 from distill.job.config import load
 from distill.job.ledger import key_of
 from distill.job.rows import STUDENTS, title_of
-from distill.pipeline import main_job
+from distill.pipeline import main_job, step_table
 from optics.errors import OpticsError
 from optics.files import write_text
 
@@ -56,7 +56,7 @@ def measure(
         if found["about"] != about:
             raise OpticsError(f"{kept} is of {found['about']}, not of {about}; use another directory.")
         done = found["rows"]
-    rows = [name for name in STUDENTS if name in main_job.steps_of(base)]
+    rows = [name for name in STUDENTS if name in step_table.steps_of(base)]
     for factor in factors:
         tried = base.replace(**{"student.training.learning_rate": factor * rate})
         for row in rows:

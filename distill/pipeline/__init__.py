@@ -5,6 +5,7 @@ gather.py        The last step: every number into `result.json`, and with the pi
 main_job.py      The main job, step by step: data, teacher, students and controls, bench, files for the SLM,
                  proof, report
 single_steps.py  The job's steps one by one, on a run that was trained before
+step_table.py    The steps: what each writes, reads and depends on, and so which of them are done
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
 study.py         `distill.study`: vary anything of a bench and see what it does to a network

@@ -17,7 +17,7 @@ from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
 from distill.job.job import MODEL, Job
 from distill.job.ledger import LEDGER, key_of, read_json
-from distill.pipeline import gather, steps, unfinished
+from distill.pipeline import gather, step_table, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
 from distill.training.evaluation import evaluate
@@ -38,8 +38,8 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     config = pipeline.load_config(directory)
     job = Job.prepare(config, directory, watcher)
     job.made_by = _made_by(directory, job.made_by)
-    book, keys = pipeline.ledger(directory), pipeline.keys(job)
-    has = pipeline.steps_of(config)
+    book, keys = step_table.ledger(directory), step_table.keys(job)
+    has = step_table.steps_of(config)
     missing = [step for step in needs if step in has and not book.done(step, keys[step])]
     if missing:
         raise OpticsError(
@@ -265,11 +265,11 @@ def export_network(
 @contextlib.contextmanager
 def _in_the_run(job: Job, target: Path, count: int) -> Iterator[None]:
     """Work on the run's own export under its lock, and enter it in its ledger; elsewhere, just work."""
-    book = pipeline.ledger(job.directory) if (job.directory / LEDGER).is_file() else None
+    book = step_table.ledger(job.directory) if (job.directory / LEDGER).is_file() else None
     if book is None or target.resolve() != (book.directory / "export").resolve():
         yield
         return
-    key = pipeline.keys(job)["export"]
+    key = step_table.keys(job)["export"]
     asked = key if count == job.export_count else key_of(key, count)  # a run that goes on makes its own
     with book.locked():
         known = book.listed("export") or not target.exists()
@@ -294,12 +294,12 @@ def verify_directory(
 def report_run(directory: Path) -> dict[str, Any]:
     """Write a finished run's report and result again."""
     config = pipeline.load_config(directory)
-    needs = [step for step in ("evaluate", "verify") if step in pipeline.steps_of(config)]
+    needs = [step for step in ("evaluate", "verify") if step in step_table.steps_of(config)]
     job = open_run(directory, needs)
-    book = pipeline.ledger(directory)
-    key = pipeline.keys(job)["report"]
+    book = step_table.ledger(directory)
+    key = step_table.keys(job)["report"]
     with book.locked(), book.working("report", key, keep=True):
-        job.seconds = {name: book.seconds(name) for name in pipeline.STEPS if name != "report"}
+        job.seconds = {name: book.seconds(name) for name in step_table.STEPS if name != "report"}
         gather.run_report(job)
     return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}
 

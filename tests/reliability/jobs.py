@@ -17,7 +17,7 @@ from calibration.twin.page import write_page
 from distill import design, study
 from distill.comparison import compare
 from distill.job.config import RunConfig, demo
-from distill.pipeline import main_job, single_steps
+from distill.pipeline import main_job, single_steps, step_table
 from optics.files import remove_folder, write_json
 from tests.calibration import benches as calibration
 from tests.distill.designs.bench import SHAPE as DESIGN_SHAPE
@@ -152,7 +152,7 @@ def _capture(place: Path) -> object:
     return remove_folder(store) if store.is_dir() else None
 
 
-STEPS = tuple(main_job.STEPS)
+STEPS = tuple(step_table.STEPS)
 
 JOBS: dict[str, Task] = {
     **{f"run: {step}": Task(before, _run(step)) for before, step in zip(("", *STEPS), STEPS, strict=False)},

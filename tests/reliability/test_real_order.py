@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from distill.pipeline import main_job, single_steps
+from distill.pipeline import main_job, single_steps, step_table
 from optics.errors import OpticsError
 from tests.reliability.faults import Disk
 from tests.reliability.jobs import STEPS, small
@@ -71,7 +71,7 @@ class RealDirectory(RuleBasedStateMachine):
         """Run, resume or begin anew with some configuration: what was asked for is there, bit by bit."""
         run(config, self.run, last, fresh=fresh)
         now, wanted = state(self.run), reference(config)
-        for step in main_job.needed(last):
+        for step in step_table.needed(last):
             for name in (n for n in wanted if n.startswith(step) and not n.endswith(ROUGH)):
                 assert now.get(name) == wanted[name], name
 
@@ -90,7 +90,7 @@ class RealDirectory(RuleBasedStateMachine):
     def second_process(self, last: str) -> None:
         """While one process works there, another one is refused."""
         self.run.mkdir(exist_ok=True)
-        with main_job.ledger(self.run).locked():
+        with step_table.ledger(self.run).locked():
             ended = in_child(lambda: run("a", self.run, last), Disk(self.home))
         assert ended.how == "refused" and "another process" in ended.text, ended
 

@@ -16,7 +16,7 @@ import typer
 
 from distill.cli.main import app, main
 from distill.job import config
-from distill.pipeline import main_job
+from distill.pipeline import step_table
 from optics.bench.catalogue import dotted
 
 COMMANDS = (
@@ -210,7 +210,7 @@ def test_the_demo_ends_with_the_table_the_proof_the_report_and_the_seconds(capsy
         "Trained on the labels alone",
     ):
         assert word in got.out
-    assert got.err.count("kept") == len(main_job.steps_of(config.demo(fast=True)))
+    assert got.err.count("kept") == len(step_table.steps_of(config.demo(fast=True)))
 
 
 def test_verify_reads_the_exported_directory_alone(capsys, fast_run, tmp_path):

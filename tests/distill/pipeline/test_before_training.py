@@ -9,7 +9,7 @@ import pytest
 from distill.job import config
 from distill.job.job import Job
 from distill.job.ledger import Ledger, read_json
-from distill.pipeline import main_job, steps
+from distill.pipeline import main_job, step_table, steps
 from optics.errors import OpticsError, SpecError
 
 
@@ -131,9 +131,9 @@ def test_the_command_begins_where_nothing_was_trained(tmp_path, monkeypatch):
 
     monkeypatch.setattr(steps, "run_teacher", fails)
     monkeypatch.setitem(
-        main_job.STEPS,
+        step_table.STEPS,
         "teacher",
-        main_job.STEPS["teacher"].__class__(**{**vars(main_job.STEPS["teacher"]), "work": fails}),
+        step_table.STEPS["teacher"].__class__(**{**vars(step_table.STEPS["teacher"]), "work": fails}),
     )
     for _ in range(2):  # the second time, too, without --fresh
         outcome = CliRunner().invoke(app, ["run", str(file), "-d", str(folder)])

@@ -20,7 +20,7 @@ from distill.job.rows import ROWS, TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import score
 from distill.pipeline import main_job as pipeline
 from distill.pipeline import single_steps as standalone
-from distill.pipeline import steps
+from distill.pipeline import step_table, steps
 from distill.progress import Silent
 from distill.training import evaluation
 from distill.training.spec import TrainSpec
@@ -196,7 +196,7 @@ def test_a_second_run_keeps_everything_and_takes_seconds(fast_run):
     pipeline.run(config.demo(fast=True), fast_run, ui=watcher)
     assert time.perf_counter() - start < 5
     assert watcher.done == []
-    assert watcher.same == pipeline.steps_of(config.demo(fast=True))
+    assert watcher.same == step_table.steps_of(config.demo(fast=True))
     assert (fast_run / "result.json").read_text() == before
 
 
@@ -213,8 +213,8 @@ def test_results_of_another_configuration_are_gone_before_a_step_runs(copied, mo
     def stop(job):
         raise KeyboardInterrupt
 
-    step = pipeline.STEPS["refit"]
-    monkeypatch.setitem(pipeline.STEPS, "refit", pipeline.Step(**(vars(step) | {"work": stop})))
+    step = step_table.STEPS["refit"]
+    monkeypatch.setitem(step_table.STEPS, "refit", step_table.Step(**(vars(step) | {"work": stop})))
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(config.demo(fast=True, sets=["bench.slm.bits=4"]), copied)
     left = {p.name for p in copied.iterdir()}
@@ -301,11 +301,11 @@ def test_a_finished_run_is_read_by_a_later_version_that_would_do_it_anew(fast_ru
     assert job.made_by != "99.0"
     fresh = Job.prepare(job.config, fast_run)
     assert fresh.made_by == "99.0"
-    assert all(pipeline.keys(fresh)[step] != pipeline.keys(job)[step] for step in ("data", "linear_kd"))
+    assert all(step_table.keys(fresh)[step] != step_table.keys(job)[step] for step in ("data", "linear_kd"))
 
 
 def test_a_key_that_a_later_version_adds_does_not_undo_what_was_done():
-    told = pipeline._told(config.demo(fast=True).student.training)
+    told = step_table._told(config.demo(fast=True).student.training)
     assert told["epochs"] == 12
     assert "optimiser" not in told and "ema" not in told.get("step", {})
-    assert pipeline._told(TrainSpec()) == {}
+    assert step_table._told(TrainSpec()) == {}

@@ -14,7 +14,7 @@ import torch
 from distill.data import sources
 from distill.job import config
 from distill.job.job import Job
-from distill.pipeline import main_job, steps
+from distill.pipeline import main_job, step_table, steps
 from distill.training.checkpoint import load_student
 from distill.training.history import History
 from networks.students.noise_aware import NoiseAware
@@ -98,7 +98,7 @@ def test_the_students_on_a_bench_depend_on_it(tmp_path):
     keys = []
     for sets in ([], ["bench.camera.read_noise=9"]):
         made = config.demo(fast=True, sets=[*TINY, "student.noise_aware={}", *sets])
-        keys.append(main_job.keys(Job.prepare(made, tmp_path)))
+        keys.append(step_table.keys(Job.prepare(made, tmp_path)))
     assert keys[0]["linear_kd"] != keys[1]["linear_kd"]
     assert keys[0]["teacher"] == keys[1]["teacher"]
 
