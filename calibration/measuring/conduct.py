@@ -7,7 +7,6 @@ gives the same numbers.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from calibration.rigs.store import FrameStore
 from calibration.twin.noise import variance
 from optics.bench.spec import BenchSpec
 from optics.files import make_folder, write_json
-from optics.reading import read_bytes
+from optics.reading import from_json, read_bytes, reading
 
 _REDRAWN = 20  # times that the noise is drawn anew to see how the values scatter
 _TRIALS = 8  # exposures that are tried
@@ -254,7 +253,8 @@ def _exposure(one: Shots, rig: Rig, kept: FrameStore | None) -> float:
     """The series' exposure: the one that kept frames have, or one that the light is metered for."""
     note = None if kept is None else kept.folder / "exposure.json"
     if kept is not None and len(kept) and note is not None:
-        return float(json.loads(read_bytes(note))["seconds"])
+        with reading(note, "the exposure of kept frames", fix="remove the folder and measure again."):
+            return float(from_json(read_bytes(note))["seconds"])
     seconds = _metered(one, rig) if one.metered else rig.camera.exposure
     if kept is not None and note is not None:
         make_folder(kept.folder)

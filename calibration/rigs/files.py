@@ -16,6 +16,7 @@ anyway, as the devices were sent and returned it: the bench's `mounting` turns i
 
 from __future__ import annotations
 
+import io
 import warnings
 import zipfile
 from pathlib import Path
@@ -32,7 +33,17 @@ from calibration.rigs.recording import Probes, Recording, RigError
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, ShapeError
 from optics.files import write_hdf5
-from optics.reading import attribute, check_size, fixed, home, listed, quoted, reading, regular_file
+from optics.reading import (
+    attribute,
+    check_size,
+    fixed,
+    home,
+    listed,
+    quoted,
+    read_bytes,
+    reading,
+    regular_file,
+)
 from optics.reading.archives import zip_entries
 from optics.toml_errors import parse
 
@@ -261,10 +272,12 @@ def _is_shot(shot: Any) -> bool:
 
 def _picture(path: Path) -> Any:
     """A grey picture of 8, 16 or 32 bits as an integer array (y, x)."""
-    path = regular_file(path)
+    data = read_bytes(path, most=8 * _MOST_PIXELS)
     with reading(path, "a picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of many pixels: their number is checked before they are unpacked
-        with Image.open(path) as image:
+        with Image.open(
+            io.BytesIO(data)
+        ) as image:  # of a file, as much is asked for as a damaged chunk promises
             if image.mode not in ("L", "I;16", "I;16B", "I"):
                 raise RigError(f"{path} is a picture of mode {image.mode}, expected grey of 8 or 16 bits.")
             check_size(str(path), (image.height, image.width), most=_MOST_PIXELS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from optics.bench.spec import BenchSpec
 from optics.bench.write import bench_text
 from optics.checks import SpecError
 from optics.files import write_json, write_text
-from optics.reading import read_bytes, reading
+from optics.reading import from_json, read_bytes, reading
 
 SCHEMA = "spectral-cascade calibration 1"
 _MOST_BYTES = 2**26
@@ -269,7 +268,7 @@ def load_result(path: str | Path) -> dict[str, Any]:
     """
     stored = read_bytes(path, most=_MOST_BYTES)
     with reading(path, "a calibration's result"):
-        data = json.loads(stored, parse_constant=_refuse)
+        data = from_json(stored)
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise SpecError(f"{path} holds no calibration's result.")
         count, table = len(data["forms"]), torch.tensor(data["covariance"], dtype=torch.float64)
@@ -280,7 +279,3 @@ def load_result(path: str | Path) -> dict[str, Any]:
             if not all(math.isfinite(entry[name]) for name in numbers) or not isinstance(entry["name"], str):
                 raise SpecError(f"{path}: an estimate is no number with its uncertainty.")
     return data
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no number")

@@ -7,7 +7,6 @@ that is not as the manifest says is never used.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,7 +21,7 @@ from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
 from optics.files import json_text
-from optics.reading import read_bytes, reason, regular_file
+from optics.reading import from_json, read_bytes, reason, regular_file
 from optics.spec import Validated, validated
 
 M = TypeVar("M", bound=Validated)
@@ -300,7 +299,7 @@ def manifest_data(directory: Path) -> dict[str, Any]:
         raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
     text = read_bytes(path, most=_MOST_BYTES)
     try:
-        data = json.loads(text)
+        data = from_json(text)
     except (ValueError, RecursionError) as error:
         raise OpticsError(f"{path} is not JSON ({reason(error)}); export again.") from None
     if not isinstance(data, dict):

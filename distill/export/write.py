@@ -15,7 +15,6 @@ losslessly (`distill.export.read`); `distill.verify.verification` proves it.
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from optics.bench.panel_correction import correction_map
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
 from optics.files import hdf5_bytes, weights_bytes, writing_folder
+from optics.reading import from_json
 from optics.slm.panel import SLMSpec
 
 __all__ = ["Exported", "encode_frame", "export", "read_export"]
@@ -129,7 +129,7 @@ def _listed(path: Path) -> set[str]:
 def _told(path: Path, key: str) -> Any:
     """What a manifest of whatever version has under `key`; None where it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))[key]
+        return from_json(path.read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from optics.errors import OpticsError
 from optics.files import is_temporary, make_folder, remove_folder, remove_leftovers, told, write_json
+from optics.reading import from_json, reason
 
 LEDGER, LOCK = "steps.json", ".lock"
 _VERSION = 1
@@ -40,12 +41,12 @@ def read_json(path: Path) -> Any:
         OpticsError: it is absent, or not JSON; the message says where.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise OpticsError(f"{path} does not exist; run the step that writes it first.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise OpticsError(
-            f"{path} is not JSON ({error}); remove it and run the step that writes it."
+            f"{path} is not JSON ({reason(error)}); remove it and run the step that writes it."
         ) from None
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 
 from distill.job.ledger import read_json
 from distill.job.rows import Rows
 from distill.metrics.tasks import Difference
 from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
-from optics.files import write_json
+from optics.files import json_text, write_json
+from optics.reading import from_json, quoted
 from optics.spec import Validated, validated
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -86,10 +86,18 @@ class Result(Validated):
     environment: EnvironmentResult
     seconds: dict[str, float]
 
+    @field_validator("data")
+    @classmethod
+    def _named(cls, data: dict[str, Any]) -> dict[str, Any]:
+        names = data.get("class_names", [])
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"class_names is {quoted(names)}, expected a list of names")
+        return data
+
     def write(self, path: Path) -> None:
         """Write the file whole or not at all, and check that it reads back as the same."""
         data = self.model_dump(mode="json")
-        Result.model_validate(json.loads(json.dumps(data)))
+        Result.model_validate(from_json(json_text(data)))
         write_json(path, data)
 
     @classmethod

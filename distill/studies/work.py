@@ -10,7 +10,6 @@ cells/KEY.h5          what a cell gave: whole or absent, so that nothing finishe
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,7 @@ from optics.checks import present
 from optics.devices import CPU, device_of, find
 from optics.errors import OpticsError
 from optics.files import make_folder, write_hdf5, write_text
-from optics.reading import check_size, damaged, read_bytes, reading, regular_file
+from optics.reading import check_size, damaged, from_json, read_bytes, reading, regular_file
 
 PLAN, NETWORK, IMAGES = "plan.json", "network.safetensors", "images.h5"
 _USES = {"test": 0, "train": 1, "validation": 2, "gallery": 3}  # of images; part of what the seed means
@@ -209,7 +208,7 @@ def read_plan(folder: Path) -> Plan:
     data = read_bytes(path, most=_MOST_BYTES)
     with reading(path, "a study's plan", fix="begin the study anew."):
         try:
-            return Plan.model_validate(json.loads(data))
+            return Plan.model_validate(from_json(data))
         except ValidationError as error:
             raise damaged(path, error, fix="begin the study anew.") from None
 

@@ -23,7 +23,7 @@ from networks.teachers import registry as teachers
 from optics.checks import check_finite
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_weights
-from optics.reading import home, quoted, reading, regular_file, shortened
+from optics.reading import from_json, home, quoted, reading, reason, regular_file, shortened
 from optics.recognise import check
 from optics.spec import validated
 from optics.toml_errors import explain
@@ -75,9 +75,17 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
         config: JSON values that rebuild it. A student: `{"kind": "student", "spec": ...}`, see `StudentSpec`; `save`
             writes it. A teacher: `{"kind": "teacher", "name": ..., "in_channels": ..., "classes": ...,
             "image_size": [H, W]}`.
+
+    Raises:
+        OpticsError: the configuration holds NaN or infinity.
     """
+    try:
+        metadata = {
+            _FORMAT: json.dumps(config, sort_keys=True, allow_nan=False)
+        }  # several keys come in random order
+    except ValueError as error:
+        raise OpticsError(f"{path}: the model's configuration is no JSON ({reason(error)}).") from None
     make_folder(path.parent)
-    metadata = {_FORMAT: json.dumps(config, sort_keys=True)}  # one key: several come in random order
     write_weights(path, module.state_dict(), metadata)
 
 
@@ -184,7 +192,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise OpticsError(
                 f"{path} is a safetensors file without this project's metadata; expected {_FORMAT!r}."
             )
-        config = json.loads(metadata[_FORMAT])
+        config = from_json(metadata[_FORMAT])
     if not isinstance(config, dict):
         raise OpticsError(f"{path}: its description of a network is {quoted(config)}, expected a table.")
     for key, value in tensors.items():

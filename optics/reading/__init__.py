@@ -1,6 +1,6 @@
 """Reading what others made: limits before memory, and one place where a foreign error becomes one of ours.
 
-limits.py         Files, sizes, messages: `regular_file`, `check_size`, `reading`
+limits.py         Files, sizes, messages, JSON: `regular_file`, `check_size`, `reading`, `from_json`
 hdf5_strings.py   Strings of HDF5, read in a process of their own
 archives.py       Zip and tar archives, and what they may unpack to (not imported here)
 """
@@ -12,6 +12,7 @@ from optics.reading.limits import (
     check_size,
     damaged,
     exists,
+    from_json,
     home,
     inflated,
     listed,
@@ -35,6 +36,7 @@ __all__ = [
     "damaged",
     "exists",
     "fixed",
+    "from_json",
     "home",
     "inflated",
     "listed",

@@ -11,13 +11,15 @@ import contextlib
 import gzip
 import hashlib
 import io
+import json
+import math
 import os
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optics.errors import OpticsError
 
@@ -133,6 +135,25 @@ def read_bytes(path: str | Path, *, most: int = MOST_BYTES) -> bytes:
     found = regular_file(path, most=most)
     with reading(found, "a file"):
         return found.read_bytes()
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value of a JSON text. NaN, infinity and numbers beyond every float, which JSON does not have, are refused.
+
+    Raises:
+        ValueError: no JSON.
+        RecursionError: nested too deeply; `reading` makes both one line that names the file.
+    """
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(word: str) -> float:
+    found = float(word)
+    return found if math.isfinite(found) else _refuse(shortened(word))
 
 
 def unpacked(data: bytes, *, what: str | Path, most: int = MOST_BYTES) -> bytes:

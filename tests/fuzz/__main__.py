@@ -37,11 +37,18 @@ def main() -> int:
         shared(options)
         if options.processes > 1
         else Fuzzer(options.seed, options.only).run(
-            options.count, start=options.start, seconds=options.seconds
+            options.count, start=options.start, seconds=options.seconds, tell=so_far
         )
     )
     print(tally.to_json() if options.json else table(tally))
     return 1 if any(tally.total[bad] for bad in BAD) else 0
+
+
+def so_far(number: int, tally: Tally) -> None:
+    """One line on stderr: how far a round has come, its counts, and the last failure that was new."""
+    counts = ", ".join(f"{tally.total[c]} {c}" for c in (RIGHT, REFUSED, *BAD) if tally.total[c])
+    last = f"; last: {tally.findings[-1]['reader']} {tally.findings[-1]['number']}" if tally.findings else ""
+    print(f"{number} after {tally.seconds:.0f} s: {counts}{last}", file=sys.stderr, flush=True)
 
 
 def shared(options: argparse.Namespace) -> Tally:

@@ -64,6 +64,34 @@ def tarred(ending: str) -> Files:
     return {f"x.{ending}": out.getvalue()}
 
 
+def led(name: str) -> Files:
+    """A zip archive of pictures, one of them under that name."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for inside, data in pictures_of_classes().items():
+            target.writestr(zipfile.ZipInfo(name if inside == "train/a/0.png" else inside), data)
+    return {"x.zip": out.getvalue()}
+
+
+def tarred_as(name: str) -> Files:
+    """A tar archive of one picture under that name."""
+    out, content = io.BytesIO(), next(iter(pictures_of_classes().values()))
+    with tarfile.open(fileobj=out, mode="w") as target:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        target.addfile(member, io.BytesIO(content))
+    return {"x.tar": out.getvalue()}
+
+
+def packed(method: int) -> Files:
+    """A zip archive of pictures compressed by that method."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as target:
+        for inside, data in pictures_of_classes().items():
+            target.writestr(inside, data)
+    return {"x.zip": out.getvalue()}
+
+
 def loose_pictures() -> Files:
     return {f"{'day' if k % 2 else 'day/night'}/{k}.png": picture(k) for k in range(6)}
 

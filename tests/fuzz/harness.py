@@ -23,7 +23,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from tests.fuzz.warm import WarmStrings
 
 SECONDS = 20.0  # for one input
 BYTES = 2**30  # more than the child held before it
+TOLD = 2500  # inputs after which a long round says how far it has come
 BATCH = 500  # inputs a child reads before a fresh one takes its place
 RIGHT, REFUSED = "right", "refused"
 BAD = ("foreign error", "poor refusal", "accepted", "memory", "hang", "crash")
@@ -112,13 +113,27 @@ class Fuzzer:
         seeds = self.seeds[READERS[name].corpus]
         return Case(number, name, mutate(draw.choice(seeds), seeds, draw))
 
-    def run(self, count: int, *, start: int = 0, seconds: float | None = None) -> Tally:
-        """Read inputs `start` to `start + count` and say what came of each; begin no batch after `seconds`."""
+    def run(
+        self,
+        count: int,
+        *,
+        start: int = 0,
+        seconds: float | None = None,
+        tell: Callable[[int, Tally], None] = lambda number, tally: None,
+    ) -> Tally:
+        """Read inputs `start` to `start + count` and say what came of each; begin no batch after `seconds`.
+
+        tell: called with the number after the last input, and the counts so far, after each 2500.
+        """
         self.read_seeds()
         tally, began, number = Tally(), time.perf_counter(), start
         _limit_memory()
         while number < start + count and (seconds is None or time.perf_counter() - began < seconds):
+            before = number
             number = self._child(tally, number, min(number + BATCH, start + count))
+            tally.seconds = time.perf_counter() - began
+            if (number - start) // TOLD > (before - start) // TOLD:
+                tell(number, tally)
         tally.seconds = time.perf_counter() - began
         return tally
 

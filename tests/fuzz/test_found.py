@@ -9,6 +9,7 @@ import json
 import random
 import re
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,8 @@ import pytest
 from optics.errors import OpticsError
 from tests.fuzz import archives, corpus, corpus_jobs, corpus_sets
 from tests.fuzz.checks import LONGEST
-from tests.fuzz.harness import Case, put
+from tests.fuzz.corpus_sets import led, packed, tarred_as
+from tests.fuzz.harness import RIGHT, Case, put, read
 from tests.fuzz.readers import READERS
 
 Files = dict[str, bytes]
@@ -112,16 +114,24 @@ def cell(write: Callable[[h5py.File], object]) -> Files:
     return files | hdf5({n: d for n, d in files.items() if n.startswith("cells/")}, change)
 
 
+def vouched(files: Files, name: str, data: bytes) -> Files:
+    """A file of an exported directory changed, its hash in the manifest right."""
+    told = json.loads(files["manifest.json"])
+    told["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return files | {name: data, "manifest.json": json.dumps(told).encode()}
+
+
 def real_masks(files: Files) -> Files:
     def change(file: h5py.File) -> None:
         values = np.abs(file["masks"][()])
         del file["masks"]
         file["masks"] = values
 
-    data = hdf5({"masks.h5": files["masks.h5"]}, change)["masks.h5"]
-    told = json.loads(files["manifest.json"])
-    told["files"]["masks.h5"] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    return files | {"masks.h5": data, "manifest.json": json.dumps(told).encode()}
+    return vouched(files, "masks.h5", hdf5({"masks.h5": files["masks.h5"]}, change)["masks.h5"])
+
+
+def inside(files: Files, name: str, change: Callable[[h5py.File], None]) -> Files:
+    return vouched(files, name, hdf5({name: files[name]}, change)[name])
 
 
 def endless_heap(files: Files) -> Files:
@@ -134,9 +144,7 @@ def endless_heap(files: Files) -> Files:
     for found in re.finditer(b"GCOL", data):
         at = found.start()
         data = data[: at + 16] + b"\xff" * 64 + data[at + 80 :]
-    told = json.loads(files["manifest.json"])
-    told["files"]["reference.h5"] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    return files | {"reference.h5": data, "manifest.json": json.dumps(told).encode()}
+    return vouched(files, "reference.h5", data)
 
 
 def listing(files: Files, names: list) -> Files:
@@ -145,21 +153,18 @@ def listing(files: Files, names: list) -> Files:
     return files | {"steps.json": json.dumps(told).encode()}
 
 
-def led(name: str) -> Files:
-    """A zip archive of pictures, one of them under that name."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as target:
-        for inside, data in corpus_sets.pictures_of_classes().items():
-            target.writestr(zipfile.ZipInfo(name if inside == "train/a/0.png" else inside), data)
-    return {"x.zip": out.getvalue()}
+def promised(files: Files, name: str) -> Files:
+    """A picture whose pixels stand in a chunk that says that it holds 4 GB."""
+    at = files[name].index(b"IDAT")
+    return files | {name: files[name][: at - 4] + b"\xff\xff\0\x21" + files[name][at:]}
 
 
-def packed(method: int) -> Files:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as target:
-        for inside, data in corpus_sets.pictures_of_classes().items():
-            target.writestr(inside, data)
-    return {"x.zip": out.getvalue()}
+def nameless_type(files: Files) -> Files:
+    """An export whose weights have a type that safetensors refuses in 200 characters."""
+    weights = header({"x": files["backend.safetensors"]}, lambda h: h["norm.bias"].update(dtype={"": ""}))[
+        "x"
+    ]
+    return vouched(files, "backend.safetensors", weights)
 
 
 def tar_bomb(kind: bytes) -> Files:
@@ -305,7 +310,34 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
         lambda: text(corpus_jobs.calibrated()["result"], '"residual": 0.02', '"residual": NaN'),
         "NaN",
     ),
+    "a class whose name is NaN": ("result", lambda: text(corpus.result(), '"0"', "NaN"), "NaN"),
+    "a class whose name is a number": ("result", lambda: text(corpus.result(), '"0"', "0"), "class_names"),
+    "a result with a number beyond every float": ("result", lambda: text(corpus.result(), "2.5", "1e999"), "1e999"),
+    "answers of an export that are complex": (
+        "export", lambda: inside(corpus.exported(), "reference.h5", another("logits", lambda v: v * 1j)), "complex64",
+    ),
+    "captures whose levels have an axis more": (
+        "refit", lambda: captured(another("levels", lambda v: v[..., None])), "levels",
+    ),
+    "captures whose images have an axis more": ("refit", lambda: captured(another("inputs", lambda v: v[..., None])), "inputs"),
+    "images of a design beyond 1": (
+        "design", lambda: inside(corpus_jobs.designed(), "points.h5", another("inputs", lambda v: v * 3)), "0 to 1",
+    ),
+    "a target's name of odd characters": ("built-in targets", lambda: words("sp\x07" * 60 + "'\"\\" * 30), "target"),
+    "weights of a type without a name": ("export", lambda: nameless_type(corpus.exported()), "safetensors"),
+    "a picture 600 folders deep": ("archive", lambda: led("a/" * 600 + "x.png"), "600 folders"),
+    "a picture 600 folders deep in a tar archive": (
+        "archive", lambda: tarred_as("a/" * 600 + "x.png"), "600 folders",
+    ),
 }  # fmt: skip
+
+READ: dict[str, tuple[str, Callable[[], Files]]] = {
+    "a curve with a separator that int does not take": ("curve", lambda: words("50,200\x1d\x1f")),
+    "a picture with a chunk of 4 GB": (
+        "recording",
+        lambda: promised(corpus.recorded_pictures(), "input1.png"),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -321,7 +353,19 @@ def test_it_is_refused_in_one_short_line_that_names_it(name, tmp_path):
     assert len(said) <= LONGEST
 
 
-@pytest.mark.parametrize("seconds", [[1], -1, "x", None, float("nan")])
+@pytest.mark.parametrize("name", READ)
+def test_it_is_read_right_and_takes_little_memory(name, tmp_path):
+    which, made = READ[name]
+    path = put(Case(0, which, made()), tmp_path / "x", READERS[which])
+    tracemalloc.start()
+    try:
+        assert read(READERS[which], path) == (RIGHT, "")
+        assert tracemalloc.get_traced_memory()[1] < 2**27
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("seconds", [[1], -1, "x", None])
 def test_a_ledger_that_lists_nonsense_as_seconds_still_opens(seconds, tmp_path):
     step = {"key": "0123456789abcdef", "done": True, "seconds": seconds}
     (tmp_path / "steps.json").write_text(json.dumps({"version": 1, "steps": {"data": step}}))

@@ -18,6 +18,7 @@ from optics.reading.archives import most_unpacked, opened_tar, pieces, zip_entri
 
 SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _MOST_FILES = 2**22
+_DEEPEST = 32  # folders in each other; a thousand take a second for every file, to make and to remove
 
 
 @contextmanager
@@ -68,6 +69,8 @@ def _from_zip(path: Path, folder: Path) -> None:
         files = zip_entries(archive, path, most=most_unpacked(path))
         _check_room(path, len(files), sum(entry.file_size for entry in files), folder)
         for entry in files:
+            _inside(path, entry.filename)  # of all, before any is unpacked
+        for entry in files:
             with archive.open(entry) as file:
                 _write(path, entry.filename, file, entry.file_size, folder)
 
@@ -97,14 +100,23 @@ def _check_room(path: Path, count: int, size: int, folder: Path) -> None:
         raise OpticsError(f"{path} unpacks to {size} bytes and {free} are free beside it.")
 
 
-def _write(path: Path, name: str, file: IO[bytes], size: int, folder: Path) -> None:
+def _inside(path: Path, name: str) -> PurePosixPath:
+    """A member's name below the folder that it is unpacked into."""
     inside = PurePosixPath(name.replace("\\", "/"))  # Windows' own, which also begin with //HOST or C:
     parts = inside.parts
     if not parts or inside.is_absolute() or ".." in parts or ":" in parts[0] or "\0" in name:
         raise OpticsError(
             f"{path}: {quoted(name)} leads out of the archive's folder; this is no archive of pictures."
         )
-    target = folder.joinpath(*parts)
+    if len(parts) > _DEEPEST:
+        raise OpticsError(
+            f"{path}: {quoted(name)} lies in {len(parts) - 1} folders; at most {_DEEPEST - 1} are made."
+        )
+    return inside
+
+
+def _write(path: Path, name: str, file: IO[bytes], size: int, folder: Path) -> None:
+    target = folder / _inside(path, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as out:
         written = sum(out.write(block) for block in pieces(file, size))
