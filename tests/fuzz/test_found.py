@@ -319,7 +319,9 @@ FOUND: dict[str, tuple[str, Callable[[], Files], str]] = {
     "captures whose levels have an axis more": (
         "refit", lambda: captured(another("levels", lambda v: v[..., None])), "levels",
     ),
-    "captures whose images have an axis more": ("refit", lambda: captured(another("inputs", lambda v: v[..., None])), "inputs"),
+    "captures whose images have an axis more": (
+        "refit", lambda: captured(another("inputs", lambda v: v[..., None])), "inputs",
+    ),
     "images of a design beyond 1": (
         "design", lambda: inside(corpus_jobs.designed(), "points.h5", another("inputs", lambda v: v * 3)), "0 to 1",
     ),
