@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.job.result import Result
-from distill.job.rows import ROWS, title_of
+from distill.job.rows import ROWS, is_on_bench, title_of
 from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
@@ -174,7 +174,7 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
     _, kept, first = read[0]
     named = [result.rows.by_name() for _, _, result in read]
     names = [row for row in ROWS if any(row in rows for rows in named)]
-    rows = {name: _figure([rows[name] for rows in named if name in rows]) for name in names}
+    rows = {name: _figure(name, [rows[name] for rows in named if name in rows]) for name in names}
     return Line(
         name=first.name,
         metric=first.rows.bench_refit.metric,
@@ -210,12 +210,11 @@ def _operations(row: str, results: Sequence[Result]) -> int:
     return next(result.operations.of(row) for result in results if row in result.rows.by_name())
 
 
-def _figure(rows: Sequence[Row]) -> Figure:
+def _figure(name: str, rows: Sequence[Row]) -> Figure:
+    """Over runs; a single run's repeats of a training are seeds as good as others, its noise draws are not."""
     values = [row.accuracy for row in rows]
-    mean = sum(values) / len(values)
-    if (
-        len(rows) == 1
-    ):  # one run's own repeats of a training are seeds as good as others, its noise draws are not
-        return Figure(mean, rows[0].spread, rows[0].uncertainty, rows[0].draws if rows[0].spread else 1)
-    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-    return Figure(mean, spread, sum(r.uncertainty for r in rows) / len(rows), len(rows))
+    sampling = statistics.fmean(row.uncertainty for row in rows)
+    if len(rows) == 1:
+        repeats = 1 if is_on_bench(name) else rows[0].draws
+        return Figure(values[0], rows[0].spread if repeats > 1 else 0.0, sampling, repeats)
+    return Figure(statistics.fmean(values), statistics.stdev(values), sampling, len(rows))
