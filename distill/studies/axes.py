@@ -192,6 +192,14 @@ def _with(value: Any, names: list[str], new: Any, where: str) -> Any:
     return tuple(pair)
 
 
+#: tables of what is there, and of what is assumed of it
+_ASSUMED = {
+    "alignment": "assumed_alignment",
+    "camera": "assumed_camera",
+    "slm.response": "slm.assumed_response",
+}
+
+
 def bench_with(bench: BenchSpec, path: str, value: Any) -> BenchSpec:
     """The bench with another value at a path.
 
@@ -205,7 +213,10 @@ def bench_with(bench: BenchSpec, path: str, value: Any) -> BenchSpec:
 
 
 def flaw_with(start: BenchSpec, path: str, value: Any, bench: BenchSpec) -> BenchSpec:
-    """The bench `start` with one flaw of `bench` put there, or mended: that flaw alone.
+    """The bench `start` with one flaw of `bench` put there, or mended: that flaw alone, as far as it is known.
+
+    What is assumed of it goes with it: a displacement that the masks are laid out for is no surprise to them, and one
+    that is mended is not looked for any more.
 
     A converter without a gain of its own spans the full well. Where one of the two is there alone, it keeps the step of
     `bench`: else a converter without a full well would count single electrons, and end at 2^bits of them.
@@ -213,10 +224,30 @@ def flaw_with(start: BenchSpec, path: str, value: Any, bench: BenchSpec) -> Benc
     Raises:
         SpecError: no such key, or a value that it does not take.
     """
-    made, camera = bench_with(start, path, value), bench.camera
+    made, camera = _believed(bench_with(start, path, value), path, value, bench), bench.camera
     spans = camera.adc.gain is None and camera.adc.bits is not None and camera.full_well is not None
     alone = made.camera.adc.bits is not None and made.camera.full_well is None
     return bench_with(made, "camera.adc.gain", camera.gain) if spans and alone else made
+
+
+def _believed(made: BenchSpec, path: str, value: Any, bench: BenchSpec) -> BenchSpec:
+    """`made` with what `bench` assumes of the figure at `path`; of one that is mended, that it is mended."""
+    for table, assumed in _ASSUMED.items():
+        told = value_at(bench, assumed)
+        if told is None or not path.startswith(f"{table}."):
+            continue
+        key = path.removeprefix(f"{table}.").split(".")
+        whole = value_at(made, assumed) or type(told)()
+        try:
+            own = value_at(told, ".".join(key))
+        except SpecError:  # nothing can be assumed of this figure
+            return made
+        if own is None:  # the camera's own figure is assumed, whatever it is
+            return made
+        mended = None if table == "camera" else value
+        new = own if value_at(bench, path) == value else mended
+        return bench_with(made, assumed, _with(whole, key, new, assumed))
+    return made
 
 
 def student_with(spec: StudentSpec, path: str, value: Any) -> StudentSpec:
@@ -237,14 +268,19 @@ def student_with(spec: StudentSpec, path: str, value: Any) -> StudentSpec:
 
 
 def flaws(bench: BenchSpec) -> dict[str, Any]:
-    """Every imperfection that the bench has, by its path, with its value; those at their ideal value are left out."""
+    """Every imperfection that the bench has, by its path, with its value; those at their ideal value are left out.
+
+    What is assumed of it is no imperfection by itself: it goes with what is there, see `flaw_with`.
+    """
     found: dict[str, Any] = {}
     ideal = bench.ideal()
 
     def walk(real: Any, perfect: Any, path: str) -> None:
         for name in type(real).model_fields:
             a, b = getattr(real, name), getattr(perfect, name)
-            if isinstance(a, BaseModel):
+            if name.startswith("assumed_"):
+                continue
+            if isinstance(a, BaseModel) and isinstance(b, BaseModel):
                 walk(a, b, f"{path}{name}.")
             elif a != b:
                 found[f"{path}{name}"] = a

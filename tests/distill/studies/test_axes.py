@@ -6,6 +6,7 @@ import pytest
 
 from distill.studies.axes import bench_with, flaw_with, flaws, parse, student_with, value_at
 from optics.bench.files import load_bench
+from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from tests.distill.exportbench import BENCH
 from tests.distill.studies.studybench import student
@@ -127,3 +128,49 @@ def test_a_flaw_alone_leaves_the_converters_step_and_nothing_else(start):
             assert made == plain, path
     told = bench.replace(**{"camera.adc.gain": 0.5})  # one that the bench names is a flaw of its own
     assert flaw_with(told.ideal(), "camera.adc.bits", 12, told).camera.adc.gain is None
+
+
+_KNOWN = "known"
+#: what a bench assumes, its flaw alone on the ideal bench and mended on its own: (put there, mended), by path
+ASSUMED = {
+    "a known shift": (
+        {"assumed_alignment": _KNOWN},
+        "alignment.mask_shift",
+        "assumed_alignment.mask_shift",
+        (0.0, 0.0),
+    ),
+    "another shift": (
+        {"assumed_alignment": {"mask_shift": [3e-6, 0.0]}},
+        "alignment.mask_shift",
+        "assumed_alignment.mask_shift",
+        (0.0, 0.0),
+    ),
+    "an efficiency": (
+        {"assumed_camera": {"quantum_efficiency": 0.5}},
+        "camera.quantum_efficiency",
+        "assumed_camera.quantum_efficiency",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASSUMED)
+def test_what_is_assumed_of_a_flaw_goes_with_it(case):
+    told, path, assumed, mended = ASSUMED[case]
+    bench = BenchSpec.model_validate(BENCH.model_dump() | told)
+    ideal, value = bench.ideal(), value_at(bench, path)
+    assert path in flaws(bench)
+    assert not any("assumed" in p for p in flaws(bench))
+    alone = flaw_with(ideal, path, value, bench)
+    assert value_at(alone, path) == value
+    assert value_at(alone, assumed) == value_at(bench, assumed)
+    without = flaw_with(bench, path, value_at(ideal, path), bench)
+    assert value_at(without, path) == value_at(ideal, path)
+    assert value_at(without, assumed) == mended
+
+
+def test_a_figure_of_which_nothing_is_assumed_leaves_the_assumptions_alone():
+    bench = BenchSpec.model_validate(BENCH.model_dump() | {"assumed_camera": {"dark_current": 7.0}})
+    for path in ("camera.read_noise", "alignment.mask_shift", "slm.crosstalk"):
+        made = flaw_with(bench, path, value_at(bench.ideal(), path), bench)
+        assert made.assumed_camera == bench.assumed_camera and made.assumed_alignment is None
