@@ -314,7 +314,7 @@ class _Folding:
         return getattr(self.inner, name)
 
 
-def test_a_response_that_turns_back_is_followed_and_told():
+def test_a_response_that_turns_back_is_told():
     inner = simulated_rig(NOMINAL, NOMINAL, generator=small.generator(1)).driver
     found = measure(measurement("response"), Rig(_Folding(inner), NOMINAL)).finding
     falls = found.number("falls")
@@ -323,5 +323,4 @@ def test_a_response_that_turns_back_is_followed_and_told():
     assert any("not monotonic" in line for line in found.advice) and any(
         "less than a turn" in line for line in found.advice
     )
-    table = found.changes["slm.response.lut"]
-    assert len(table) == 256 and abs(table[128] - 3.1416) < 0.05
+    assert "slm.response.lut" not in found.changes  # it falls by too much for a table that rises
