@@ -188,6 +188,7 @@ def _work(config: RunConfig, folder: Path, *, resume: bool | None, threads: int 
     folder = place(folder)
     if not processes.first:
         pipeline.run(config, folder, resume=resume, processes=processes)
+        processes.leave()
         return
     with cli_show.Bars(hints(config.bench.resolve())) as bars:
         values = pipeline.run(config, folder, resume=resume, ui=bars, processes=processes)

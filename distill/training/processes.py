@@ -8,6 +8,7 @@ The first process alone writes. Gradients travel by gloo, on the CPU.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -51,12 +52,13 @@ class Processes:
                     f"this process cannot reach the {size - 1} others ({str(error).splitlines()[0]}); start it by "
                     "torchrun."
                 ) from error
+            atexit.register(_part)
         return cls(torch.distributed.get_rank(), size)
 
     def leave(self) -> None:
-        """End the connection to the others."""
-        if self.size > 1 and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        """End the connection to the others; the end of the process does it, too."""
+        if self.size > 1:
+            _part()
 
     @property
     def first(self) -> bool:
@@ -222,3 +224,9 @@ def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
     finally:
         for parent, name, child in swapped:
             setattr(parent, name, child)
+
+
+def _part() -> None:
+    """End the connection before the interpreter goes: its threads would find their peers gone, and abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
