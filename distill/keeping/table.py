@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import statistics
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
 from optics.errors import OpticsError
+from optics.notebook import table
 
 _RESULT = "result.json"
 
@@ -122,9 +122,7 @@ class Table:
         return f"Table({self.folder}: {', '.join(line.name for line in self.lines) or 'nothing kept'})"
 
     def _repr_html_(self) -> str:
-        cells = [[f"<th>{html.escape(c)}</th>" for c in self.head()]]
-        cells += [[f"<td>{html.escape(c)}</td>" for c in line] for line in self.body()]
-        return "<table>" + "".join(f"<tr>{''.join(line)}</tr>" for line in cells) + "</table>"
+        return table(self.head(), self.body())
 
     def _rows(self) -> list[str]:
         return [row for row in ROWS if any(row in line.rows for line in self.lines)]

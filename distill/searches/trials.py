@@ -10,8 +10,8 @@ looked at. A choice above the budget is not trained.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import html
 import io
 import math
 import time
@@ -32,6 +32,7 @@ from distill.training.run import Run
 from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text
+from optics.notebook import table, words
 from optics.reading import damaged
 from optics.spec import Validated, validated
 
@@ -104,15 +105,11 @@ class Search:
 
         drawn, (axes,) = charts.panels(1)
         tried = sorted(self.trials, key=lambda t: t.operations)
-        for label, of in (("tried", tried), ("front", self.front)):
-            x, y = tuple(float(t.operations) for t in of), tuple(100 * t.figure for t in of)
-            charts.curves(
-                axes,
-                [charts.Curve(label, x, y, ())],
-                x="electronic multiply-accumulates",
-                y=f"{self.metric} (%)",
-                log=True,
-            )
+        lines = [
+            charts.Curve(label, tuple(float(t.operations) for t in of), tuple(100 * t.figure for t in of), ())
+            for label, of in (("tried", tried), ("front", self.front))
+        ]
+        charts.curves(axes, lines, x="electronic multiply-accumulates", y=f"{self.metric} (%)", log=True)
         axes.lines[0].set_linestyle("none")
         return drawn
 
@@ -130,10 +127,7 @@ class Search:
         )
 
     def _repr_html_(self) -> str:
-        head, body = self.table()
-        rows = [[f"<th>{html.escape(c)}</th>" for c in head]]
-        rows += [[f"<td>{html.escape(c)}</td>" for c in line] for line in body]
-        return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
+        return words(repr(self)) + table(*self.table())
 
 
 def search(
@@ -172,8 +166,7 @@ def search(
     make_folder(folder)
     for k in range(len(done), trials):
         name, begin = f"trial {k + 1}", time.perf_counter()
-        asked, tried = _affordable(study, optuna, space, job, most)
-        student = _student(tried, job)
+        asked, tried, student = _affordable(study, optuna, space, job, most)
         operations, exposures = _cost(student, job)
         watcher.begin(name, f"Trial {k + 1} of {trials}: {operations:,} operations")
         figure = _trained(student, tried, job, epochs, functools.partial(watcher.progress, name))
@@ -219,19 +212,20 @@ def _study(optuna: Any, space: Space, seed: int, done: Sequence[Trial]) -> Any:
     return study
 
 
-def _affordable(study: Any, optuna: Any, space: Space, job: Job, most: int | None) -> tuple[Any, RunConfig]:
-    """The next choice that can be built and keeps the budget."""
+def _affordable(
+    study: Any, optuna: Any, space: Space, job: Job, most: int | None
+) -> tuple[Any, RunConfig, Student]:
+    """The next choice that can be built and keeps the budget, its run file, and its network."""
     told, cheapest = _distributions(optuna, space), math.inf
     for _ in range(_TRIES):
         asked = study.ask(told)
         tried = space.config(asked.params, job.image_shape)
-        try:
-            operations, _ = _cost(_student(tried, job), job)
-        except OpticsError:  # sizes that do not fit each other
-            operations = -1
-        if operations >= 0 and (most is None or operations <= most):
-            return asked, tried
-        cheapest = min(cheapest, operations if operations >= 0 else math.inf)
+        with contextlib.suppress(OpticsError):  # sizes that do not fit each other
+            student = _student(tried, job)
+            operations, _ = _cost(student, job)
+            if most is None or operations <= most:
+                return asked, tried, student
+            cheapest = min(cheapest, operations)
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
     raise OpticsError(
         f"none of {_TRIES} choices keeps within {most:,} operations; the cheapest needs {cheapest:,}."

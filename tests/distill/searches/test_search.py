@@ -73,6 +73,12 @@ def test_the_front_by_hand():
     found = Search(None, 1, "validation accuracy", tuple(tried), None)
     assert [(t.figure, t.operations) for t in found.front] == [(0.4, 50), (0.5, 100), (0.7, 300)]
     assert found.best is tried[1]
+    all_of_them, front = found.figure().axes[0].lines
+    assert (list(all_of_them.get_xdata()), list(front.get_xdata())) == (
+        [50, 100, 200, 300, 300, 400],
+        [50, 100, 300],
+    )
+    assert all_of_them.get_color() != front.get_color()
 
 
 @needs_optuna
