@@ -242,6 +242,15 @@ class CalibrationConfig(Validated):
         return data
 
 
+class RefitConfig(TrainSpec):
+    """How the back end is fitted to exposures on the bench, and to how many.
+
+    images: so many training images are exposed, each class in its share; all of them when absent.
+    """
+
+    images: int | None = Field(default=None, ge=20)
+
+
 class EvaluationConfig(Validated):
     """draws: independent noise draws of each bench row."""
 
@@ -301,7 +310,7 @@ class RunConfig(Validated):
     student: StudentConfig = StudentConfig()
     bench: BenchConfig = BenchConfig()
     calibration: CalibrationConfig = CalibrationConfig()
-    refit: TrainSpec = TrainSpec()
+    refit: RefitConfig = RefitConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     flaws: FlawsConfig = FlawsConfig()
     export: ExportConfig = ExportConfig()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from calibration import SimulatedCamera, measure_radiometry
+from distill.data.dataset import limited
 from distill.environment import environment
 from distill.export.write import export
 from distill.job import given_teacher
@@ -223,11 +224,12 @@ def run_refit(job: Job) -> None:
 
 def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench:
     """The same network on the same bench with a back end fitted there."""
+    config = job.config.refit
     return evaluation.refit_backend(
         bench,
-        job.splits.train,
+        limited(job.splits.train, config.images, stream(job, "refit")),
         job.splits.validation,
-        seeded(job, job.config.refit),
+        seeded(job, config),
         teacher=None if job.config.student.file else job.teacher(),
         seed=seed_of(job, "refit"),
         directory=directory,

@@ -19,7 +19,7 @@ from optics.checks import OpticsError, ShapeError
 Factory = Callable[[int, int, tuple[int, int], torch.Generator], nn.Module]
 _TEACHERS: dict[str, Factory] = {}
 _DROPOUT = 0.3  # share of values that LeNet-5 drops before each of its last two layers
-_SMALL_IMAGE = 64  # pixels a side up to which ResNet-18 keeps the resolution in its first layers
+_SMALL_IMAGE = 64  # pixels a side up to which ResNet-10 and 18 keep the resolution in their first layers
 
 
 def register(name: str) -> Callable[[Factory], Factory]:
@@ -118,6 +118,21 @@ def _resnet_small(
     """Six convolutions deep in three widths, 0.17 M parameters: for images of 28 to 64 pixels."""
     return ResNet(
         in_channels, classes, widths=(16, 32, 64), blocks=1, large_images=False, generator=generator
+    )
+
+
+@register("resnet10-half")
+def _resnet10_half(
+    in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
+) -> nn.Module:
+    """ResNet-10 at half its width, 1.2 M parameters: for images above 64 pixels on a computer without a GPU."""
+    return ResNet(
+        in_channels,
+        classes,
+        widths=(32, 64, 128, 256),
+        blocks=1,
+        large_images=min(image_size) > _SMALL_IMAGE,
+        generator=generator,
     )
 
 
