@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +20,30 @@ from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """Several masks in a frame, each with a carrier of its own.
+
+    Attributes:
+        carriers: (T, ny, nx) complex, what each is multiplied by before they are added.
+        landing: (T,) float64, where each one's image lands along x, metres in input units.
+    """
+
+    carriers: Tensor
+    landing: Tensor
+
+
 class MaskSource(nn.Module, ABC):
     """Where the frames of an SLM come from."""
 
     @abstractmethod
-    def drive(self, fourf: FourF, slm: SLM, carriers: Tensor | None = None) -> Drive:
+    def drive(self, fourf: FourF, slm: SLM, tiles: Tiles | None = None) -> Drive:
         """What the SLM is asked for.
 
         Args:
             fourf: the geometry.
             slm: the device.
-            carriers: (T, ny, nx) complex: masks are shown T at a time, each times its own; None is one at a time.
+            tiles: masks are shown so many at a time; None is one at a time.
         """
 
 
@@ -48,13 +62,19 @@ class DesignedMasks(MaskSource):
         self.cascade, self.readout = cascade, setup.readout
         self.display, self.compensate = setup.display, compensate
 
-    def drive(self, fourf: FourF, slm: SLM, carriers: Tensor | None = None) -> Drive:
+    def drive(self, fourf: FourF, slm: SLM, tiles: Tiles | None = None) -> Drive:
         """See `MaskSource.drive`; differentiable in the kernels."""
         kernels = self.readout.amplitudes(self.display.per_mask(self.cascade.kernels()))
         check_precision(kernels, fourf.dtype)
-        masks = design_masks(fourf, kernels, positions=self.display.positions(), compensate=self.compensate)
-        if carriers is not None:
-            masks = (masks.unflatten(0, (-1, len(carriers))) * carriers).sum(1)
+        masks = design_masks(
+            fourf,
+            kernels,
+            positions=self.display.positions(),
+            compensate=self.compensate,
+            landing=None if tiles is None else tiles.landing.repeat(len(kernels) // len(tiles.landing)),
+        )
+        if tiles is not None:
+            masks = (masks.unflatten(0, (-1, len(tiles.carriers))) * tiles.carriers).sum(1)
         designed, scales = fit_to_modulator(masks, fourf.pupil.abs() > 0)
         bench = fourf.bench
         direct = bench.slm.modulation != "complex" and bench.encoding.method == "direct"
@@ -90,8 +110,8 @@ class LevelMasks(MaskSource):
         self.register_buffer("levels", levels)
         self.register_buffer("scales", scales.to(dtype))
 
-    def drive(self, fourf: FourF, slm: SLM, carriers: Tensor | None = None) -> Drive:
-        """The lit part of the levels; carriers are in them already."""
+    def drive(self, fourf: FourF, slm: SLM, tiles: Tiles | None = None) -> Drive:
+        """The lit part of the levels; the tiles' carriers are in them already."""
         return Drive(self.levels[:, fourf.rows, fourf.cols], self.scales)
 
 

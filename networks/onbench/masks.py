@@ -9,7 +9,7 @@ from torch import Tensor
 
 from optics.bench.spec import BenchSpec
 from optics.conventions import abs2, cis, complex_dtype
-from optics.fourf.pupil import pixel_transform
+from optics.fourf.pupil import pixel_transform, slm_envelope
 from optics.fourf.system import FourF
 from optics.slm.direct_design import optimise_phase
 from optics.slm.panel import SLM
@@ -23,6 +23,7 @@ def design_masks(
     positions: Tensor | None = None,
     compensate: bool = True,
     pitch: float | None = None,
+    landing: Tensor | None = None,
 ) -> Tensor:
     """Masks whose point-spread functions are `kernels`, on the illuminated SLM pixels where they are assumed to be.
 
@@ -34,13 +35,17 @@ def design_masks(
         positions: (in,) float64, where the origin of each input channel stands on the display along x, input pixels;
             its mask brings it to the axis. None: all on the axis.
         compensate: divide by the display pixel's transform (within the band), so that the field at the pixel centres
-            is the digital convolution's.
+            is the digital convolution's; and each channel by what the SLM pixels' area leaves of light that is moved so
+            far, so that channels side by side keep their weights.
         pitch: distance of the kernels' taps, metres in the display's plane; None: the display's pixels.
+        landing: (M,) float64, where each mask's image lands along x, metres; None: where the bench's carrier puts it.
 
     Returns:
         (M, ny, nx) complex, not yet limited to what a modulator can do; differentiable in the kernels.
     """
     bench, assumed = fourf.bench, fourf.bench.alignment_as_assumed
+    if compensate and positions is not None:
+        kernels = kernels / _left_of_channels(bench, positions, landing).to(kernels)[:, :, None, None]
     scale, step = bench.scale, bench.input.pitch if pitch is None else pitch
     dtype = complex_dtype(kernels.dtype)
     # where the light that meets a pixel is taken to be
@@ -66,6 +71,13 @@ def design_masks(
         tilts = dft_matrix(positions * bench.input.pitch, xi[1], scale=scale, sign=+1).to(taps)
         made = torch.einsum("myix,ix->myx", (left @ taps @ right.mT).transpose(1, 2), tilts)
     return made if focus is None else made * focus.to(made)
+
+
+def _left_of_channels(bench: BenchSpec, positions: Tensor, landing: Tensor | None) -> Tensor:
+    """What the SLM pixels' area leaves of each channel beside one on the axis, (M or 1, in) float64."""
+    lands = torch.tensor([bench.image_offset[1]], dtype=torch.float64) if landing is None else landing
+    moved = lands[:, None] - positions * bench.input.pitch
+    return slm_envelope(bench, moved) / slm_envelope(bench, lands)[:, None]
 
 
 def _in_focus(bench: BenchSpec, xi: list[Tensor]) -> Tensor | None:

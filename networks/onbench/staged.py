@@ -16,7 +16,7 @@ from networks.cascade.cascade import Cascade
 from networks.cascade.layer import SpectralConv2d
 from networks.onbench.arrangement import Arrangement, StageArrangement, arranged
 from networks.onbench.collapsed import check_coherent
-from networks.onbench.drive import MaskSource, check_precision, encoded, panel_levels, shown
+from networks.onbench.drive import MaskSource, Tiles, check_precision, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, Responses, Setup
 from networks.onbench.masks import design_masks, fit_to_modulator, order_phase
 from optics.bench.geometry import order_gain
@@ -44,7 +44,7 @@ class DesignedStage(MaskSource):
         super().__init__()
         self.layer, self.compensate = layer, compensate
 
-    def drive(self, fourf: FourF, slm: SLM, carriers: Tensor | None = None) -> Drive:
+    def drive(self, fourf: FourF, slm: SLM, tiles: Tiles | None = None) -> Drive:
         """See `MaskSource.drive`; differentiable in the taps."""
         taps = self.layer.taps().flatten(0, 1)[:, None]
         check_precision(taps, fourf.dtype)

@@ -15,7 +15,7 @@ from torch import Tensor
 from networks.cascade.cascade import Cascade
 from networks.onbench.arrangement import Arrangement, arranged
 from networks.onbench.collapsed import check_coherent
-from networks.onbench.drive import DesignedMasks, MaskSource, encoded, panel_levels, shown
+from networks.onbench.drive import DesignedMasks, MaskSource, Tiles, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
 from networks.onbench.masks import order_phase
 from optics.bench.assumed import turned_back
@@ -114,7 +114,8 @@ class Tiled(CoherentOptics, FramedOptics):
 
     def drives(self) -> tuple[Drive, ...]:
         """One: a frame's mask is the sum of its tiles'."""
-        return (self.source.drive(self.fourfs[0], self.slm, self.carriers()),)
+        landing = torch.tensor([fourf.offset[1] for fourf in self.fourfs], dtype=torch.float64)
+        return (self.source.drive(self.fourfs[0], self.slm, Tiles(self.carriers(), landing)),)
 
     @property
     def states(self) -> States:

@@ -55,6 +55,15 @@ def pixel_transform(bench: BenchSpec, xi: Tensor) -> Tensor:
     return side * torch.sinc(side * bench.input.pitch * xi / bench.scale)
 
 
+def slm_envelope(bench: BenchSpec, moved: Tensor) -> Tensor:
+    """What the area of an SLM pixel leaves of light that its mask moves by `moved` metres along an axis.
+
+    Amplitude, input units, 1 for light that stays; the sinc of `optics.bench.geometry.order_gain`.
+    """
+    side = math.sqrt(bench.slm.fill_factor) * bench.slm.pitch
+    return torch.sinc(side * moved / bench.scale)
+
+
 def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor:
     """Anti-aliased stop times transmission and the phases that lenses and axial errors add; complex128.
 

@@ -7,10 +7,12 @@ import itertools
 import pytest
 import torch
 
+from networks import Student
 from networks.onbench.network import OnBench
+from optics.bench.files import load_bench
 from optics.camera.camera import ADCSpec
 from optics.checks import OpticsError, ShapeError, SpecError
-from tests.scenes import REAL, SHAPE, error, generator, images, on, student
+from tests.scenes import REAL, SHAPE, error, generator, images, lopsided, on, student
 
 
 @pytest.mark.parametrize("readout", ["intensity", "homodyne"])
@@ -24,6 +26,29 @@ def test_the_ideal_bench_gives_the_trained_features(readout, channels):
     # the display's square pixels, the stop's hard edge at half a panel pixel, and light spilling into the window
     assert error(got, want) < 0.06
     assert error(flipped, want) > 0.15
+
+
+@pytest.mark.parametrize(
+    "realisation", [{}, {"realisation": "tiled", "tiles": 2}], ids=["one mask a frame", "tiles"]
+)
+def test_channels_side_by_side_keep_their_weights(realisation):
+    """An SLM pixel of width w sends `sinc(w X / (lambda f))` of its light X aside; a mask has to make up for it."""
+    shape = (12, 30)
+    bench = load_bench("pluto2-200mm").ideal()
+    model = Student.build(
+        (3, 2), image_shape=shape, bins=(6, 15), generator=generator(), kernel_size=3
+    ).eval()
+    taps = model.cascade.layers[0]
+    with torch.no_grad():
+        taps.weight.copy_(taps.weight[:, :1].clone().expand_as(taps.weight))  # all channels alike
+    optics = model.on(bench, image_shape=shape, **realisation).eval()
+    one = lopsided(1, 1, *shape)
+    with torch.no_grad():
+        alone = torch.eye(3)[:, None, :, None, None] * one
+        light = [optics.expected(x) for x in alone]
+    for aside in (light[0], light[2]):
+        totals = aside.sum((-2, -1)) / light[1].sum((-2, -1))
+        assert torch.allclose(totals, torch.ones_like(totals), atol=0.008), totals
 
 
 def test_channels_that_add_as_intensities_are_exposed_one_after_another():
