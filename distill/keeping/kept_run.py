@@ -45,7 +45,7 @@ _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
     "network.safetensors",
     "rows.png",
 )
-_ANY_RUN = ("name", "seed", "verify", "export")  # keys that say nothing of what is trained and measured
+_ANY_RUN = ("name", "seed", "flaws", "verify", "export")  # keys that say nothing of what is trained and measured
 
 
 class KeptRun(Validated):
@@ -137,8 +137,9 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
 
 def _recipe(config: RunConfig) -> str:
     """What runs have in common that are repeats of each other: one may have controls that another goes without."""
-    told = config.model_dump(mode="json", exclude=set(_ANY_RUN))
-    told["student"].pop("controls")
+    # without defaults: a key that a later version adds makes no other recipe of an older run
+    told = config.model_dump(mode="json", exclude=set(_ANY_RUN), exclude_defaults=True)
+    told.get("student", {}).pop("controls", None)
     return key_of(told)
 
 
