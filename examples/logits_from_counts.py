@@ -125,20 +125,26 @@ def mixed(x, name, weights):
 def segmented(x, config, weights, epsilon):
     """Logits of every pixel (images, classes, H, W) from rooted features (images, maps, by, bx)."""
     x = np.maximum(mixed(normalised(x, "norm", weights, epsilon), "mix", weights), 0)
+    for step in range(config.get("context", 0)):  # looks ever farther
+        x = refined(x, f"context.{step}", weights, epsilon, dilation=2**step)
     steps = sorted({int(name.split(".")[1]) for name in weights if name.startswith("steps.")})
-    for step in steps:  # twice the resolution, refined by a depthwise 3 x 3 and a 1 x 1 convolution
+    for step in steps:  # twice the resolution
         x = stretched(x, (2 * x.shape[2], 2 * x.shape[3]))
-        around = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        kernel = weights[f"steps.{step}.0.weight"]
-        y = sum(
-            kernel[:, 0, i, j, None, None] * around[:, :, i : i + x.shape[2], j : j + x.shape[3]]
-            for i in range(3)
-            for j in range(3)
-        )
-        y = y + weights[f"steps.{step}.0.bias"][:, None, None]
-        y = np.maximum(normalised(y, f"steps.{step}.1", weights, epsilon), 0)
-        x = x + mixed(y, f"steps.{step}.3", weights)
+        x = refined(x, f"steps.{step}", weights, epsilon)
     return stretched(mixed(x, "logits", weights), config["image_shape"])
+
+
+def refined(x, name, weights, epsilon, dilation=1):
+    """Maps plus what a depthwise 3 x 3 and a 1 x 1 convolution make of them."""
+    d, kernel = dilation, weights[f"{name}.0.weight"]
+    around = np.pad(x, ((0, 0), (0, 0), (d, d), (d, d)))
+    y = sum(
+        kernel[:, 0, i, j, None, None] * around[:, :, d * i : d * i + x.shape[2], d * j : d * j + x.shape[3]]
+        for i in range(3)
+        for j in range(3)
+    )
+    y = y + weights[f"{name}.0.bias"][:, None, None]
+    return x + mixed(np.maximum(normalised(y, f"{name}.1", weights, epsilon), 0), f"{name}.3", weights)
 
 
 def stretched(x, size):

@@ -45,7 +45,13 @@ _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
     "network.safetensors",
     "rows.png",
 )
-_ANY_RUN = ("name", "seed", "flaws", "verify", "export")  # keys that say nothing of what is trained and measured
+_ANY_RUN = (
+    "name",
+    "seed",
+    "flaws",
+    "verify",
+    "export",
+)  # keys that say nothing of what is trained and measured
 
 
 class KeptRun(Validated):

@@ -22,13 +22,16 @@ class Segmenter(nn.Module):
     """Few-channel, low-resolution camera maps to full-resolution masks: a light decoder.
 
     Square root, normalisation of each map, a 1x1 mix, then steps that double the resolution (bilinear) and refine it
-    with a depthwise 3x3 and a 1x1 convolution, then the classes' logits, stretched to the image.
+    with a depthwise 3x3 and a 1x1 convolution, then the classes' logits, stretched to the image. Before the resolution
+    doubles, `context` such steps look 1, 2, 4, ... bins far, so that a bin's class may depend on all the image: dilated
+    convolutions cost little where there are few bins (Yu and Koltun, ICLR 2016, arXiv 1511.07122).
 
     Args:
         features: (maps, by, bx) that the read-out gives.
         classes: channels of the mask; 1 for object against background.
         image_shape: (ny, nx) of the masks.
         width: channels inside.
+        context: steps on the bins, each of twice the dilation of the one before.
         square_root, epsilon: see `networks.backends.classifier.Backend`.
         generator: draws the first values.
     """
@@ -40,6 +43,7 @@ class Segmenter(nn.Module):
         *,
         image_shape: tuple[int, int],
         width: int = 16,
+        context: int = 0,
         square_root: bool = True,
         epsilon: float = EPSILON,
         generator: torch.Generator,
@@ -53,6 +57,7 @@ class Segmenter(nn.Module):
         self.root = root_of_counts(square_root, epsilon)
         self.norm = nn.BatchNorm2d(maps)
         self.mix = drawn(lambda: nn.Conv2d(maps, width, 1), generator)
+        self.context = nn.ModuleList(_refine(width, generator, dilation=2**k) for k in range(context))
         doublings = max(0, round(math.log2(min(image_shape[0] / by, image_shape[1] / bx))))
         self.steps = nn.ModuleList(_refine(width, generator) for _ in range(doublings))
         self.logits = drawn(lambda: nn.Conv2d(width, classes, 1), generator)
@@ -65,6 +70,7 @@ class Segmenter(nn.Module):
             "classes": self.classes,
             "image_shape": list(self.image_shape),
             "width": self.width,
+            "context": len(self.context),
             **root_options(self.root),
         }
 
@@ -72,6 +78,8 @@ class Segmenter(nn.Module):
         """(B, maps, by, bx) to logits (B, classes, ny, nx)."""
         check_features(features, self.features, "segmenter")
         x = F.relu(self.mix(self.norm(self.root(features))))
+        for step in self.context:
+            x = x + step(x)
         for step in self.steps:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = x + step(x)
@@ -82,9 +90,11 @@ class Segmenter(nn.Module):
         return multiply_accumulates(self, (1, *self.features))
 
 
-def _refine(width: int, generator: torch.Generator) -> nn.Sequential:
+def _refine(width: int, generator: torch.Generator, *, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        drawn(lambda: nn.Conv2d(width, width, 3, padding=1, groups=width), generator),
+        drawn(
+            lambda: nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width), generator
+        ),
         nn.BatchNorm2d(width),
         nn.ReLU(),
         drawn(lambda: nn.Conv2d(width, width, 1), generator),

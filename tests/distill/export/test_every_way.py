@@ -180,6 +180,7 @@ def test_every_pair(prop, case, made):
 HEADS: dict[str, dict[str, Any]] = {
     "classes": {},
     "pixels": {"head": "segmenter", "classes": 3},
+    "pixels with context": {"head": "segmenter", "classes": 3, "context": 2},
     "object or not": {"head": "segmenter", "classes": 1},
     "embeddings": {"head": "embedder", "dimension": 5, "classes": 7},
 }
@@ -197,12 +198,13 @@ def headed(head: str, way: Way, channels: int) -> OnBench:
 def test_what_answers_is_exported_and_proved(head, way, tmp_path):
     channels = 2 if head == "pixels" else 1
     network = headed(head, WAYS[way], channels)
-    data = pictures(channels, pixels=head in ("pixels", "object or not"))
+    pixels = HEADS[head].get("head") == "segmenter"
+    data = pictures(channels, pixels=pixels)
     if head == "object or not":
         data = Dataset(data.images, (data.labels > 0).long(), ("nothing", "something"), source="t")
     manifest = export(network, tmp_path / "out", inputs=data, count=COUNT)
     back = read_export(tmp_path / "out")
-    assert manifest.kind == {"object or not": "pixels"}.get(head, head)
+    assert manifest.kind == ("pixels" if pixels else head)
     with torch.no_grad():
         torch.testing.assert_close(back.logits, network(data.images))
         if head == "embeddings":

@@ -64,6 +64,7 @@ BACKENDS: list[dict[str, Any]] = [
     {"square_root": False},
     {"epsilon": 0.25},
     {"head": "segmenter", "width": 5},
+    {"head": "segmenter", "width": 5, "context": 2},
     {"head": "embedder", "dimension": 6, "scale": 8.0, "hidden": (5,)},
 ]
 

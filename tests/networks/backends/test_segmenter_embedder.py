@@ -68,6 +68,18 @@ def test_a_segmenter_gives_full_resolution_masks_and_learns_where():
     assert all(p.grad.abs().max() > 0 for p in student.cascade.parameters())
 
 
+@pytest.mark.parametrize(("context", "reach"), [(0, 0), (1, 1), (2, 3), (3, 7)])
+def test_each_step_of_context_looks_twice_as_far(context, reach):
+    size = (17, 19)
+    head = Segmenter((2, *size), 1, image_shape=size, width=4, context=context, generator=generator()).eval()
+    x = torch.rand(1, 2, *size, generator=generator(1)).requires_grad_()
+    head(x)[0, 0, 8, 9].backward()
+    rows, columns = x.grad.abs().sum((0, 1)).nonzero().T
+    assert (int(rows.min()), int(rows.max())) == (8 - reach, 8 + reach)
+    assert (int(columns.min()), int(columns.max())) == (9 - reach, 9 + reach)
+    assert head.operations() == 17 * 19 * (2 * 4 + context * (9 * 4 + 4 * 4) + 4)
+
+
 def test_an_embedder_gives_unit_vectors_and_cosine_logits():
     student = Student.build(
         (1, 4),
@@ -90,7 +102,12 @@ def test_an_embedder_gives_unit_vectors_and_cosine_logits():
 
 @pytest.mark.parametrize("kind", ["build", "random_masks", "no_mask"])
 @pytest.mark.parametrize(
-    ("head", "options"), [("segmenter", {"width": 4}), ("embedder", {"dimension": 6, "scale": 8.0})]
+    ("head", "options"),
+    [
+        ("segmenter", {"width": 4}),
+        ("segmenter", {"width": 4, "context": 2}),
+        ("embedder", {"dimension": 6, "scale": 8.0}),
+    ],
 )
 def test_students_with_other_heads_are_built_again(kind, head, options):
     student = getattr(Student, kind)(
@@ -159,6 +176,7 @@ def test_controls_without_optics():
     [
         ("classifier", {"mix": 5, "hidden": (6,)}),
         ("segmenter", {"width": 4}),
+        ("segmenter", {"width": 4, "context": 2}),
         ("embedder", {"dimension": 6, "hidden": (9,)}),
     ],
 )
