@@ -89,9 +89,16 @@ def answers(x, config, weights, epsilon):
         x = np.sqrt(np.maximum(x, 0) + config["epsilon"])
     if config["kind"] == "segmenter":
         return segmented(x, config, weights, epsilon), None
-    shape, x = x.shape, normalised(x.reshape(len(x), -1), "norm", weights, epsilon)
+    looks = config.get("context", 0)
+    shape = x.shape
+    x = normalised(x if looks else x.reshape(len(x), -1), "norm", weights, epsilon).reshape(shape)
     if config.get("mix"):
-        x = mixed(x.reshape(shape), "mix", weights).reshape(len(x), -1)
+        x = mixed(x, "mix", weights)
+    for step in range(looks):  # looks ever farther
+        x = refined(x, f"context.{step}", weights, epsilon, dilation=2**step)
+    if config.get("average"):
+        x = averaged(x, config["average"])
+    x = x.reshape(len(x), -1)
     body = "body" if config["kind"] == "embedder" else "classifier"
     steps = sorted(
         int(name.split(".")[1]) for name in weights if name.startswith(f"{body}.") and "weight" in name
@@ -132,6 +139,15 @@ def segmented(x, config, weights, epsilon):
         x = stretched(x, (2 * x.shape[2], 2 * x.shape[3]))
         x = refined(x, f"steps.{step}", weights, epsilon)
     return stretched(mixed(x, "logits", weights), config["image_shape"])
+
+
+def averaged(x, size):
+    """Maps (images, maps, y, x) averaged over `size` parts a side; parts that do not divide them evenly overlap."""
+    for axis, parts in ((2, size[0]), (3, size[1])):
+        n = x.shape[axis]
+        ends = [(i * n // parts, -(-(i + 1) * n // parts)) for i in range(parts)]
+        x = np.stack([x.take(range(a, b), axis).mean(axis) for a, b in ends], axis)
+    return x
 
 
 def refined(x, name, weights, epsilon, dilation=1):

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from networks.backends.parts import EPSILON, check_features, perceptron, root_of_counts, root_options
+from networks.backends.parts import EPSILON, check_features, perceptron, refine, root_of_counts, root_options
 from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
@@ -18,6 +19,10 @@ from networks.seeded import drawn
 class Backend(nn.Module):
     """Square root, optional 1x1 mix of the maps, normalisation, then a linear map or a small MLP to logits.
 
+    With `context`, small convolutions stand between: steps that look 1, 2, 4, ... bins far, as in
+    `networks.backends.segmenter_embedder.Segmenter`. They are the same at every bin, which few training images need
+    that show a thing anywhere; so is the normalisation then, and `average` leaves the classifier few values.
+
     Args:
         features: (maps, by, bx) that the read-out gives.
         classes: number of logits.
@@ -25,6 +30,8 @@ class Backend(nn.Module):
         square_root: take the square root of the counts first; leave it out for signed features.
         epsilon: see `networks.backends.parts.SquareRoot`.
         mix: mix the maps to this many by a 1x1 product at every bin before the classifier (saves operations).
+        context: such steps, on the mixed maps.
+        average: (y, x) values a side to which the maps are averaged before the classifier; None leaves the bins.
         generator: draws the first values.
     """
 
@@ -37,6 +44,8 @@ class Backend(nn.Module):
         square_root: bool = True,
         epsilon: float = EPSILON,
         mix: int | None = None,
+        context: int = 0,
+        average: tuple[int, int] | None = None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -45,9 +54,12 @@ class Backend(nn.Module):
         self.classes = classes
         self.hidden = tuple(hidden)
         self.root = root_of_counts(square_root, epsilon)
-        self.norm = nn.BatchNorm1d(maps * by * bx)
+        self.average = average if average is None else (average[0], average[1])
+        width, (ny, nx) = mix or maps, self.average or (by, bx)
+        self.norm = nn.BatchNorm2d(maps) if context else nn.BatchNorm1d(maps * by * bx)
         self.mix = drawn(lambda: nn.Conv2d(maps, mix, 1), generator) if mix is not None else None
-        self.classifier = perceptron([(mix or maps) * by * bx, *hidden, classes], generator)
+        self.context = nn.ModuleList(refine(width, generator, dilation=2**k) for k in range(context))
+        self.classifier = perceptron([width * ny * nx, *hidden, classes], generator)
 
     def config(self) -> dict[str, Any]:
         """What `registry.from_config` needs to build it again (its values aside), as JSON can hold it."""
@@ -58,15 +70,22 @@ class Backend(nn.Module):
             "hidden": list(self.hidden),
             **root_options(self.root),
             "mix": None if self.mix is None else self.mix.out_channels,
+            "context": len(self.context),
+            "average": None if self.average is None else list(self.average),
         }
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes)."""
         check_features(features, self.features, "classifier")
-        flat = self.norm(self.root(features).flatten(1))
+        x = self.root(features)
+        x = self.norm(x) if self.context else self.norm(x.flatten(1)).unflatten(1, self.features)
         if self.mix is not None:
-            flat = self.mix(flat.unflatten(1, self.features)).flatten(1)
-        return self.classifier(flat)
+            x = self.mix(x)
+        for step in self.context:
+            x = x + step(x)
+        if self.average is not None:
+            x = F.adaptive_avg_pool2d(x, self.average)
+        return self.classifier(x.flatten(1))
 
     def operations(self) -> int:
         """Multiply-accumulates per image."""

@@ -1,4 +1,4 @@
-"""What the back ends share: the square root of the counts, a multilayer perceptron, the check of what comes in."""
+"""What the back ends share: the square root of the counts, a perceptron, steps on maps, the check of what comes in."""
 
 from __future__ import annotations
 
@@ -52,6 +52,18 @@ def perceptron(widths: Sequence[int], generator: torch.Generator) -> nn.Sequenti
     for a, b in pairwise(widths):
         steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
     return nn.Sequential(*steps[:-1])
+
+
+def refine(width: int, generator: torch.Generator, *, dilation: int = 1) -> nn.Sequential:
+    """A depthwise 3x3 convolution that looks `dilation` far and a 1x1 one, for maps of `width` channels."""
+    return nn.Sequential(
+        drawn(
+            lambda: nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width), generator
+        ),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        drawn(lambda: nn.Conv2d(width, width, 1), generator),
+    )
 
 
 def check_features(features: Tensor, expected: tuple[int, int, int], owner: str) -> None:

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from networks.backends.parts import EPSILON, check_features, perceptron, root_of_counts, root_options
+from networks.backends.parts import (
+    EPSILON,
+    check_features,
+    perceptron,
+    refine,
+    root_of_counts,
+    root_options,
+)
 from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
 from networks.seeded import drawn
@@ -57,9 +64,9 @@ class Segmenter(nn.Module):
         self.root = root_of_counts(square_root, epsilon)
         self.norm = nn.BatchNorm2d(maps)
         self.mix = drawn(lambda: nn.Conv2d(maps, width, 1), generator)
-        self.context = nn.ModuleList(_refine(width, generator, dilation=2**k) for k in range(context))
+        self.context = nn.ModuleList(refine(width, generator, dilation=2**k) for k in range(context))
         doublings = max(0, round(math.log2(min(image_shape[0] / by, image_shape[1] / bx))))
-        self.steps = nn.ModuleList(_refine(width, generator) for _ in range(doublings))
+        self.steps = nn.ModuleList(refine(width, generator) for _ in range(doublings))
         self.logits = drawn(lambda: nn.Conv2d(width, classes, 1), generator)
 
     def config(self) -> dict[str, Any]:
@@ -88,17 +95,6 @@ class Segmenter(nn.Module):
     def operations(self) -> int:
         """Multiply-accumulates per image; stretching is not counted."""
         return multiply_accumulates(self, (1, *self.features))
-
-
-def _refine(width: int, generator: torch.Generator, *, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        drawn(
-            lambda: nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width), generator
-        ),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        drawn(lambda: nn.Conv2d(width, width, 1), generator),
-    )
 
 
 @registered("embedder")

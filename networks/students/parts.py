@@ -140,15 +140,15 @@ class BackendSpec(_Kinds):
     """The electronic back end, see `networks.backends`.
 
     kind: "classifier", "segmenter" or "embedder". hidden (classifier, embedder): widths of hidden layers. mix
-    (classifier): 1x1 mix to so many maps. width (segmenter): channels inside. context
-    (segmenter): steps on the bins that look ever farther. dimension, scale (embedder): of the unit
-    vector, of the logits. square_root: of the features first; where they are counts, by default. epsilon: added before
-    it. image_shape (segmenter): (ny, nx) of its masks, the images' by default. side: so many neighbouring bins per axis
-    are maps of their own.
+    (classifier): 1x1 mix to so many maps. width (segmenter): channels inside. context (classifier, segmenter): steps on
+    the bins that look ever farther. average (classifier): bins that are left after them. dimension, scale (embedder):
+    of the unit vector, of the logits. square_root: of the features first; where they are counts, by default. epsilon:
+    added before it. image_shape (segmenter): (ny, nx) of its masks, the images' by default. side: so many neighbouring
+    bins per axis are maps of their own.
     """
 
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {
-        "classifier": {"hidden": (), "mix": None},
+        "classifier": {"hidden": (), "mix": None, "context": 0, "average": None},
         "segmenter": {"width": 16, "context": 0, "image_shape": None},
         "embedder": {"hidden": (), "dimension": 64, "scale": 16.0},
     }
@@ -158,6 +158,7 @@ class BackendSpec(_Kinds):
     mix: Count | None = None
     width: Count | None = None
     context: Annotated[int, Field(ge=0, le=10)] | None = None
+    average: Pair | None = None
     image_shape: Pair | None = None
     dimension: Count | None = None
     scale: float | None = Field(default=None, ge=1e-3, le=1e3)

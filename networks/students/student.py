@@ -89,7 +89,7 @@ class Student(nn.Module):
             generator: draws the first values.
             options: further keys of `CascadeSpec` (kernel_size, parameterisation, boundary, pool, mask_shape), of
                 `ReadoutSpec` (channel_sum, reference, signed) and of `BackendSpec` (hidden, mix, width, context,
-                dimension, scale, square_root, epsilon), all in `networks.students.parts`.
+                average, dimension, scale, square_root, epsilon), all in `networks.students.parts`.
 
         Raises:
             OpticsError: an option that none of the three takes, or that does not fit the others.
