@@ -198,6 +198,9 @@ def plan(
     readout: Annotated[
         str, typer.Option("--readout", help="intensity, homodyne or incoherent.")
     ] = "intensity",
+    channels: Annotated[
+        int, typer.Option("--channels", min=1, help="Channels of an image, side by side on the display.")
+    ] = 1,
     tiles: Annotated[int, typer.Option("--tiles", min=1, help="Kernels side by side in one SLM frame.")] = 1,
     rate: Annotated[float | None, typer.Option("--rate", help="Images per second that are wanted.")] = None,
     batch: Annotated[
@@ -222,6 +225,7 @@ def plan(
         taps=taps,
         image_shape=image_shape(image),
         readout=_readout(readout),
+        channels=channels,
         tiles_wanted=tiles,
         rate=rate,
         batch=batch,

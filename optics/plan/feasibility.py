@@ -12,8 +12,17 @@ from optics.conventions import Point
 LENSES = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # focal lengths of stock achromats, metres
 
 
-def problems(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> list[str]:
-    """Why one kernel a frame does not fit, each with the number that would."""
+def problems(
+    bench: BenchSpec, image_shape: tuple[int, int], taps: int, seen: tuple[int, int] | None = None
+) -> list[str]:
+    """Why one kernel a frame does not fit, each with the number that would.
+
+    Args:
+        bench: the bench.
+        image_shape: (H, W) input pixels that the display shows.
+        taps: per side of a kernel.
+        seen: (H, W) of them that the camera has to see; all by default. Of channels side by side it is one's.
+    """
     found = _panel(bench) + _lenses(bench, image_shape)
     field, offset, pitch = geometry.field_width(bench), bench.image_offset, bench.input.pitch
     for k, name in enumerate("yx"):
@@ -30,7 +39,7 @@ def problems(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> list[
                 f"along {name} the image leaves the unaliased field: use an encoding.carrier of at most "
                 f"{(field / 2 - half) / field:.3g} cycles per SLM pixel (now {abs(offset[k]) / field:.3g})."
             )
-        found += _sensor(bench, image_shape, k)
+        found += _sensor(bench, seen or image_shape, k)
     if not geometry.clears_zero_order(bench, image_shape, offset):
         found.append(_zero_order(bench, image_shape, taps))
     return found
@@ -100,7 +109,9 @@ def _sensor(bench: BenchSpec, image_shape: tuple[int, int], k: int) -> list[str]
     ]
 
 
-def focal_lengths(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> tuple[Point, ...]:
+def focal_lengths(
+    bench: BenchSpec, image_shape: tuple[int, int], taps: int, seen: tuple[int, int] | None = None
+) -> tuple[Point, ...]:
     """Pairs of stock focal lengths with which the bench fits; the stop follows lens 1."""
     found = []
     for f1, f2 in product(LENSES, LENSES):
@@ -112,6 +123,6 @@ def focal_lengths(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> 
             other = bench.replace(**changes)
         except SpecError:
             continue
-        if not problems(other, image_shape, taps):
+        if not problems(other, image_shape, taps, seen):
             found.append((f1, f2))
     return tuple(found)

@@ -14,6 +14,7 @@ from optics.camera.camera import CameraSpec
 
 FEW_COUNTS = 10.0  # of the converter, at full scale, below which rounding shapes the answers
 MANY_COUNTS = 100.0  # what the advice comes to
+TURN = 0.3  # radians between channels that add as fields: a twentieth of a wave
 FINE = 2.0  # camera pixels to an input pixel and axis from which binning is worth a line
 
 
@@ -56,6 +57,29 @@ def unbinned(bench: BenchSpec) -> list[str]:
     return [
         f"an input pixel covers {pixels:.3g} x {pixels:.3g} camera pixels: simulation takes about "
         f"{math.floor(pixels) ** 2} times as long as with camera.binning = {binning}, and read noise counts as often."
+    ]
+
+
+def colours(bench: BenchSpec, aside: int, channels: int) -> list[str]:
+    """A line where channels side by side, `aside` input pixels apart, add as fields: how well a mask must stand.
+
+    A mask that stands `d` aside turns light that it moves by `D` by `2 pi d D / (lambda f1)`.
+    """
+    if channels == 1:
+        return []
+    moved = aside * bench.input.pitch
+    most = TURN * bench.scale / (2 * math.pi * moved)
+    a, known = bench.alignment.mask_shift[1], bench.alignment_as_assumed.mask_shift[1]
+    turn = 2 * math.pi * abs(a - known) * moved / bench.scale
+    told = (
+        ""
+        if turn <= TURN
+        else f" Here the mask stands {abs(a - known) * 1e6:.2g} um from where it is thought to, which turns them by "
+        f"{turn:.2g} rad: put what `sclc calibrate` finds into assumed_alignment."
+    )
+    return [
+        f"{channels} channels side by side add as fields, each {moved * 1e3:.3g} mm from the next: a mask must be "
+        f"known to {most * 1e6:.2g} um along x, or it turns neighbours by more than {TURN:g} rad.{told}"
     ]
 
 

@@ -23,7 +23,7 @@ from optics.fourf.pupil import illuminated_pixels
 from optics.fourf.system import FourF
 from optics.notebook import table, words
 from optics.plan.feasibility import focal_lengths, problems
-from optics.plan.hints import hints
+from optics.plan.hints import colours, hints
 from optics.plan.memory import peak_memory
 
 Readout = Literal["intensity", "homodyne", "incoherent"]
@@ -119,6 +119,7 @@ def plan(
     taps: int,
     image_shape: tuple[int, int],
     readout: Readout = "intensity",
+    channels: int = 1,
     tiles_wanted: int = 1,
     rate: float | None = None,
     batch: int = 256,
@@ -131,6 +132,7 @@ def plan(
         taps: per side of a collapsed kernel.
         image_shape: (H, W) input pixels.
         readout: intensity takes one exposure a mask, homodyne four, incoherent two (signed kernels).
+        channels: of the images, side by side on the display, as colours that add as fields are shown.
         tiles_wanted: kernels to show side by side in one frame, a divisor of `kernels`.
         rate: images per second that are wanted.
         batch: images of one simulated batch, for the memory.
@@ -141,6 +143,7 @@ def plan(
     for name, value in (
         ("kernels", kernels),
         ("taps", taps),
+        ("channels", channels),
         ("tiles_wanted", tiles_wanted),
         ("batch", batch),
     ):
@@ -153,15 +156,17 @@ def plan(
         )
     if rate is not None and not 0.0 < rate < math.inf:
         raise OpticsError(f"rate is {rate:g}, expected images per second, above 0.")
-    places = geometry.positions(bench, image_shape, taps)
+    aside = image_shape[1] + taps  # from one channel to the next, with the dark pixels between
+    shown = (image_shape[0], image_shape[1] + (channels - 1) * aside)
+    places = geometry.positions(bench, shown, taps)
     wanted = geometry.most_tiles(kernels, min(tiles_wanted, len(places)))
-    found = problems(bench, image_shape, taps)
+    found = problems(bench, shown, taps, image_shape)
     schedules = []
     for n in sorted({1, wanted, geometry.most_tiles(kernels, len(places))}):
-        tiles = geometry.tile_positions(bench, image_shape, taps, kernels=kernels, tiles=n)
+        tiles = geometry.tile_positions(bench, shown, taps, kernels=kernels, tiles=n)
         schedules.append(_schedule(bench, kernels, taps, EXPOSURES[readout], tiles))
     try:
-        geometry.tile_positions(bench, image_shape, taps, kernels=kernels, tiles=tiles_wanted)
+        geometry.tile_positions(bench, shown, taps, kernels=kernels, tiles=tiles_wanted)
     except SpecError as error:
         found.append(str(error))
     if rate is not None:
@@ -175,18 +180,18 @@ def plan(
         readout=readout,
         fits=not found,
         problems=tuple(found),
-        notes=tuple(_notes(bench, image_shape, first)),
+        notes=tuple(_notes(bench, image_shape, first) + colours(bench, aside, channels)),
         band=bench.band,
         band_pixels=bench.band / bench.slm.pitch,
         panel=(bench.slm.shape[0] * bench.slm.pitch, bench.slm.shape[1] * bench.slm.pitch),
         field=geometry.field_width(bench),
         field_pixels=geometry.field_width(bench) / bench.input.pitch,
-        lens_diameters=geometry.lens_needed(bench, image_shape, bench.image_offset),
+        lens_diameters=geometry.lens_needed(bench, shown, bench.image_offset),
         tiles_possible=len(places),
         schedules=tuple(schedules),
-        focal_lengths=focal_lengths(bench, image_shape, taps),
+        focal_lengths=focal_lengths(bench, shown, taps, image_shape),
         batch=batch,
-        memory=_memory(bench, image_shape, kernels, batch),
+        memory=_memory(bench, shown, kernels, batch),
     )
 
 

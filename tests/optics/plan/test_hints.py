@@ -7,7 +7,7 @@ import math
 import pytest
 
 from optics.bench.files import bench_names, load_bench
-from optics.plan.hints import dim, full_scale, hints, no_light, unbinned
+from optics.plan.hints import colours, dim, full_scale, hints, no_light, unbinned
 
 BENCH = load_bench("pluto2-200mm")
 
@@ -51,3 +51,15 @@ def test_the_binning_that_is_advised_leaves_one_camera_pixel_or_more_to_an_input
     assert 1.0 <= pixels < 2.0
     assert unbinned(binned) == []
     assert math.isclose(full_scale(binned, 1.0), 81 * full_scale(bare, 1.0))
+
+
+def test_colours_say_how_well_a_mask_must_be_known():
+    """A grating of period P that stands d aside turns its order by 2 pi d / P; here P = lambda f1 / D."""
+    assert colours(BENCH, 40, 1) == []
+    away, pitch, known = 40 * 32e-6, 532e-9 * 0.2, BENCH.replace(assumed_alignment="known")
+    assert BENCH.alignment.mask_shift[1] == -8e-6
+    (line,) = colours(BENCH, 40, 3)
+    assert f"known to {0.3 / (2 * math.pi) * pitch / away * 1e6:.2g} um" in line
+    assert f"turns them by {2 * math.pi * 8e-6 * away / pitch:.2g} rad" in line
+    (line,) = colours(known, 40, 3)
+    assert "thought to" not in line
