@@ -210,7 +210,7 @@ def tuning(
     """Every row of a configuration at several learning rates, on the validation images."""
     from benchmarks.tuning import FACTORS
 
-    options = {"factors": factor or FACTORS, "epochs": epochs, "sets": sets or ()}
+    options: dict[str, Any] = {"factors": factor or FACTORS, "epochs": epochs, "sets": sets or ()}
     _run("tuning", as_json=as_json, config=config, directory=directory, **options)
 
 

@@ -8,6 +8,7 @@ difference of the intensities after the best common factor.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,10 +34,16 @@ def _scene(offset: float) -> tuple[Tensor, Tensor]:
 
 def _ours(offset: float) -> np.ndarray:
     image, phase = _scene(0.0)
-    plane = {"wavelength": WAVELENGTH, "pitch": PITCH, "focal_length": FOCAL, "out_pitch": PITCH}
-    shape = {"out_shape": (N, N)}
-    far = phase_mask(lens_transform(image, **plane, **shape), phase)
-    return abs2(lens_transform(far, **plane, **shape, out_centre=(offset, offset))).numpy()
+    transform = partial(
+        lens_transform,
+        wavelength=WAVELENGTH,
+        pitch=PITCH,
+        focal_length=FOCAL,
+        out_pitch=PITCH,
+        out_shape=(N, N),
+    )
+    far = phase_mask(transform(image), phase)
+    return abs2(transform(far, out_centre=(offset, offset))).numpy()
 
 
 def agreement(name: str) -> dict[str, float]:

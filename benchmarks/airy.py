@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from optics.wave.propagation import (
 )
 
 SAMPLES, PITCH, DIAMETER, FOCAL, WAVELENGTH = 512, 8e-6, 2e-3, 0.1, 532e-9
-GRID = {"wavelength": WAVELENGTH, "pitch": PITCH}
+GRID: dict[str, Any] = {"wavelength": WAVELENGTH, "pitch": PITCH}
 
 
 def airy(y: np.ndarray, x: np.ndarray, pitch: float) -> np.ndarray:
@@ -90,7 +91,7 @@ def _measured(run: Callable[[], dict[str, Focus]]) -> dict[str, dict[str, float]
 
 def measure(*, peers: bool = False, quick: bool = False) -> dict:
     """Errors of ours and, always, of LightPipes; with `peers`, of every other package that can be imported."""
-    ours = {}
+    ours: dict[str, Any] = {}
     for precision, dtype in (("single", torch.float32), ("double", torch.float64)):
         rows = _measured(partial(_ours, dtype))
         ours |= {f"{label} ({precision})": row for label, row in rows.items()}

@@ -164,8 +164,8 @@ def judge(result: TwinResult, truth: BenchSpec, recording: Recording) -> dict[st
 def wavefront_error(recording: Recording, found: BenchSpec, truth: BenchSpec) -> float:
     """Rms difference of two benches' phases in the Fourier plane, waves; piston and tilt taken out."""
     model = Model(recording[:1])
-    a = truth.alignment
-    placed = found.alignment.replace(mask_shift=a.mask_shift, mask_rotation=a.mask_rotation)
+    true = truth.alignment
+    placed = found.alignment.replace(mask_shift=true.mask_shift, mask_rotation=true.mask_rotation)
     same = found.replace(alignment=placed)  # the same pixels
     (a, lit), (b, _) = model.wavefront(same), model.wavefront(truth)
     inside = lit > 0.5

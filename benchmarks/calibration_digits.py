@@ -78,7 +78,7 @@ def seen(
     network = student.on(assumed, image_shape=(SIZE, SIZE)).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        levels = network.optics.levels()  # type: ignore[attr-defined]
+        levels = network.optics.levels()  # type: ignore[operator]
         really = OnBench.from_levels(
             levels,
             network.scales,

@@ -15,6 +15,7 @@ from benchmarks.clock import Job, added_memory, in_turns, ratio
 from networks.cascade.cascade import Cascade
 from networks.cascade.normalised import NormalisedMaps
 from networks.cascade.separable import bin_area
+from optics.checks import present
 
 DIGITS = (1, 32, 128, 256)
 PHOTOGRAPHS = (3, 32, 64, 128, 256, 256)
@@ -73,7 +74,7 @@ def _step(maps: Callable[[], Tensor], parameters: Sequence[Tensor]) -> Callable[
 def _descend(parameters: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for parameter in parameters:
-            parameter.add_(parameter.grad, alpha=-1e-9)
+            parameter.add_(present(parameter.grad, "a gradient"), alpha=-1e-9)
             parameter.grad = None
 
 

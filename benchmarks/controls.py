@@ -205,9 +205,11 @@ def measure(
 
 
 def _put(save: Path, name: str, result: dict[str, Any]) -> None:
-    kept = json.loads(save.read_text()) if save.is_file() else {"benchmark": "controls", "tasks": {}}
+    kept: dict[str, Any] = (
+        json.loads(save.read_text()) if save.is_file() else {"benchmark": "controls", "tasks": {}}
+    )
     kept |= {"torch": torch.__version__, "threads": result["threads"]}
-    tasks = kept["tasks"] | {name: result["tasks"][name]}
+    tasks: dict[str, Any] = kept["tasks"] | {name: result["tasks"][name]}
     kept["tasks"] = {k: tasks[k] for k in TASKS if k in tasks}
     write_text(save, json.dumps(_rounded(kept), indent=1) + "\n")
 

@@ -79,7 +79,7 @@ def _faces(path: Path, seed: int, quick: bool) -> Splits:
     found = hdf5.read(path, size=(96, 84), target="masks")
     with h5py.File(path) as file:
         names = [bytes(n).decode() for n in file["multipose_train/names"][()]]
-    people = torch.tensor([int(re.search(r"personne(\d\d)", n).group(1)) for n in names])
+    people = torch.tensor([int(re.sub(r".*personne(\d\d).*", r"\1", n)) for n in names])
     train, test = found["multipose_train"], found["multipose_test"]
     chosen = _some(people, 2, seed)
     splits = Splits(train.take(~chosen), train.take(chosen), test)

@@ -168,8 +168,8 @@ def _trained(
 ) -> dict[str, float]:
     if key in kept.done:
         return kept.done[key]
-    parts = ((p.images, p.labels) for p in (splits.train, splits.validation))
-    history = fit(model, *parts, spec, directory=None, teacher=teacher)
+    train, check = ((p.images, p.labels) for p in (splits.train, splits.validation))
+    history = fit(model, train, check, spec, directory=None, teacher=teacher)
     model.is_trained = True  # its weights, which a kept score does not have, can teach
     answers = logits(model, splits.test.images, 50).argmax(1)
     x = splits.test.images[:1]

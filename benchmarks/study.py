@@ -27,8 +27,14 @@ from optics.bench.files import load_bench
 BENCH = "pluto2-200mm"
 SHARED = {"camera.read_noise": (0.0, 40.0), "light.photons": (100.0, 1e5)}
 OWN = {"slm.crosstalk": (0.0, 1.0), "alignment.mask_shift.y": (0.0, 2e-4)}
-WHOLE = ("slm.bits=1..8", "slm.crosstalk=0..1.4:8", "slm.flicker=0..0.35:8", "light.photons=1e1..1e5:log")
-WHOLE += ("camera.read_noise=0..35:8", "alignment.mask_shift.y=0..2.1e-4:8")
+WHOLE = (
+    "slm.bits=1..8",
+    "slm.crosstalk=0..1.4:8",
+    "slm.flicker=0..0.35:8",
+    "light.photons=1e1..1e5:log",
+    "camera.read_noise=0..35:8",
+    "alignment.mask_shift.y=0..2.1e-4:8",
+)
 
 
 def network() -> Student:

@@ -55,22 +55,23 @@ def _parts(run: Run, rounds: int) -> dict[str, float]:
     """CPU seconds of each part of one step, medians."""
     times: dict[str, list[float]] = {}
 
-    def timed(name: str, work: Callable[[], Any]) -> Any:
+    def timed(name: str, work: Callable[..., Any], *given: Any) -> Any:
         begin = time.process_time()
-        made = work()
+        made = work(*given)
         times.setdefault(name, []).append(time.process_time() - begin)
         return made
 
-    run.model.train()
+    student: Any = run.model
+    student.train()
     for k in range(rounds):
         index = torch.arange(BATCH) + BATCH * (k % BATCHES)
-        inputs, answers = timed("moving the images", lambda index=index: run._shown(index))
-        features = timed("optics and camera", lambda inputs=inputs: run.model.features(inputs))
-        out = timed("electronics", lambda features=features: run.model.backend(features))
+        inputs, answers = timed("moving the images", run._shown, index)
+        features = timed("optics and camera", student.features, inputs)
+        out = timed("electronics", student.backend, features)
         seen = Seen(run.model, inputs, answers, out, index, 0.0, run.guide, run.generator)
         if run.guide is not None:
-            timed("teacher", lambda seen=seen: seen.taught)
-        loss = timed("losses", lambda seen=seen: run._loss(seen))
+            timed("teacher", getattr, seen, "taught")
+        loss = timed("losses", run._loss, seen)
         timed("backward", loss.backward)
         timed("optimiser", run.stepper.step)
         run.stepper.optimiser.zero_grad(set_to_none=True)
