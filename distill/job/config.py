@@ -243,10 +243,7 @@ class CalibrationConfig(Validated):
 
 
 class RefitConfig(TrainSpec):
-    """How the back end is fitted to exposures on the bench, and to how many.
-
-    images: so many training images are exposed, each class in its share; all of them when absent.
-    """
+    """images: so many training images are exposed on the bench, each class in its share; all of them when absent."""
 
     images: int | None = Field(default=None, ge=20)
 

@@ -387,6 +387,7 @@ NONE = {
     "wave.pixel_integration.pixel_weights": GEOMETRY,
     "fourf.pupil.pixel_transform": GEOMETRY,
     "fourf.pupil.pupil": GEOMETRY,
+    "fourf.pupil.slm_envelope": GEOMETRY,
     "slm.response.look_up": LEVELS,
     "slm.response.nearest_amplitude": LEVELS,
     "slm.response.nearest_level": LEVELS,
