@@ -97,7 +97,13 @@ for i, make in enumerate(STUDENTS):
         f"student {i}": Subject(make, lambda m, to, x=x: m.eval()(to(x))),
         f"student {i}: training": Subject(make, lambda m, to, x=x: m.train()(to(x))),
     }
-TEACHERS = {"lenet5": (1, 28, 28), "resnet-small": (3, 32, 32), "resnet18": (3, 32, 32), "unet": (3, 16, 16)}
+TEACHERS = {
+    "lenet5": (1, 28, 28),
+    "resnet-small": (3, 32, 32),
+    "resnet10-half": (3, 72, 72),
+    "resnet18": (3, 32, 32),
+    "unet": (3, 16, 16),
+}
 for name, shape in TEACHERS.items():
     SUBJECTS[f"teacher {name}"] = Subject(
         lambda n=name, s=shape: create_teacher(n, s[0], 3, s[1:], generator=generator()).train(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optics.bench.geometry import side_by_side
 from optics.fourf.camera_window import Size
 
 Responses = tuple[Tensor, ...]
@@ -43,7 +44,7 @@ class Display:
     @property
     def canvas_shape(self) -> Size:
         """(H, W) of all channels that are shown at once."""
-        return (self.image_shape[0], self.image_shape[1] + (self.at_once - 1) * self.spacing)
+        return side_by_side(self.image_shape, self.at_once, self.gap)
 
     def positions(self) -> Tensor | None:
         """Where the channels' origins stand relative to the display's, (at once,) float64 pixels; None: on the axis."""

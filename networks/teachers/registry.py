@@ -126,14 +126,7 @@ def _resnet10_half(
     in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> nn.Module:
     """ResNet-10 at half its width, 1.2 M parameters: for images above 64 pixels on a computer without a GPU."""
-    return ResNet(
-        in_channels,
-        classes,
-        widths=(32, 64, 128, 256),
-        blocks=1,
-        large_images=min(image_size) > _SMALL_IMAGE,
-        generator=generator,
-    )
+    return _of_any_size(in_channels, classes, image_size, generator, widths=(32, 64, 128, 256), blocks=1)
 
 
 @register("resnet18")
@@ -141,14 +134,21 @@ def _resnet18(
     in_channels: int, classes: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> nn.Module:
     """ResNet-18, 11 M parameters; its first layers keep the resolution of images below 65 pixels."""
-    return ResNet(
-        in_channels,
-        classes,
-        widths=(64, 128, 256, 512),
-        blocks=2,
-        large_images=min(image_size) > _SMALL_IMAGE,
-        generator=generator,
-    )
+    return _of_any_size(in_channels, classes, image_size, generator, widths=(64, 128, 256, 512), blocks=2)
+
+
+def _of_any_size(
+    in_channels: int,
+    classes: int,
+    image_size: tuple[int, int],
+    generator: torch.Generator,
+    *,
+    widths: tuple[int, ...],
+    blocks: int,
+) -> ResNet:
+    """A residual network whose first layers keep the resolution of small images alone."""
+    large = min(image_size) > _SMALL_IMAGE
+    return ResNet(in_channels, classes, widths=widths, blocks=blocks, large_images=large, generator=generator)
 
 
 @register("unet")

@@ -215,6 +215,12 @@ def carrier_of(bench: BenchSpec, offset: Point) -> Point:
     return (-offset[0] / field_width(bench), -offset[1] / field_width(bench))
 
 
+def side_by_side(image_shape: tuple[int, int], channels: int, gap: int) -> tuple[int, int]:
+    """(H, W) of so many channels of (H, W) pixels beside each other along x, `gap` dark pixels between neighbours."""
+    height, width = image_shape
+    return (height, channels * width + (channels - 1) * gap)
+
+
 def order_gain(bench: BenchSpec, offset: Point) -> float:
     """Amplitude of the image at `offset` relative to an ideal modulator's: by the data sheets.
 

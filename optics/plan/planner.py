@@ -156,8 +156,7 @@ def plan(
         )
     if rate is not None and not 0.0 < rate < math.inf:
         raise OpticsError(f"rate is {rate:g}, expected images per second, above 0.")
-    aside = image_shape[1] + taps  # from one channel to the next, with the dark pixels between
-    shown = (image_shape[0], image_shape[1] + (channels - 1) * aside)
+    shown = geometry.side_by_side(image_shape, channels, gap=taps)
     places = geometry.positions(bench, shown, taps)
     wanted = geometry.most_tiles(kernels, min(tiles_wanted, len(places)))
     found = problems(bench, shown, taps, image_shape)
@@ -180,7 +179,7 @@ def plan(
         readout=readout,
         fits=not found,
         problems=tuple(found),
-        notes=tuple(_notes(bench, image_shape, first) + colours(bench, aside, channels)),
+        notes=tuple(_notes(bench, image_shape, first) + colours(bench, image_shape[1] + taps, channels)),
         band=bench.band,
         band_pixels=bench.band / bench.slm.pitch,
         panel=(bench.slm.shape[0] * bench.slm.pitch, bench.slm.shape[1] * bench.slm.pitch),
