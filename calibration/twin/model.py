@@ -80,7 +80,7 @@ class Model:
             by=b[0][:, None] * fourf.to_camera_y,
             bx=b[1][:, None] * fourf.to_camera_x,
             pupil=fourf.pupil,
-            chirp=fourf.chirp_in if fourf.chirped else None,
+            chirp=fourf.chirp_in,
         )
 
     def predict(self, bench: BenchSpec) -> Frames:

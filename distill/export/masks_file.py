@@ -75,7 +75,7 @@ def _spreads(on_bench: OnBench) -> Arrays:
         }
         parts = [parts[i] for i in middle.values()]
     for i, (fourf, psfs) in enumerate(parts):
-        spread = point_spread(fourf, psfs.flatten(0, -3))
+        spread = point_spread(fourf, psfs.flatten(0, 1) if optics.arrangement.stages else psfs)
         said: dict[str, Any] = {
             "axes": "SLM frame, y, x",
             "units": "field per unit amplitude of one input pixel",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -129,13 +130,7 @@ class _WaveSystem(System):
         self, bench: BenchSpec, view: CameraWindow, pixelated: bool, wavelength: float | None, angle: Point
     ) -> None:
         line = _coherent(bench, wavelength)
-        pinned = CameraWindow(
-            view.image_shape,
-            view.window_shape,
-            margin=view.margin,
-            oversampling=view.samples_per_pixel(bench),
-            offset=view.centre(bench),
-        )
+        pinned = replace(view, oversampling=view.samples_per_pixel(bench), offset=view.centre(bench))
         self.fourf, self.angle, self.borrowed = FourF(line, pinned, pixelated=pixelated), angle, ()
         ratio = bench.light.wavelength / line.light.wavelength
         self.slm = SLM(dispersed(bench.slm, ratio), region=(self.fourf.rows, self.fourf.cols))

@@ -206,8 +206,8 @@ def _causes_of_counts(name: str, wrong: set[str], asked: dict[str, Engine]) -> t
         )
     elif name == "LightPipes":
         causes.append(
-            "something that only LightPipes does (its grid; aberrations at the lenses, of which colours side by side "
-            "see different parts); the wave path agrees"
+            "something that only LightPipes does (its grid; aberrations at the lenses, of which the parts of a wide "
+            "image see different parts); the wave path agrees"
         )
     else:
         causes.append(

@@ -15,7 +15,6 @@ from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Resp
 from networks.onbench.masks import order_phase
 from optics.bench.geometry import order_gain
 from optics.checks import SpecError
-from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple, States
@@ -37,7 +36,7 @@ class Collapsed(CoherentOptics, FramedOptics):
         check_coherent(setup)
         self.setup, self.source = setup, source
         bench, display = setup.bench, setup.display
-        view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
+        view = display.window(setup.oversampling)
         self.fourf = FourF(bench, view, dtype=setup.dtype)
         region = (self.fourf.rows, self.fourf.cols)
         self.slm = SLM(bench.slm, region=region, assumed=setup.assumed_response, dtype=setup.dtype)

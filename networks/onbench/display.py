@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optics.bench.geometry import side_by_side
-from optics.fourf.camera_window import Size
+from optics.fourf.camera_window import CameraWindow, Size
 
 Responses = tuple[Tensor, ...]
 """Complex point-spread functions in one state of the panels: by tile, by stage, or by wavelength and source point."""
@@ -45,6 +45,16 @@ class Display:
     def canvas_shape(self) -> Size:
         """(H, W) of all channels that are shown at once."""
         return side_by_side(self.image_shape, self.at_once, self.gap)
+
+    def window(self, oversampling: int | Size | None = None) -> CameraWindow:
+        """Where the camera looks: one channel's image, in which all that are shown at once meet."""
+        return CameraWindow(
+            self.canvas_shape,
+            self.image_shape,
+            oversampling=oversampling,
+            channels=self.at_once,
+            gap=self.gap if self.at_once > 1 else 0,
+        )
 
     def positions(self) -> Tensor | None:
         """Where the channels' origins stand relative to the display's, (at once,) float64 pixels; None: on the axis."""

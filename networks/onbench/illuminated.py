@@ -14,7 +14,6 @@ from networks.onbench.drive import MaskSource, panel_levels, shown
 from networks.onbench.interface import Drive, FramedOptics, Responses, Setup
 from optics.bench.geometry import order_gain
 from optics.checks import SpecError
-from optics.fourf.camera_window import CameraWindow
 from optics.fourf.illumination import Illumination, panels
 from optics.fourf.system import FourF
 from optics.modules import ModuleTuple
@@ -37,7 +36,7 @@ class Illuminated(FramedOptics):
         _check_light(setup)
         self.setup, self.source = setup, source
         bench, display = setup.bench, setup.display
-        view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
+        view = display.window(setup.oversampling)
         self.illumination = Illumination(bench, view, dtype=setup.dtype)
         region = (self.fourf.rows, self.fourf.cols)
         assumed = setup.assumed_response

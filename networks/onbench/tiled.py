@@ -22,7 +22,6 @@ from optics.bench.assumed import turned_back
 from optics.bench.geometry import order_gain, tile_positions
 from optics.checks import SpecError
 from optics.conventions import Point
-from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.modules import ModuleTuple
 from optics.slm.panel import SLM
@@ -52,7 +51,7 @@ class Tiled(CoherentOptics, FramedOptics):
         if display.one_by_one:
             raise SpecError("tiles need channels that add as fields; use channel_sum 'coherent'.")
         self.setup, self.source = setup, source
-        view = CameraWindow(display.canvas_shape, display.image_shape, oversampling=setup.oversampling)
+        view = display.window(setup.oversampling)
         self.windows = tuple(replace(view, offset=place) for place in places)
         self.fourfs = ModuleTuple(FourF(bench, window, dtype=setup.dtype) for window in self.windows)
         first = self.fourfs[0]

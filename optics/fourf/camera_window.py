@@ -26,9 +26,12 @@ class CameraWindow:
             the stop's width over the display's band. 1 is enough for a field, and for intensities that are binned over
             several pixels; it costs a quarter.
         offset: centre of the window, (y, x) metres in input units; absent: where the signal order lands.
+        channels: that stand side by side along x in the images, as wide as each other; all images of one mask land in
+            the window (`optics.fourf.channels`).
+        gap: dark columns between neighbours.
 
     Raises:
-        OpticsError: sizes or an oversampling that are not positive.
+        OpticsError: sizes or an oversampling that are not positive; channels that do not fill the images.
     """
 
     image_shape: Size
@@ -36,6 +39,8 @@ class CameraWindow:
     margin: int = 2
     oversampling: int | Size | None = None
     offset: Point | None = None
+    channels: int = 1
+    gap: int = 0
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -51,11 +56,22 @@ class CameraWindow:
         asked = self.oversampling
         if asked is not None and (asked if isinstance(asked, int) else min(asked)) < 1:
             raise OpticsError(f"oversampling is {asked}; use 1 or more samples per input pixel.")
+        whole = self.image_shape[1] + self.gap
+        if self.channels < 1 or self.gap < 0 or whole % self.channels or whole // self.channels <= self.gap:
+            raise OpticsError(
+                f"{self.channels} channels side by side with {self.gap} columns between them do not fill images of "
+                f"{self.image_shape[1]} columns; give channels x width + (channels - 1) x gap columns."
+            )
 
     @classmethod
     def of(cls, window: CameraWindow | Size) -> CameraWindow:
         """A window itself, or the usual one for images of a shape."""
         return window if isinstance(window, CameraWindow) else cls(window)
+
+    @property
+    def spacing(self) -> int:
+        """Distance of neighbouring channels, input pixels."""
+        return (self.image_shape[1] + self.gap) // self.channels
 
     @property
     def shape(self) -> Size:

@@ -23,7 +23,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError, check_range, check_shape
 from optics.conventions import Point, abs2, axis, cis
 from optics.fourf.camera_window import CameraWindow, Size
-from optics.fourf.convolved_intensity import polyphase
+from optics.fourf.convolved_intensity import filtered, polyphase
 from optics.fourf.pupil import pixel_transform
 from optics.fourf.system import FourF
 from optics.modules import ModuleTuple
@@ -42,29 +42,29 @@ def incoherent(fourf: FourF, images: Tensor, psf: Tensor) -> Tensor:
     Args:
         fourf: the bench.
         images: amplitudes on the display, (B, H, W), real or complex.
-        psf: `fourf.psf(reflectance)`, (M, ly, lx) complex.
+        psf: `fourf.psf(reflectance)`, (M, ly, lx) complex, with cells (M, cells, ly, lx).
     """
     check_shape(images, (None, *fourf.image_shape), name="images", fix="One channel at a time: (B, H, W).")
     fourf.check_psf(psf)
-    (sy, sx), (h, w) = fourf.oversampling, fourf.image_shape
+    shining = fourf.by_cell(abs2(fourf.emitted(images)))
+    (sy, sx), (h, w) = fourf.oversampling, shining.shape[-2:]
     ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
     size = (fast_length(ly), fast_length(lx))
-    spectrum = torch.fft.rfft2(abs2(fourf.emitted(images)), s=size)[:, None, None, None]
-    kernels = polyphase(abs2(psf), fourf.oversampling)
-    full = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernels, s=size), s=size)[..., h - 1 : ly, w - 1 : lx]
+    kernels = torch.fft.rfft2(polyphase(abs2(psf), fourf.oversampling), s=size)
+    product = filtered(torch.fft.rfft2(shining, s=size), kernels)
+    full = torch.fft.irfft2(product, s=size)[..., h - 1 : ly, w - 1 : lx]
     return full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *fourf.window)
 
 
 def tilted_psf(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:
-    """PSFs (M, ly, lx) for a source point at `angle` (y, x), radians, seen from the display.
+    """PSFs, as `FourF.psf` has them, for a source point at `angle` (y, x), radians, seen from the display.
 
     The plane wave's phase itself goes with the image (see `tilt`); here each pixel's own diffraction lobe follows it.
 
     Raises:
         SpecError: the stop reaches the zeros of the pixel's lobe, where it cannot be turned; an impossible angle.
     """
-    masks = tilted_pupil(fourf, reflectance, angle)
-    return fourf.get_buffer("to_psf_y") @ (masks @ fourf.get_buffer("to_psf_x").mT)
+    return fourf.spread(tilted_pupil(fourf, reflectance, angle))
 
 
 def tilted_pupil(fourf: FourF, reflectance: Tensor, angle: Point) -> Tensor:

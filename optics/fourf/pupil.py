@@ -78,7 +78,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     smaller than the lens; `optics.fourf.plane_by_plane` places it at the lens itself.
     """
     shape = (len(xi_y), len(xi_x))
-    middle = (_number(xi_y[shape[0] // 2]), _number(xi_x[shape[1] // 2]))
+    middle = (number(xi_y[shape[0] // 2]), number(xi_x[shape[1] // 2]))
     stop = torch.ones(shape, dtype=torch.float64)
     if bench.stop is not None:
         centre = (-middle[0] - bench.lens1.decentre[0], -middle[1] - bench.lens1.decentre[1])
@@ -106,7 +106,7 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
     return transmission * stop * cis(phase)
 
 
-def _number(value: Tensor) -> float:
+def number(value: Tensor) -> float:
     """A plain number, or the tensor itself where a gradient goes through it."""
     return value if value.requires_grad else float(value)  # type: ignore[return-value]
 

@@ -31,9 +31,10 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
 from optics.conventions import Point, axis, cis
 from optics.fourf.camera_window import CameraWindow, Size
-from optics.fourf.convolved_intensity import intensity, polyphase
+from optics.fourf.channels import Cells, pupils_of_cells, straight_phase
+from optics.fourf.convolved_intensity import filtered, intensity, polyphase
 from optics.fourf.display import emitted
-from optics.fourf.pupil import check_lenses, illuminated_pixels, pixel_transform, pupil
+from optics.fourf.pupil import check_lenses, illuminated_pixels, number, pixel_transform, pupil
 from optics.modules import ConstantBuffers, check_dtype
 from optics.numbers import is_plainly, is_tensor, root
 from optics.wave.fourier import dft_matrix, fast_length
@@ -61,6 +62,8 @@ class FourF(ConstantBuffers):
         oversampling: (sy, sx) samples per input pixel.
         window: (oy, ox) samples of the camera-plane window.
         view: the `CameraWindow`.
+        cells: the display's parts that have a pupil of their own, where channels stand side by side before a lens 1
+            with aberrations (`optics.fourf.channels`); else None.
 
     Raises:
         SpecError: the beam does not pass a lens, or the stop lies outside the SLM.
@@ -78,8 +81,9 @@ class FourF(ConstantBuffers):
     nodes_out_y: Tensor
     nodes_out_x: Tensor
     pupil: Tensor
-    chirp_in: Tensor
-    chirp_out: Tensor
+    pupils: Tensor | None
+    chirp_in: Tensor | None
+    chirp_out: Tensor | None
 
     def __init__(
         self,
@@ -100,8 +104,9 @@ class FourF(ConstantBuffers):
         self.rows, xi_y = illuminated_pixels(bench, 0)
         self.cols, xi_x = illuminated_pixels(bench, 1)
         check_lenses(bench, self.image_shape, self.offset)
+        self.cells = Cells.of(self.view) if self.view.channels > 1 and bench.lens1.zernike else None
         ly, lx = (self._count_of_lags(k) for k in (0, 1))
-        if ly * lx > _MOST_SAMPLES:
+        if ly * lx * (1 if self.cells is None else self.cells.count) > _MOST_SAMPLES:
             (h, w), most = self.image_shape, math.isqrt(_MOST_SAMPLES)
             raise OpticsError(
                 f"images of {h} x {w} pixels need a point-spread function of {ly} x {lx} samples; at most {most} x "
@@ -125,23 +130,33 @@ class FourF(ConstantBuffers):
         for name, k in (("y", 0), ("x", 1)):
             image = axis(self.image_shape[k], bench.input.pitch)
             pixel = pixel_transform(bench, xi[k]) if self.pixelated else torch.ones_like(xi[k])
-            out, lags = self.camera_axis(k), self._lags(k)
+            out = self.camera_axis(k)
             to_slm = pixel[:, None] * dft_matrix(xi[k], image, scale=scale)
             to_camera = weight * dft_matrix(out, xi[k], scale=scale, sign=+1)
-            to_psf = weight * pixel * dft_matrix(lags, xi[k], scale=scale, sign=+1)
-            to_psf = to_psf * torch.cos(node * lags)[:, None]
+            to_psf = [
+                weight
+                * pixel
+                * dft_matrix(lags, xi[k], scale=scale, sign=+1)
+                * torch.cos(node * lags)[:, None]
+                for lags in self._lags(k)
+            ]
             self._keep(f"to_slm_{name}", to_slm, dtype)
             self._keep(f"to_camera_{name}", to_camera, dtype)
-            self._keep(f"to_psf_{name}", to_psf, dtype)
+            self._keep(f"to_psf_{name}", to_psf[0] if len(to_psf) == 1 else torch.stack(to_psf), dtype)
             for side_name, x in (("in", image), ("out", out)):
                 nodes = torch.stack((torch.cos(node * x), torch.sin(node * x)))
                 self._keep(f"nodes_{side_name}_{name}", nodes, dtype)
         self._keep("pupil", pupil(bench, xi[0], xi[1], self.offset), dtype)
-        chirps = self._chirps()
-        self.chirped = chirps is not None
-        if chirps is not None:
-            self._keep("chirp_in", chirps[0], dtype)
-            self._keep("chirp_out", chirps[1], dtype)
+        into, out_of = self._chirps()
+        pupils = None
+        if self.cells is not None:
+            across = straight_phase(bench, self.image_shape)
+            into = across if into is None else into * across
+            middle = (number(xi[0][len(xi[0]) // 2]), number(xi[1][len(xi[1]) // 2]))
+            pupils = pupils_of_cells(bench, self.cells, (len(xi[0]), len(xi[1])), middle)
+        self._keep("pupils", pupils, dtype)
+        self._keep("chirp_in", into, dtype)
+        self._keep("chirp_out", out_of, dtype)
 
     def slm_axis(self, k: int) -> Tensor:
         """Nominal Fourier-plane places of the illuminated SLM pixels along axis k, metres; masks are designed there."""
@@ -152,17 +167,26 @@ class FourF(ConstantBuffers):
         """Image coordinates of the samples along axis k that the camera's window really sees: input units, metres."""
         return self.view.axis(self.bench, k)
 
-    def _count_of_lags(self, k: int) -> int:
-        return self.window[k] + (self.image_shape[k] - 1) * self.oversampling[k]
+    def _shown_apart(self, k: int) -> int:
+        """Display pixels along axis k that share a point-spread function."""
+        return self.image_shape[k] if k == 0 or self.cells is None else self.cells.width
 
-    def _lags(self, k: int) -> Tensor:
-        """All distances between a camera sample and a display pixel along axis k, ascending by one sample."""
-        s, n = self.oversampling[k], self.image_shape[k]
+    def _count_of_lags(self, k: int) -> int:
+        return self.window[k] + (self._shown_apart(k) - 1) * self.oversampling[k]
+
+    def _lags(self, k: int) -> list[Tensor]:
+        """All distances between a camera sample and a display pixel along axis k, ascending by one sample.
+
+        Of each cell along x where the display has some.
+        """
+        s, n = self.oversampling[k], self._shown_apart(k)
         step = self.bench.input.pitch / s
         out = torch.arange(self._count_of_lags(k), dtype=torch.float64) - self.window[k] // 2
-        return (out - (n - 1 - n // 2) * s) * step + self.bench.seen_at(k, self.offset[k])
+        middles = [0] if k == 0 or self.cells is None else self.cells.middles()
+        seen = self.bench.seen_at(k, self.offset[k])
+        return [(out - (middle + n - 1 - n // 2) * s) * step + seen for middle in middles]
 
-    def _chirps(self) -> tuple[Tensor, Tensor] | None:
+    def _chirps(self) -> tuple[Tensor | None, Tensor | None]:
         """Quadratic phases of input and output: an SLM out of the focal planes, or lenses of another focal length.
 
         They are the diagonal terms of the ray matrices of `f, lens, f + dz`; Goodman, section 5.3 (Fourier
@@ -173,7 +197,7 @@ class FourF(ConstantBuffers):
         into = rate * (bench.lens1.defocus - dz)
         out_of = rate * (bench.lens2.defocus / bench.magnification**2 + dz)
         if is_plainly(into, 0.0) and is_plainly(out_of, 0.0):
-            return None
+            return None, None
         y, x = (axis(n, bench.input.pitch) for n in self.image_shape)
         oy, ox = self.camera_axis(0), self.camera_axis(1)
         return (
@@ -187,8 +211,8 @@ class FourF(ConstantBuffers):
         check_shape(images, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
 
     def check_psf(self, psf: Tensor) -> None:
-        """Raise unless `psf` is what `psf(reflectance)` returns for this system: (M, ly, lx) complex."""
-        lags = (len(self.to_psf_y), len(self.to_psf_x))
+        """Raise unless `psf` is what `psf(reflectance)` returns for this system, complex."""
+        lags = (*self.to_psf_x.shape[:-2], self.to_psf_y.shape[-2], self.to_psf_x.shape[-2])
         check_shape(psf, (None, *lags), name="psf", fix="Make it with psf(reflectance) of this system.")
         if psf.dtype != self.pupil.dtype:
             raise OpticsError(
@@ -221,7 +245,10 @@ class FourF(ConstantBuffers):
         return (y, x)  # type: ignore[return-value]
 
     def at_slm(self, images: Tensor) -> Tensor:
-        """Field arriving at the illuminated part of the SLM, (B, ny, nx) complex, from images (B, H, W)."""
+        """Field arriving at the illuminated part of the SLM, (B, ny, nx) complex, from images (B, H, W).
+
+        What stop and lenses do to it is in `pupil`, but for what cells have of their own.
+        """
         return self._at_slm(self.emitted(images))
 
     def emitted(self, images: Tensor) -> Tensor:
@@ -230,7 +257,13 @@ class FourF(ConstantBuffers):
         return emitted(self.bench, images) if self.pixelated else images
 
     def _at_slm(self, images: Tensor) -> Tensor:
-        return self.to_slm_y @ self._entering(images) @ self.to_slm_x.mT
+        half = self.to_slm_y @ self._entering(images)
+        if self.cells is None or self.pupils is None:
+            return half @ self.to_slm_x.mT
+        total = half.new_zeros(())
+        for columns, own in zip(self.cells, self.pupils, strict=True):
+            total = total + half[..., columns] @ self.to_slm_x[:, columns].mT * own
+        return total
 
     def wave(self, images: Tensor, reflectance: Tensor) -> Tensor:
         """Every image through every mask, plane by plane.
@@ -259,8 +292,18 @@ class FourF(ConstantBuffers):
         return self._leave(torch.stack(total, 1))
 
     def psf(self, reflectance: Tensor) -> Tensor:
-        """Point-spread functions (M, ly, lx) of masks (M, ny, nx): one per mask, on all lags the window needs."""
-        return self.to_psf_y @ (self.at_pupil(reflectance) @ self.to_psf_x.mT)
+        """Point-spread functions (M, ly, lx) of masks (M, ny, nx): one per mask, on all lags the window needs.
+
+        With `cells` one per mask and cell, (M, cells, ly, lx).
+        """
+        return self.spread(self.at_pupil(reflectance))
+
+    def spread(self, masks: Tensor) -> Tensor:
+        """`psf` of masks as light meets them (`at_pupil`)."""
+        if self.pupils is None:
+            return self.to_psf_y @ (masks @ self.to_psf_x.mT)
+        parts = zip(self.pupils, self.to_psf_x, strict=True)
+        return torch.stack([self.to_psf_y @ (masks * own @ to_x.mT) for own, to_x in parts], 1)
 
     def convolve(self, images: Tensor, psf: Tensor) -> Tensor:
         """Field in the camera plane (B, M, oy, ox) of images (B, H, W) and `psf(...)`; `wave` to rounding.
@@ -268,13 +311,13 @@ class FourF(ConstantBuffers):
         Each of the `sy sx` positions of a camera sample within an input pixel is a convolution on the input's
         grid.
         """
-        images = self.emitted(images)
+        field = self.by_cell(self._entering(self.emitted(images)))
         self.check_psf(psf)
-        (sy, sx), (h, w) = self.oversampling, self.image_shape
+        (sy, sx), (h, w) = self.oversampling, field.shape[-2:]
         ly, lx = psf.shape[-2] // sy, psf.shape[-1] // sx
         size = (fast_length(ly), fast_length(lx))
-        spectrum = torch.fft.fft2(self._entering(images), s=size)[:, None, None, None]
-        product = spectrum * torch.fft.fft2(polyphase(psf, self.oversampling), s=size)
+        filters = torch.fft.fft2(polyphase(psf, self.oversampling), s=size)
+        product = filtered(torch.fft.fft2(field, s=size), filters)
         full = torch.fft.ifft2(product)[..., h - 1 : ly, w - 1 : lx]
         field = full.permute(0, 1, 4, 2, 5, 3).reshape(len(images), len(psf), *self.window)
         return self._leave(field)
@@ -284,7 +327,7 @@ class FourF(ConstantBuffers):
         images = self.emitted(images)
         self.check_psf(psf)
         field = self._entering(images) if self.chirped or images.is_complex() else images.to(psf.real.dtype)
-        return intensity(field, psf, self.window, self.oversampling)
+        return intensity(self.by_cell(field), psf, self.window, self.oversampling)
 
     def forward(self, images: Tensor, reflectance: Tensor) -> Tensor:
         """Intensity in the camera plane (B, M, oy, ox) by the PSF path."""
@@ -292,7 +335,16 @@ class FourF(ConstantBuffers):
 
     def _entering(self, images: Tensor) -> Tensor:
         u = images.to(self.pupil.dtype)
-        return u * self.chirp_in if self.chirped else u
+        return u if self.chirp_in is None else u * self.chirp_in
 
     def _leave(self, field: Tensor) -> Tensor:
-        return field * self.chirp_out if self.chirped else field
+        return field if self.chirp_out is None else field * self.chirp_out
+
+    def by_cell(self, images: Tensor) -> Tensor:
+        """Images (B, H, W) as what meets `psf(...)`: as they are, or by their cells, (B, cells, H, width)."""
+        return images if self.cells is None else self.cells.split(images)
+
+    @property
+    def chirped(self) -> bool:
+        """Whether the display's light meets a phase on its way in."""
+        return self.chirp_in is not None

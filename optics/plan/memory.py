@@ -48,21 +48,25 @@ def _at_pupil(system: FourF, masks: int) -> int:
 def _psf(system: FourF, images: int, masks: int, window: int) -> int:
     """Complex numbers that live in `psf` and `intensity` at the worst moment."""
     ny, nx = system.pupil.shape
-    ly, lx = system.to_psf_y.shape[0], system.to_psf_x.shape[0]
+    ly, lx = system.to_psf_y.shape[-2], system.to_psf_x.shape[-2]
+    cells = 1 if system.cells is None else system.cells.count
     phases = math.prod(system.oversampling)
     sides = zip((ly, lx), system.oversampling, strict=True)
     grid = math.prod(fast_length(n // s) for n, s in sides)
     making = masks * max(ny * nx + ny * lx, 2 * ny * lx + ly * lx)
-    filters = masks * phases * grid
-    preparing = masks * ly * lx + 2 * filters + images * grid
-    convolving = masks * ly * lx + filters + 3 * images * grid + window // 2
+    if cells > 1:  # beside the masks themselves and what is made already
+        making += masks * (ny * nx + 2 * cells * ly * lx)
+    filters = masks * cells * phases * grid
+    preparing = masks * cells * ly * lx + 2 * filters + cells * images * grid
+    convolving = masks * cells * ly * lx + filters + (cells + 2) * images * grid + window // 2
     return max(making, preparing, convolving)
 
 
 def _wave(system: FourF, images: int, masks: int, window: int) -> int:
     """Complex numbers that live in `wave` and `abs2` at the worst moment; the turned masks are kept to the end."""
     (ny, nx), ox = system.pupil.shape, system.window[1]
-    arriving = images * ny * (system.image_shape[1] + nx)
+    of_cells = 0 if system.cells is None else 2 * images * ny * nx
+    arriving = images * ny * (system.image_shape[1] + nx) + of_cells
     kept = masks * ny * nx + images * ny * nx
     per_mask = images * (ny * nx + ny * ox)
     passing = kept + per_mask + window * (masks - 1) // masks
