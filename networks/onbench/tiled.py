@@ -81,7 +81,11 @@ class Tiled(CoherentOptics, FramedOptics):
         """
         # a display of several channels has ghosts as far as its channels stand apart
         places = tile_positions(
-            setup.bench, setup.display.canvas_shape, setup.taps, kernels=cascade.out_channels, tiles=tiles
+            setup.bench.without_tensors(),
+            setup.display.canvas_shape,
+            setup.taps,
+            kernels=cascade.out_channels,
+            tiles=tiles,
         )
         return cls(setup, DesignedMasks(cascade, setup, compensate=compensate), places)
 

@@ -1,6 +1,7 @@
 """The 4f system: the same bench by several paths that agree, and the light and the camera around it.
 
 camera_window.py        Which part of the camera plane is looked at, and at which points
+channels.py             Channels side by side on the display: each sees a part of lens 1 of its own
 convolved_intensity.py  Intensity of a batch of images convolved with complex point-spread functions, and its
                         gradient
 illumination.py         A bench under its own light: coherent, partially coherent, incoherent; one wavelength or

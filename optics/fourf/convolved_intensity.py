@@ -54,7 +54,7 @@ class _Intensity(torch.autograd.Function):
         for m in range(len(psf)):
             for j in range(sy):
                 for i in range(sx):
-                    _summed(spectra, filters[m, :, j, i], product)
+                    _summed(spectra, filters, (m, j, i), product)
                     field = torch.view_as_real(torch.fft.ifft2(product)[valid])
                     part = out[:, m, j::sy, i::sx]
                     torch.mul(field[..., 0], field[..., 0], out=part)
@@ -81,7 +81,7 @@ class _Intensity(torch.autograd.Function):
         for m in range(len(psf)):
             for j in range(sy):
                 for i in range(sx):
-                    _summed(spectra, filters[m, :, j, i], product)
+                    _summed(spectra, filters, (m, j, i), product)
                     field = torch.fft.ifft2(product)[..., h - 1 : ly, w - 1 : lx]
                     torch.mul(field, grad[:, m, j::sy, i::sx], out=inside)
                     back = torch.fft.fft2(padded)
@@ -101,11 +101,12 @@ class _Intensity(torch.autograd.Function):
         return grad_images, grad_psf, None, None
 
 
-def _summed(spectra: Sequence[Tensor], filters: Tensor, out: Tensor) -> None:
-    """Sum over the cells of spectra (B, ny, nx) and their filters (C, ny, nx), into `out`."""
-    torch.mul(spectra[0], filters[0], out=out)
-    for spectrum, each in zip(spectra[1:], filters[1:], strict=True):
-        out.addcmul_(spectrum, each)
+def _summed(spectra: Sequence[Tensor], filters: Tensor, at: tuple[int, int, int], out: Tensor) -> None:
+    """Sum over the cells of spectra (B, ny, nx) behind their filters of mask and phase `at`, into `out`."""
+    m, j, i = at
+    torch.mul(spectra[0], filters[m, 0, j, i], out=out)
+    for c in range(1, len(spectra)):
+        out.addcmul_(spectra[c], filters[m, c, j, i])
 
 
 def intensity(images: Tensor, psf: Tensor, window: tuple[int, int], oversampling: tuple[int, int]) -> Tensor:

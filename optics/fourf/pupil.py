@@ -75,7 +75,8 @@ def pupil(bench: BenchSpec, xi_y: Tensor, xi_x: Tensor, offset: Point) -> Tensor
             that.
 
     A lens's Zernike phase is taken where the beam of the field's centre crosses it: exact for a field much
-    smaller than the lens; `optics.fourf.plane_by_plane` places it at the lens itself.
+    smaller than the lens. What channels side by side see of lens 1 beside that is in `optics.fourf.channels`;
+    `optics.fourf.plane_by_plane` places it at the lens itself.
     """
     shape = (len(xi_y), len(xi_x))
     middle = (number(xi_y[shape[0] // 2]), number(xi_x[shape[1] // 2]))

@@ -38,7 +38,8 @@ def point_spread(fourf: FourF, psf: Tensor) -> PointSpread:
     Args:
         fourf: the system.
         psf: what its `psf` returned, (M, ly, lx) complex. Where cells have their own each distance is shown as the
-            cell has it whose channel's image lands nearest; 0 where no light goes so far.
+            cell has it whose channel's image lands nearest; 0 where no light goes so far. A phase that the display's
+            light meets on its way in (`fourf.chirp_in`) is the pixel's, not the function's.
     """
     fourf.bench.refuse_tensors("a stored point-spread function")
     fourf.check_psf(psf)

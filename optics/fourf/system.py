@@ -15,6 +15,8 @@ Gauss-Legendre rule over an SLM pixel's active area: a pixel sends light from x 
 
 The *wave* path evaluates the two lines for every image; the *PSF* path evaluates the point-spread function `h(X - x)`
 once for every mask and convolves. The SLM is sampled at its own pixels: nothing is resampled but for a rotated mask.
+Where channels stand side by side before a lens 1 with aberrations, `P` and `h` are each channel's own, and the fields
+of the display's parts add (`optics.fourf.channels`).
 
 Sources: Goodman, Introduction to Fourier Optics, 3rd ed., sections 5.2 and 8.1; matrix Fourier transform: Soummer et
 al., Optics Express 15, 15935 (2007).

@@ -65,8 +65,9 @@ def _psf(system: FourF, images: int, masks: int, window: int) -> int:
 def _wave(system: FourF, images: int, masks: int, window: int) -> int:
     """Complex numbers that live in `wave` and `abs2` at the worst moment; the turned masks are kept to the end."""
     (ny, nx), ox = system.pupil.shape, system.window[1]
-    of_cells = 0 if system.cells is None else 2 * images * ny * nx
-    arriving = images * ny * (system.image_shape[1] + nx) + of_cells
+    arriving = images * ny * (system.image_shape[1] + nx)
+    if system.cells is not None:  # their sum, beside what the node before left
+        arriving += 3 * images * ny * nx + window
     kept = masks * ny * nx + images * ny * nx
     per_mask = images * (ny * nx + ny * ox)
     passing = kept + per_mask + window * (masks - 1) // masks

@@ -19,6 +19,7 @@ from optics.bench import geometry
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, SpecError
 from optics.conventions import Point
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.pupil import illuminated_pixels
 from optics.fourf.system import FourF
 from optics.notebook import table, words
@@ -157,6 +158,7 @@ def plan(
     if rate is not None and not 0.0 < rate < math.inf:
         raise OpticsError(f"rate is {rate:g}, expected images per second, above 0.")
     shown = geometry.side_by_side(image_shape, channels, gap=taps)
+    view = CameraWindow(shown, image_shape, channels=channels, gap=taps if channels > 1 else 0)
     places = geometry.positions(bench, shown, taps)
     wanted = geometry.most_tiles(kernels, min(tiles_wanted, len(places)))
     found = problems(bench, shown, taps, image_shape)
@@ -190,7 +192,7 @@ def plan(
         schedules=tuple(schedules),
         focal_lengths=focal_lengths(bench, shown, taps, image_shape),
         batch=batch,
-        memory=_memory(bench, shown, kernels, batch),
+        memory=_memory(bench, view, kernels, batch),
     )
 
 
@@ -287,15 +289,15 @@ def _notes(bench: BenchSpec, image_shape: tuple[int, int], chosen: Schedule) -> 
     return notes + hints(bench)
 
 
-def _memory(bench: BenchSpec, image_shape: tuple[int, int], kernels: int, batch: int) -> dict[str, int]:
+def _memory(bench: BenchSpec, view: CameraWindow, kernels: int, batch: int) -> dict[str, int]:
     """Peak bytes of a simulated batch, by path; nothing where the system cannot be simulated so."""
     try:
         illuminated = [len(illuminated_pixels(bench, k)[1]) for k in (0, 1)]
         if math.prod(illuminated) > LARGEST or any(
-            a * b > LARGEST for a, b in zip(illuminated, image_shape, strict=True)
+            a * b > LARGEST for a, b in zip(illuminated, view.image_shape, strict=True)
         ):
             return {}
-        system = FourF(bench, image_shape)
+        system = FourF(bench, view)
     except SpecError:
         return {}
     return {

@@ -106,6 +106,13 @@ def fourf() -> FourF:
     return FourF(FLAWED, CameraWindow(SHAPE, margin=0, oversampling=1), dtype=torch.float64)
 
 
+@lru_cache
+def two_channels() -> FourF:
+    """Two channels of two columns side by side: each with a pupil of its own."""
+    view = CameraWindow((2, 5), (2, 2), margin=0, oversampling=1, channels=2, gap=1)
+    return FourF(FLAWED, view, dtype=torch.float64)
+
+
 def lit(system: typing.Any, frames: int = 1, seed: int = 5) -> Tensor:
     size = (system.rows.stop - system.rows.start, system.cols.stop - system.cols.start)
     return field(frames, *size, seed=seed)
@@ -208,6 +215,13 @@ CASES: dict[str, Case] = {
         lambda h: convolution.polyphase(h, (2, 3)),
         (field(1, 4, 6),),
     ),
+    "fourf.convolved_intensity.filtered": lambda: (
+        convolution.filtered,
+        (field(2, 3, 2, 2), field(1, 3, 1, 2, 2, 2, seed=1)),
+    ),
+    "fourf.channels.Cells.split": lambda: (two_channels().by_cell, (field(1, 2, 5),)),
+    "fourf.system.FourF.by_cell": lambda: (two_channels().at_slm, (field(1, 2, 5),)),
+    "fourf.system.FourF.spread": lambda: (two_channels().spread, (lit(two_channels()),)),
     "wave.elements.Mask.forward": lambda: (elements.Mask(real(3, 4).detach(), kind="phase"), (field(3, 4),)),
     "fourf.system.FourF.at_pupil": lambda: (fourf().at_pupil, (lit(fourf()),)),
     "fourf.system.FourF.at_slm": lambda: (fourf().at_slm, (field(1, *SHAPE),)),
@@ -448,6 +462,20 @@ def test_the_other_tests_check_what_they_are_said_to():
         _folder, _module, thing, *_method = name.split(".")
         assert "gradcheck" in text, name
         assert thing in text, name
+
+
+CHANNELS: dict[str, Callable[[FourF], Callable[..., Tensor]]] = {
+    "wave": lambda system: system.wave,
+    "fields": lambda system: lambda u, m: system.convolve(u, system.psf(m)),
+    "intensity": lambda system: system,
+    "incoherent": lambda system: lambda u, m: illumination.incoherent(system, u, system.psf(m)),
+}
+
+
+@pytest.mark.parametrize("see", CHANNELS.values(), ids=CHANNELS)
+def test_gradcheck_of_channels_side_by_side(see):
+    system = two_channels()
+    assert torch.autograd.gradcheck(see(system), (field(1, 2, 5), lit(system)))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -69,12 +69,13 @@ def moved(given, change):
     return given + change(0)
 
 
-def seen(bench, name, change, readout="intensity", **options):
+def seen(bench, name, change, readout="intensity", channels=1, **options):
     """Photons on the camera, weighed so that a flip shows, of a bench with one number moved; levels stay the same."""
-    model = MODEL if readout == "intensity" else student((1, 2), readout=readout).double()
+    usual = readout == "intensity" and channels == 1
+    model = MODEL if usual else student((channels, 2), readout=readout).double()
     live = bench.replace(**{name: moved(value(bench, name), change)})
     net = model.on(live, assumed_response=bench.slm.response, **options)
-    photons = net.expected(X)
+    photons = net.expected(X if channels == 1 else lopsided(2, channels, *SHAPE, dtype=torch.float64))
     return (photons * torch.linspace(0.2, 1.0, photons.numel()).double().reshape(photons.shape)).sum()
 
 
@@ -101,11 +102,14 @@ WAYS = {
     "homodyne": {"readout": "homodyne"},
     "tiled": {"realisation": "tiled", "tiles": 2},
     "staged": {"realisation": "staged"},
+    "two channels side by side": {"channels": 2},
 }
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("name", ["alignment.mask_shift", "lens1.zernike", "slm.response.gamma"])
+@pytest.mark.parametrize(
+    "name", ["alignment.mask_shift", "lens1.zernike", "lens1.decentre", "slm.response.gamma"]
+)
 def test_gradient_by_every_way(name, way):
     check(BENCHES["flawed"], name, **way)
 

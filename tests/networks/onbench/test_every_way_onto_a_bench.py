@@ -30,6 +30,7 @@ SHAPE = (9, 8)
 BENCH = WIDE.replace(
     **{"slm.flicker": 0.3, "slm.crosstalk": (0.2, 0.1), "slm.pitch": 12e-6, "slm.shape": (200, 260)}
 )  # 139 SLM pixels in the stop
+SEEN_APART = {"lens1.diameter": 12e-3, "lens1.zernike": {4: 0.4, 5: -0.3, 7: 0.5}}  # by channels side by side
 LINES = {"light.spectrum": ((560e-9, 0.4),)}
 PARTIAL = {"light.coherence": "partial", "light.source_width": 2e-3, "light.source_points": 2}
 MIRRORS = {"slm.modulation": "dmd", "slm.bits": None, "encoding.method": "lee"}
@@ -82,6 +83,7 @@ WAYS: dict[str, Way] = {
     "collapsed": Way(),
     "collapsed, fields": Way({"readout": "homodyne"}),
     "collapsed, channels one by one": Way({"channel_sum": "incoherent"}),
+    "collapsed, channels apart on lens 1": Way(bench=SEEN_APART, channels=(2, 2)),
     "collapsed, designed by gradient": Way(bench={"encoding.method": "direct"}, channels=(1, 1)),
     "collapsed, mirrors": Way(bench=MIRRORS),
     "levels alone": Way(rebuilt=True),
@@ -90,14 +92,21 @@ WAYS: dict[str, Way] = {
     ),
     "levels alone, channels one by one": Way({"channel_sum": "incoherent"}, channels=(2, 2), rebuilt=True),
     "levels alone, tiled": Way(options={"realisation": "tiled", "tiles": 2}, channels=(2, 2), rebuilt=True),
+    "levels alone, channels apart on lens 1": Way(
+        {"readout": "homodyne"}, SEEN_APART, channels=(2, 2), rebuilt=True
+    ),
     "levels alone, staged": Way({"readout": "homodyne"}, options={"realisation": "staged"}, rebuilt=True),
     "tiled": Way(options={"realisation": "tiled", "tiles": 2}),
+    "tiled, channels apart on lens 1": Way(
+        bench=SEEN_APART, options={"realisation": "tiled", "tiles": 2}, channels=(2, 2)
+    ),
     "tiled, fields": Way({"readout": "homodyne"}, options={"realisation": "tiled", "tiles": 2}),
     "staged": Way(options={"realisation": "staged"}),
     "staged, fields": Way({"readout": "homodyne"}, options={"realisation": "staged"}),
     "several lines": Way(bench=LINES),
     "partial": Way(bench=PARTIAL),
     "partial, several lines": Way(bench=PARTIAL | LINES, channels=(1, 2)),
+    "several lines, channels apart on lens 1": Way(bench=SEEN_APART | LINES, channels=(2, 2)),
     "incoherent": Way({"readout": "incoherent"}, {"light.coherence": "incoherent"}),
     "incoherent, |h|^2": Way({"readout": "incoherent", "signed": False}, {"light.coherence": "incoherent"}),
 }

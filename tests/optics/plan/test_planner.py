@@ -223,6 +223,7 @@ def test_the_plan_is_json_and_bad_numbers_are_refused():
 MEASURE = """
 import sys, torch
 from optics.conventions import abs2
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.plan.memory import peak_memory
 from optics.bench.files import load_bench
@@ -232,8 +233,9 @@ def status(key):
 
 bench = load_bench("pluto2-200mm")
 
-def run(path, shape, images, masks):
-    system = FourF(bench, shape)
+def run(path, shape, images, masks, channels=1):
+    system = FourF(bench, CameraWindow(shape, channels=channels))
+    shape = system.image_shape
     reflectance = torch.ones(masks, *system.pupil.shape, dtype=torch.complex64)
     x = torch.rand(images, *shape)
     open("/proc/self/clear_refs", "w").write("5")
@@ -242,10 +244,10 @@ def run(path, shape, images, masks):
     return peak_memory(system, images=images, masks=masks, path=path)
 
 torch.set_num_threads(1)
-for path, images, masks in (("psf", 96, 24), ("wave", 24, 6)):
+for path, images, masks, channels in (("psf", 96, 24, 1), ("wave", 24, 6, 1), ("psf", 96, 24, 3), ("wave", 24, 6, 3)):
     run(path, (8, 9), 1, 1)  # libraries are loaded and warm
     before = status("VmRSS")
-    print(run(path, (28, 36), images, masks), status("VmHWM") - before)
+    print(run(path, (28, 36), images, masks, channels), status("VmHWM") - before)
 """
 
 
