@@ -4,7 +4,8 @@ from .backends.segmenter_embedder import Embedder, Segmenter
 from .cascade.cascade import Cascade
 from .cascade.layer import SpectralConv2d
 from .operations import multiply_accumulates
-from .readouts.readouts import BinnedCamera, Homodyne, Incoherent, Intensity, Readout
+from .readouts.binned_camera import BinnedCamera
+from .readouts.readouts import Homodyne, Incoherent, Intensity, Readout
 from .students.adjustable import Adjustable
 from .students.controls import ElectronicConvolution, RawImage
 from .students.noise_aware import NoiseAware

@@ -22,8 +22,8 @@ class StepSpec(Validated):
     of the weights, such as 0.999, which is what is validated and kept; 0 is off. It begins with the smaller decay
     `(1 + n) / (10 + n)` of the n-th step, so that the first values are forgotten. rates: learning rates of parts as
     shares of the whole, such as `{ optics = 0.3 }`; a part is a name within the parameters' dotted names, "optics"
-    the cascade. every: of the camera's pixels, an intensity read-out computes every n-th in either axis, another grid
-    of them in each step, until the last tenth of the steps, which computes all: up to n^2 times as fast. See
+    the cascade. every: of the samples of the camera's pixels, an intensity read-out computes every n-th in either axis,
+    another grid of them in each step, until the last steps, which computes all: up to n^2 times as fast. See
     `distill.training.thinning`.
     """
 

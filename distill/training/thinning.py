@@ -1,8 +1,8 @@
-"""Fewer camera pixels in a training step: a bin is the average of many, of which some say nearly as much.
+"""Fewer samples of the camera's frame in a training step: a bin is the average of many that say nearly the same.
 
-An intensity at every pixel is most of what a step costs. A bin's average over every n-th pixel of either axis has the
+An intensity at every sample is most of what a step costs. A bin's average over every n-th sample of either axis has the
 same mean over the places where that grid may begin, at a share of `1 / n^2` of the work; the place is drawn for each
-step. The last steps see every pixel, so that the electronics ends on what the camera gives.
+step. The last steps see every sample, so that the electronics ends on what the camera gives.
 """
 
 from __future__ import annotations
@@ -13,28 +13,29 @@ import torch
 from torch import Tensor, nn
 
 from networks.cascade.convolution import Every
-from networks.readouts.readouts import BinnedCamera, Intensity
+from networks.readouts.binned_camera import BinnedCamera
+from networks.readouts.readouts import Intensity
 from networks.students.student import Student
 from optics.errors import OpticsError
 
 _APART = 2**31  # between the seeds of two trainings, more than there are steps
-_WHOLE = 0.9  # of the steps: those behind it see every pixel
+_WHOLE = 0.95  # of the steps: those behind it see every sample
 
 
 class Thinning:
-    """Which camera pixels each step of a training computes.
+    """Which samples of the camera's pixels each step of a training computes.
 
     Args:
         model: what is trained. One without intensities of its own to compute is left as it is: a teacher, a control
             without optics, a network on a bench, a linear read-out, whose bins cost little. A control whose bins are
             finer is thinned less.
         images: (B, in, y, x), as it is trained on.
-        step: every how many pixels, in either axis; 1 is all of them.
+        step: every how many samples, in either axis; 1 is all of them. A pixel has `readout.oversampling` of them.
         seed: of the places, which follow from it and the number of the training step alone: students with and without
             a camera are shown the same images.
 
     Raises:
-        OpticsError: the bins do not hold whole groups of `step` pixels.
+        OpticsError: the bins do not hold whole groups of `step` samples, or a group not whole pixels.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, step: int, *, seed: int) -> None:
@@ -42,13 +43,15 @@ class Thinning:
         self.camera: BinnedCamera | None = None
         if step > 1 and isinstance(model, Student) and isinstance(model.readout, Intensity):
             camera = model.readout.camera
+            within = camera.oversampling
             pixels = model.cascade.output_shape((images.shape[-2], images.shape[-1]))
             bins = camera.shape(pixels)
             if model.control is not None:  # its bins are its own
-                self.step = max(n for n in range(1, step + 1) if _whole(pixels, bins, n))
-            elif not _whole(pixels, bins, step):
+                self.step = max(n for n in range(1, step + 1) if _whole(pixels, bins, n, within))
+            elif not _whole(pixels, bins, step, within):
+                inside = "" if within == 1 else f" of {within} x {within} samples"
                 raise OpticsError(
-                    f"training.step.every is {step}, and {pixels[0]} x {pixels[1]} camera pixels in "
+                    f"training.step.every is {step}, and {pixels[0]} x {pixels[1]} camera pixels{inside} in "
                     f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
                 )
             self.camera = camera if self.step > 1 else None
@@ -62,6 +65,7 @@ class Thinning:
         return self.camera.thinned(Every(self.step, (first_y, first_x)))
 
 
-def _whole(pixels: tuple[int, int], bins: tuple[int, int], step: int) -> bool:
-    """Whether every bin holds whole groups of `step` x `step` pixels; every pixel by itself always does."""
-    return step == 1 or all(n % (b * step) == 0 for n, b in zip(pixels, bins, strict=True))
+def _whole(pixels: tuple[int, int], bins: tuple[int, int], step: int, within: int) -> bool:
+    """Whether every bin holds whole groups of `step` x `step` samples, a group whole pixels; one by one always."""
+    groups = all(n * within % (b * step) == 0 for n, b in zip(pixels, bins, strict=True))
+    return step == 1 or (step % within == 0 and groups)

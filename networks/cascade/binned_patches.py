@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks.cascade.convolution import Boundary, convolve, wrap
+from networks.cascade.convolution import Edges, convolve, wrap
 from networks.cascade.separable import bin_area, bin_matrix, tap_matrix
 
 # binning the shifts first pays while the bins are at most this share of the samples, and all shifts' bins at most so
@@ -21,37 +21,39 @@ _BINS_SHARE = 0.5
 _SHIFTS_PER_SAMPLE = 4
 
 
-def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, circular: bool) -> Tensor:
+def binned_patches(x: Tensor, taps: int, bins: tuple[int, int], *, boundary: Edges) -> Tensor:
     """The image's `taps` x `taps` shifts, each binned: (B, in * taps * taps, by * bx), for kernels.flatten(1).
 
     Args:
         x: images (B, in, ny, nx), real or complex.
         taps: taps per side of the kernels to come, odd.
         bins: (by, bx) equal areas that the camera averages over.
-        circular: the image repeats; else it is zero-padded.
+        boundary: what surrounds the image, see `networks.cascade.convolution.convolve`.
     """
     ny, nx = x.shape[-2:]
     by, bx = bins
-    left = _binned_shifts(ny, taps, by, circular).to(x.device, x.dtype)
-    right = _binned_shifts(nx, taps, bx, circular).to(x.device, x.dtype)
+    left = _binned_shifts(ny, taps, by, boundary).to(x.device, x.dtype)
+    right = _binned_shifts(nx, taps, bx, boundary).to(x.device, x.dtype)
     both = left @ (x @ right.mT)
     both = both.unflatten(3, (taps, bx)).unflatten(2, (taps, by)).transpose(3, 4)
     return both.reshape(len(x), -1, by * bx)
 
 
 @functools.lru_cache(maxsize=64)
-def _binned_shifts(n: int, taps: int, bins: int, circular: bool) -> Tensor:
+def _binned_shifts(n: int, taps: int, bins: int, boundary: Edges) -> Tensor:
     """(taps * bins, n) float64, one axis of `binned_patches`; kept, since every step asks for it."""
+    around = taps // 2 if boundary == "surrounded" else 0
     with torch.inference_mode(False):  # what is kept must serve training too
-        return tap_matrix(n, taps, circular=circular, then=bin_matrix(n, bins, dtype=torch.float64))
+        inside = F.pad(bin_matrix(n - 2 * around, bins, dtype=torch.float64), (around, around))
+        return tap_matrix(n, taps, circular=boundary == "circular", then=inside)
 
 
-def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Boundary) -> Tensor:
+def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Edges) -> Tensor:
     """`bin_area(convolve(x, kernels), bins)`, (B, out, by, bx), by the cheaper way; exact."""
     taps = kernels.shape[-1]
     if kernels.shape[-2] != taps or taps % 2 == 0 or not patches_are_cheaper(x, taps, bins):
         return bin_area(convolve(x, kernels, boundary=boundary), bins)
-    shifts = binned_patches(x, taps, bins, circular=boundary == "circular")
+    shifts = binned_patches(x, taps, bins, boundary=boundary)
     dtype = torch.promote_types(kernels.dtype, shifts.dtype)
     return (kernels.flatten(1).to(dtype) @ shifts.to(dtype)).unflatten(2, bins)
 

@@ -247,17 +247,28 @@ class Cascade(nn.Module):
         """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero.
 
         Of the field's samples those that `every` names.
+
+        Raises:
+            OpticsError: they lie between the pixels' centres, where this model has no field.
         """
         self._check(x)
         return self._model.parts(self._all_layers(), x, every=every)
 
-    def binned(self, x: Tensor, bins: Size) -> Tensor:
+    def binned(self, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
         """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
 
         Binning is linear: where that is cheaper it is applied before the kernels mix the channels.
+
+        Args:
+            x: images or fields (B, in, y, x).
+            bins: (by, bx).
+            oversampling: samples of the field per pixel and axis, see `networks.cascade.between`.
+
+        Raises:
+            OpticsError: more than one, of a model that has no field between the pixels' centres.
         """
         self._check(x)
-        return self._model.binned(self._all_layers(), x, bins)
+        return self._model.binned(self._all_layers(), x, bins, oversampling)
 
     def alone(self, x: Tensor, channel: int, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
         """`parts` of the field that input channel `channel` makes by itself."""

@@ -16,6 +16,10 @@ from optics.devices import doubles
 from optics.wave.fourier import fast_length
 
 Boundary = Literal["zero", "circular"]
+Edges = Literal["zero", "circular", "surrounded"]
+"""A boundary; or "surrounded": the image brings its surroundings, k // 2 samples on each side of it."""
+Place = tuple[float, float]
+"""(y, x) within a pixel, from its centre, in pixels."""
 # input channels up to which products of spectra are faster one after another than as matrix products
 _FEW = 4
 # what they cost on one core of a recent CPU, in products of a direct convolution: a transform of one map, a sample; a
@@ -25,13 +29,17 @@ _SPECTRUM_COST = 8
 
 
 class Every(NamedTuple):
-    """Every `step`-th sample of maps in either axis, beginning with `first` = (y, x), each below `step`."""
+    """Every `step`-th pixel of maps in either axis, beginning with `first` = (y, x), each below `step`.
+
+    Each is read at `place`; beside the pixels' centres a cascade does that itself, see `networks.cascade.between`.
+    """
 
     step: int = 1
     first: tuple[int, int] = (0, 0)
+    place: Place = (0.0, 0.0)
 
     def of(self, maps: Tensor) -> Tensor:
-        """Those samples of maps (..., y, x)."""
+        """Those pixels of maps (..., y, x), which were read at `place`."""
         if self.step == 1:
             return maps
         return maps[..., self.first[0] :: self.step, self.first[1] :: self.step]
@@ -71,24 +79,26 @@ def dft_rows(n: int, k: int, band: int, *, like: Tensor) -> Tensor:
     return torch.complex(torch.cos(phase), torch.sin(phase)).to(like.device, complex_dtype(like.dtype))
 
 
-def convolve(x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False) -> Tensor:
+def convolve(x: Tensor, taps: Tensor, *, boundary: Edges = "zero", grow: bool = False) -> Tensor:
     """Convolve `x` (B, in, y, x) with centred kernels (out, in, ky, kx); real or complex, each.
 
     Args:
         x: the fields.
         taps: convolution kernels (not correlations), origin at index `k // 2`.
-        boundary: "zero": the image is zero-padded; "circular": the image repeats, as in a discrete 4f model.
+        boundary: "zero": the image is zero-padded; "circular": the image repeats, as in a discrete 4f model;
+            "surrounded": the image brings its surroundings, k // 2 samples on each side of it, k odd.
         grow: with "zero", keep the borders that light spills into: (..., y + ky - 1, x + kx - 1).
 
     Returns:
-        (B, out, y, x), or larger with `grow`; complex when either input is, else real.
+        (B, out, y, x), larger with `grow`, without the surroundings if it brought any; complex when either input is,
+        else real.
     """
     real, imag = convolve_parts(x, taps, boundary=boundary, grow=grow)
     return real if imag is None else torch.complex(real, imag)
 
 
 def convolve_parts(
-    x: Tensor, taps: Tensor, *, boundary: Boundary = "zero", grow: bool = False, every: Every = ALL
+    x: Tensor, taps: Tensor, *, boundary: Edges = "zero", grow: bool = False, every: Every = ALL
 ) -> tuple[Tensor, Tensor | None]:
     """`convolve` as its real part and its imaginary part; None for the latter when both inputs are real.
 
@@ -114,12 +124,14 @@ def _transform_is_cheaper(x: Tensor, taps: Tensor, every: Every = ALL) -> bool:
 
 
 def _directly(
-    x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool, every: Every = ALL
+    x: Tensor, taps: Tensor, *, boundary: Edges, grow: bool, every: Every = ALL
 ) -> tuple[Tensor, Tensor | None]:
     """By torch's correlation: of the image with flipped taps, or, where the taps are more, of the flipped image."""
     ky, kx = taps.shape[-2:]
     # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
     before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
+    if boundary == "surrounded":
+        before, behind = (0, 0), (0, 0)
     flipped = taps.numel() > x.numel()
     if every.step > 1 and not (flipped or grow):
         around = wrap if boundary == "circular" else _darken
@@ -179,7 +191,7 @@ def wrap(x: Tensor, before: tuple[int, int], behind: tuple[int, int]) -> Tensor:
     return x[..., rows, :][..., columns]
 
 
-def _by_transforms(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -> Tensor:
+def _by_transforms(x: Tensor, taps: Tensor, *, boundary: Edges, grow: bool) -> Tensor:
     ny, nx = x.shape[-2:]
     ky, kx = taps.shape[-2:]
     if boundary == "circular":
@@ -190,6 +202,8 @@ def _by_transforms(x: Tensor, taps: Tensor, *, boundary: Boundary, grow: bool) -
         return torch.fft.ifft2(mix_spectra(torch.fft.fft2(x.to(mask.dtype)), mask))
     first = (0, 0) if grow else (ky // 2, kx // 2)
     kept = (ny + ky - 1, nx + kx - 1) if grow else (ny, nx)
+    if boundary == "surrounded":
+        first, kept = (ky - 1, kx - 1), (ny - ky + 1, nx - kx + 1)
     # what wraps around must land outside the part that is kept
     size = tuple(
         fast_length(max(f + m, n + k - 1 - f))

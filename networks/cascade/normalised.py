@@ -63,7 +63,7 @@ class NormalisedMaps(nn.Module):
         if self.bins is None:
             maps = cascade.maps(x)
         else:
-            shifts = binned_patches(x, kernels.shape[-1], self.bins, circular=circular)
+            shifts = binned_patches(x, kernels.shape[-1], self.bins, boundary=cascade.boundary)
             maps = (flat @ shifts).unflatten(2, self.bins)
         return maps * gain[:, None, None] + (self.bias - mean * gain)[:, None, None]
 

@@ -10,9 +10,8 @@ Each has `frames` (what the camera records, binned), `combine` (what the electro
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -20,47 +19,13 @@ from torch import Tensor, nn
 
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.cascade import Cascade
-from networks.cascade.convolution import ALL, Every, convolve
-from networks.cascade.separable import bin_area
+from networks.cascade.convolution import Every, convolve
+from networks.readouts.binned_camera import BinnedCamera
 from optics.checks import OpticsError
 from optics.conventions import abs2
 
 ChannelSum = Literal["coherent", "incoherent"]
 _DARK = 1e-12  # keeps the slope of a square root finite in darkness
-
-
-class BinnedCamera(nn.Module):
-    """Camera pixels binned to a grid of `bins` = (by, bx) averages; None keeps every pixel.
-
-    Attributes:
-        every: the pixels that an intensity is computed for, all of them but within `thinned`.
-    """
-
-    def __init__(self, bins: tuple[int, int] | None = None) -> None:
-        super().__init__()
-        self.bins = bins
-        self.every = ALL
-
-    @contextlib.contextmanager
-    def thinned(self, every: Every) -> Iterator[None]:
-        """Let bins be the averages of some of their pixels, for a training step that need not see all of them."""
-        self.every = every
-        try:
-            yield
-        finally:
-            self.every = ALL
-
-    def extra_repr(self) -> str:
-        """One line for `print(module)`."""
-        return f"bins={self.bins}"
-
-    def shape(self, image_shape: tuple[int, int]) -> tuple[int, int]:
-        """(by, bx) that images of `image_shape` give."""
-        return self.bins or image_shape
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """(..., y, x) to (..., by, bx), real."""
-        return frames if self.bins is None else bin_area(frames, self.bins)
 
 
 class Readout(nn.Module, ABC):
@@ -135,6 +100,10 @@ def power(real: Tensor, imag: Tensor | None) -> Tensor:
     return real * real if imag is None else real * real + imag * imag
 
 
+def _mean(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)
+
+
 class Intensity(Readout):
     """`|field|^2`, one exposure per output channel.
 
@@ -142,6 +111,7 @@ class Intensity(Readout):
         bins: (by, bx) of the camera's binning; None keeps every pixel.
         channel_sum: "coherent": the input channels' fields add, then the square; "incoherent": each input channel
             (a colour, or one exposure after another) makes its own intensity and those add.
+        oversampling: samples per pixel and axis, see `BinnedCamera`.
     """
 
     name = "intensity"
@@ -150,9 +120,15 @@ class Intensity(Readout):
     reference = 0.0
     incoherent_light = False
 
-    def __init__(self, bins: tuple[int, int] | None = None, *, channel_sum: ChannelSum = "coherent") -> None:
+    def __init__(
+        self,
+        bins: tuple[int, int] | None = None,
+        *,
+        channel_sum: ChannelSum = "coherent",
+        oversampling: int = 1,
+    ) -> None:
         super().__init__()
-        self.camera = BinnedCamera(bins)
+        self.camera = BinnedCamera(bins, oversampling=oversampling)
         if channel_sum not in ("coherent", "incoherent"):
             raise OpticsError(f"channel_sum is {channel_sum!r}; choose coherent or incoherent.")
         self.channel_sum: ChannelSum = channel_sum
@@ -168,14 +144,16 @@ class Intensity(Readout):
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        return {"channel_sum": self.channel_sum}
+        return {"channel_sum": self.channel_sum, "oversampling": self.camera.oversampling}
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, out, by, bx) intensities."""
-        every = self.camera.every
+        return _mean([self.camera(self._power(cascade, x, every)) for every in self.camera.views()])
+
+    def _power(self, cascade: Cascade, x: Tensor, every: Every) -> Tensor:
         if self.channel_sum == "coherent" or cascade.in_channels == 1:
-            return self.camera(power(*cascade.parts(x, every)))
-        each = [self.camera(power(*cascade.alone(x, i, every))) for i in range(cascade.in_channels)]
+            return power(*cascade.parts(x, every))
+        each = [power(*cascade.alone(x, i, every)) for i in range(cascade.in_channels)]
         return torch.stack(each).sum(0)
 
     def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
@@ -208,6 +186,7 @@ class Homodyne(Readout):
     Args:
         bins: (by, bx) of the camera's binning; None keeps every pixel.
         reference: amplitude of the reference beam, in the units of the field.
+        oversampling: samples per pixel and axis, see `BinnedCamera`.
     """
 
     name = "homodyne"
@@ -216,16 +195,18 @@ class Homodyne(Readout):
     incoherent_light = False
     channels_apart = False
 
-    def __init__(self, bins: tuple[int, int] | None = None, *, reference: float = 1.0) -> None:
+    def __init__(
+        self, bins: tuple[int, int] | None = None, *, reference: float = 1.0, oversampling: int = 1
+    ) -> None:
         super().__init__()
-        self.camera = BinnedCamera(bins)
+        self.camera = BinnedCamera(bins, oversampling=oversampling)
         if not reference > 0:
             raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
         self.reference = float(reference)
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        return {"reference": self.reference}
+        return {"reference": self.reference, "oversampling": self.camera.oversampling}
 
     def features(self, out_channels: int) -> int:
         """Real and imaginary part of each output channel."""
@@ -237,7 +218,12 @@ class Homodyne(Readout):
 
     def frames(self, cascade: Cascade, x: Tensor) -> Tensor:
         """(B, 4 out, by, bx): all channels at reference phase 0, then all at pi / 2, pi and 3 pi / 2."""
-        return self.camera(self.exposures(cascade(x), self.reference))
+        seen = []
+        for every in self.camera.views():
+            real, imag = cascade.parts(x, every)
+            field = torch.complex(real, torch.zeros_like(real) if imag is None else imag)
+            seen.append(self.camera(self.exposures(field, self.reference)))
+        return _mean(seen)
 
     def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
         """(B, 4 out, y, x): all channels with the beam as it is, then turned by pi / 2, pi and 3 pi / 2."""
@@ -258,8 +244,11 @@ class Homodyne(Readout):
 
     def forward(self, cascade: Cascade, x: Tensor) -> Tensor:
         """The field's parts directly: what `combine(frames)` is without noise."""
-        bins = self.camera.bins
-        field = cascade.maps(x) if bins is None else cascade.binned(x, bins)
+        bins, samples = self.camera.bins, self.camera.oversampling
+        if bins is None and samples == 1:
+            field = cascade.maps(x)
+        else:
+            field = cascade.binned(x, bins or cascade.output_shape(_shape(x)), samples)
         parts = (field.real, field.imag) if field.is_complex() else (field, torch.zeros_like(field))
         return torch.cat(parts, dim=1)
 
@@ -342,15 +331,15 @@ class Incoherent(Readout):
         bins = self.camera.bins
         if bins is not None:
             return convolve_binned(x, psfs, bins, boundary=cascade.boundary)
-        if cascade.output_shape(self._shape(x)) != self._shape(x):
+        if cascade.output_shape(_shape(x)) != _shape(x):
             raise OpticsError(
                 "with incoherent light a pooled cascade needs the camera's bins; give bins=(by, bx)."
             )
         return convolve(x, psfs, boundary=cascade.boundary)
 
-    @staticmethod
-    def _shape(x: Tensor) -> tuple[int, int]:
-        return x.shape[-2], x.shape[-1]
+
+def _shape(x: Tensor) -> tuple[int, int]:
+    return x.shape[-2], x.shape[-1]
 
 
 def names() -> tuple[str, ...]:

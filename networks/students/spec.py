@@ -19,6 +19,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from pydantic import model_validator
+
 from networks.students.parts import FREE, BackendSpec, CascadeSpec, Count, Pair, ReadoutSpec, RealisationSpec
 from optics.errors import SpecError
 from optics.spec import Validated
@@ -78,6 +80,17 @@ class StudentSpec(Validated):
     image_shape: Pair | None = None
     classes: Count = 10
     control: Control | None = None
+
+    @model_validator(mode="after")
+    def _between(self) -> StudentSpec:
+        """Samples between the pixels' centres are known of one small kernel in darkness alone."""
+        cascade, samples = self.cascade, self.readout.oversampling or 1
+        whole = cascade.boundary == "circular" or any(cascade.pool or ())
+        if samples > 1 and (whole or any(kind in FREE for kind in cascade.each(cascade.parameterisation))):
+            raise ValueError(
+                f"readout.oversampling is {samples} and needs small kernels, no pool and boundary 'zero'; use 1"
+            )
+        return self
 
     @classmethod
     def of(cls, **words: Any) -> StudentSpec:

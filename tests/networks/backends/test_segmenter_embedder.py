@@ -18,7 +18,7 @@ from networks.backends import registry as backends
 from networks.backends.classifier import Backend
 from networks.backends.segmenter_embedder import Embedder, Segmenter
 from networks.backends.space_to_depth import Stacked
-from networks.readouts.readouts import bin_area
+from networks.cascade.separable import bin_area
 from networks.students.spec import StudentSpec
 from optics.checks import OpticsError, ShapeError
 from tests.scenes import generator

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from networks.cascade.cascade import Cascade
 from networks.cascade.convolution import convolve, taps_of_mask
-from networks.readouts.readouts import bin_area
+from networks.cascade.separable import bin_area
 from optics.checks import OpticsError
 from tests.scenes import generator
 

@@ -11,7 +11,7 @@ from networks.cascade.binned_patches import patch_moments
 from networks.cascade.cascade import Cascade
 from networks.cascade.convolution import convolve
 from networks.cascade.normalised import NormalisedMaps
-from networks.readouts.readouts import bin_area
+from networks.cascade.separable import bin_area
 from optics.checks import OpticsError
 from tests.scenes import generator
 

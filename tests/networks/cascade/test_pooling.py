@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from networks.cascade.cascade import Cascade
 from networks.cascade.pooling import spectral_pool
-from networks.cascade.separable import resampling_matrix, shift_matrix
-from networks.readouts.readouts import bin_area
+from networks.cascade.separable import bin_area, resampling_matrix, shift_matrix
 from optics.checks import OpticsError, ShapeError
 from tests.scenes import generator
 

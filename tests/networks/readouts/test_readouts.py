@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks.cascade.cascade import Cascade
+from networks.cascade.separable import bin_area
 from networks.readouts import readouts
-from networks.readouts.readouts import Homodyne, Incoherent, Intensity, bin_area
+from networks.readouts.readouts import Homodyne, Incoherent, Intensity
 from optics.checks import OpticsError
 from tests.scenes import generator
 

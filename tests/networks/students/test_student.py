@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from networks import RawImage, Student, create_teacher, teacher_names
-from networks.readouts.readouts import bin_area
+from networks.cascade.separable import bin_area
 from networks.students.spec import StudentSpec
 from optics.checks import OpticsError
 from tests.scenes import generator
