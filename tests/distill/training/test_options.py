@@ -261,19 +261,19 @@ def test_students_that_see_the_same_moves_share_the_teachers_answers():
 
 
 @pytest.mark.parametrize("channel_sum", ["coherent", "incoherent"])
-def test_bins_of_some_pixels_are_those_of_all_in_the_mean(channel_sum):
-    student = Student.build(
-        (2, 3), image_shape=(12, 8), classes=3, bins=(2, 2), channel_sum=channel_sum, generator=generator()
-    )
+@pytest.mark.parametrize(("samples", "step"), [(1, 2), (2, 2), (2, 4)])
+def test_bins_of_some_samples_are_those_of_all_in_the_mean(channel_sum, samples, step):
+    parts = {"bins": (2, 2), "channel_sum": channel_sum, "oversampling": samples}
+    student = Student.build((2, 3), image_shape=(12, 8), classes=3, **parts, generator=generator())
     images, thinning = (
         torch.rand(4, 2, 12, 8, generator=generator(1)),
         Thinning(student, DATA.images, 1, seed=0),
     )
     whole = student.features(images)
     found = []
-    for y in range(2):
-        for x in range(2):
-            with student.readout.camera.thinned(Every(2, (y, x))):
+    for y in range(step):
+        for x in range(step):
+            with student.readout.camera.thinned(Every(step, (y, x))):
                 found.append(student.features(images))
     assert not torch.allclose(found[0], found[3], rtol=0.01)
     torch.testing.assert_close(torch.stack(found).mean(0), whole)
@@ -292,7 +292,7 @@ def test_thinning_draws_every_place_and_ends_before_the_last_steps():
     assert set(places) == {(y, x) for y in range(5) for x in range(5)}
     assert all(places.count(place) < 40 for place in places)  # 16 each
     assert camera.every == ALL_PIXELS
-    with thinning.open(450, 500):
+    with thinning.open(475, 500):
         assert camera.every == ALL_PIXELS
     with Thinning(student, DATA.images, 5, seed=4).open(0, 500):
         other = camera.every.first
@@ -305,6 +305,12 @@ def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
         OpticsError, match=r"10 x 10 camera pixels in 2 x 2 bins are not whole groups of 2 x 2"
     ):
         Thinning(small(), DATA.images, 2, seed=0)
+    finer = Student.from_spec(small().spec.replace(**{"readout.oversampling": 2}), generator=generator())
+    with pytest.raises(
+        OpticsError, match=r"10 x 10 camera pixels of 2 x 2 samples in 2 x 2 bins are not whole"
+    ):
+        Thinning(finer, DATA.images, 5, seed=0)  # no whole pixels
+    assert Thinning(finer, DATA.images, 2, seed=0).step == 2
     assert Thinning(linear(), DATA.images, 2, seed=0).camera is None
     sizes = {"image_shape": (12, 12), "classes": 3, "generator": generator()}
     control = Student.no_mask((1, 4), bins=(2, 2), **sizes)
