@@ -140,7 +140,7 @@ class NoiseAwareConfig(Validated):
 
     tolerance: standard deviations of the alignment about the bench's own, see `optics.bench.tolerance`; without it
     only the camera's noise (and the panel's flicker) is drawn. oversampling: camera samples per input pixel; 1 is
-    enough where the camera's bins hold several pixels.
+    quick and sees the light at the pixels' centres, 2 that of whole pixels.
     """
 
     tolerance: ToleranceSpec = ToleranceSpec()

@@ -75,12 +75,17 @@ _TEACHER = (
     "the teacher was trained for few epochs or on few images, and a large network overfits them before a linear one "
     "does. A better teacher (teacher.training) may help the student further."
 )
+_CENTRES = (
+    "without a bench the light is computed at the pixels' centres alone; a camera collects that of whole pixels, in "
+    "which fine kernels differ. Train with student.readout.oversampling = 2 (docs/cascade.md)."
+)
 # a row that should not do better than another, whether "as well" needs a word already, and why it may
 _SURPRISES = (
     ("random_masks", "linear_kd", True, _MASKS),
     ("no_mask", "linear_kd", True, _LENS),
     ("shuffled", "linear_kd", True, _SHUFFLED),
     ("raw_image", "linear_kd", True, _RAW),
+    ("linear_kd", "ideal_bench", False, _CENTRES),
     ("bench_refit", "ideal_bench", False, _REFIT),
     ("linear_kd", "teacher", False, _TEACHER),
 )

@@ -24,7 +24,8 @@ class NoiseAware(nn.Module):
         bench: the bench as it should be; light and camera give the noise.
         tolerance: how far its alignment may be off.
         image_shape: (H, W) of one channel of the images.
-        oversampling: camera samples per input pixel; 1 is enough where the camera's bins hold several pixels.
+        oversampling: camera samples per input pixel; 1 is quick and sees the light at the pixels' centres, 2 that of
+            whole pixels, see `networks.cascade.between`.
         options: further arguments of `Student.on`.
     """
 

@@ -64,6 +64,7 @@ FAR, LOW = row(0.95), row(0.80)
         ({"shuffled": row(0.9)}, ["lose their form"]),
         ({"bench_refit": FAR}, ["The same, back end refitted there does better than on the ideal bench"]),
         ({"bench_refit": row(0.90)}, []),
+        ({"ideal_bench": row(0.85), "bench_refit": LOW}, ["Train with student.readout.oversampling = 2"]),
         (
             {"teacher": LOW},
             ["Linear optics, distilled does better than nonlinear teacher (electronic): +10.0"],
