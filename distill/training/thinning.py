@@ -2,7 +2,8 @@
 
 An intensity at every sample is most of what a step costs. A bin's average over every n-th sample of either axis has the
 same mean over the places where that grid may begin, at a share of `1 / n^2` of the work; the place is drawn for each
-step. The last steps see every sample, so that the electronics ends on what the camera gives.
+step. The last fiftieth of the steps sees every sample, so that the averages that the electronics keeps of its features
+are of what the camera gives; weights hardly move by then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from networks.students.student import Student
 from optics.errors import OpticsError
 
 _APART = 2**31  # between the seeds of two trainings, more than there are steps
-_WHOLE = 0.95  # of the steps: those behind it see every sample
+_WHOLE = 0.98  # of the steps: those behind it see every sample
 
 
 class Thinning:

@@ -292,7 +292,7 @@ def test_thinning_draws_every_place_and_ends_before_the_last_steps():
     assert set(places) == {(y, x) for y in range(5) for x in range(5)}
     assert all(places.count(place) < 40 for place in places)  # 16 each
     assert camera.every == ALL_PIXELS
-    with thinning.open(475, 500):
+    with thinning.open(490, 500):
         assert camera.every == ALL_PIXELS
     with Thinning(student, DATA.images, 5, seed=4).open(0, 500):
         other = camera.every.first
