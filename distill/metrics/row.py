@@ -11,6 +11,16 @@ from distill.metrics.confusion import share_right
 from optics.spec import Validated
 
 
+def error_of_share(right: float, of: int) -> float:
+    """Standard error of a share `right` (0 to 1) of `of` independent units.
+
+    That of Agresti & Coull, The American Statistician 52, 119 (1998), `sqrt(q (1 - q) / (n + 4))` with
+    `q = (n p + 2) / (n + 4)`: `sqrt(p (1 - p) / n)` of many, and not zero where all or none are.
+    """
+    centre = (right * of + 2) / (of + 4)
+    return math.sqrt(centre * (1 - centre) / (of + 4))
+
+
 class Row(Validated):
     """One row of the table.
 
@@ -29,10 +39,10 @@ class Row(Validated):
 
     @property
     def uncertainty(self) -> float:
-        """Standard error from having only so many images; of a share, `sqrt(p (1 - p) / n)`."""
+        """Standard error from having only so many images; of a share, `error_of_share`."""
         if self.sampling is not None:
             return self.sampling
-        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
+        return error_of_share(self.accuracy, self.images)
 
 
 def score(predictions: Tensor, labels: Tensor) -> Row:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from distill.data.dataset import VOID, Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
 from distill.metrics.recognition import equal_error_rate, most_alike
-from distill.metrics.row import Row, score
+from distill.metrics.row import Row, error_of_share, score
 from optics.checks import OpticsError
 from optics.devices import device_of
 from optics.spec import Validated
@@ -240,8 +240,7 @@ class People(_Faces):
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Rank one among `known`."""
         shares = self.merit(self.per_unit(answers, test, known).sum(1))
-        mean = float(shares.mean())
-        error = math.sqrt(mean * (1 - mean) / len(test))
+        error = error_of_share(float(shares.mean()), len(test))
         return _row(self.metric, shares.tolist(), len(test), error, _verification(answers, test.labels))
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:

@@ -22,6 +22,7 @@ import math
 import torch
 from torch import Tensor
 
+from distill.metrics.row import error_of_share
 from optics.checks import ShapeError
 from optics.spec import Validated
 
@@ -134,9 +135,8 @@ def difference(scores: Tensor, reference: Tensor, people: Tensor | None = None) 
 def yield_above(accuracies: Tensor, threshold: float) -> tuple[float, float]:
     """Share of benches (n,) whose accuracy is at least `threshold`, and its standard error.
 
-    The error is that of Agresti & Coull, The American Statistician 52, 119 (1998), not zero where all or none are.
+    The error is not zero where all or none are, see `distill.metrics.row.error_of_share`.
     """
     n = len(accuracies)
     good = int((accuracies >= threshold).sum())
-    centre = (good + 2) / (n + 4)
-    return good / n, math.sqrt(centre * (1 - centre) / (n + 4))
+    return good / n, error_of_share(good / n, n)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.metrics.row import error_of_share
 from optics.checks import OpticsError, ShapeError
 from tests.scenes import generator
 
@@ -66,3 +67,11 @@ def test_equal_error_rate_of_guessing_is_a_half():
     g = generator()
     vectors = F.normalize(torch.randn(200, 8, generator=g))
     assert equal_error_rate(vectors, torch.arange(200) % 10) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_error_of_a_share_is_the_textbook_one_of_many_and_never_nothing():
+    for right in (0.1, 0.5, 0.97):
+        assert error_of_share(right, 10_000) == pytest.approx(math.sqrt(right * (1 - right) / 10_000), rel=5e-3)
+    # 80 of 80: (82 / 84) (2 / 84) / 84
+    assert error_of_share(1.0, 80) == pytest.approx(math.sqrt(164) / 84**1.5)
+    assert error_of_share(0.0, 80) == pytest.approx(error_of_share(1.0, 80))
