@@ -44,7 +44,7 @@ def moved(x: Tensor, place: Place, margin: int) -> Tensor:
     return left.to(x.device, x.dtype) @ x @ right.mT.to(x.device, x.dtype)
 
 
-def spread(x: Tensor, oversampling: int, margin: int) -> Tensor:
+def mean_over_pixel(x: Tensor, oversampling: int, margin: int) -> Tensor:
     """The mean of `moved` over the places of `oversampling` samples per pixel and axis, same shape."""
     left, right = (_reading(n, places(oversampling), margin) for n in x.shape[-2:])
     return left.to(x.device, x.dtype) @ x @ right.mT.to(x.device, x.dtype)

@@ -7,7 +7,7 @@ import functools
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks.cascade.between import moved, not_between, spread
+from networks.cascade.between import mean_over_pixel, moved, not_between
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.collapse import Kept, compose, compose_spectra
 from networks.cascade.convolution import (
@@ -81,7 +81,7 @@ class ComposedKernels(LinearModel):
             return convolve_binned(x, kernels, bins, boundary=self.boundary)
         if self.boundary != "zero":
             raise not_between()
-        around = spread(x, oversampling, self.kernel_size // 2)
+        around = mean_over_pixel(x, oversampling, self.kernel_size // 2)
         return convolve_binned(around, kernels, bins, boundary="surrounded")
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
