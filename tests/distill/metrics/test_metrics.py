@@ -71,7 +71,9 @@ def test_equal_error_rate_of_guessing_is_a_half():
 
 def test_the_error_of_a_share_is_the_textbook_one_of_many_and_never_nothing():
     for right in (0.1, 0.5, 0.97):
-        assert error_of_share(right, 10_000) == pytest.approx(math.sqrt(right * (1 - right) / 10_000), rel=5e-3)
+        assert error_of_share(right, 10_000) == pytest.approx(
+            math.sqrt(right * (1 - right) / 10_000), rel=5e-3
+        )
     # 80 of 80: (82 / 84) (2 / 84) / 84
     assert error_of_share(1.0, 80) == pytest.approx(math.sqrt(164) / 84**1.5)
     assert error_of_share(0.0, 80) == pytest.approx(error_of_share(1.0, 80))
