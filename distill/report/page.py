@@ -50,7 +50,7 @@ def context(job: Job, result: Result) -> dict[str, Any]:
         "result": result,
         **_words(job, result),
         "chart": shown.rows(result.rows),
-        "surprises": surprises(result.rows),
+        "surprises": surprises(result.rows, centres=job.student("linear_kd").spec.at_centres()),
         "rows": _rows(result),
         "metric": result.rows.bench_refit.metric,
         "bench": shown.bench(job),

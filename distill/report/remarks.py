@@ -91,12 +91,17 @@ _SURPRISES = (
 )
 
 
-def surprises(rows: Rows) -> list[str]:
-    """A sentence or two for every row that does as well as one that should be better: by how much, why it may."""
+def surprises(rows: Rows, *, centres: bool = False) -> list[str]:
+    """A sentence or two for every row that does as well as one that should be better: by how much, why it may.
+
+    Args:
+        rows: the table.
+        centres: the network was computed from the light at the pixels' centres, and need not have been.
+    """
     found = []
     for name, other, already, why in _SURPRISES:
         row, better = getattr(rows, name), getattr(rows, other)
-        if row is None or better is None:
+        if row is None or better is None or (why is _CENTRES and not centres):
             continue
         gain, error = difference(row, better)
         half = _NORMAL_95 * error

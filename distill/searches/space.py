@@ -77,12 +77,13 @@ class Space:
         }
         if "bin" in number:
             changes["readout.bins"] = [n // number["bin"] for n in image_shape]
+            samples = student.readout.oversampling or 1  # in each pixel
             thin = max(
                 e
                 for e in range(1, number["bin"] + 1)
-                if number["bin"] % e == 0 and (e == 1 or number["bin"] // e >= _PIXELS)
+                if number["bin"] % e == 0 and (e == 1 or number["bin"] // e >= _PIXELS) and e * samples <= 16
             )
-            changes["training.step.every"] = min(thin, 16)
+            changes["training.step.every"] = 1 if thin * samples == 1 else thin * samples
         if "hidden" in number:
             changes["backend.hidden"] = (number["hidden"],) if number["hidden"] else ()
         if "mix" in number:

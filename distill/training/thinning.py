@@ -20,7 +20,8 @@ from networks.students.student import Student
 from optics.errors import OpticsError
 
 _APART = 2**31  # between the seeds of two trainings, more than there are steps
-_WHOLE = 0.98  # of the steps: those behind it see every sample
+_WHOLE = 0.02  # of the steps, the last, see every sample
+_LEAST = 10  # so many do in any case: what a running average of the electronics needs
 
 
 class Thinning:
@@ -51,6 +52,11 @@ class Thinning:
                 self.step = max(n for n in range(1, step + 1) if _whole(pixels, bins, n, within))
             elif not _whole(pixels, bins, step, within):
                 inside = "" if within == 1 else f" of {within} x {within} samples"
+                if step % within:
+                    raise OpticsError(
+                        f"training.step.every is {step}, and readout.oversampling {within}: every n-th sample must be "
+                        f"whole pixels apart; use a multiple of {within}, or 1."
+                    )
                 raise OpticsError(
                     f"training.step.every is {step}, and {pixels[0]} x {pixels[1]} camera pixels{inside} in "
                     f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
@@ -59,7 +65,7 @@ class Thinning:
 
     def open(self, made: int, steps: int) -> AbstractContextManager[None]:
         """Thin the camera out for one step, `made` of `steps` being behind it."""
-        if self.camera is None or made >= _WHOLE * steps:
+        if self.camera is None or made >= steps - max(_LEAST, _WHOLE * steps):
             return nullcontext()
         draws = torch.Generator().manual_seed((self.seed * _APART + made) % 2**63)
         first_y, first_x = torch.randint(self.step, (2,), generator=draws).tolist()

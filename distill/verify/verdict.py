@@ -212,7 +212,7 @@ def _causes_of_counts(name: str, wrong: set[str], asked: dict[str, Engine]) -> t
     else:
         causes.append(
             "something that only the wave path does; LightPipes agrees with the point-spread functions that made the "
-            "expected counts"
+            "expected counts (or images side by side that were exported when all had one pupil: export again)"
         )
     if borrowed := asked[name].borrowed:
         causes.append(f"what it borrows from this project's panel: {', '.join(borrowed)}")

@@ -26,13 +26,13 @@ class BinnedCamera(nn.Module):
             each pixel.
 
     Raises:
-        OpticsError: less than one sample.
+        OpticsError: not 1 to 4 samples.
     """
 
     def __init__(self, bins: tuple[int, int] | None = None, *, oversampling: int = 1) -> None:
         super().__init__()
-        if oversampling < 1:
-            raise OpticsError(f"oversampling is {oversampling}; use 1 or more samples per pixel.")
+        if not isinstance(oversampling, int) or not 1 <= oversampling <= 4:
+            raise OpticsError(f"oversampling is {oversampling!r}; use 1 to 4 samples per pixel and axis.")
         self.bins, self.oversampling = bins, oversampling
         self.every = ALL
 

@@ -85,7 +85,7 @@ class StudentSpec(Validated):
     def _between(self) -> StudentSpec:
         """Samples between the pixels' centres are known of one small kernel in darkness alone."""
         cascade, samples = self.cascade, self.readout.oversampling or 1
-        whole = cascade.boundary == "circular" or any(cascade.pool or ())
+        whole = cascade.boundary == "circular" or cascade.pool is not None
         if samples > 1 and (whole or any(kind in FREE for kind in cascade.each(cascade.parameterisation))):
             raise ValueError(
                 f"readout.oversampling is {samples} and needs small kernels, no pool and boundary 'zero'; use 1"
@@ -173,6 +173,14 @@ class StudentSpec(Validated):
             raise SpecError(f"backend.side is {side} and the bins are {bins}; choose bins that it divides.")
         maps = self.readout.maps(self.cascade.channels[-1])
         return maps * side**2, bins[0] // side, bins[1] // side
+
+    def at_centres(self) -> bool:
+        """Whether its light is computed at the pixels' centres alone, and need not be."""
+        try:
+            self.replace(**{"readout.oversampling": 2})
+        except SpecError:
+            return False
+        return self.readout.oversampling in (None, 1)
 
     def _map_shape(self) -> tuple[int, int]:
         pools = [m for m in self.cascade.pool or () if m]

@@ -88,8 +88,8 @@ class Student(nn.Module):
             head: the back end: "classifier", "segmenter" or "embedder".
             generator: draws the first values.
             options: further keys of `CascadeSpec` (kernel_size, parameterisation, boundary, pool, mask_shape), of
-                `ReadoutSpec` (channel_sum, reference, signed) and of `BackendSpec` (hidden, mix, width, context,
-                average, dimension, scale, square_root, epsilon), all in `networks.students.parts`.
+                `ReadoutSpec` (channel_sum, oversampling, reference, signed) and of `BackendSpec` (hidden, mix, width,
+                context, average, dimension, scale, square_root, epsilon), all in `networks.students.parts`.
 
         Raises:
             OpticsError: an option that none of the three takes, or that does not fit the others.

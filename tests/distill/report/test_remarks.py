@@ -75,7 +75,7 @@ FAR, LOW = row(0.95), row(0.80)
 def test_a_control_that_wins_is_explained(changed, said):
     usual = {"teacher": FAR, "linear_kd": row(0.90), "random_masks": LOW, "no_mask": LOW}
     bench = {"ideal_bench": row(0.90), "bench_as_is": LOW, "bench_refit": row(0.89)}
-    found = surprises(Rows(**(usual | bench | changed)))
+    found = surprises(Rows(**(usual | bench | changed)), centres=True)
     assert len(found) == len(said)
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence

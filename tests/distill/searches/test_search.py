@@ -33,6 +33,7 @@ SEGMENT = RUN.replace("bins = [4, 4]", "bins = [14, 14]").replace(
     "backend.hidden = [16]", 'backend.kind = "segmenter"'
 )
 FACES = RUN.replace("backend.hidden = [16]", 'backend.kind = "embedder"')
+FINER = RUN.replace("bins = [4, 4]", "bins = [4, 4]\nreadout.oversampling = 2")
 
 
 @pytest.fixture
@@ -41,7 +42,9 @@ def file(tmp_path):
     return tmp_path / "tiny.toml"
 
 
-@pytest.mark.parametrize(("told", "more"), [(RUN, "mix"), (SEGMENT, "width"), (FACES, "dimension")])
+@pytest.mark.parametrize(
+    ("told", "more"), [(RUN, "mix"), (SEGMENT, "width"), (FACES, "dimension"), (FINER, "mix")]
+)
 def test_every_choice_makes_a_run_file_whose_network_fits(tmp_path, told, more):
     (tmp_path / "a.toml").write_text(told)
     config = load(tmp_path / "a.toml")
@@ -53,9 +56,10 @@ def test_every_choice_makes_a_run_file_whose_network_fits(tmp_path, told, more):
         number = dict(zip(space.lists, choice, strict=True))
         assert made.cascade.channels == (1, 4, number["masks"])
         assert made.readout.grid == (28 // number["bin"], 28 // number["bin"])
-        pixels = number["bin"] // made.training.step.every
-        assert number["bin"] % made.training.step.every == 0
-        assert pixels >= 2 or made.training.step.every == 1
+        every, samples = made.training.step.every, made.readout.oversampling or 1
+        assert every == 1 or every % samples == 0
+        assert number["bin"] * samples % every == 0
+        assert number["bin"] * samples // every >= 2 or every in (1, samples)
 
 
 def test_the_front_by_hand():

@@ -292,6 +292,8 @@ def test_thinning_draws_every_place_and_ends_before_the_last_steps():
     assert set(places) == {(y, x) for y in range(5) for x in range(5)}
     assert all(places.count(place) < 40 for place in places)  # 16 each
     assert camera.every == ALL_PIXELS
+    with thinning.open(14, 20):  # a short training ends on them too
+        assert camera.every == ALL_PIXELS
     with thinning.open(490, 500):
         assert camera.every == ALL_PIXELS
     with Thinning(student, DATA.images, 5, seed=4).open(0, 500):
@@ -309,7 +311,11 @@ def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
     with pytest.raises(
         OpticsError, match=r"10 x 10 camera pixels of 2 x 2 samples in 2 x 2 bins are not whole"
     ):
-        Thinning(finer, DATA.images, 5, seed=0)  # no whole pixels
+        Thinning(finer, DATA.images, 4, seed=0)
+    with pytest.raises(
+        OpticsError, match=r"every is 5, and readout.oversampling 2: .* a multiple of 2, or 1"
+    ):
+        Thinning(finer, DATA.images, 5, seed=0)
     assert Thinning(finer, DATA.images, 2, seed=0).step == 2
     assert Thinning(linear(), DATA.images, 2, seed=0).camera is None
     sizes = {"image_shape": (12, 12), "classes": 3, "generator": generator()}

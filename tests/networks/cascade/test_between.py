@@ -110,6 +110,7 @@ def test_an_image_with_its_surroundings_gives_what_lies_inside(taps, images, ste
 REFUSED = {
     "periodic": {"boundary": "circular"},
     "a stop": {"boundary": "circular", "pool": (6,)},
+    "no stop, said": {"pool": (None,)},
     "free masks": {"parameterisation": "mask"},
 }
 
@@ -129,5 +130,6 @@ def test_what_has_no_field_between_its_pixels_says_so(name, eye):
 def test_incoherent_light_takes_no_such_option_and_a_camera_at_least_one_sample():
     with pytest.raises(OpticsError, match="oversampling belongs to intensity and homodyne"):
         StudentSpec.of(channels=(1, 2), readout="incoherent", oversampling=2)
-    with pytest.raises(OpticsError, match="oversampling is 0; use 1 or more"):
-        Intensity((2, 2), oversampling=0)
+    for wrong in (0, 5, 2.0, None):
+        with pytest.raises(OpticsError, match=r"oversampling is .*; use 1 to 4 samples"):
+            Intensity((2, 2), oversampling=wrong)
