@@ -128,6 +128,19 @@ class Ledger:
             written = [name for name in self.outputs[step] if "*" not in name]
         return all((self.directory / name).exists() for name in written)
 
+    def adopt(self, earlier: Mapping[str, str], keys: Mapping[str, str], *, write: bool) -> None:
+        """Take what was done for `earlier` keys as done for `keys`, which say the same by another rule.
+
+        write: say so in the directory too, which must be locked.
+        """
+        old = [
+            s for s, known in self._steps.items() if s in keys and known.get("key") == earlier[s] != keys[s]
+        ]
+        for step in old:
+            self._steps[step]["key"] = keys[step]
+        if old and write:
+            self._save()
+
     def listed(self, step: str) -> bool:
         """Whether a run wrote this step's outputs, or began to."""
         return step in self._steps

@@ -6,7 +6,7 @@ key is done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,18 @@ def _student(job: Job) -> Any:
     return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
 
+def _labels_alone(job: Job) -> Any:
+    """Of what the teacher does, a training without one depends on the moves that it shares with the others alone."""
+    told, *rest = _student(job)
+    kept = {k: v for k, v in told.items() if k != "distilled_controls"}
+    if "training" in kept:
+        moves = _told(job.config.student.training.moves)
+        kept["training"] = {k: v for k, v in kept["training"].items() if k != "distillation"} | {
+            "moves": moves
+        }
+    return [kept, *rest]
+
+
 def _realised(job: Job) -> Any:
     return [_bench(job), _told(job.config.student.realisation)]
 
@@ -92,12 +104,18 @@ def _correction(job: Job) -> str | None:
     return None if told is None else sha256_of(Path(told.file))
 
 
-def _training(step: str, title: str, *, reads: tuple[str, ...] = ("data", "teacher")) -> Step:
+def _training(
+    step: str,
+    title: str,
+    *,
+    reads: tuple[str, ...] = ("data", "teacher"),
+    depends_on: Callable[[Job], Any] = _student,
+) -> Step:
     """A student's training; these run in parallel."""
     return Step(
         title,
         reads=reads,
-        depends_on=_student,
+        depends_on=depends_on,
         work=partial(steps.run_student, step=step),
         parallel=True,
         shared=True,
@@ -125,7 +143,9 @@ STEPS: dict[str, Step] = {
         shared=True,
         **_trained("teacher"),
     ),
-    "linear": _training("linear", "Training linear optics on the labels", reads=("data",)),
+    "linear": _training(
+        "linear", "Training linear optics on the labels", reads=("data",), depends_on=_labels_alone
+    ),
     "linear_kd": _training("linear_kd", "Distilling linear optics"),
     "random_masks": _training("random_masks", "Training the control: random masks"),
     "no_mask": _training("no_mask", "Training the control: no mask"),
@@ -191,9 +211,19 @@ STEPS: dict[str, Step] = {
 
 def keys(job: Job) -> dict[str, str]:
     """The key of every step: the hash of what it depends on and of the keys of the steps that it reads."""
+    return _keys(job, {})
+
+
+def earlier_keys(job: Job) -> dict[str, str]:
+    """The same by the rule of earlier versions: a training on the labels depended on the teacher's part too."""
+    return _keys(job, {"linear": _student})
+
+
+def _keys(job: Job, other: Mapping[str, Callable[[Job], Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, step in STEPS.items():
-        found[name] = key_of(name, job.config.seed, step.depends_on(job), [found[a] for a in step.reads])
+        told = other.get(name, step.depends_on)(job)
+        found[name] = key_of(name, job.config.seed, told, [found[a] for a in step.reads])
     return found
 
 

@@ -309,3 +309,42 @@ def test_a_key_that_a_later_version_adds_does_not_undo_what_was_done():
     assert told["epochs"] == 12
     assert "optimiser" not in told and "ema" not in told.get("step", {})
     assert step_table._told(TrainSpec()) == {}
+
+
+def _keys(tmp_path, *sets):
+    return step_table.keys(Job.prepare(config.demo(fast=True, sets=list(sets)), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("told", "same"),
+    [
+        ("student.distillation.alpha=0.1", True),
+        ("student.distillation.temperature=5.0", True),
+        ("student.training.distillation.hint={ weight = 2.0 }", True),
+        ("student.distilled_controls=false", True),
+        ("student.distillation.function_matching=true", False),  # then its images are mixed too
+        ("student.training.learning_rate=1e-4", False),
+        ("student.bins=[4, 4]", False),
+    ],
+)
+def test_what_the_teacher_does_is_nothing_to_a_training_on_the_labels(tmp_path, told, same):
+    before, after = _keys(tmp_path), _keys(tmp_path, told)
+    assert (before["linear"] == after["linear"]) == same
+    assert before["linear_kd"] != after["linear_kd"]
+
+
+def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied):
+    job = Job.prepare(config.demo(fast=True), copied)
+    now, earlier = step_table.keys(job), step_table.earlier_keys(job)
+    assert now["linear"] != earlier["linear"] and now["data"] == earlier["data"]
+    ledger = json.loads((copied / "steps.json").read_text())
+    for name, step in ledger["steps"].items():
+        assert step["key"] == now[name]
+        step["key"] = earlier[name]
+    (copied / "steps.json").write_text(json.dumps(ledger))
+    assert standalone.open_run(copied, ["linear", "evaluate", "verify"])
+    watcher = Record()
+    pipeline.run(config.demo(fast=True), copied, ui=watcher)
+    assert watcher.done == []
+    pipeline.run(config.demo(fast=True, sets=["student.distillation.alpha=0.8"]), copied, ui=watcher)
+    assert "linear_kd" in watcher.done and "linear" not in watcher.done
