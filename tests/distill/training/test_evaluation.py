@@ -69,7 +69,8 @@ def test_accuracy_is_the_share_of_right_answers():
 
     row = evaluate(Guess(), data)
     assert row == Row(accuracy=1 / 6, spread=0.0, draws=1, images=6)
-    assert row.uncertainty == pytest.approx((1 / 6 * 5 / 6 / 6) ** 0.5)
+    # two right and two wrong more than there are
+    assert row.uncertainty == pytest.approx((0.3 * 0.7 / 10) ** 0.5)
     table = evaluation.confusion(Guess(), data)
     assert table.tolist() == [[1, 1, 0], [2, 0, 0], [2, 0, 0]]  # row: true, column: answer
     assert evaluate(Guess(), data, batch_size=1).accuracy == pytest.approx(2 / 6)
