@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from distill.job import toml as settings
 from distill.job.config import ASSETS
@@ -37,7 +38,9 @@ _CAMERA = {
 
 def write_report(job: Job, result: Result, path: Path) -> None:
     """Write the page whole or not at all."""
-    write_text(path, page.render(ASSETS / "report.html.j2", context(job, result)))
+    with torch.no_grad():  # the graph of a turned panel's masks takes tens of gigabytes
+        values = context(job, result)
+    write_text(path, page.render(ASSETS / "report.html.j2", values))
 
 
 def context(job: Job, result: Result) -> dict[str, Any]:
