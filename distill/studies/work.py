@@ -301,8 +301,7 @@ def _features(
     draws = draws if eye.drawn else 1
     seeds = [conditions.seed + k + 3 * _APART * _USES[use] for k in range(draws)]
     streams = [[torch.Generator().manual_seed(s + _APART * part) for part in range(3)] for s in seeds]
-    with torch.no_grad():
-        frames, panels = len(eye.shared.on_bench.drives()[0].asked), eye.shared.panels
+    frames, panels = len(eye.shared.on_bench.drives()[0].asked), eye.shared.panels
     if panels > 1:
         frames = len(eye.shared.light.scales)
     made: list[list[Tensor]] = [[] for _ in range(draws)]

@@ -7,6 +7,7 @@ import shutil
 from urllib.parse import unquote
 
 import pytest
+import torch
 
 from distill.job import config
 from distill.job.job import Job
@@ -14,6 +15,7 @@ from distill.pipeline import gather
 from distill.report import files
 from distill.report.figures import flaws
 from distill.report.page import _confusion
+from networks.onbench.network import OnBench
 from tests.browser import windows, wrong_with
 
 
@@ -40,6 +42,15 @@ def test_a_run_without_a_study_names_the_command(fast_run, tmp_path):
     page = (copied / "report.html").read_text(encoding="utf-8")
     assert "<code>sclc study mine</code>" in page
     assert "What mending each flaw alone earns" not in page
+
+
+def test_the_report_keeps_no_graph_of_derivatives(fast_run, tmp_path, monkeypatch):
+    kept = []
+    drives = OnBench.drives
+    monkeypatch.setattr(OnBench, "drives", lambda net: kept.append(torch.is_grad_enabled()) or drives(net))
+    copied = shutil.copytree(fast_run, tmp_path / "mine")
+    gather.run_report(Job.prepare(config.demo(fast=True), copied))
+    assert kept and not any(kept)
 
 
 def test_files_are_in_the_order_of_their_folders_with_addresses_that_a_browser_takes(tmp_path):
