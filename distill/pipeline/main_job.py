@@ -36,7 +36,7 @@ from distill.job.config import RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import Ledger
 from distill.pipeline import gather, steps, together
-from distill.pipeline.step_table import STEPS, earlier_keys, keys, ledger, needed, steps_of
+from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
 from distill.progress import Watcher
 from distill.training.processes import ALONE, Processes
 from distill.training.trackers import tensorboard
@@ -109,10 +109,10 @@ def _lead(
     _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
     steps.check_later(job, todo)
-    wanted = keys(job)
+    wanted, earlier = keys_and_earlier(job)
     with book.locked():
         _check_new(book, resume)
-        book.adopt(earlier_keys(job), wanted, write=True)
+        book.adopt(earlier, wanted, write=True)
         book.check_free(todo, {} if resume is False else wanted)
         book.begin()
         if resume is False:

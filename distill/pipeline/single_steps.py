@@ -38,8 +38,8 @@ def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = No
     config = pipeline.load_config(directory)
     job = Job.prepare(config, directory, watcher)
     job.made_by = _made_by(directory, job.made_by)
-    book, keys = step_table.ledger(directory), step_table.keys(job)
-    book.adopt(step_table.earlier_keys(job), keys, write=False)
+    book, (keys, earlier) = step_table.ledger(directory), step_table.keys_and_earlier(job)
+    book.adopt(earlier, keys, write=False)
     has = step_table.steps_of(config)
     missing = [step for step in needs if step in has and not book.done(step, keys[step])]
     if missing:

@@ -211,19 +211,19 @@ STEPS: dict[str, Step] = {
 
 def keys(job: Job) -> dict[str, str]:
     """The key of every step: the hash of what it depends on and of the keys of the steps that it reads."""
-    return _keys(job, {})
+    return keys_and_earlier(job)[0]
 
 
-def earlier_keys(job: Job) -> dict[str, str]:
-    """The same by the rule of earlier versions: a training on the labels depended on the teacher's part too."""
-    return _keys(job, {"linear": _student})
+def keys_and_earlier(job: Job) -> tuple[dict[str, str], dict[str, str]]:
+    """The keys; and those of earlier versions, where a training on the labels depended on the teacher's part too."""
+    told = {name: step.depends_on(job) for name, step in STEPS.items()}
+    return _keys(job, told), _keys(job, told | {"linear": _student(job)})
 
 
-def _keys(job: Job, other: Mapping[str, Callable[[Job], Any]]) -> dict[str, str]:
+def _keys(job: Job, told: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, step in STEPS.items():
-        told = other.get(name, step.depends_on)(job)
-        found[name] = key_of(name, job.config.seed, told, [found[a] for a in step.reads])
+        found[name] = key_of(name, job.config.seed, told[name], [found[a] for a in step.reads])
     return found
 
 

@@ -83,7 +83,7 @@ class Space:
                 for e in range(1, number["bin"] + 1)
                 if number["bin"] % e == 0 and (e == 1 or number["bin"] // e >= _PIXELS) and e * samples <= 16
             )
-            changes["training.step.every"] = 1 if thin * samples == 1 else thin * samples
+            changes["training.step.every"] = thin * samples
         if "hidden" in number:
             changes["backend.hidden"] = (number["hidden"],) if number["hidden"] else ()
         if "mix" in number:

@@ -18,20 +18,11 @@ import torch
 from torch import Tensor
 
 from networks.cascade.convolution import Place
-from optics.checks import OpticsError
 
 
 def places(oversampling: int) -> tuple[float, ...]:
     """Where `oversampling` samples of equal shares of a pixel stand along an axis, from its centre, in pixels."""
     return tuple((i + 0.5) / oversampling - 0.5 for i in range(oversampling))
-
-
-def not_between() -> OpticsError:
-    """What a cascade says that has no field between the pixels' centres."""
-    return OpticsError(
-        "samples between the pixels' centres need small kernels, no pools and boundary='zero'; leave the read-out's "
-        "oversampling at 1."
-    )
 
 
 def moved(x: Tensor, place: Place, margin: int) -> Tensor:

@@ -23,9 +23,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from networks.cascade.convolution import ALL, Boundary, Every
+from networks.cascade.between import mean_over_pixel, moved
+from networks.cascade.binned_patches import convolve_binned
+from networks.cascade.convolution import ALL, Boundary, Every, convolve_parts
 from networks.cascade.layer import FREE, SpectralConv2d, check_names
-from networks.cascade.model import LinearModel, ModelName
+from networks.cascade.model import LinearModel, ModelName, Parts
 from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.pooling import Pools, Size, plan_pools
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
@@ -251,8 +253,7 @@ class Cascade(nn.Module):
         Raises:
             OpticsError: they lie between the pixels' centres, where this model has no field.
         """
-        self._check(x)
-        return self._model.parts(self._all_layers(), x, every=every)
+        return self._parts(x, None, every)
 
     def binned(self, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
         """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
@@ -268,12 +269,34 @@ class Cascade(nn.Module):
             OpticsError: more than one, of a model that has no field between the pixels' centres.
         """
         self._check(x)
-        return self._model.binned(self._all_layers(), x, bins, oversampling)
+        if oversampling == 1:
+            return self._model.binned(self._all_layers(), x, bins)
+        around = mean_over_pixel(x, oversampling, self.kernel_size // 2)
+        return convolve_binned(around, self._kernels_between(), bins, boundary="surrounded")
 
     def alone(self, x: Tensor, channel: int, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
         """`parts` of the field that input channel `channel` makes by itself."""
+        return self._parts(x, channel, every)
+
+    def _parts(self, x: Tensor, channel: int | None, every: Every) -> Parts:
         self._check(x)
-        return self._model.parts(self._all_layers(), x, channel, every)
+        if every.place == ALL.place:
+            return self._model.parts(self._all_layers(), x, channel, every)
+        kernels = self._kernels_between()
+        if channel is not None:
+            kernels, x = kernels[:, channel : channel + 1], x[:, channel : channel + 1]
+        around = moved(x, every.place, self.kernel_size // 2)
+        return convolve_parts(around, kernels, boundary="surrounded", every=every)
+
+    def _kernels_between(self) -> Tensor:
+        """The kernels, of a cascade whose field between the pixels' centres follows from them."""
+        kernels = self.kernels_or_none()
+        if kernels is None or self.boundary != "zero":
+            raise OpticsError(
+                "samples between the pixels' centres need small kernels, no pools and boundary='zero'; leave the "
+                "read-out's oversampling at 1."
+            )
+        return kernels
 
     def separate(self, x: Tensor) -> Tensor:
         """The field each input channel makes by itself: (B, out, in, y, x) complex; their sum is `forward`."""

@@ -15,7 +15,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from networks.cascade.between import not_between
 from networks.cascade.convolution import ALL, Every
 from networks.cascade.layer import SpectralConv2d
 from networks.cascade.pooling import Size
@@ -73,18 +72,11 @@ class LinearModel(nn.Module, ABC):
         """Real and imaginary part of `maps`, None for one that is zero; of one input channel alone, or of all.
 
         Of the maps' samples those that `every` names.
-
-        Raises:
-            OpticsError: they are not at the pixels' centres, and this model has none elsewhere.
         """
 
     @abstractmethod
-    def binned(self, layers: Layers, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
-        """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); of so many samples a pixel and axis.
-
-        Raises:
-            OpticsError: they are not at the pixels' centres, and this model has none elsewhere.
-        """
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
+        """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx)."""
 
     @abstractmethod
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
@@ -101,12 +93,6 @@ def one_channel(x: Tensor, channel: int | None) -> Tensor:
 
 
 def parts_of(maps: Tensor, every: Every = ALL) -> Parts:
-    """A field's real and imaginary parts at the samples of `every`; None for the latter of a real one.
-
-    Raises:
-        OpticsError: they are not at the pixels' centres.
-    """
-    if every.place != ALL.place:
-        raise not_between()
+    """A field's real and imaginary parts at the samples of `every`; None for the latter of a real one."""
     maps = every.of(maps)
     return (maps.real, maps.imag) if maps.is_complex() else (maps, None)

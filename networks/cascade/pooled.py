@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from networks.cascade.between import not_between
 from networks.cascade.collapse import Kept, compose_spectra, through_band
 from networks.cascade.convolution import ALL, Every, taps_of_mask
 from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
@@ -89,10 +88,8 @@ class PeriodicPools(LinearModel):
         """Those of `maps`."""
         return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
-    def binned(self, layers: Layers, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """`maps`, then binned."""
-        if oversampling != 1:
-            raise not_between()
         return bin_area(self.maps(layers, x), bins)
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
@@ -142,10 +139,8 @@ class SameSizePools(LinearModel):
         """Those of `maps`."""
         return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
-    def binned(self, layers: Layers, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """Through layers made for these bins, which are kept until others are asked for."""
-        if oversampling != 1:
-            raise not_between()
         if self._binned is None or self._binned[0] != bins:
             my, mx = self.pools.grids[-1]
             last = (

@@ -7,7 +7,6 @@ import functools
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks.cascade.between import mean_over_pixel, moved, not_between
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.collapse import Kept, compose, compose_spectra
 from networks.cascade.convolution import (
@@ -63,26 +62,15 @@ class ComposedKernels(LinearModel):
         return convolve(x, self.kernels(layers), boundary=self.boundary)
 
     def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
-        """As the convolution gives them, without a complex map between; between the pixels of the image moved."""
+        """As the convolution gives them, without a complex map between."""
         kernels = self.kernels(layers)
         if channel is not None:
             kernels, x = kernels[:, channel : channel + 1], x[:, channel : channel + 1]
-        if every.place == ALL.place:
-            return convolve_parts(x, kernels, boundary=self.boundary, every=every)
-        if self.boundary != "zero":
-            raise not_between()
-        around = moved(x, every.place, self.kernel_size // 2)
-        return convolve_parts(around, kernels, boundary="surrounded", every=every)
+        return convolve_parts(x, kernels, boundary=self.boundary, every=every)
 
-    def binned(self, layers: Layers, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """Binning is linear, so it is applied to the shifted images, before the kernels mix them."""
-        kernels = self.kernels(layers)
-        if oversampling == 1:
-            return convolve_binned(x, kernels, bins, boundary=self.boundary)
-        if self.boundary != "zero":
-            raise not_between()
-        around = mean_over_pixel(x, oversampling, self.kernel_size // 2)
-        return convolve_binned(around, kernels, bins, boundary="surrounded")
+        return convolve_binned(x, self.kernels(layers), bins, boundary=self.boundary)
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
         """Each layer's convolution; zero-padded, its border grows, and all borders are cut off at the end."""
@@ -138,10 +126,8 @@ class ComposedMasks(LinearModel):
         """Those of `maps`."""
         return parts_of(self.maps(layers, one_channel(x, channel)), every)
 
-    def binned(self, layers: Layers, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
+    def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
         """`maps`, then binned."""
-        if oversampling != 1:
-            raise not_between()
         return bin_area(self.maps(layers, x), bins)
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
