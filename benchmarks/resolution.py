@@ -8,7 +8,8 @@ linear in the logarithm of the operations). Both accuracies are then told on the
 What the linear network costs: its back end's multiply-accumulates, which its bins fix, whatever the resolution; the
 exposures of the camera and the frames of the SLM, at the rates of the bench's devices; and light, so many photons a
 camera pixel, whose number grows with the image. Not counted on either side: the display, moving data, cooling. The
-ladder's cost grows with the pixels because its stem keeps half their resolution, as the networks of the paper do.
+ladder's first layers keep the image's resolution up to 64 pixels a side and reduce it to a quarter from there on (both
+at 64): whatever is cheaper counts.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ from optics.plan import plan
 
 SETS = {"cats_vs_dogs": (32, 48, 64, 96, 128), "high10_imagenette224": (32, 64, 96, 128, 224)}
 WIDTHS = (2, 4, 8, 16)
+STEMS = {
+    "full": range(1, 65),
+    "quarter": range(64, 1025),
+}  # resolution of the first layers, at which pixels a side
 MASKS, TAPS, BINS = 24, (5, 5), 8  # taps of the two layers at 32 pixels; they grow with the image
-MIX, HIDDEN = 8, 32
+MIX, CONTEXT, AVERAGE, HIDDEN = 16, 3, (2, 2), 32
 BENCH = "pluto2-200mm"
 
 
@@ -63,7 +68,7 @@ def measure(
         name: one of `SETS`.
         resolutions: pixels a side; those of `SETS` by default. More than the file holds is no new information and is
             refused.
-        widths: rungs of the ladder of nonlinear networks.
+        widths: of the ladder's nonlinear networks, each with every stem that suits the resolution (`STEMS`).
         epochs: of every training.
         seeds: trainings of each network.
         save: JSON file that receives every training when it is done; the same command goes on there.
@@ -109,40 +114,52 @@ def _one_seed(
     kept: _Kept, splits: Splits, size: int, widths: Sequence[int], epochs: int, seed: int
 ) -> dict[str, dict[str, float]]:
     """Scores of every rung and of the linear network, at one seed."""
+    samples = 2 * size // BINS  # of one bin; there are `oversampling` of them a pixel
     spec = TrainSpec(
         epochs=epochs,
         batch_size=50,
         learning_rate=4e-3,
         weight_decay=2e-2,
         augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
-        distillation=DistillationSpec(temperature=4.0, alpha=0.9),
-        step=StepSpec(every=max(1, size // (2 * BINS)), precision="bf16"),  # 2 x 2 pixels of each bin
+        distillation=DistillationSpec(temperature=2.0, alpha=0.7),
+        step=StepSpec(every=max(2, samples // 4 * 2), precision="bf16"),  # 2 x 2 of each bin
         seed=seed,
     )
-    nonlinear = {width: _ladder(splits, width, seed) for width in widths}
+    nonlinear = {rung: _ladder(splits, *rung, seed) for rung in _rungs(size, widths)}
     found = {
-        f"width {width}": _trained(kept, model, splits, spec, f"{size}/{width}/{seed}")
-        for width, model in nonlinear.items()
+        _called(*rung): _trained(kept, model, splits, spec, f"{size}/{_called(*rung)}/{seed}")
+        for rung, model in nonlinear.items()
     }
     key = f"{size}/linear/{seed}"
     if key not in kept.done:
-        best = max(widths, key=lambda w: (found[f"width {w}"]["validation"], -w))
-        teacher = nonlinear[best]
+        best = max(
+            nonlinear, key=lambda r: (found[_called(*r)]["validation"], -found[_called(*r)]["operations"])
+        )
+        teacher, name = nonlinear[best], _called(*best)
         if not getattr(teacher, "is_trained", False):  # kept from an earlier call: only its figures are
-            kept.done.pop(f"{size}/{best}/{seed}")
-            found[f"width {best}"] = _trained(kept, teacher, splits, spec, f"{size}/{best}/{seed}")
+            kept.done.pop(f"{size}/{name}/{seed}")
+            found[name] = _trained(kept, teacher, splits, spec, f"{size}/{name}/{seed}")
         _trained(kept, linear(splits, seed), splits, spec, key, teacher=teacher)
     return found | {"linear": kept.done[key]}
 
 
-def _ladder(splits: Splits, width: int, seed: int) -> ResNet:
+def _rungs(size: int, widths: Sequence[int]) -> list[tuple[str, int]]:
+    """(stem, width) of every nonlinear network at a resolution."""
+    return [(stem, width) for stem, sizes in STEMS.items() if size in sizes for width in widths]
+
+
+def _called(stem: str, width: int) -> str:
+    return f"{stem}, width {width}"
+
+
+def _ladder(splits: Splits, stem: str, width: int, seed: int) -> ResNet:
     train = splits.train
     return ResNet(
         train.channels,
         train.classes,
         widths=(width, 2 * width, 4 * width, 8 * width),
         blocks=1,
-        large_images=min(train.image_shape) > 64,
+        large_images=stem == "quarter",
         generator=torch.Generator().manual_seed(seed),
     )
 
@@ -156,7 +173,10 @@ def linear(splits: Splits, seed: int) -> Student:
         kernel_size=[1 + 2 * max(1, round((taps - 1) / 2 * scale**0.5)) for taps in TAPS],
         bins=(BINS, BINS),
         mix=MIX,
+        context=CONTEXT,
+        average=AVERAGE,
         hidden=(HIDDEN,),
+        oversampling=2,
         image_shape=train.image_shape,
         classes=train.classes,
         generator=torch.Generator().manual_seed(seed),
@@ -210,7 +230,7 @@ def _summary(
     def mean(name: str, what: str) -> float:
         return sum(run[name][what] for run in runs) / len(runs)
 
-    rungs = [f"width {width}" for width in widths]
+    rungs = [_called(*rung) for rung in _rungs(size, widths)]
     optics = mean("linear", "operations")
     equal = operations_at(
         [mean(r, "validation") for r in rungs],
