@@ -195,6 +195,38 @@ def resolution(
 
 
 @app.command()
+def depth(
+    config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cifar10-grey.toml.")],
+    as_json: Json = False,
+    factor: Annotated[
+        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each form and rate.")] = 3,
+    images: Annotated[int | None, typer.Option(min=1, help="Training images; all by default.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="JSON file that receives each training when it is done; it goes on there."),
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+) -> None:
+    """The same masks learned as one free kernel and as collapsed cascades, each at several learning rates."""
+    from benchmarks.depth import FACTORS
+
+    _run(
+        "depth",
+        as_json=as_json,
+        config=config,
+        factors=tuple(factor or FACTORS),
+        epochs=epochs,
+        seeds=seeds,
+        images=images,
+        save=save,
+        sets=tuple(sets or ()),
+    )
+
+
+@app.command()
 def tuning(
     config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/mnist.toml.")],
     directory: Annotated[
