@@ -346,6 +346,28 @@ class LightPipesBench:
     ) -> Tensor:
         """`wave` of fields that have left the display, (B, H, W) real or complex, its plane wave aside."""
         check_shape(fields, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
+        found: list[Tensor] = []
+        for some in fields.split(2 * (processes or processors())):
+            found.append(
+                self.leaving(self.arriving(some, processes=processes), reflectance, processes=processes)
+            )
+            if progress is not None:
+                progress(sum(map(len, found)), len(fields))
+        return torch.cat(found)
+
+    def arriving(self, fields: Tensor, *, processes: int | None = None) -> list[NDArray[np.complex64]]:
+        """`at_slm` of each of the fields that `through` takes: light that may meet one set of masks after another."""
+        with ThreadPoolExecutor(processes or processors()) as pool:
+            return list(pool.map(self.at_slm, fields.resolve_conj().numpy()))
+
+    def leaving(
+        self,
+        arrived: Sequence[NDArray[np.complex64]],
+        reflectance: NDArray[np.complex64],
+        *,
+        processes: int | None = None,
+    ) -> Tensor:
+        """The rest of `through`, for what `arriving` found."""
         lit = (self.rows.stop - self.rows.start, self.cols.stop - self.cols.start)
         check_shape(
             torch.from_numpy(reflectance),
@@ -354,17 +376,11 @@ class LightPipesBench:
             fix="It is that of the illuminated SLM pixels.",
         )
 
-        def one(left: NDArray[Any]) -> NDArray[np.complex64]:
-            light = self.at_slm(left)
-            return np.stack([self.at_camera(light, mask) for mask in reflectance])
+        def one(light: NDArray[np.complex64]) -> Tensor:
+            return torch.from_numpy(np.stack([self.at_camera(light, mask) for mask in reflectance]))
 
-        found = []
         with ThreadPoolExecutor(processes or processors()) as pool:
-            for done, field in enumerate(pool.map(one, fields.resolve_conj().numpy()), 1):
-                found.append(torch.from_numpy(field))
-                if progress is not None:
-                    progress(done, len(fields))
-        return torch.stack(found)
+            return torch.stack(list(pool.map(one, arrived)))
 
 
 def _check_light(bench: BenchSpec) -> None:

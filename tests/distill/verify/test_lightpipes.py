@@ -13,8 +13,10 @@ import torch
 
 from distill.verify.lightpipes import LightPipesBench
 from distill.verify.reference_panel import reflectance
+from distill.verify.simulators import _KEPT, LightPipesPath
 from optics.bench.spec import BenchSpec
 from optics.checks import SamplingError, ShapeError, SpecError
+from optics.fourf.camera_window import CameraWindow
 from optics.fourf.plane_by_plane import PlaneByPlane
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
@@ -256,3 +258,20 @@ def test_what_does_not_fit_is_refused():
     engine = LightPipesBench(CLEAN, SHAPE)
     with pytest.raises(ShapeError, match="reflectance"):
         engine.wave(image()[None], np.ones((1, 5, 5), np.complex64))
+
+
+def test_light_that_is_kept_for_the_next_masks_is_that_of_the_same_images():
+    view = CameraWindow(SHAPE)
+    system = LightPipesPath(1).system(BENCH, view)
+    levels, first = frames(BENCH, masks=2), image()[None]
+    other, many = first.flip(-1), first.expand(_KEPT + 1, -1, -1)
+    masks = [system.shown(levels[:, :, :].roll(k, 0), ripple=RIPPLE * k) for k in (0, 1)]
+    want = {(k, i): system.engine.through(u, masks[k]) for k in (0, 1) for i, u in enumerate((first, other))}
+    for k, i in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0)):
+        assert torch.equal(system.field((first, other)[i].clone(), masks[k]), want[k, i])
+    assert not torch.equal(want[0, 0], want[0, 1]) and not torch.equal(want[0, 0], want[1, 0])
+    changed = other.clone()
+    system.field(changed, masks[0])
+    changed[:] = first  # in the caller's own memory
+    assert torch.equal(system.field(changed, masks[0]), want[0, 0])
+    assert torch.equal(system.field(many, masks[0])[-1], want[0, 0][0])

@@ -68,18 +68,19 @@ def test_a_number_is_told_from_its_limit(found, limit):
 @pytest.mark.parametrize(
     ("engine", "other", "turn"),
     [
-        ((LightPipesBench, "LightPipes"), "wave path", lambda u: u.flip(-1)),
-        ((LightPipesBench, "LightPipes"), "wave path", lambda u: u.flip(-2)),
-        ((LightPipesBench, "LightPipes"), "wave path", lambda u: u * 1.05),
-        ((FourF, "wave path"), "LightPipes", lambda u: u.flip(-1)),
-        ((FourF, "wave path"), "LightPipes", lambda u: u * 1.01),
+        ((LightPipesBench, "leaving", "LightPipes"), "wave path", lambda u: u.flip(-1)),
+        ((LightPipesBench, "leaving", "LightPipes"), "wave path", lambda u: u.flip(-2)),
+        ((LightPipesBench, "leaving", "LightPipes"), "wave path", lambda u: u * 1.05),
+        ((FourF, "through", "wave path"), "LightPipes", lambda u: u.flip(-1)),
+        ((FourF, "through", "wave path"), "LightPipes", lambda u: u * 1.01),
     ],
 )
 def test_an_engine_that_computes_something_else_fails_and_is_named(
     exported, monkeypatch, engine, other, turn
 ):
-    (kind, name), true = engine, engine[0].through
-    monkeypatch.setattr(kind, "through", lambda *args, **options: turn(true(*args, **options)))
+    kind, last, name = engine
+    true = getattr(kind, last)
+    monkeypatch.setattr(kind, last, lambda *args, **options: turn(true(*args, **options)))
     verdict = verify(exported, wave_images=4, lightpipes_images=1).judged()
     assert not verdict.passed
     assert {f.engine for f in verdict.failures} == {name}
