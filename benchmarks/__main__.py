@@ -57,7 +57,7 @@ def _module(name: str) -> ModuleType:
         raise typer.Exit(2) from None
 
 
-def _run(name: str, *, as_json: bool, allocator: Allocator = Allocator.default, **options: Any) -> None:
+def _run(name: str, /, *, as_json: bool, allocator: Allocator = Allocator.default, **options: Any) -> None:
     module = _module(name)
     if allocator is Allocator.keep and any(os.environ.get(k) != v for k, v in _KEEP.items()):
         # malloc reads its settings when the process starts

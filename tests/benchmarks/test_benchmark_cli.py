@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
@@ -24,6 +27,37 @@ def benchmarks(*arguments):
         text=True,
         timeout=120,
     )
+
+
+NEEDED = {
+    "depth": ["run.toml"],
+    "tuning": ["run.toml", "-o", "out"],
+}  # arguments that a command cannot go without
+
+
+def commands():
+    from benchmarks.__main__ import app
+
+    return sorted(str(command.callback.__name__) for command in app.registered_commands)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_hands_its_options_to_a_measurement_that_takes_them(name, monkeypatch):
+    import benchmarks.__main__ as cli
+
+    real, called = cli._module(name), []
+
+    def measure(**options):
+        inspect.signature(real.measure).bind(**options)
+        called.append(options)
+        return {}
+
+    monkeypatch.setattr(
+        cli, "_module", lambda wanted: SimpleNamespace(measure=measure, tables=lambda result: [])
+    )
+    done = CliRunner().invoke(cli.app, [name, *NEEDED.get(name, [])])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert len(called) == 1
 
 
 def test_airy_errors_ours_and_theirs():
