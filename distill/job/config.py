@@ -243,9 +243,10 @@ class CalibrationConfig(Validated):
 
 
 class RefitConfig(TrainSpec):
-    """images: so many training images are exposed on the bench, each class in its share; all of them when absent."""
+    """images: so many training images are exposed, each class in its share; all if absent. taught_by: `Job.tutor`."""
 
     images: int | None = Field(default=None, ge=20)
+    taught_by: Literal["teacher", "network"] = "teacher"
 
 
 class EvaluationConfig(Validated):

@@ -314,6 +314,16 @@ class Job:
             return given_teacher.given(self.config.teacher, names, inner=self.module).to(self.device)
         return load_teacher(self.path("teacher") / MODEL).to(self.device)
 
+    def tutor(self) -> nn.Module | None:
+        """Whose answers the back end is fitted to on the bench, `refit.taught_by`: the teacher's, or the network's own.
+
+        The network's own are those where it is computed, off the bench: they need no label, and the bench should give
+        them. A network from a file has no teacher: None.
+        """
+        if self.config.refit.taught_by == "network":
+            return self.student("linear_kd").eval()
+        return None if self.config.student.file else self.teacher()
+
     @cached_property
     def answers(self) -> Memory:
         """What the teacher said of moved images, shared by the students that are shown the same ones."""

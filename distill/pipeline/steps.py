@@ -230,7 +230,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         limited(job.splits.train, config.images, stream(job, "refit")),
         job.splits.validation,
         seeded(job, config),
-        teacher=None if job.config.student.file else job.teacher(),
+        teacher=job.tutor(),
         seed=seed_of(job, "refit"),
         directory=directory,
         progress=job.progress,

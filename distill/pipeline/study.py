@@ -21,6 +21,7 @@ from distill.studies.outcomes import read_outcome
 from distill.studies.result import Study
 from distill.studies.work import Answers, Subject, read_plan, write_plan
 from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
 from networks import Student
 from networks.students.parts import RealisationSpec
 from optics.bench.files import load_bench
@@ -330,8 +331,8 @@ def _asked(
         refit=spec,
         realisation=job.config.student.realisation,
     )
-    taught = job.taught if spec is not None and job.config.student.file is None else None
-    splits = job.splits
+    splits, tutor = job.splits, None if spec is None else job.tutor()
+    taught = None if tutor is None else logits(tutor, splits.train.images)
     subject = Subject(job.student("linear_kd"), _answers(splits.test), gallery=known_people(splits, job.task))
     if spec is not None:
         learn = Answers(splits.train.images, splits.train.labels, taught)
