@@ -36,6 +36,7 @@ TINY = (
     "teacher.training.epochs=1",
     "student.training.epochs=1",
     "refit.epochs=1",
+    "refit.taught_by=network",  # every task: by the teacher is the demo
     "evaluation.draws=2",
     "calibration.levels=6",
     "calibration.exposures=3",
