@@ -45,11 +45,17 @@ def refit(
         ),
     ] = None,
     distilled: Distilled = False,
+    own_answers: Annotated[
+        bool,
+        typer.Option(
+            "--own-answers", help="Fit to what the network answers where it is computed: needs no labels."
+        ),
+    ] = False,
     threads: Threads = None,
     json: Json = False,
     count: FormerCount = None,
 ) -> None:
-    """Fit the back end of an exported network to what a bench gave: on the captures' labels, distilled, or both.
+    """Fit the back end of an exported network to what a bench gave: on the captures' labels, the teacher, or itself.
 
     The masks stay. The network that is written goes on like any other: `sclc export FILE`, `sclc evaluate FILE`.
 
@@ -74,6 +80,7 @@ def refit(
         captures,
         output=output,
         distilled=distilled,
+        own_answers=own_answers,
         count=count if images is None else images,
         curve=_counts(curve),
         held=held,

@@ -24,6 +24,7 @@ from distill.training.captured import (
     refit_on_captures,
 )
 from distill.training.checkpoint import save
+from distill.training.distillation import DistillationSpec
 from distill.training.in_the_loop import InTheLoop, train_in_the_loop
 from distill.training.spec import TrainSpec
 from distill.training.teaching import logits
@@ -32,6 +33,11 @@ from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
 from optics.files import remove_folder
 
+_OWN_ANSWERS = {
+    "refit.taught_by": "network",
+    "refit.distillation": DistillationSpec(temperature=1.0, alpha=1.0),
+}
+
 
 def refit_run(
     directory: Path,
@@ -39,6 +45,7 @@ def refit_run(
     *,
     output: Path,
     distilled: bool = False,
+    own_answers: bool = False,
     count: int | None = None,
     curve: Sequence[int] = (),
     held: int | None = None,
@@ -51,6 +58,7 @@ def refit_run(
         captures: the file that `sclc capture` wrote.
         output: the network with its new back end, as `distill.save` writes it.
         distilled: the run's teacher teaches, with the labels where there are some.
+        own_answers: instead, what the network answers where it is computed; labels only judge.
         count: fit to the first so many images.
         curve: instead, only tell how well back ends do that were fitted to so many; nothing is written.
         held: images at the end that judge; a fifth, where nothing else is said.
@@ -63,10 +71,12 @@ def refit_run(
         OpticsError: no such run or captures, of other masks, or too few.
     """
     job, found = open_run(directory, ("export",)), load_captures(captures)
+    if own_answers:
+        job.config = job.config.replace(**_OWN_ANSWERS)
     student = job.student("refit")
     network = job.on_bench(student, job.bench)
     spec = seeded(job, job.config.refit)
-    teacher = _teacher_of(job, found.inputs, network) if distilled else None
+    teacher = _taught(job, found.inputs, network) if distilled or own_answers else None
     judges = max(1, len(found) // 5) if held is None else held
     if curve:
         points = learning_curve(network, found, curve, spec, held=judges, teacher=teacher, done=done)
@@ -85,16 +95,18 @@ def refit_run(
     return told
 
 
-def _teacher_of(job: Job, inputs: Tensor, network: OnBench) -> Tensor:
-    """The run's teacher's logits for captured images, (N, classes)."""
-    if job.config.student.file is not None:
+def _taught(job: Job, inputs: Tensor, network: OnBench) -> Tensor:
+    """What `Job.tutor` answers to captured images, (N, classes)."""
+    tutor, shown = job.tutor(), inputs[:, None]
+    if tutor is None:
         raise OpticsError(
-            "this run began with a network from a file and has no teacher; leave --distilled out."
+            "this run began with a network from a file and has no teacher; --own-answers needs none."
         )
-    shown = inputs[:, None]
     if not torch.equal(network.readout.displayed(shown), shown):
-        raise OpticsError("the display does not show these images themselves; leave --distilled out.")
-    return logits(job.teacher(), shown)
+        raise OpticsError(
+            "the display does not show these images themselves; leave --distilled and --own-answers out."
+        )
+    return logits(tutor, shown)
 
 
 def loop_network(

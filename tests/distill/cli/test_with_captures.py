@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from benchmarks.calibration_digits import digits_bench
-from calibration.rigs.captures import Captures
+from calibration.rigs.captures import Captures, load_captures
 from distill import load, save
 from distill.cli.main import main
 from distill.export.read import read_export
@@ -52,7 +53,7 @@ def captures(fast_run, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("options", [[], ["--distilled"]])
+@pytest.mark.parametrize("options", [[], ["--distilled"], ["--own-answers"]])
 def test_a_back_end_is_fitted_and_the_network_written(fast_run, captures, tmp_path, capsys, options):
     out = tmp_path / "refitted.safetensors"
     assert main(["refit", str(fast_run), str(captures), "-o", str(out), "--json", *options]) == 0
@@ -67,6 +68,16 @@ def test_a_back_end_is_fitted_and_the_network_written(fast_run, captures, tmp_pa
         not torch.equal(a, b)
         for a, b in zip(before.backend.parameters(), after.backend.parameters(), strict=True)
     )
+
+
+def test_the_networks_own_answers_need_no_labels(fast_run, captures, tmp_path):
+    unlabelled, found = tmp_path / "unlabelled.h5", []
+    replace(load_captures(captures), labels=None).save(unlabelled)
+    for file in (captures, unlabelled):
+        out = tmp_path / f"{file.stem}.safetensors"
+        assert main(["refit", str(fast_run), str(file), "-o", str(out), "--own-answers"]) == 0
+        found.append(load(out).backend.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(found[0].values(), found[1].values(), strict=True))
 
 
 def test_the_curve_tells_what_few_captures_are_worth(fast_run, captures, capsys):
