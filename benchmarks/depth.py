@@ -9,7 +9,6 @@ their difference is told with the standard error of its mean over the seeds.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from benchmarks.kept import Kept
 from distill.job.config import load
 from distill.job.job import Job
 from distill.job.ledger import key_of
@@ -27,8 +27,6 @@ from distill.metrics.confusion import accuracy
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
 from networks import Student
-from optics.errors import OpticsError
-from optics.files import write_text
 
 FACTORS = (0.3, 1.0, 3.0)
 DEPTHS = (1, 2, 3)
@@ -95,12 +93,7 @@ def measure(
     if epochs is not None:
         base = base.replace(**{"student.training.epochs": epochs})
     about = {"name": base.name, "images": images, "key": key_of(base.model_dump(mode="json"))}
-    done: dict[str, dict[str, float]] = {}
-    if save is not None and save.is_file():
-        found = json.loads(save.read_text(encoding="utf-8"))
-        if found["about"] != about:
-            raise OpticsError(f"{save} is of {found['about']}, not of {about}; use another file.")
-        done = found["done"]
+    kept = Kept(save, about)
     cascade = base.student.cascade
     first, *_, masks = cascade.channels
     taps = 1 + sum(size - 1 for size in cascade.each(cascade.kernel_size))
@@ -111,16 +104,14 @@ def measure(
         for form in every:
             for rate in rates:
                 key = f"{form.name}/{rate:.3g}/{seed}"
-                if key in done:
-                    continue
-                job = job or Job.prepare(base.replace(seed=seed), Path())
-                done[key] = _trained(job, form, rate, images)
-                if save is not None:
-                    write_text(save, json.dumps({"about": about, "done": done}, indent=1) + "\n")
+                if key not in kept.done:
+                    job = job or Job.prepare(base.replace(seed=seed), Path())
+                    kept.keep(key, _trained(job, form, rate, images))
     rows = []
     for form in every:
         runs = {
-            rate: [done[f"{form.name}/{rate:.3g}/{base.seed + k}"] for k in range(seeds)] for rate in rates
+            rate: [kept.done[f"{form.name}/{rate:.3g}/{base.seed + k}"] for k in range(seeds)]
+            for rate in rates
         }
         rows.append(_row(form, runs) | {"values": form.values(first, masks)})
     setting = {"epochs": base.student.training.epochs, "seeds": seeds, "taps": taps, "masks": masks}

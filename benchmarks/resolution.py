@@ -14,7 +14,6 @@ at 64): whatever is cheaper counts.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from benchmarks.kept import Kept
 from distill.data import sources
 from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Splits
@@ -36,7 +36,6 @@ from networks import Student, multiply_accumulates
 from networks.teachers.resnet import ResNet
 from optics.bench.files import load_bench
 from optics.errors import OpticsError
-from optics.files import write_text
 from optics.plan import plan
 
 SETS = {"cats_vs_dogs": (32, 48, 64, 96, 128), "high10_imagenette224": (32, 64, 96, 128, 224)}
@@ -83,7 +82,7 @@ def measure(
     if max(sizes) > max(SETS[name]):
         raise OpticsError(f"{name} has {max(SETS[name])} pixels a side; {max(sizes)} would be made up.")
     widths = tuple(widths[:2]) if quick else tuple(widths)
-    kept = _Kept(save, {"name": name, "epochs": epochs, "quick": quick})
+    kept = Kept(save, {"name": name, "epochs": epochs, "quick": quick})
     rows = []
     for size in sizes[:1] if quick else sizes:
         splits = sources.load(data / f"{name}.h5", size=(size, size), limit=60 if quick else None)
@@ -92,26 +91,8 @@ def measure(
     return {"set": name, "epochs": epochs, "seeds": seeds, "bench": BENCH, "rows": rows}
 
 
-class _Kept:
-    """Finished trainings in a JSON file, by what was trained."""
-
-    def __init__(self, path: Path | None, about: dict[str, Any]) -> None:
-        self.path, self.about = path, about
-        self.done: dict[str, dict[str, float]] = {}
-        if path is not None and path.is_file():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["about"] != about:
-                raise OpticsError(f"{path} is of {found['about']}, not of {about}; use another file.")
-            self.done = found["done"]
-
-    def keep(self, key: str, value: dict[str, float]) -> None:
-        self.done[key] = value
-        if self.path is not None:
-            write_text(self.path, json.dumps({"about": self.about, "done": self.done}, indent=1) + "\n")
-
-
 def _one_seed(
-    kept: _Kept, splits: Splits, size: int, widths: Sequence[int], epochs: int, seed: int
+    kept: Kept, splits: Splits, size: int, widths: Sequence[int], epochs: int, seed: int
 ) -> dict[str, dict[str, float]]:
     """Scores of every rung and of the linear network, at one seed."""
     samples = 2 * size // BINS  # of one bin; there are `oversampling` of them a pixel
@@ -122,7 +103,7 @@ def _one_seed(
         weight_decay=2e-2,
         augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
         distillation=DistillationSpec(temperature=2.0, alpha=0.7),
-        # at least 4 x 4 of each bin: of 2 x 2 the sum is so noisy in larger bins that training loses by it
+        # at least 4 x 4 of each bin: of 2 x 2 the sum is noisy in larger bins
         step=StepSpec(every=max(2, samples // 8 * 2), precision="bf16"),
         seed=seed,
     )
@@ -185,7 +166,7 @@ def linear(splits: Splits, seed: int) -> Student:
 
 
 def _trained(
-    kept: _Kept, model: Any, splits: Splits, spec: TrainSpec, key: str, teacher: Any = None
+    kept: Kept, model: Any, splits: Splits, spec: TrainSpec, key: str, teacher: Any = None
 ) -> dict[str, float]:
     if key in kept.done:
         return kept.done[key]

@@ -71,8 +71,7 @@ def refit_run(
         OpticsError: no such run or captures, of other masks, or too few.
     """
     job, found = open_run(directory, ("export",)), load_captures(captures)
-    if own_answers:
-        job.config = job.config.replace(**_OWN_ANSWERS)
+    job.config = job.config.replace(**(_OWN_ANSWERS if own_answers else {"refit.taught_by": "teacher"}))
     student = job.student("refit")
     network = job.on_bench(student, job.bench)
     spec = seeded(job, job.config.refit)

@@ -345,7 +345,6 @@ class LightPipesBench:
         progress: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         """`wave` of fields that have left the display, (B, H, W) real or complex, its plane wave aside."""
-        check_shape(fields, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
         found: list[Tensor] = []
         for some in fields.split(2 * (processes or processors())):
             found.append(
@@ -357,6 +356,7 @@ class LightPipesBench:
 
     def arriving(self, fields: Tensor, *, processes: int | None = None) -> list[NDArray[np.complex64]]:
         """`at_slm` of each of the fields that `through` takes: light that may meet one set of masks after another."""
+        check_shape(fields, (None, *self.image_shape), name="images", fix="One channel at a time: (B, H, W).")
         with ThreadPoolExecutor(processes or processors()) as pool:
             return list(pool.map(self.at_slm, fields.resolve_conj().numpy()))
 

@@ -1,0 +1,40 @@
+"""Finished trainings of a benchmark in a JSON file, so that the same command goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from optics.errors import OpticsError
+from optics.files import write_text
+
+
+class Kept:
+    """Figures by the name of what was trained.
+
+    Args:
+        path: the file, which need not be there yet; None keeps nothing beyond this call.
+        about: what all the trainings share, as JSON can hold it.
+
+    Attributes:
+        done: the figures so far.
+
+    Raises:
+        OpticsError: the file is about other trainings.
+    """
+
+    def __init__(self, path: Path | None, about: dict[str, Any]) -> None:
+        self.path, self.about = path, about
+        self.done: dict[str, dict[str, float]] = {}
+        if path is not None and path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["about"] != about:
+                raise OpticsError(f"{path} is of {found['about']}, not of {about}; use another file.")
+            self.done = found["done"]
+
+    def keep(self, key: str, value: dict[str, float]) -> None:
+        """Add the figures of one training, and write the file."""
+        self.done[key] = value
+        if self.path is not None:
+            write_text(self.path, json.dumps({"about": self.about, "done": self.done}, indent=1) + "\n")
