@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,9 @@ class Processes:
         if size < 2 or "RANK" not in os.environ:
             return cls()
         if not torch.distributed.is_initialized():
+            # Its functions take the group of the moment of their import as a default, and keep it past `leave`: its
+            # threads then meet an interpreter that is going, and abort. The first step of an optimiser imports it.
+            importlib.import_module("torch.distributed.nn.functional")
             try:
                 torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
             except (RuntimeError, ValueError) as error:

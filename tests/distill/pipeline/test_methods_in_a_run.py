@@ -117,7 +117,8 @@ def test_what_cannot_be_is_said_before_anything_is_trained(tmp_path, sets, said)
 
 
 def test_a_run_in_two_processes_is_that_of_one(tmp_path):
-    """Started as torchrun starts them; the first one writes, and a second start keeps every step."""
+    """Started as torchrun starts them; only the first one writes; no thread of theirs outlives the connection, which
+    would meet an interpreter that is going, and abort."""
     text = config.demo(
         fast=True, sets=[*TINY, "student.training.epochs=2", "teacher.training.epochs=2"]
     ).to_toml()
@@ -128,7 +129,12 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom distill.job.config import load\n"
         "from distill.pipeline import main_job\nfrom distill.training.processes import Processes\n"
-        "main_job.run(load(Path(sys.argv[1])), Path(sys.argv[2]), last='linear_kd', processes=Processes.joined())\n"
+        "processes = Processes.joined()\n"
+        "main_job.run(load(Path(sys.argv[1])), Path(sys.argv[2]), last='linear_kd', processes=processes)\n"
+        "threads = lambda: {f.read_text().strip() for f in Path('/proc/self/task').glob('*/comm')}\n"
+        "before = threads()\nprocesses.leave()\n"
+        "left = {t for t in threads() if 'gloo' in t}\n"
+        "assert not left and (not before or any('gloo' in t for t in before)), (before, left)\n"
     )
     started = []
     for rank in range(2):
