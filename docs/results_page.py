@@ -138,12 +138,12 @@ def _controls(lines: list[Line]) -> str:
     ]
     body = []
     for line in lines:
-        gain = "–" if line.gain is None else f"{100 * line.gain[0]:+.1f} ± {100 * line.gain[1]:.1f}"
+        aim = AIMS[line.name]
         body.append(
             [
-                AIMS[line.name].title,
+                aim.title,
                 *(str(line.rows[row]) if row in line.rows else "–" for row in _SHORT),
-                gain,
+                _gained(line, aim),
                 f"{line.masks} ({line.readout}, {'grey' if line.grey else 'colour'})",
                 f"{line.parameters[0]:,} + {line.parameters[1]:,}",
                 str(line.exposures),
@@ -151,6 +151,16 @@ def _controls(lines: list[Line]) -> str:
             ]
         )
     return _table(head, body)
+
+
+def _gained(line: Line, aim: Aim) -> str:
+    """What distillation gains, and its goal where it has one: a tick where it is reached."""
+    if line.gain is None:
+        return "–"
+    told = f"{100 * line.gain[0]:+.1f} ± {100 * line.gain[1]:.1f}"
+    if aim.gain is None:
+        return told
+    return f"{told}{' ✓' if 100 * line.gain[0] >= aim.gain else ''} (goal {aim.gain:.0f})"
 
 
 def _table(head: list[str], body: list[list[str]]) -> str:
