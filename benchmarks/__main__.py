@@ -227,6 +227,43 @@ def depth(
 
 
 @app.command()
+def methods(
+    config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cifar10-grey.toml.")],
+    directory: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Directory of the teachers and of what is done; it goes on there."
+        ),
+    ],
+    as_json: Json = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as 'plain' or 'neural tangents'; may be repeated. All by default."),
+    ] = None,
+    factor: Annotated[
+        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each setting and rate.")] = 3,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+) -> None:
+    """What each way of distilling earns over the labels alone, every one tuned on the validation images."""
+    from benchmarks.methods import FACTORS
+
+    _run(
+        "methods",
+        as_json=as_json,
+        config=config,
+        directory=directory,
+        methods=tuple(method or ()),
+        factors=tuple(factor or FACTORS),
+        epochs=epochs,
+        seeds=seeds,
+        sets=tuple(sets or ()),
+    )
+
+
+@app.command()
 def tuning(
     config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/mnist.toml.")],
     directory: Annotated[

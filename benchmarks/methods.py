@@ -1,0 +1,194 @@
+"""What does each way of distilling earn? The student of a run file by every method, tuned as the labels alone are.
+
+For each seed a teacher is trained as the file says; then the student learns from the labels alone and by each method of
+`METHODS`, at each of the method's settings and several learning rates. Setting and rate are those with the best mean on
+the *validation* images; what is told is the test part. Students of one seed have the same first values and see the same
+images in the same order, so that a gain is told with the standard error of its mean over the seeds.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from benchmarks.kept import Kept
+from distill.data.dataset import Dataset
+from distill.job.config import RunConfig, load
+from distill.job.job import Job
+from distill.job.ledger import key_of
+from distill.pipeline import main_job
+from distill.training.distillation import DistillationSpec
+from distill.training.teaching import Guide, Memory
+from distill.training.train_loop import fit
+from optics.errors import OpticsError
+
+FACTORS = (0.3, 1.0, 3.0)
+ALONE = "labels alone"
+_PLAIN = {"temperature": 4.0, "alpha": 0.5}  # what a method that adds to the plain one is added to
+_GONE = {"begin": 0.9, "end": 0.0, "over": 0.7}
+METHODS: dict[str, dict[str, dict[str, Any]]] = {
+    "plain": {
+        f"T {t:g}, alpha {a:g}": {"temperature": t, "alpha": a} for t in (1.0, 4.0) for a in (0.5, 0.9)
+    },
+    "plain, let go": {f"T {t:g}": {"temperature": t, "alpha": _GONE} for t in (1.0, 4.0)},
+    "decoupled": {
+        f"rest {r:g}": {"temperature": 4.0, "alpha": 0.5, "decoupled": {"rest": r}} for r in (1.0, 4.0)
+    },
+    "feature hints": {f"weight {w:g}": _PLAIN | {"hint": {"weight": w}} for w in (0.1, 1.0)},
+    "neural tangents": {f"weight {w:g}": _PLAIN | {"tangent": {"weight": w}} for w in (0.1, 1.0)},
+    "function matching": {f"T {t:g}": {"temperature": t, "function_matching": True} for t in (1.0, 4.0)},
+}
+
+
+def measure(
+    *,
+    config: Path,
+    directory: Path,
+    methods: Sequence[str] = (),
+    factors: Sequence[float] = FACTORS,
+    epochs: int | None = None,
+    seeds: int = 3,
+    sets: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Figure of merit of every method at every setting, learning rate and seed.
+
+    Args:
+        config: a run file.
+        directory: of the teachers, a folder each seed; finished trainings are in its `methods.json`, and the same call
+            goes on.
+        methods: of `METHODS`; all by default.
+        factors: of the file's learning rate.
+        epochs: of the students' trainings; the file's own by default.
+        seeds: how many, from the file's own on.
+        sets: `KEY=VALUE`, as of `sclc run`.
+
+    Raises:
+        OpticsError: no such method, a file that `sclc run` would not take, a task whose figure compares with images of
+            known people, or a directory that holds other trainings.
+    """
+    for name in methods:
+        if name not in METHODS:
+            raise OpticsError(f"no method is called {name!r}; choose from {', '.join(METHODS)}.")
+    base = load(config, sets=sets)
+    if epochs is not None:
+        base = base.replace(**{"student.training.epochs": epochs})
+    about = {"name": base.name, "key": key_of(base.model_dump(mode="json"))}
+    kept = Kept(directory / "methods.json", about)
+    rates = [factor * base.student.training.learning_rate for factor in factors]
+    tried = {ALONE: {"": None}} | {name: METHODS[name] for name in methods or METHODS}
+    for seed in range(base.seed, base.seed + seeds):
+        _one_seed(kept, base.replace(seed=seed), directory / f"seed-{seed}", tried, rates)
+    rows = []
+    for name, settings in tried.items():
+        runs = {
+            (setting, rate): [kept.done[_key(name, setting, rate, base.seed + k)] for k in range(seeds)]
+            for setting in settings
+            for rate in rates
+        }
+        rows.append({"method": name} | _row(runs))
+    teachers = [kept.done[f"teacher/{base.seed + k}"]["test"] for k in range(seeds)]
+    setting = {"epochs": base.student.training.epochs, "seeds": seeds, "teacher": teachers}
+    return about | setting | {"rows": [row | _against(rows[0], row) for row in rows]}
+
+
+def _key(name: str, setting: str, rate: float, seed: int) -> str:
+    return f"{name}/{setting}/{rate:.3g}/{seed}"
+
+
+def _one_seed(
+    kept: Kept, config: RunConfig, directory: Path, tried: dict[str, dict[str, Any]], rates: Sequence[float]
+) -> None:
+    """Train what is not kept yet."""
+    seed = config.seed
+    wanted = [
+        (name, setting, rate)
+        for name, settings in tried.items()
+        for setting in settings
+        for rate in rates
+        if _key(name, setting, rate, seed) not in kept.done
+    ]
+    if not wanted:
+        return
+    main_job.run(config, directory, last="teacher")
+    job, memory = Job.prepare(config, directory), Memory()
+    if job.task.gallery(job.splits) is not None:
+        raise OpticsError(
+            f"{config.name} is told strangers by images of known people; take a task without them."
+        )
+    if f"teacher/{seed}" not in kept.done:
+        kept.keep(f"teacher/{seed}", _figures(job, job.teacher()))
+    for name, setting, rate in wanted:
+        kept.keep(_key(name, setting, rate, seed), _trained(job, tried[name][setting], rate, memory))
+
+
+def _trained(job: Job, how: dict[str, Any] | None, rate: float, memory: Memory) -> dict[str, float]:
+    """Figures of one training; the epoch is chosen as in every run."""
+    part, seed = job.splits.train, job.config.seed
+    spec = job.config.student.training.replace(learning_rate=rate, seed=seed)
+    guide = None
+    if how is None:
+        part = part.labelled.repeated(len(part))
+    else:
+        spec = spec.replace(distillation=DistillationSpec(**how))
+        fast = spec.step.precision == "bf16"
+        guide = Guide(job.teacher(), part.images, moving=spec.moves.active, fast=fast, memory=memory)
+    student = job.build(None, torch.Generator().manual_seed(seed))
+    check = job.splits.validation
+    fit(
+        student, (part.images, part.labels), (check.images, check.labels), spec, directory=None, teacher=guide
+    )
+    return _figures(job, student)
+
+
+def _figures(job: Job, network: torch.nn.Module) -> dict[str, float]:
+    def of(part: Dataset) -> float:
+        answers = job.task.answers(network, part.images, 100)
+        return job.task.row(answers[None], part, None).accuracy
+
+    return {"validation": of(job.splits.validation.labelled), "test": of(job.splits.test)}
+
+
+def _row(runs: dict[tuple[str, float], list[dict[str, float]]]) -> dict[str, Any]:
+    """Every setting's mean on the validation images, and the test images of the best."""
+    means = {key: statistics.fmean(run["validation"] for run in found) for key, found in runs.items()}
+    best = max(means, key=lambda key: means[key])
+    return {
+        "validation": [
+            {"setting": setting, "rate": rate, "mean": mean} for (setting, rate), mean in means.items()
+        ],
+        "setting": best[0],
+        "rate": best[1],
+        "test": [run["test"] for run in runs[best]],
+    }
+
+
+def _against(alone: dict[str, Any], row: dict[str, Any]) -> dict[str, float | None]:
+    """What a method has beyond the labels: mean over the seeds and its standard error, none of one seed."""
+    each = [a - b for a, b in zip(row["test"], alone["test"], strict=True)]
+    error = statistics.stdev(each) / len(each) ** 0.5 if len(each) > 1 else None
+    return {"gain": statistics.fmean(each), "error": error}
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """A line a method."""
+    teacher = ", ".join(f"{100 * figure:.1f}" for figure in result["teacher"])
+    title = f"{result['name']}, {result['epochs']} epochs, {result['seeds']} seeds; teacher {teacher}"
+    table = Table(title=title)
+    for name in ("method", "chosen setting", "learning rate", "validation %", "test %", "beyond the labels"):
+        table.add_column(name, justify="right")
+    for row in result["rows"]:
+        error = "" if row["error"] is None else f" ± {100 * row['error']:.1f}"
+        table.add_row(
+            row["method"],
+            row["setting"],
+            f"{row['rate']:.3g}",
+            f"{100 * max(tried['mean'] for tried in row['validation']):.1f}",
+            ", ".join(f"{100 * figure:.1f}" for figure in row["test"]),
+            f"{100 * row['gain']:+.1f}{error}",
+        )
+    return [table]

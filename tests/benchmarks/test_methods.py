@@ -1,0 +1,94 @@
+"""Every way of distilling on a tiny task: each is a training of its own, chosen on validation images, and kept."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from benchmarks.methods import ALONE, METHODS, measure, tables
+from distill.training.distillation import DistillationSpec
+from optics.errors import OpticsError
+
+RUN = """
+name = "tiny"
+[data]
+limit = 80
+labelled = 40
+[teacher.training]
+epochs = 1
+[student]
+channels = [1, 4]
+kernel_size = 3
+[student.training]
+epochs = 3
+learning_rate = 1e-2
+"""
+
+
+def test_every_method_of_the_losses_is_there():
+    chosen = {
+        name
+        for settings in METHODS.values()
+        for how in settings.values()
+        for name in DistillationSpec(**how).chosen
+    }
+    assert chosen == {"decoupled", "hint", "tangent", "function_matching"}  # Dice is for pixels
+
+
+def test_methods_are_tuned_on_validation_images_and_a_stopped_search_goes_on(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RUN)
+    options = {
+        "config": tmp_path / "tiny.toml",
+        "directory": tmp_path / "runs",
+        "epochs": 1,
+        "factors": (1.0,),
+    }
+    one = measure(seeds=1, **options)
+    assert [row["method"] for row in one["rows"]] == [ALONE, *METHODS]
+    assert one["rows"][0]["gain"] == 0.0 and one["rows"][0]["error"] is None
+    before = json.loads((tmp_path / "runs" / "methods.json").read_text())["done"]
+    assert len(before) == 2 + sum(map(len, METHODS.values()))  # and a teacher
+    teacher = (tmp_path / "runs" / "seed-0" / "teacher" / "history.csv").stat().st_mtime_ns
+    two = measure(seeds=2, methods=("plain",), **options)
+    done = json.loads((tmp_path / "runs" / "methods.json").read_text())["done"]
+    assert before.items() <= done.items() and len(done) == len(before) + 2 + len(METHODS["plain"])
+    assert (tmp_path / "runs" / "seed-0" / "teacher" / "history.csv").stat().st_mtime_ns == teacher
+    alone, plain = two["rows"]
+    means = {tried["setting"]: tried["mean"] for tried in plain["validation"]}
+    assert set(means) == set(METHODS["plain"]) and means[plain["setting"]] == max(means.values())
+    assert plain["test"] == [done[f"plain/{plain['setting']}/0.01/{seed}"]["test"] for seed in (0, 1)]
+    gains = [a - b for a, b in zip(plain["test"], alone["test"], strict=True)]
+    assert plain["gain"] == pytest.approx(sum(gains) / 2)
+    assert plain["error"] == pytest.approx(abs(gains[0] - gains[1]) / math.sqrt(2) / math.sqrt(2))
+    assert two["teacher"] == [done[f"teacher/{seed}"]["test"] for seed in (0, 1)]
+    assert tables(two)[0].row_count == 2
+    with pytest.raises(OpticsError, match=r"methods\.json is of .* use another file"):
+        measure(**options | {"epochs": 2})
+    with pytest.raises(OpticsError, match="no method is called 'plane'; choose from plain"):
+        measure(methods=("plane",), **options)
+
+
+def test_the_labels_of_few_images_are_gone_through_as_often(tmp_path, monkeypatch):
+    from benchmarks import methods
+
+    seen = []
+
+    def fit(model, train, check, spec, *, directory, teacher):
+        seen.append((len(train[0]), int((train[1] >= 0).sum()), teacher is None))
+
+    monkeypatch.setattr(methods, "fit", fit)
+    (tmp_path / "tiny.toml").write_text(RUN)
+    measure(
+        config=tmp_path / "tiny.toml",
+        directory=tmp_path / "runs",
+        seeds=1,
+        methods=("plain",),
+        factors=(1.0,),
+    )
+    (images, labelled, alone), *others = seen
+    assert alone and labelled == images
+    assert all(o == (images, o[1], False) and o[1] < images for o in others) and len(others) == len(
+        METHODS["plain"]
+    )
