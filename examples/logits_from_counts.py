@@ -53,20 +53,26 @@ def features(counts, manifest, bin_rows, bin_columns):
     c = manifest["counts"]
     photons = (counts - c["black"]) * c["electrons_per_count"] - c["dark_electrons"]
     photons = photons / c["quantum_efficiency"] - c["background"]
-    factor = (np.array(manifest["mask_scales"]) / manifest["gain"]) ** 2
+    arranged, readout = manifest["arrangement"], manifest["readout"]
+    full_scale = (
+        np.array(manifest["mask_scales"]) / manifest["gain"]
+    )  # its field, in the units of the network's
+    factor = full_scale**2
+    if readout["name"] == "homodyne":  # differences are four times field and reference beam
+        beam = readout["reference"]
+        factor = factor / (4 * (readout["reference_light"] * full_scale if beam is None else beam))
     exposures = photons.shape[1] // len(factor)
     if bin_rows.ndim == 3:  # tiles: reading m is of tile m % T
         tiles = np.arange(photons.shape[1]) % len(bin_rows)
         bin_rows, bin_columns = bin_rows[tiles], bin_columns[tiles]
     readings = bin_rows @ (photons / c["full_scale"]) @ np.swapaxes(bin_columns, -1, -2)
     readings = readings * np.tile(factor, exposures)[:, None, None]
-    arranged, readout = manifest["arrangement"], manifest["readout"]
     if arranged["one_by_one"]:  # the channels' intensities add
         n, masks, y, x = readings.shape
         readings = readings.reshape(n, masks // arranged["channels"], arranged["channels"], y, x).sum(2)
     if readout["name"] == "homodyne":  # four exposures, the reference a quarter wave later each time
         zero, quarter, half, three = np.split(readings, 4, axis=1)
-        return np.concatenate((zero - half, quarter - three), axis=1) / (4 * readout["reference"])
+        return np.concatenate((zero - half, quarter - three), axis=1)
     if readout["name"] == "incoherent" and readout["signed"]:  # positive parts, then negative ones
         positive, negative = np.split(readings, 2, axis=1)
         return positive - negative

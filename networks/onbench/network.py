@@ -249,7 +249,8 @@ class OnBench(nn.Module):
         else:
             found = self._cache.get("reference", (), self.optics.buffers(), self.optics.reference_turns)
         turns = found.to(dtype=dtype, device=device).repeat(len(scales) // len(found))
-        return (turns * (self.readout.reference * self.gain / scales))[:, None, None]
+        full_scale = scales / self.gain
+        return (turns * (self.readout.reference_on_bench(full_scale) / full_scale))[:, None, None]
 
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Photons that every camera pixel expects, (B, F, cy, cx), from images (B, in, H, W) of 0 to 1.
@@ -339,7 +340,10 @@ class OnBench(nn.Module):
 
     def features_of_readings(self, readings: Tensor, light: Light) -> Tensor:
         """Features (B, maps, by, bx) from the readings of the bins, (B, F, by, bx) in units of full scale."""
-        factor = (light.scales / self.gain) ** 2
+        full_scale = light.scales / self.gain
+        factor = full_scale**2
+        if self.readout.needs_field:  # as if the beam were that of a network without a bench
+            factor = factor * self.readout.reference / self.readout.reference_on_bench(full_scale)
         repeats = readings.shape[1] // len(factor)
         if repeats * len(factor) != readings.shape[1]:
             raise ShapeError(f"got {readings.shape[1]} camera frames for {len(factor)} masks.")

@@ -35,7 +35,8 @@ class Readout(nn.Module, ABC):
         name: reported with every result.
         linear: whether features are linear in the image.
         needs_field: an exposure holds a reference beam, so there must be one field in the camera plane.
-        reference: amplitude of that beam, in the units of the field; 0 without one.
+        reference: amplitude of that beam where a network is computed without a bench, in the units of the field; 0
+            without one.
         incoherent_light: the display's pixels must not interfere, and images are intensities.
         channels_apart: each input channel makes its own intensity, one exposure after another.
     """
@@ -60,6 +61,14 @@ class Readout(nn.Module, ABC):
             field: in the camera plane.
             beam: the reference beam there, a number or (out, 1, 1); without effect where `needs_field` is false.
         """
+
+    def reference_on_bench(self, full_scale: Tensor) -> Tensor:
+        """Amplitude of the reference beam on a bench, (M,), in the units of the field; zeros without one.
+
+        Args:
+            full_scale: the field of full-scale light, a white picture behind a clear mask, in those units, (M,).
+        """
+        return torch.zeros_like(full_scale)
 
     @abstractmethod
     def combine(self, frames: Tensor) -> Tensor:
@@ -183,9 +192,15 @@ class Homodyne(Readout):
     Frame `k` is `|field + reference * exp(i k pi / 2)|^2`; the real part is `(I0 - I2) / (4 reference)`, the imaginary
     part `(I1 - I3) / (4 reference)`. Source: Creath, Prog. Opt. 26 (1988), four-step formula.
 
+    The differences grow with the reference, their shot noise with the whole light: a reference well above the field is
+    limited by its own shot noise alone, a weaker one drowns in that of the field's intensity. What a network's fields
+    are on a bench follows from its masks; so the beam is told by the bench's light.
+
     Args:
         bins: (by, bx) of the camera's binning; None keeps every pixel.
-        reference: amplitude of the reference beam, in the units of the field.
+        reference: amplitude of the reference beam, in the units of the field; None is `reference_light`.
+        reference_light: its amplitude on a bench as a share of full-scale light, that of a white picture behind a clear
+            mask. A quarter is well above the fields of networks and leaves them most of the camera's range.
         oversampling: samples per pixel and axis, see `BinnedCamera`.
     """
 
@@ -196,17 +211,33 @@ class Homodyne(Readout):
     channels_apart = False
 
     def __init__(
-        self, bins: tuple[int, int] | None = None, *, reference: float = 1.0, oversampling: int = 1
+        self,
+        bins: tuple[int, int] | None = None,
+        *,
+        reference: float | None = None,
+        reference_light: float = 0.25,
+        oversampling: int = 1,
     ) -> None:
         super().__init__()
         self.camera = BinnedCamera(bins, oversampling=oversampling)
-        if not reference > 0:
-            raise OpticsError(f"reference is {reference}; a reference beam has a positive amplitude.")
-        self.reference = float(reference)
+        for name, amplitude in (("reference", reference), ("reference_light", reference_light)):
+            if amplitude is not None and not amplitude > 0:
+                raise OpticsError(f"{name} is {amplitude}; a reference beam has a positive amplitude.")
+        self.reference = 1.0 if reference is None else float(reference)
+        self.reference_light = float(reference_light)
+        self._by_light = reference is None
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        return {"reference": self.reference, "oversampling": self.camera.oversampling}
+        reference = None if self._by_light else self.reference
+        beam = {"reference": reference, "reference_light": self.reference_light}
+        return {**beam, "oversampling": self.camera.oversampling}
+
+    def reference_on_bench(self, full_scale: Tensor) -> Tensor:
+        """`reference_light` of it, or `reference`."""
+        if self._by_light:
+            return self.reference_light * full_scale
+        return torch.full_like(full_scale, self.reference)
 
     def features(self, out_channels: int) -> int:
         """Real and imaginary part of each output channel."""

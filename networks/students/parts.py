@@ -107,14 +107,15 @@ class ReadoutSpec(_Kinds):
 
     kind: "intensity", "homodyne" or "incoherent". bins: (y, x) bins of the camera's frame; "pixels" keeps every pixel.
     channel_sum (intensity): how the input channels add, "coherent" as fields, "incoherent" as intensities. reference
-    (homodyne): amplitude of the reference beam. oversampling (both): samples per pixel and axis; 1 is one at the
+    (homodyne): amplitude of the reference beam in the units of the field; by default it is `reference_light` (homodyne),
+    its amplitude on a bench as a share of full-scale light, that of a white picture behind a clear mask. oversampling (both): samples per pixel and axis; 1 is one at the
     pixel's centre, 2 the light that the pixel's area collects. signed (incoherent): signed kernels as the difference of
     two frames.
     """
 
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {
         "intensity": {"channel_sum": "coherent", "oversampling": 1},
-        "homodyne": {"reference": 1.0, "oversampling": 1},
+        "homodyne": {"reference": None, "reference_light": 0.25, "oversampling": 1},
         "incoherent": {"signed": True},
     }
 
@@ -122,6 +123,7 @@ class ReadoutSpec(_Kinds):
     bins: Annotated[Pair | Literal["pixels"], BeforeValidator(_pixels)] = (4, 4)
     channel_sum: Literal["coherent", "incoherent"] | None = None
     reference: float | None = Field(default=None, gt=0.0)
+    reference_light: float | None = Field(default=None, gt=0.0)
     oversampling: Annotated[int, Field(ge=1, le=4)] | None = None
     signed: bool | None = None
 
