@@ -9,7 +9,9 @@ What the linear network costs: its back end's multiply-accumulates, which its bi
 exposures of the camera and the frames of the SLM, at the rates of the bench's devices; and light, so many photons a
 camera pixel, whose number grows with the image. Not counted on either side: the display, moving data, cooling. The
 ladder's first layers keep the image's resolution up to 64 pixels a side and reduce it to a quarter from there on (both
-at 64): whatever is cheaper counts.
+at 64): whatever is cheaper counts. So it is with the linear network's bins: 8 x 8 up to 64 pixels, 16 x 16 from there
+on, and what counts is the better one on the validation images. Every step of its training sees 32 x 32 samples of an
+exposure, but for the last fiftieth, which sees all (`distill.training.thinning`).
 """
 
 from __future__ import annotations
@@ -44,9 +46,12 @@ STEMS = {
     "full": range(1, 65),
     "quarter": range(64, 1025),
 }  # resolution of the first layers, at which pixels a side
-MASKS, TAPS, BINS = 24, (5, 5), 8  # taps of the two layers at 32 pixels; they grow with the image
-MIX, CONTEXT, AVERAGE, HIDDEN = 16, 3, (2, 2), 32
+BINS = {8: range(1, 65), 16: range(64, 1025)}  # of the linear network, a side, at which pixels a side
+SEEN = 32  # samples a side of an exposure in a step of training
+MASKS, TAPS = 24, (5, 5)  # taps of the two layers at 32 pixels; they grow with the image
+MIX, CONTEXT, AVERAGE, HIDDEN, OVERSAMPLING = 16, 3, (2, 2), 32, 2
 BENCH = "pluto2-200mm"
+FIGURES = ("validation", "test", "operations")
 
 
 def measure(
@@ -95,7 +100,6 @@ def _one_seed(
     kept: Kept, splits: Splits, size: int, widths: Sequence[int], epochs: int, seed: int
 ) -> dict[str, dict[str, float]]:
     """Scores of every rung and of the linear network, at one seed."""
-    samples = 2 * size // BINS  # of one bin; there are `oversampling` of them a pixel
     spec = TrainSpec(
         epochs=epochs,
         batch_size=50,
@@ -103,8 +107,7 @@ def _one_seed(
         weight_decay=2e-2,
         augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
         distillation=DistillationSpec(temperature=2.0, alpha=0.7),
-        # at least 4 x 4 of each bin: of 2 x 2 the sum is noisy in larger bins
-        step=StepSpec(every=max(2, samples // 8 * 2), precision="bf16"),
+        step=StepSpec(every=max(1, OVERSAMPLING * size // SEEN), precision="bf16"),
         seed=seed,
     )
     nonlinear = {rung: _ladder(splits, *rung, seed) for rung in _rungs(size, widths)}
@@ -112,8 +115,8 @@ def _one_seed(
         _called(*rung): _trained(kept, model, splits, spec, f"{size}/{_called(*rung)}/{seed}")
         for rung, model in nonlinear.items()
     }
-    key = f"{size}/linear/{seed}"
-    if key not in kept.done:
+    wanted = [bins for bins in _bins(size) if f"{size}/{_linear(bins)}/{seed}" not in kept.done]
+    if wanted:
         best = max(
             nonlinear, key=lambda r: (found[_called(*r)]["validation"], -found[_called(*r)]["operations"])
         )
@@ -121,13 +124,30 @@ def _one_seed(
         if not getattr(teacher, "is_trained", False):  # kept from an earlier call: only its figures are
             kept.done.pop(f"{size}/{name}/{seed}")
             found[name] = _trained(kept, teacher, splits, spec, f"{size}/{name}/{seed}")
-        _trained(kept, linear(splits, seed), splits, spec, key, teacher=teacher)
-    return found | {"linear": kept.done[key]}
+        for bins in wanted:
+            _trained(
+                kept,
+                linear(splits, bins, seed),
+                splits,
+                spec,
+                f"{size}/{_linear(bins)}/{seed}",
+                teacher=teacher,
+            )
+    return found | {_linear(bins): kept.done[f"{size}/{_linear(bins)}/{seed}"] for bins in _bins(size)}
 
 
 def _rungs(size: int, widths: Sequence[int]) -> list[tuple[str, int]]:
     """(stem, width) of every nonlinear network at a resolution."""
     return [(stem, width) for stem, sizes in STEMS.items() if size in sizes for width in widths]
+
+
+def _bins(size: int) -> list[int]:
+    """Bins a side of every linear network at a resolution."""
+    return [bins for bins, sizes in BINS.items() if size in sizes]
+
+
+def _linear(bins: int) -> str:
+    return f"linear, {bins} x {bins} bins"
 
 
 def _called(stem: str, width: int) -> str:
@@ -146,19 +166,19 @@ def _ladder(splits: Splits, stem: str, width: int, seed: int) -> ResNet:
     )
 
 
-def linear(splits: Splits, seed: int) -> Student:
-    """The linear network: as many masks and bins at every resolution, kernels that grow with the image."""
+def linear(splits: Splits, bins: int, seed: int) -> Student:
+    """The linear network: as many masks at every resolution, kernels that grow with the image."""
     train = splits.train
     scale = min(train.image_shape) / 32
     return Student.build(
         (train.channels, 12, MASKS),
         kernel_size=[1 + 2 * max(1, round((taps - 1) / 2 * scale**0.5)) for taps in TAPS],
-        bins=(BINS, BINS),
+        bins=(bins, bins),
         mix=MIX,
         context=CONTEXT,
         average=AVERAGE,
         hidden=(HIDDEN,),
-        oversampling=2,
+        oversampling=OVERSAMPLING,
         image_shape=train.image_shape,
         classes=train.classes,
         generator=torch.Generator().manual_seed(seed),
@@ -213,13 +233,15 @@ def _summary(
         return sum(run[name][what] for run in runs) / len(runs)
 
     rungs = [_called(*rung) for rung in _rungs(size, widths)]
-    optics = mean("linear", "operations")
+    linears = {bins: {k: mean(_linear(bins), k) for k in FIGURES} for bins in _bins(size)}
+    chosen = max(linears, key=lambda bins: (linears[bins]["validation"], -bins))
+    optics = linears[chosen]
     equal = operations_at(
         [mean(r, "validation") for r in rungs],
         [mean(r, "operations") for r in rungs],
-        mean("linear", "validation"),
+        optics["validation"],
     )
-    network = linear(splits, 0)
+    network = linear(splits, chosen, 0)
     bench = load_bench(BENCH)
     told = plan(
         bench, kernels=MASKS, taps=network.cascade.kernel_size, image_shape=(size, size), tiles_wanted=MASKS
@@ -232,10 +254,11 @@ def _summary(
     ) ** 2  # of the sensor, in one exposure
     return {
         "resolution": size,
-        "linear": {k: mean("linear", k) for k in ("validation", "test", "operations")},
-        "ladder": {r: {k: mean(r, k) for k in ("validation", "test", "operations")} for r in rungs},
+        "linear": {"bins": chosen, **optics},
+        "linears": {_linear(bins): figures for bins, figures in linears.items()},
+        "ladder": {r: {k: mean(r, k) for k in FIGURES} for r in rungs},
         "equal_operations": equal,
-        "ratio": None if equal is None else equal / optics,
+        "ratio": None if equal is None else equal / optics["operations"],
         "exposures": alone.exposures,
         "images_per_second": alone.images_per_second,
         "photons": None if photons is None else photons * pixels * alone.exposures,
@@ -249,7 +272,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
         title=f"{result['set']}, {result['epochs']} epochs, {result['seeds']} seeds, {result['bench']}"
     )
     for name in (
-        "pixels a side", "linear: test %", "operations", "ladder: test % (operations)", "equal accuracy, nonlinear",
+        "pixels a side", "bins", "linear: test %", "operations", "ladder: test % (operations)",
+        "equal accuracy, nonlinear",
         "ratio", "exposures", "images/s", "photons an image",
     ):  # fmt: skip
         table.add_column(name, justify="right")
@@ -257,6 +281,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         ladder = ", ".join(f"{100 * r['test']:.1f} ({r['operations']:.2g})" for r in row["ladder"].values())
         table.add_row(
             str(row["resolution"]),
+            str(row["linear"]["bins"]),
             f"{100 * row['linear']['test']:.1f}",
             f"{row['linear']['operations']:,.0f}",
             ladder,

@@ -36,14 +36,18 @@ def test_a_tiny_run_counts_what_grows_and_goes_on_where_it_was(tmp_path):
             file[f"{part}/labels"] = np.arange(count) % 2
     options = {"data": tmp_path, "quick": True, "save": tmp_path / "kept.json"}
     rows = [measure(resolutions=[size], **options)["rows"][0] for size in (32, 64)]
-    assert rows[1]["linear"]["operations"] == rows[0]["linear"]["operations"]  # bins fix them
+    few = "linear, 8 x 8 bins"
+    assert rows[1]["linears"][few]["operations"] == rows[0]["linear"]["operations"]  # bins fix them
+    assert list(rows[0]["linears"]) == [few] and list(rows[1]["linears"]) == [few, "linear, 16 x 16 bins"]
+    best = max(linear["validation"] for linear in rows[1]["linears"].values())
+    assert rows[1]["linear"]["validation"] == best
     ladder = [row["ladder"]["full, width 4"]["operations"] for row in rows]
     assert 3.8 < ladder[1] / ladder[0] < 4.2  # pixels
     assert 3.9 < rows[1]["photons"] / rows[0]["photons"] < 4.1
     assert rows[0]["exposures"] == rows[1]["exposures"] == 24
     before = json.loads((tmp_path / "kept.json").read_text())["done"]
     assert "quarter, width 4" in rows[1]["ladder"] and len(rows[0]["ladder"]) == 2  # both stems at 64
-    assert len(before) == 3 + 5  # the rungs and the linear network at both resolutions
+    assert len(before) == 3 + 6  # the rungs and the linear networks at both resolutions
     assert measure(resolutions=[64], **options)["rows"][0] == rows[1]
     assert tables(measure(resolutions=[64], **options))[0].row_count == 1
     with pytest.raises(OpticsError, match="256 would be made up"):
