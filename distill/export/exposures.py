@@ -116,6 +116,7 @@ def order_in_words(
     names: tuple[str, ...],
     entries: tuple[ExposureEntry, ...],
     spots: tuple[str, ...],
+    beams: tuple[float, ...],
 ) -> str:
     """The text for the laboratory: what is on the display, on the SLMs, and what each exposure is.
 
@@ -127,8 +128,9 @@ def order_in_words(
         names: the frames' files in order.
         entries: every exposure.
         spots: where each tile's image lands, in words.
+        beams: amplitude of the reference beam for each mask, as a share of full-scale light; zeros without one.
     """
-    parts = [_on_display(arrangement, readout, image_shape), *_light(bench)]
+    parts = [_on_display(arrangement, readout, image_shape), *_light(bench), *_reference(readout, beams)]
     if arrangement.stages:
         parts += _stages(arrangement, names)
     if len(spots) > 1:
@@ -181,6 +183,21 @@ def _light(bench: BenchSpec) -> list[str]:
     if light.coherence == "incoherent":
         said.append("Incoherent light: the display's pixels must not interfere.")
     return said
+
+
+def _reference(readout: Readout, beams: tuple[float, ...]) -> list[str]:
+    if not readout.needs_field:
+        return []
+    low, high = 100 * min(beams) ** 2, 100 * max(beams) ** 2
+    strong = f"{high:.3g} %"
+    if high - low > 1e-3 * high:
+        each = ", ".join(f"{beam:.3g}" for beam in beams)
+        strong = f"{low:.3g} to {high:.3g} % (in the order of the masks, amplitudes: {each})"
+    return [
+        f"Reference beam: a plane wave that alone gives {strong} of the counts above black that a white picture gives "
+        "behind a clear mask. It is at 0 degrees where it makes the image of a point in the middle of the display, "
+        "behind a clear mask, brightest; each exposure says by how many degrees it is later."
+    ]
 
 
 def _stages(arrangement: Arrangement, names: tuple[str, ...]) -> list[str]:

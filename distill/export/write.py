@@ -249,7 +249,10 @@ def _written(part: _Part) -> Manifest:
     arrangement = network.optics.arrangement
     shots = exposures(arrangement, len(levels), network.readout)
     spots = tuple("row {:.1f}, column {:.1f}".format(*tile.signal_order) for tile in tiles)
-    order = order_in_words(bench, arrangement, network.readout, network.image_shape, slm_frames, shots, spots)
+    beams = tuple(network.reference_beam().abs().flatten().tolist())
+    order = order_in_words(
+        bench, arrangement, network.readout, network.image_shape, slm_frames, shots, spots, beams
+    )
     windows = [tile.camera_window for tile in tiles] or [window]
     text = readme(bench, network.image_shape, pairs, landing, window, network_section(order, windows, kind))
     part.put("README.txt", text.encode("utf-8"))

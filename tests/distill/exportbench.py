@@ -43,12 +43,16 @@ def dataset(n: int = 12) -> Dataset:
 
 
 def network(
-    bench: BenchSpec = BENCH, *, readout: str = "intensity", channels: tuple[int, ...] = (1, 4, 4)
+    bench: BenchSpec = BENCH,
+    *,
+    readout: str = "intensity",
+    channels: tuple[int, ...] = (1, 4, 4),
+    **options: float,
 ) -> OnBench:
     """A network whose answers differ from image to image: its normalisation has seen the images."""
     draws = generator(1)
     student = Student.build(
-        channels, image_shape=SHAPE, classes=3, bins=(3, 3), readout=readout, generator=draws
+        channels, image_shape=SHAPE, classes=3, bins=(3, 3), readout=readout, generator=draws, **options
     )
     made = student.on(bench, image_shape=SHAPE).eval()
     with torch.no_grad():

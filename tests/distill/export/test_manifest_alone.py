@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def mounted(**ways):
 CASES = {
     "classifier": network,
     "homodyne": lambda: network(readout="homodyne"),
+    "homodyne, its beam by the field": lambda: network(readout="homodyne", reference=2.0),
+    "homodyne, a strong beam": lambda: network(readout="homodyne", reference_light=0.6),
     "hidden layer and mix": lambda: student(hidden=(6,), mix=2),
     "embedder": lambda: student(head="embedder"),
     "no converter": lambda: network(BENCH.replace(**{"camera.adc.bits": None, "camera.adc.gain": 2.0})),
@@ -109,6 +112,25 @@ def test_logits_follow_from_the_documented_manifest(case, script, tmp_path):
     assert logits < 1e-5
     assert levels == 0
     assert float(read_export(tmp_path / "out").logits.std(0).min()) > 1e-3  # images make a difference
+
+
+@pytest.mark.parametrize(
+    ("beam", "told"),
+    [
+        ({}, r"alone gives 6\.25 % of the counts"),
+        ({"reference_light": 0.5}, r"alone gives 25 % of the counts"),
+        ({"reference": 2.0}, r"alone gives [\d.e-]+ to [\d.e-]+ % \(in the order of the masks, amplitudes: "),
+    ],
+)
+def test_the_laboratory_is_told_how_bright_the_reference_beam_is(beam, told, tmp_path):
+    made = network(readout="homodyne", **beam)
+    export(made, tmp_path / "out", inputs=dataset(), count=2)
+    text = " ".join((tmp_path / "out" / "README.txt").read_text().split())
+    assert re.search(told, text)
+    if "reference" in beam:
+        amplitudes = [float(a) for a in re.search(r"amplitudes: ([^)]*)", text)[1].split(", ")]
+        scales = made.light().scales
+        assert amplitudes == pytest.approx((2.0 * made.gain / scales).tolist(), rel=5e-3)
 
 
 def test_what_the_manifest_adds_is_what_the_code_uses(tmp_path):
