@@ -78,7 +78,7 @@ def measure(
     base = load(config, sets=sets)
     if epochs is not None:
         base = base.replace(**{"student.training.epochs": epochs})
-    about = {"name": base.name, "key": key_of(base.model_dump(mode="json"))}
+    about = {"name": base.name, "key": key_of(base.model_dump(mode="json", exclude_defaults=True))}
     kept = Kept(directory / "methods.json", about)
     rates = [factor * base.student.training.learning_rate for factor in factors]
     tried = {ALONE: {"": None}} | {name: METHODS[name] for name in methods or METHODS}
