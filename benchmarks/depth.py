@@ -92,7 +92,11 @@ def measure(
     base = load(config, sets=sets)
     if epochs is not None:
         base = base.replace(**{"student.training.epochs": epochs})
-    about = {"name": base.name, "images": images, "key": key_of(base.model_dump(mode="json", exclude_defaults=True))}
+    about = {
+        "name": base.name,
+        "images": images,
+        "key": key_of(base.model_dump(mode="json", exclude_defaults=True)),
+    }
     kept = Kept(save, about)
     cascade = base.student.cascade
     first, *_, masks = cascade.channels

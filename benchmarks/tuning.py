@@ -49,7 +49,11 @@ def measure(
     if epochs is not None:
         base = base.replace(**{"student.training.epochs": epochs})
     rate, kept = base.student.training.learning_rate, directory / "tuning.json"
-    about = {"name": base.name, "seed": base.seed, "key": key_of(base.model_dump(mode="json", exclude_defaults=True))}
+    about = {
+        "name": base.name,
+        "seed": base.seed,
+        "key": key_of(base.model_dump(mode="json", exclude_defaults=True)),
+    }
     done: dict[str, dict[str, float]] = {}
     if kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))
