@@ -232,16 +232,22 @@ def methods(
     directory: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Directory of the teachers and of what is done; it goes on there."
+            "--output",
+            "-o",
+            help="Folder of the teachers and of finished trainings; the same command goes on there.",
         ),
     ],
     as_json: Json = False,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Such as 'plain' or 'neural tangents'; may be repeated. All by default."),
+        typer.Option(
+            help="'plain', 'fading', 'decoupled', 'feature hints', 'neural tangents' or 'function matching'; may be "
+            "repeated, all by default. Labels alone are always there."
+        ),
     ] = None,
     factor: Annotated[
-        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
+        list[float] | None,
+        typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated. 0.3, 1 and 3 by default."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each setting and rate.")] = 3,

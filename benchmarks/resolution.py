@@ -10,8 +10,8 @@ exposures of the camera and the frames of the SLM, at the rates of the bench's d
 camera pixel, whose number grows with the image. Not counted on either side: the display, moving data, cooling. The
 ladder's first layers keep the image's resolution up to 64 pixels a side and reduce it to a quarter from there on (both
 at 64): whatever is cheaper counts. So it is with the linear network's bins: 8 x 8 up to 64 pixels, 16 x 16 from there
-on, and what counts is the better one on the validation images. Every step of its training sees 32 x 32 samples of an
-exposure, but for the last fiftieth, which sees all (`distill.training.thinning`).
+on, and what counts is the better one on the validation images. A step of its training sees about 32 x 32 samples of an
+exposure, but for the last fiftieth of the steps, which see all (`distill.training.thinning`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ STEMS = {
     "quarter": range(64, 1025),
 }  # resolution of the first layers, at which pixels a side
 BINS = {8: range(1, 65), 16: range(64, 1025)}  # of the linear network, a side, at which pixels a side
-SEEN = 32  # samples a side of an exposure in a step of training
+SEEN = 32  # samples a side of an exposure in a step of training, or somewhat more
 MASKS, TAPS = 24, (5, 5)  # taps of the two layers at 32 pixels; they grow with the image
 MIX, CONTEXT, AVERAGE, HIDDEN, OVERSAMPLING = 16, 3, (2, 2), 32, 2
 BENCH = "pluto2-200mm"
@@ -107,7 +107,7 @@ def _one_seed(
         weight_decay=2e-2,
         augmentation=AugmentSpec(crop=max(1, size // 12), flip=True),
         distillation=DistillationSpec(temperature=2.0, alpha=0.7),
-        step=StepSpec(every=max(1, OVERSAMPLING * size // SEEN), precision="bf16"),
+        step=StepSpec(every=_every(size), precision="bf16"),
         seed=seed,
     )
     nonlinear = {rung: _ladder(splits, *rung, seed) for rung in _rungs(size, widths)}
@@ -144,6 +144,13 @@ def _rungs(size: int, widths: Sequence[int]) -> list[tuple[str, int]]:
 def _bins(size: int) -> list[int]:
     """Bins a side of every linear network at a resolution."""
     return [bins for bins, sizes in BINS.items() if size in sizes]
+
+
+def _every(size: int) -> int:
+    """The thinnest sampling of whole pixels that every linear network's bins hold whole groups of."""
+    samples = OVERSAMPLING * size
+    fitting = range(OVERSAMPLING, samples // SEEN + 1, OVERSAMPLING)
+    return max((n for n in fitting if all(samples % (n * bins) == 0 for bins in _bins(size))), default=1)
 
 
 def _linear(bins: int) -> str:

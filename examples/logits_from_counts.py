@@ -54,13 +54,13 @@ def features(counts, manifest, bin_rows, bin_columns):
     photons = (counts - c["black"]) * c["electrons_per_count"] - c["dark_electrons"]
     photons = photons / c["quantum_efficiency"] - c["background"]
     arranged, readout = manifest["arrangement"], manifest["readout"]
-    full_scale = (
-        np.array(manifest["mask_scales"]) / manifest["gain"]
-    )  # its field, in the units of the network's
-    factor = full_scale**2
+    scales = np.array(
+        manifest["mask_scales"]
+    )  # field of a white picture behind a clear mask, in the network's units
+    factor = (scales / manifest["gain"]) ** 2
     if readout["name"] == "homodyne":  # differences are four times field and reference beam
         beam = readout["reference"]
-        factor = factor / (4 * (readout["reference_light"] * full_scale if beam is None else beam))
+        factor = factor / (4 * (readout["reference_light"] * scales if beam is None else beam))
     exposures = photons.shape[1] // len(factor)
     if bin_rows.ndim == 3:  # tiles: reading m is of tile m % T
         tiles = np.arange(photons.shape[1]) % len(bin_rows)

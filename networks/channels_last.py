@@ -10,9 +10,10 @@ def channels_last(x: Tensor) -> Tensor:
     """Maps (B, channels, y, x) with the channels innermost in memory, also where a single channel leaves that open.
 
     The CPU's convolutions then read and write maps as they are; else they reorder every map twice. An
-    exported program keeps no such order: the reader of programs takes none that reaches into memory.
+    exported program keeps no such order: the reader of programs takes none that reaches into memory. Within `vmap`,
+    which has no such order for its own axis, maps stay as they are.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return x
     batch, channels, ny, nx = x.shape
     if channels > 1:

@@ -128,7 +128,8 @@ def order_in_words(
         names: the frames' files in order.
         entries: every exposure.
         spots: where each tile's image lands, in words.
-        beams: amplitude of the reference beam for each mask, as a share of full-scale light; zeros without one.
+        beams: amplitude of the reference beam for each mask, as a share of what a white picture gives behind an encoded
+            clear mask; zeros without one.
     """
     parts = [_on_display(arrangement, readout, image_shape), *_light(bench), *_reference(readout, beams)]
     if arrangement.stages:
@@ -195,8 +196,8 @@ def _reference(readout: Readout, beams: tuple[float, ...]) -> list[str]:
         strong = f"{low:.3g} to {high:.3g} % (in the order of the masks, amplitudes: {each})"
     return [
         f"Reference beam: a plane wave that alone gives {strong} of the counts above black that a white picture gives "
-        "behind a clear mask. It is at 0 degrees where it makes the image of a point in the middle of the display, "
-        "behind a clear mask, brightest; each exposure says by how many degrees it is later."
+        "behind the encoded clear mask (lab/, grating). It is at 0 degrees where it makes the image of a point in the "
+        "middle of the display, behind that mask, brightest; each exposure says by how many degrees it is later."
     ]
 
 

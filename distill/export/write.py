@@ -249,7 +249,7 @@ def _written(part: _Part) -> Manifest:
     arrangement = network.optics.arrangement
     shots = exposures(arrangement, len(levels), network.readout)
     spots = tuple("row {:.1f}, column {:.1f}".format(*tile.signal_order) for tile in tiles)
-    beams = tuple(network.reference_beam().abs().flatten().tolist())
+    beams = tuple((network.reference_beam().abs() / network.gain).flatten().tolist())
     order = order_in_words(
         bench, arrangement, network.readout, network.image_shape, slm_frames, shots, spots, beams
     )

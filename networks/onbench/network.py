@@ -16,7 +16,7 @@ from networks.onbench.display import Display
 from networks.onbench.interface import BenchOptics, CoherentOptics, Drive, Light, Responses, Setup
 from networks.onbench.operator_cache import OperatorCache
 from networks.onbench.ways import of_levels, realise
-from networks.readouts.readouts import Readout
+from networks.readouts.readouts import Homodyne, Readout
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_shape
@@ -46,7 +46,8 @@ class OnBench(nn.Module):
         recorders: the camera, one for each place that the optics' images land at.
 
     Raises:
-        SpecError: the read-out does not fit the optics, or an image does not lie on the sensor.
+        SpecError: the read-out does not fit the optics, or an image does not lie on the sensor. OpticsError: the
+            reference beam alone saturates the camera.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class OnBench(nn.Module):
             for window in optics.windows
         )
         self._cache = OperatorCache()
+        if isinstance(self.readout, Homodyne) and self.readout.by_light:
+            self._check_reference(self.readout.reference_light * self.gain)
 
     def __repr__(self) -> str:
         """Which way onto which bench, for which images."""
@@ -249,8 +252,20 @@ class OnBench(nn.Module):
         else:
             found = self._cache.get("reference", (), self.optics.buffers(), self.optics.reference_turns)
         turns = found.to(dtype=dtype, device=device).repeat(len(scales) // len(found))
-        full_scale = scales / self.gain
-        return (turns * (self.readout.reference_on_bench(full_scale) / full_scale))[:, None, None]
+        amplitudes = self.readout.reference_on_bench(scales) * self.gain / scales
+        self._check_reference(float(amplitudes.detach().max()))
+        return (turns * amplitudes)[:, None, None]
+
+    def _check_reference(self, amplitude: float) -> None:
+        """Raise OpticsError where the reference beam alone, of full-scale light's amplitude 1, fills the camera."""
+        full, limit = self.recorders[0].full_scale, self.bench.camera.saturation_photons
+        if amplitude**2 * full >= limit:
+            most = math.sqrt(limit / full)
+            raise OpticsError(
+                f"the reference beam alone saturates the camera of {self.bench.name!r}: it has {amplitude / most:.3g} "
+                f"of the amplitude that fills it. Choose student.readout.reference_light below {most / self.gain:.3g}, "
+                "reference as much smaller, or less light.photons."
+            )
 
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Photons that every camera pixel expects, (B, F, cy, cx), from images (B, in, H, W) of 0 to 1.
@@ -340,10 +355,9 @@ class OnBench(nn.Module):
 
     def features_of_readings(self, readings: Tensor, light: Light) -> Tensor:
         """Features (B, maps, by, bx) from the readings of the bins, (B, F, by, bx) in units of full scale."""
-        full_scale = light.scales / self.gain
-        factor = full_scale**2
+        factor = (light.scales / self.gain) ** 2
         if self.readout.needs_field:  # as if the beam were that of a network without a bench
-            factor = factor * self.readout.reference / self.readout.reference_on_bench(full_scale)
+            factor = factor * self.readout.reference / self.readout.reference_on_bench(light.scales)
         repeats = readings.shape[1] // len(factor)
         if repeats * len(factor) != readings.shape[1]:
             raise ShapeError(f"got {readings.shape[1]} camera frames for {len(factor)} masks.")

@@ -10,6 +10,7 @@ Each has `frames` (what the camera records, binned), `combine` (what the electro
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -35,8 +36,7 @@ class Readout(nn.Module, ABC):
         name: reported with every result.
         linear: whether features are linear in the image.
         needs_field: an exposure holds a reference beam, so there must be one field in the camera plane.
-        reference: amplitude of that beam where a network is computed without a bench, in the units of the field; 0
-            without one.
+        reference: amplitude of that beam off a bench, in the units of the field; 0 without one.
         incoherent_light: the display's pixels must not interfere, and images are intensities.
         channels_apart: each input channel makes its own intensity, one exposure after another.
     """
@@ -62,13 +62,16 @@ class Readout(nn.Module, ABC):
             beam: the reference beam there, a number or (out, 1, 1); without effect where `needs_field` is false.
         """
 
-    def reference_on_bench(self, full_scale: Tensor) -> Tensor:
-        """Amplitude of the reference beam on a bench, (M,), in the units of the field; zeros without one.
+    def reference_on_bench(self, white: Tensor) -> Tensor:
+        """Amplitude of the reference beam on a bench, (M,), in the units of the field.
 
         Args:
-            full_scale: the field of full-scale light, a white picture behind a clear mask, in those units, (M,).
+            white: the field that a white picture gives there behind an encoded clear mask, in those units, (M,).
+
+        Raises:
+            OpticsError: there is no such beam.
         """
-        return torch.zeros_like(full_scale)
+        raise OpticsError(f"the {self.name!r} read-out has no reference beam.")
 
     @abstractmethod
     def combine(self, frames: Tensor) -> Tensor:
@@ -192,15 +195,14 @@ class Homodyne(Readout):
     Frame `k` is `|field + reference * exp(i k pi / 2)|^2`; the real part is `(I0 - I2) / (4 reference)`, the imaginary
     part `(I1 - I3) / (4 reference)`. Source: Creath, Prog. Opt. 26 (1988), four-step formula.
 
-    The differences grow with the reference, their shot noise with the whole light: a reference well above the field is
-    limited by its own shot noise alone, a weaker one drowns in that of the field's intensity. What a network's fields
-    are on a bench follows from its masks; so the beam is told by the bench's light.
+    The differences grow with the reference, their shot noise with all light: a weak reference drowns in that of the
+    field's intensity. What fields are on a bench follows from masks, so the beam is told by the bench's light.
 
     Args:
         bins: (by, bx) of the camera's binning; None keeps every pixel.
         reference: amplitude of the reference beam, in the units of the field; None is `reference_light`.
-        reference_light: its amplitude on a bench as a share of full-scale light, that of a white picture behind a clear
-            mask. A quarter is well above the fields of networks and leaves them most of the camera's range.
+        reference_light: its amplitude on a bench as a share of what a white picture gives there behind an encoded
+            clear mask. A quarter is well above the fields of networks and leaves them most of the camera's range.
         oversampling: samples per pixel and axis, see `BinnedCamera`.
     """
 
@@ -220,24 +222,25 @@ class Homodyne(Readout):
     ) -> None:
         super().__init__()
         self.camera = BinnedCamera(bins, oversampling=oversampling)
-        for name, amplitude in (("reference", reference), ("reference_light", reference_light)):
-            if amplitude is not None and not amplitude > 0:
-                raise OpticsError(f"{name} is {amplitude}; a reference beam has a positive amplitude.")
+        named = {"reference_light": reference_light} if reference is None else {"reference": reference}
+        for name, amplitude in named.items():
+            if type(amplitude) not in (int, float) or not 0 < amplitude < math.inf:
+                raise OpticsError(
+                    f"{name} is {amplitude!r}; expected a finite amplitude above 0, such as 0.25."
+                )
         self.reference = 1.0 if reference is None else float(reference)
         self.reference_light = float(reference_light)
-        self._by_light = reference is None
+        self.by_light = reference is None
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        reference = None if self._by_light else self.reference
+        reference = None if self.by_light else self.reference
         beam = {"reference": reference, "reference_light": self.reference_light}
         return {**beam, "oversampling": self.camera.oversampling}
 
-    def reference_on_bench(self, full_scale: Tensor) -> Tensor:
+    def reference_on_bench(self, white: Tensor) -> Tensor:
         """`reference_light` of it, or `reference`."""
-        if self._by_light:
-            return self.reference_light * full_scale
-        return torch.full_like(full_scale, self.reference)
+        return self.reference_light * white if self.by_light else torch.full_like(white, self.reference)
 
     def features(self, out_channels: int) -> int:
         """Real and imaginary part of each output channel."""

@@ -107,8 +107,8 @@ class ReadoutSpec(_Kinds):
 
     kind: "intensity", "homodyne" or "incoherent". bins: (y, x) bins of the camera's frame; "pixels" keeps every pixel.
     channel_sum (intensity): how the input channels add, "coherent" as fields, "incoherent" as intensities.
-    reference_light (homodyne): amplitude of the reference beam on a bench, as a share of full-scale light, that of a
-    white picture behind a clear mask. reference (homodyne): the same in the units of the field, in its place.
+    reference_light (homodyne): amplitude of the reference beam on a bench, as a share of what a white picture gives
+    there behind an encoded clear mask. reference (homodyne): the same in the units of the field, in its place.
     oversampling (both): samples per pixel and axis; 1 is one at the pixel's centre, 2 the light that the pixel's area
     collects. signed (incoherent): signed kernels as the difference of two frames.
     """

@@ -66,7 +66,7 @@ def test_methods_are_tuned_on_validation_images_and_a_stopped_search_goes_on(tmp
     assert tables(two)[0].row_count == 2
     with pytest.raises(OpticsError, match=r"methods\.json is of .* use another file"):
         measure(**options | {"epochs": 2})
-    with pytest.raises(OpticsError, match="no method is called 'plane'; choose from plain"):
+    with pytest.raises(OpticsError, match="no method is called 'plane'; choose from 'plain', 'fading'"):
         measure(methods=("plane",), **options)
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks.resolution import measure, operations_at, tables
+from benchmarks.resolution import BINS, SETS, _every, measure, operations_at, tables
 from optics.errors import OpticsError
 
 
@@ -54,3 +54,12 @@ def test_a_tiny_run_counts_what_grows_and_goes_on_where_it_was(tmp_path):
         measure(resolutions=[256], **options)
     with pytest.raises(OpticsError, match="is of"):
         measure(epochs=3, data=tmp_path, save=tmp_path / "kept.json")
+
+
+@pytest.mark.parametrize(
+    "size", sorted({size for sizes in SETS.values() for size in sizes} | {50, 56, 80, 112})
+)
+def test_every_size_has_a_sampling_that_its_bins_hold(size):
+    every = _every(size)
+    assert every == {32: 2, 48: 2, 50: 1, 56: 2, 64: 4, 80: 2, 96: 6, 112: 2, 128: 8, 224: 14}[size]
+    assert every == 1 or all(2 * size % (bins * every) == 0 for bins, sizes in BINS.items() if size in sizes)

@@ -72,7 +72,7 @@ def mounted(**ways):
 CASES = {
     "classifier": network,
     "homodyne": lambda: network(readout="homodyne"),
-    "homodyne, its beam by the field": lambda: network(readout="homodyne", reference=2.0),
+    "homodyne, its beam by the field": lambda: network(readout="homodyne", reference=0.5),
     "homodyne, a strong beam": lambda: network(readout="homodyne", reference_light=0.6),
     "hidden layer and mix": lambda: student(hidden=(6,), mix=2),
     "embedder": lambda: student(head="embedder"),
@@ -119,7 +119,7 @@ def test_logits_follow_from_the_documented_manifest(case, script, tmp_path):
     [
         ({}, r"alone gives 6\.25 % of the counts"),
         ({"reference_light": 0.5}, r"alone gives 25 % of the counts"),
-        ({"reference": 2.0}, r"alone gives [\d.e-]+ to [\d.e-]+ % \(in the order of the masks, amplitudes: "),
+        ({"reference": 0.5}, r"alone gives [\d.e-]+ to [\d.e-]+ % \(in the order of the masks, amplitudes: "),
     ],
 )
 def test_the_laboratory_is_told_how_bright_the_reference_beam_is(beam, told, tmp_path):
@@ -130,7 +130,7 @@ def test_the_laboratory_is_told_how_bright_the_reference_beam_is(beam, told, tmp
     if "reference" in beam:
         amplitudes = [float(a) for a in re.search(r"amplitudes: ([^)]*)", text)[1].split(", ")]
         scales = made.light().scales
-        assert amplitudes == pytest.approx((2.0 * made.gain / scales).tolist(), rel=5e-3)
+        assert amplitudes == pytest.approx((0.5 / scales).tolist(), rel=5e-3)
 
 
 def test_what_the_manifest_adds_is_what_the_code_uses(tmp_path):

@@ -18,7 +18,7 @@ from distill.training.run import Run
 from distill.training.spec import TrainSpec
 from distill.training.taps import Taps, last_maps
 from distill.training.teaching import Guide, logits
-from networks import Student, create_teacher
+from networks import Student, create_teacher, teacher_names
 from optics.checks import OpticsError, SpecError
 from tests.distill.training.test_options import parts
 from tests.distill.training.test_train_loop import blobs, same, small
@@ -243,6 +243,23 @@ def test_the_tangent_kernel_of_a_small_network_by_hand():
                 wanted[i, j] += inner * (x[i].numpy() @ x[j].numpy() + 1)  # W and b
     directions = torch.eye(3, dtype=torch.float64)[:, None].expand(-1, 5, 3)
     np.testing.assert_allclose(gram(net, x, directions).detach().numpy(), wanted / 3, rtol=1e-10)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", teacher_names())
+def test_the_tangent_kernel_of_every_teacher_is_that_of_a_gradient_an_image(name, channels):
+    teacher = create_teacher(name, channels, 2, (32, 32), generator=generator(3)).eval()
+    x = torch.rand(3, channels, 32, 32, generator=generator(4))
+    with torch.no_grad():
+        shape = teacher(x).shape[1:]
+    direction = torch.rand(shape, generator=generator(5))
+    rows = []
+    for one in x:
+        grads = torch.autograd.grad((teacher(one[None])[0] * direction).sum(), list(teacher.parameters()))
+        rows.append(torch.cat([g.flatten() for g in grads]))
+    wanted = torch.stack(rows) @ torch.stack(rows).mT
+    got = gram(teacher, x, direction.expand(1, 3, *shape)).detach()
+    np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=2e-3)
 
 
 def test_alignment_by_hand_and_what_it_does_not_see():

@@ -134,7 +134,16 @@ def test_bins_of_unequal_sizes_split_pixels_by_area():
     ("make", "message"),
     [
         (lambda: readouts.create("heterodyne"), "homodyne, incoherent, intensity"),
-        (lambda: Homodyne(reference=0.0), "positive amplitude"),
+        *(
+            (
+                lambda key=key, bad=bad: Homodyne(**{key: bad}),
+                f"{key} is .*; expected a finite amplitude above 0",
+            )
+            for key in ("reference", "reference_light")
+            for bad in (0.0, -1.0, float("nan"), float("inf"), "a", True)
+        ),
+        (lambda: Homodyne(reference_light=None), "reference_light is None; expected"),
+        (lambda: Intensity().reference_on_bench(torch.ones(2)), "'intensity' read-out has no reference beam"),
         (lambda: Intensity(channel_sum="both"), "coherent or incoherent"),
         (lambda: bin_area(torch.zeros(1, 1, 4, 4), (5, 1)), "between 1 and 4"),
     ],
