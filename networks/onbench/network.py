@@ -16,7 +16,7 @@ from networks.onbench.display import Display
 from networks.onbench.interface import BenchOptics, CoherentOptics, Drive, Light, Responses, Setup
 from networks.onbench.operator_cache import OperatorCache
 from networks.onbench.ways import of_levels, realise
-from networks.readouts.readouts import Homodyne, Readout
+from networks.readouts.readouts import Readout
 from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_shape
@@ -66,7 +66,7 @@ class OnBench(nn.Module):
             for window in optics.windows
         )
         self._cache = OperatorCache()
-        if isinstance(self.readout, Homodyne) and self.readout.by_light:
+        if self.readout.reference_light is not None:
             self._check_reference(self.readout.reference_light * self.gain)
 
     def __repr__(self) -> str:
@@ -252,9 +252,14 @@ class OnBench(nn.Module):
         else:
             found = self._cache.get("reference", (), self.optics.buffers(), self.optics.reference_turns)
         turns = found.to(dtype=dtype, device=device).repeat(len(scales) // len(found))
-        amplitudes = self.readout.reference_on_bench(scales) * self.gain / scales
+        amplitudes = self._reference(scales) * self.gain / scales
         self._check_reference(float(amplitudes.detach().max()))
         return (turns * amplitudes)[:, None, None]
+
+    def _reference(self, scales: Tensor) -> Tensor:
+        """Amplitude of the reference beam in the units of the field, (M,), where a white picture gives `scales`."""
+        light = self.readout.reference_light
+        return torch.full_like(scales, self.readout.reference) if light is None else light * scales
 
     def _check_reference(self, amplitude: float) -> None:
         """Raise OpticsError where the reference beam alone, of full-scale light's amplitude 1, fills the camera."""
@@ -357,7 +362,7 @@ class OnBench(nn.Module):
         """Features (B, maps, by, bx) from the readings of the bins, (B, F, by, bx) in units of full scale."""
         factor = (light.scales / self.gain) ** 2
         if self.readout.needs_field:  # as if the beam were that of a network without a bench
-            factor = factor * self.readout.reference / self.readout.reference_on_bench(light.scales)
+            factor = factor * self.readout.reference / self._reference(light.scales)
         repeats = readings.shape[1] // len(factor)
         if repeats * len(factor) != readings.shape[1]:
             raise ShapeError(f"got {readings.shape[1]} camera frames for {len(factor)} masks.")

@@ -36,7 +36,8 @@ class Readout(nn.Module, ABC):
         name: reported with every result.
         linear: whether features are linear in the image.
         needs_field: an exposure holds a reference beam, so there must be one field in the camera plane.
-        reference: amplitude of that beam off a bench, in the units of the field; 0 without one.
+        reference: amplitude of that beam, in the units of the field; 0 without one.
+        reference_light: what tells it on a bench instead, a share of what a white picture gives there; or None.
         incoherent_light: the display's pixels must not interfere, and images are intensities.
         channels_apart: each input channel makes its own intensity, one exposure after another.
     """
@@ -45,6 +46,7 @@ class Readout(nn.Module, ABC):
     linear: bool
     needs_field: bool
     reference: float
+    reference_light: float | None
     incoherent_light: bool
     channels_apart: bool
     camera: BinnedCamera
@@ -61,17 +63,6 @@ class Readout(nn.Module, ABC):
             field: in the camera plane.
             beam: the reference beam there, a number or (out, 1, 1); without effect where `needs_field` is false.
         """
-
-    def reference_on_bench(self, white: Tensor) -> Tensor:
-        """Amplitude of the reference beam on a bench, (M,), in the units of the field.
-
-        Args:
-            white: the field that a white picture gives there behind an encoded clear mask, in those units, (M,).
-
-        Raises:
-            OpticsError: there is no such beam.
-        """
-        raise OpticsError(f"the {self.name!r} read-out has no reference beam.")
 
     @abstractmethod
     def combine(self, frames: Tensor) -> Tensor:
@@ -130,6 +121,7 @@ class Intensity(Readout):
     linear = False
     needs_field = False
     reference = 0.0
+    reference_light = None
     incoherent_light = False
 
     def __init__(
@@ -217,30 +209,22 @@ class Homodyne(Readout):
         bins: tuple[int, int] | None = None,
         *,
         reference: float | None = None,
-        reference_light: float = 0.25,
+        reference_light: float | None = 0.25,
         oversampling: int = 1,
     ) -> None:
         super().__init__()
         self.camera = BinnedCamera(bins, oversampling=oversampling)
-        named = {"reference_light": reference_light} if reference is None else {"reference": reference}
-        for name, amplitude in named.items():
-            if type(amplitude) not in (int, float) or not 0 < amplitude < math.inf:
-                raise OpticsError(
-                    f"{name} is {amplitude!r}; expected a finite amplitude above 0, such as 0.25."
-                )
+        name, told = ("reference_light", reference_light) if reference is None else ("reference", reference)
+        if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 < told < math.inf:
+            raise OpticsError(f"{name} is {told!r}; expected a finite amplitude above 0, such as 0.25.")
         self.reference = 1.0 if reference is None else float(reference)
-        self.reference_light = float(reference_light)
-        self.by_light = reference is None
+        self.reference_light = reference_light if reference is None else None
 
     def options(self) -> dict[str, Any]:
         """Arguments beside `bins` that build this read-out again."""
-        reference = None if self.by_light else self.reference
+        reference = self.reference if self.reference_light is None else None
         beam = {"reference": reference, "reference_light": self.reference_light}
         return {**beam, "oversampling": self.camera.oversampling}
-
-    def reference_on_bench(self, white: Tensor) -> Tensor:
-        """`reference_light` of it, or `reference`."""
-        return self.reference_light * white if self.by_light else torch.full_like(white, self.reference)
 
     def features(self, out_channels: int) -> int:
         """Real and imaginary part of each output channel."""
@@ -303,6 +287,7 @@ class Incoherent(Readout):
     linear = True
     needs_field = False
     reference = 0.0
+    reference_light = None
     incoherent_light = True
     channels_apart = False
 

@@ -143,7 +143,6 @@ def test_bins_of_unequal_sizes_split_pixels_by_area():
             for bad in (0.0, -1.0, float("nan"), float("inf"), "a", True)
         ),
         (lambda: Homodyne(reference_light=None), "reference_light is None; expected"),
-        (lambda: Intensity().reference_on_bench(torch.ones(2)), "'intensity' read-out has no reference beam"),
         (lambda: Intensity(channel_sum="both"), "coherent or incoherent"),
         (lambda: bin_area(torch.zeros(1, 1, 4, 4), (5, 1)), "between 1 and 4"),
     ],
