@@ -20,6 +20,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
+from benchmarks.paired import beyond
 from distill.job.config import load
 from distill.job.job import Job
 from distill.job.ledger import key_of
@@ -119,7 +120,7 @@ def measure(
         }
         rows.append(_row(form, runs) | {"values": form.values(first, masks)})
     setting = {"epochs": base.student.training.epochs, "seeds": seeds, "taps": taps, "masks": masks}
-    return about | setting | {"rows": [row | _against(rows[0], row) for row in rows]}
+    return about | setting | {"rows": [row | beyond(row["test"], rows[0]["test"]) for row in rows]}
 
 
 def _trained(job: Job, form: Form, rate: float, images: int | None) -> dict[str, float]:
@@ -157,13 +158,6 @@ def _row(form: Form, runs: dict[float, list[dict[str, float]]]) -> dict[str, Any
         "rate": best,
         "test": [run["test"] for run in runs[best]],
     }
-
-
-def _against(free: dict[str, Any], row: dict[str, Any]) -> dict[str, float | None]:
-    """What a form has beyond the free kernel: mean over the seeds and its standard error, none of one seed."""
-    each = [a - b for a, b in zip(row["test"], free["test"], strict=True)]
-    error = statistics.stdev(each) / len(each) ** 0.5 if len(each) > 1 else None
-    return {"gain": statistics.fmean(each), "error": error}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

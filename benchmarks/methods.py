@@ -20,6 +20,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
+from benchmarks.paired import beyond
 from distill.data.dataset import Dataset
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
@@ -100,7 +101,7 @@ def measure(
         rows.append({"method": name} | _row(runs))
     teachers = [kept.done[f"teacher/{base.seed + k}"]["test"] for k in range(seeds)]
     setting = {"epochs": base.student.training.epochs, "seeds": seeds, "teacher": teachers}
-    return about | setting | {"rows": [row | _against(rows[0], row) for row in rows]}
+    return about | setting | {"rows": [row | beyond(row["test"], rows[0]["test"]) for row in rows]}
 
 
 def _key(name: str, setting: str, rate: float, seed: int) -> str:
@@ -175,13 +176,6 @@ def _row(runs: dict[tuple[str, float], list[dict[str, float]]]) -> dict[str, Any
         "rate": best[1],
         "test": [run["test"] for run in runs[best]],
     }
-
-
-def _against(alone: dict[str, Any], row: dict[str, Any]) -> dict[str, float | None]:
-    """What a method has beyond the labels: mean over the seeds and its standard error, none of one seed."""
-    each = [a - b for a, b in zip(row["test"], alone["test"], strict=True)]
-    error = statistics.stdev(each) / len(each) ** 0.5 if len(each) > 1 else None
-    return {"gain": statistics.fmean(each), "error": error}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
