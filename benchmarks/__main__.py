@@ -46,6 +46,13 @@ Malloc = Annotated[
     ),
 ]
 
+Factor = Annotated[
+    list[float] | None,
+    typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated. 0.3, 1 and 3 by default."),
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")]
+
 
 def _module(name: str) -> ModuleType:
     try:
@@ -198,17 +205,15 @@ def resolution(
 def depth(
     config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cifar10-grey.toml.")],
     as_json: Json = False,
-    factor: Annotated[
-        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
+    factor: Factor = None,
+    epochs: Epochs = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each form and rate.")] = 3,
     images: Annotated[int | None, typer.Option(min=1, help="Training images; all by default.")] = None,
     save: Annotated[
         Path | None,
         typer.Option(help="JSON file that receives each training when it is done; it goes on there."),
     ] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+    sets: Sets = None,
 ) -> None:
     """The same masks learned as one free kernel and as collapsed cascades, each at several learning rates."""
     from benchmarks.depth import FACTORS
@@ -245,13 +250,10 @@ def methods(
             "repeated, all by default. Labels alone are always there."
         ),
     ] = None,
-    factor: Annotated[
-        list[float] | None,
-        typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated. 0.3, 1 and 3 by default."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
+    factor: Factor = None,
+    epochs: Epochs = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each setting and rate.")] = 3,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+    sets: Sets = None,
 ) -> None:
     """What each way of distilling earns over the labels alone, every one tuned on the validation images."""
     from benchmarks.methods import FACTORS
@@ -276,11 +278,9 @@ def tuning(
         Path, typer.Option("--output", "-o", help="Directory of the run that trains; it goes on there.")
     ],
     as_json: Json = False,
-    factor: Annotated[
-        list[float] | None, typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")] = None,
+    factor: Factor = None,
+    epochs: Epochs = None,
+    sets: Sets = None,
 ) -> None:
     """Every row of a configuration at several learning rates, on the validation images."""
     from benchmarks.tuning import FACTORS

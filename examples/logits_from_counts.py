@@ -54,9 +54,7 @@ def features(counts, manifest, bin_rows, bin_columns):
     photons = (counts - c["black"]) * c["electrons_per_count"] - c["dark_electrons"]
     photons = photons / c["quantum_efficiency"] - c["background"]
     arranged, readout = manifest["arrangement"], manifest["readout"]
-    scales = np.array(
-        manifest["mask_scales"]
-    )  # field of a white picture behind a clear mask, in the network's units
+    scales = np.array(manifest["mask_scales"])  # a white picture's field behind a clear mask
     factor = (scales / manifest["gain"]) ** 2
     if readout["name"] == "homodyne":  # differences are four times field and reference beam
         beam = readout["reference"]
