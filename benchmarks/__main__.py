@@ -71,8 +71,14 @@ def _run(name: str, /, *, as_json: bool, allocator: Allocator = Allocator.defaul
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], os.environ | _KEEP)
     import torch
 
+    from optics.errors import OpticsError
+
     torch.set_num_threads(1)
-    result = module.measure(**options)
+    try:
+        result = module.measure(**options)
+    except OpticsError as error:
+        typer.echo(f"benchmarks {name}: {error}", err=True)
+        raise typer.Exit(1) from None
     result = {"benchmark": name, "allocator": allocator.value, "torch": torch.__version__} | result
     if as_json:
         typer.echo(json.dumps(result, indent=2))

@@ -20,7 +20,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
-from benchmarks.paired import beyond
+from benchmarks.paired import beyond, chosen
 from distill.job.config import load
 from distill.job.job import Job
 from distill.job.ledger import key_of
@@ -150,8 +150,7 @@ def _trained(job: Job, form: Form, rate: float, images: int | None) -> dict[str,
 
 def _row(form: Form, runs: dict[float, list[dict[str, float]]]) -> dict[str, Any]:
     """Every rate's mean on the validation images, and the test images of the best."""
-    means = {rate: statistics.fmean(run["validation"] for run in found) for rate, found in runs.items()}
-    best = max(means, key=lambda rate: means[rate])
+    best, means = chosen(runs)
     return {
         "form": form.name,
         "validation": {f"{rate:.3g}": mean for rate, mean in means.items()},

@@ -10,7 +10,6 @@ seeds.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +19,16 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
-from benchmarks.paired import beyond
+from benchmarks.paired import beyond, chosen
 from distill.data.dataset import Dataset
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import key_of
 from distill.job.rehearsal import rehearse
 from distill.pipeline import main_job
-from distill.pipeline.steps import seeded
+from distill.pipeline.steps import guide, seeded
 from distill.training.distillation import DistillationSpec
-from distill.training.teaching import Guide, Memory
+from distill.training.teaching import Memory
 from distill.training.train_loop import fit
 from optics.errors import OpticsError
 
@@ -142,16 +141,20 @@ def _trained(job: Job, how: dict[str, Any] | None, rate: float, memory: Memory) 
     part, seed = job.splits.train, job.config.seed
     spec = seeded(job, job.config.student.training)
     spec = spec.replace(learning_rate=rate, distillation=DistillationSpec(**(how or {})))
-    guide = None
+    teacher = None
     if how is None:
         part = part.labelled.repeated(len(part))
     else:
-        fast = spec.step.precision == "bf16"
-        guide = Guide(job.teacher(), part.images, moving=spec.moves.active, fast=fast, memory=memory)
+        teacher = guide(job, part.images, spec, memory)
     student = job.build(None, torch.Generator().manual_seed(seed))
     check = job.splits.validation
     fit(
-        student, (part.images, part.labels), (check.images, check.labels), spec, directory=None, teacher=guide
+        student,
+        (part.images, part.labels),
+        (check.images, check.labels),
+        spec,
+        directory=None,
+        teacher=teacher,
     )
     return _figures(job, student)
 
@@ -166,8 +169,7 @@ def _figures(job: Job, network: torch.nn.Module) -> dict[str, float]:
 
 def _row(runs: dict[tuple[str, float], list[dict[str, float]]]) -> dict[str, Any]:
     """Every setting's mean on the validation images, and the test images of the best."""
-    means = {key: statistics.fmean(run["validation"] for run in found) for key, found in runs.items()}
-    best = max(means, key=lambda key: means[key])
+    best, means = chosen(runs)
     return {
         "validation": [
             {"setting": setting, "rate": rate, "mean": mean} for (setting, rate), mean in means.items()

@@ -22,7 +22,7 @@ from distill.metrics.tasks import Difference, Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
-from distill.training.teaching import Guide
+from distill.training.teaching import Guide, Memory
 from distill.training.trackers import tensorboard
 from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
@@ -137,7 +137,7 @@ def _train(
     teacher: Any = None
     part = job.splits.train
     if distilled:
-        teacher = _guide(job, part.images, spec) if spec.needs_module else job.taught
+        teacher = guide(job, part.images, spec) if spec.needs_module else job.taught
     elif len(part.labelled) < len(part):  # without a teacher there is nothing to learn from the others
         part = part.labelled if step == "teacher" else part.labelled.repeated(len(part))
     train(
@@ -153,10 +153,17 @@ def _train(
     )
 
 
-def _guide(job: Job, images: Tensor, spec: TrainSpec) -> Guide:
-    """The teacher as every student of the job asks it: rows that are shown the same moves share its answers."""
-    fast = spec.step.precision == "bf16"
-    return Guide(job.teacher(), images, moving=spec.moves.active, fast=fast, memory=job.answers)
+def guide(job: Job, images: Tensor, spec: TrainSpec, memory: Memory | None = None) -> Guide:
+    """The teacher as every student of the job asks it: those that are shown the same moves share its answers.
+
+    Args:
+        job: whose teacher.
+        images: what it sees, (N, C, H, W).
+        spec: of the student's training.
+        memory: keeps the answers; that of the job by default, which shares among the rows of a run.
+    """
+    fast, memory = spec.step.precision == "bf16", job.answers if memory is None else memory
+    return Guide(job.teacher(), images, moving=spec.moves.active, fast=fast, memory=memory)
 
 
 def calibration(job: Job) -> dict[str, Any]:

@@ -107,3 +107,12 @@ def test_a_studys_cell_is_cheaper_than_every_pixel_and_draw():
     result = json.loads(done.stdout)
     assert [row["cells"] for row in result["rows"]] == [4, 6, 4, 6]
     assert all(row["cpu_seconds"] > 0 for row in result["rows"])
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_a_run_file_that_is_not_there_is_one_line(name):
+    done = benchmarks(name, *NEEDED[name])
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"benchmarks {name}: cannot read run.toml: No such file or directory."
+    ]
