@@ -51,6 +51,14 @@ Factor = Annotated[
     typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated. 0.3, 1 and 3 by default."),
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")]
+Trainings = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder of the teachers and of finished trainings; the same command goes on there.",
+    ),
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")]
 
 
@@ -238,16 +246,37 @@ def depth(
 
 
 @app.command()
+def labels(
+    config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cars.toml.")],
+    directory: Trainings,
+    as_json: Json = False,
+    share: Annotated[
+        list[float] | None,
+        typer.Option(help="Of the labels; may be repeated. 0.05, 0.2 and 1 by default."),
+    ] = None,
+    epochs: Epochs = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 3,
+    sets: Sets = None,
+) -> None:
+    """What a teacher earns where few pictures are labelled: distilled on all of them, beside the labels alone."""
+    from benchmarks.labels import SHARES
+
+    _run(
+        "labels",
+        as_json=as_json,
+        config=config,
+        directory=directory,
+        shares=tuple(share or SHARES),
+        epochs=epochs,
+        seeds=seeds,
+        sets=tuple(sets or ()),
+    )
+
+
+@app.command()
 def methods(
     config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cifar10-grey.toml.")],
-    directory: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder of the teachers and of finished trainings; the same command goes on there.",
-        ),
-    ],
+    directory: Trainings,
     as_json: Json = False,
     method: Annotated[
         list[str] | None,

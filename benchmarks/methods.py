@@ -11,29 +11,20 @@ seeds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
+from benchmarks.one_student import ALONE, figures, prepared, trained
 from benchmarks.paired import beyond, chosen
-from distill.data.dataset import Dataset
 from distill.job.config import RunConfig, load
-from distill.job.job import Job
 from distill.job.ledger import key_of
-from distill.job.rehearsal import rehearse
-from distill.pipeline import main_job
-from distill.pipeline.steps import guide, seeded
-from distill.training.distillation import DistillationSpec
 from distill.training.teaching import Memory
-from distill.training.train_loop import fit
 from optics.errors import OpticsError
 
 FACTORS = (0.3, 1.0, 3.0)
-ALONE = "labels alone"
 _PLAIN = {"temperature": 4.0, "alpha": 0.5}  # what a method that adds to the plain one is added to
 _TANGENT = {"images": 8, "directions": 2}  # a tenth of the default's work
 _GONE = {"begin": 0.9, "end": 0.0, "over": 0.7}
@@ -121,50 +112,12 @@ def _one_seed(
     ]
     if not wanted:
         return
-    job, memory = Job.prepare(config, directory), Memory()
-    for how in {name: tried[name] for name, _, _ in wanted}.values():
-        for told in filter(None, how.values()):  # what cannot be is told before anything is trained
-            rehearse(replace(job, config=config.replace(**{"student.training.distillation": told})))
-    if job.task.gallery(job.splits) is not None:
-        raise OpticsError(
-            f"{config.name} is told strangers by images of known people; take a task without them."
-        )
-    main_job.run(config, directory, last="teacher")
+    ways = [how for name in {name: None for name, _, _ in wanted} for how in tried[name].values()]
+    job, memory = prepared(config, directory, ways), Memory()
     if f"teacher/{seed}" not in kept.done:
-        kept.keep(f"teacher/{seed}", _figures(job, job.teacher()))
+        kept.keep(f"teacher/{seed}", figures(job, job.teacher()))
     for name, setting, rate in wanted:
-        kept.keep(_key(name, setting, rate, seed), _trained(job, tried[name][setting], rate, memory))
-
-
-def _trained(job: Job, how: dict[str, Any] | None, rate: float, memory: Memory) -> dict[str, float]:
-    """Figures of one training; the epoch is chosen as in every run."""
-    part, seed = job.splits.train, job.config.seed
-    spec = seeded(job, job.config.student.training)
-    spec = spec.replace(learning_rate=rate, distillation=DistillationSpec(**(how or {})))
-    teacher = None
-    if how is None:
-        part = part.labelled.repeated(len(part))
-    else:
-        teacher = guide(job, part.images, spec, memory)
-    student = job.build(None, torch.Generator().manual_seed(seed))
-    check = job.splits.validation
-    fit(
-        student,
-        (part.images, part.labels),
-        (check.images, check.labels),
-        spec,
-        directory=None,
-        teacher=teacher,
-    )
-    return _figures(job, student)
-
-
-def _figures(job: Job, network: torch.nn.Module) -> dict[str, float]:
-    def of(part: Dataset) -> float:
-        answers = job.task.answers(network, part.images, 100)
-        return job.task.row(answers[None], part, None).accuracy
-
-    return {"validation": of(job.splits.validation.labelled), "test": of(job.splits.test)}
+        kept.keep(_key(name, setting, rate, seed), trained(job, tried[name][setting], memory, rate=rate))
 
 
 def _row(runs: dict[tuple[str, float], list[dict[str, float]]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def benchmarks(*arguments):
 
 NEEDED = {
     "depth": ["run.toml"],
+    "labels": ["run.toml", "-o", "out"],
     "methods": ["run.toml", "-o", "out"],
     "tuning": ["run.toml", "-o", "out"],
 }  # arguments that a command cannot go without

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from benchmarks.methods import ALONE, METHODS, measure, tables
+from benchmarks.methods import METHODS, measure, tables
+from benchmarks.one_student import ALONE
 from distill.training.distillation import DistillationSpec
 from optics.errors import OpticsError
 
@@ -71,14 +72,14 @@ def test_methods_are_tuned_on_validation_images_and_a_stopped_search_goes_on(tmp
 
 
 def test_the_labels_of_few_images_are_gone_through_as_often(tmp_path, monkeypatch):
-    from benchmarks import methods
+    from benchmarks import one_student
 
     seen = []
 
     def fit(model, train, check, spec, *, directory, teacher):
         seen.append((len(train[0]), int((train[1] >= 0).sum()), teacher is None))
 
-    monkeypatch.setattr(methods, "fit", fit)
+    monkeypatch.setattr(one_student, "fit", fit)
     (tmp_path / "tiny.toml").write_text(RUN)
     measure(
         config=tmp_path / "tiny.toml",
