@@ -1,5 +1,9 @@
 """Calibration (spectral-cascade): a bench, real or simulated, in; a hardware description corrected by measurement out.
 
+doctor/        What is wrong with a bench, in one page: the quick measurements one after another, and which
+               number to mend first
+measuring/     How a measurement is made: probes, captures, an estimate with its uncertainty, a verdict; faults
+               are named
 rigs/          benches to measure, behind one face
 measurements/  one measurement a file, each figure with its uncertainty
 twin/          the whole bench fitted to its frames at once, with error bars

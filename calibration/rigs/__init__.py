@@ -12,6 +12,8 @@ rig.py         A bench to measure: one face over real devices, simulated ones an
 simulated.py   A simulated bench whose true description is hidden, with the faults that real ones have
 slmsuite_driver.py  Real devices through slmsuite, and its simulated ones
 slmsuite_files.py   slmsuite's calibration files
+slmsuite_wavefront.py  slmsuite's superpixel wavefront calibrations (`wavefront_superpixel`), read into a bench and
+                    written from one
 store.py       Frames kept on disk as they are taken
 windows.py     Which part of the panel light can reach
 """

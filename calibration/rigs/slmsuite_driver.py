@@ -1,10 +1,10 @@
 """Real devices through slmsuite (0.5 or later; `pip install 'spectral-cascade[slmsuite]'`), and its simulated ones.
 
-slmsuite drives one panel and one camera. A display, where the bench has one, is a function of the user's own; without
-one the panel is lit by a plane wave, which is one bright pixel in the middle of a display that has almost none of its
-area bright (`input.fill_factor`), and only that picture can be asked for. Levels go to the panel as they are: the table
-of the response that slmsuite may hold is not applied. Sources: slmsuite.readthedocs.io, `SLM.set_phase` and
-`Camera.get_image`.
+slmsuite drives one panel and one camera. A display, where the bench has one, is another screen or panel of slmsuite's
+(`Screen`), or a function of the user's own; without one the panel is lit by a plane wave, which is one bright pixel in
+the middle of a display that has almost none of its area bright (`input.fill_factor`), and only that picture can be
+asked for. Levels go to the panel as they are: the table of the response that slmsuite may hold is not applied. Sources:
+slmsuite.readthedocs.io, `SLM.set_phase` and `Camera.get_image`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,59 @@ from optics.toml_errors import parse
 
 Display = Callable[[np.ndarray[Any, Any]], None]
 _CLASS = re.compile(r"[a-z_][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*")
-_TABLES = ("slm", "camera", "affine")
+_TABLES = ("slm", "camera", "display", "affine")
+_SHOWN = ("gamma", "pixels", "corner")  # keys of [display] that are not its class's
+
+
+class Screen:
+    """A display: a second screen or panel of slmsuite's, driven by grey values.
+
+    Args:
+        device: an `slmsuite.hardware.slms.slm.SLM`, such as `screenmirrored.ScreenMirrored`.
+        gamma: the display's own: its intensity goes with that power of the grey value, and grey values undo it. None:
+            grey values are amplitudes, and the bench file's `input.gamma` says what comes of them.
+        pixels: a side, of the display, for one of the image.
+        corner: row and column of the image's first pixel; None: the image's middle pixel (n // 2) stands
+            on the display's.
+
+    Raises:
+        RigError: a gamma, a number of pixels or a corner that cannot be.
+    """
+
+    def __init__(
+        self, device: Any, *, gamma: float | None = None, pixels: int = 1, corner: Corner | None = None
+    ) -> None:
+        if gamma is not None and not 0.2 <= gamma <= 5:
+            raise RigError(f"display.gamma is {gamma:g}, expected 0.2 to 5 (2.2 is usual).")
+        if pixels < 1:
+            raise RigError(f"display.pixels is {pixels}, expected 1 or more a side of an image pixel.")
+        self.device, self.gamma, self.pixels, self.corner = device, gamma, pixels, corner
+
+    def __call__(self, amplitudes: np.ndarray[Any, Any]) -> None:
+        """Show amplitudes (H, W) in [0, 1], row 0 first; dark elsewhere.
+
+        Raises:
+            RigError: the image does not fit the display, or the display does not take it.
+        """
+        device = self.device
+        shape = tuple(int(n) for n in device.shape)
+        grey = amplitudes if self.gamma is None else amplitudes ** (2 / self.gamma)
+        image = np.rint(grey * (2**device.bitdepth - 1)).repeat(self.pixels, 0).repeat(self.pixels, 1)
+        (h, w), picture = image.shape, np.zeros(shape, dtype=device.dtype)
+        r, c = self.corner or tuple(
+            whole // 2 - n // 2 * self.pixels - self.pixels // 2
+            for whole, n in zip(shape, amplitudes.shape, strict=True)
+        )
+        if min(r, c) < 0 or r + h > shape[0] or c + w > shape[1]:
+            raise RigError(
+                f"an image of {h} x {w} display pixels at row {r}, column {c} leaves the display of "
+                f"{shape[0]} x {shape[1]}: check display.pixels and display.corner."
+            )
+        picture[r : r + h, c : c + w] = image
+        try:
+            device.set_phase(picture, phase_correct=False, settle=False)
+        except Exception as error:
+            raise RigError(f"the display did not take the picture: {error}") from error
 
 
 class SlmsuiteDriver:
@@ -38,7 +90,7 @@ class SlmsuiteDriver:
         slm: an `slmsuite.hardware.slms.slm.SLM`.
         camera: an `slmsuite.hardware.cameras.camera.Camera`, unbinned.
         bench: the bench's data sheet, for the panel's size and the binning, which is done here.
-        display: puts amplitudes (H, W) in [0, 1] on a display; None: there is none.
+        display: puts amplitudes (H, W) in [0, 1] on a display, a `Screen` or your own function; None: there is none.
     """
 
     def __init__(self, slm: Any, camera: Any, bench: BenchSpec, display: Display | None = None) -> None:
@@ -55,7 +107,8 @@ class SlmsuiteDriver:
                     f"bench file says {tuple(told)} as it is mounted: check {name}.shape and mounting."
                 )
         low, high = getattr(camera, "exposure_bounds_s", None) or (1e-6, 100.0)
-        settle = float(getattr(slm, "settle_time_s", 0.0) or 0.0)
+        shown = display.device if isinstance(display, Screen) else None
+        settle = max(float(getattr(device, "settle_time_s", 0.0) or 0.0) for device in (slm, shown))
         simulated = type(slm).__module__.endswith(".simulated")
         self.abilities = Abilities(
             display=display is not None,
@@ -75,7 +128,7 @@ class SlmsuiteDriver:
             raise RigError(f"the panel did not take the frame: {error}") from error
 
     def display(self, amplitudes: Tensor) -> None:
-        """The picture, by the user's function; without one, only one bright pixel in the middle."""
+        """The picture, by the display's function; without one, only one bright pixel in the middle."""
         if self._put is not None:
             self._put(amplitudes.numpy())
             return
@@ -118,8 +171,9 @@ class SlmsuiteDriver:
             time.sleep(seconds)
 
     def close(self) -> None:
-        """Let go of both devices."""
-        for device in (self.camera, self.slm):
+        """Let go of the devices."""
+        shown = [self._put.device] if isinstance(self._put, Screen) else []
+        for device in (self.camera, self.slm, *shown):
             device.close()
 
 
@@ -137,6 +191,10 @@ def open_slmsuite(path: str | Path, nominal: BenchSpec) -> Rig:
         [camera]
         class = "flir.FLIR"                     # in slmsuite.hardware.cameras
         serial = "12345678"
+        [display]                               # if there is one, also in slmsuite.hardware.slms; see `Screen`
+        class = "screenmirrored.ScreenMirrored"
+        display_number = 2
+        gamma = 2.2
         [affine]                                # of slmsuite's simulated camera alone: `set_affine`
         f_eff = 5e4
 
@@ -145,13 +203,31 @@ def open_slmsuite(path: str | Path, nominal: BenchSpec) -> Rig:
     """
     table, _ = parse(Path(path))
     if set(table) - set(_TABLES) or not {"slm", "camera"} <= set(table):
-        raise RigError(f"{path}: expected the tables [slm] and [camera], and [affine] for simulated ones.")
+        raise RigError(
+            f"{path}: expected the tables [slm] and [camera], [display] where there is one, and [affine] for simulated "
+            "ones."
+        )
     slm = _device(path, "slm", table["slm"])
     more = {"slm": slm} if str(table["camera"].get("class", "")).startswith("simulated.") else {}
     camera = _device(path, "camera", table["camera"], **more)
     if "affine" in table:
         camera.set_affine(**table["affine"])
-    return slmsuite_rig(slm, camera, nominal)
+    return slmsuite_rig(slm, camera, nominal, _screen(path, table["display"]) if "display" in table else None)
+
+
+def _screen(path: str | Path, table: Any) -> Screen:
+    """The display that [display] names."""
+    own = {k: v for k, v in table.items() if k in _SHOWN} if isinstance(table, dict) else {}
+    told = own | {"corner": tuple(own["corner"])} if isinstance(own.get("corner"), list) else own
+    whole = [told.get("pixels", 1), *(told.get("corner") or ())]
+    if any(type(n) is not int for n in whole) or len(whole) not in (1, 3):
+        raise RigError(
+            f"{path}: expected display.pixels as a whole number and display.corner as [row, column]."
+        )
+    if type(told.get("gamma", 1.0)) not in (int, float):
+        raise RigError(f"{path}: display.gamma is {quoted(told['gamma'])}, expected a number.")
+    rest = {k: v for k, v in table.items() if k not in _SHOWN} if isinstance(table, dict) else table
+    return Screen(_device(path, "display", rest), **told)
 
 
 def _device(path: str | Path, kind: str, table: Any, **more: Any) -> Any:
@@ -162,7 +238,7 @@ def _device(path: str | Path, kind: str, table: Any, **more: Any) -> Any:
             f'{path}: {kind}.class is {quoted(name)}, expected a class as "simulated.SimulatedSLM".'
         )
     module, _, cls = name.partition(".")
-    folder = "slms" if kind == "slm" else "cameras"
+    folder = "cameras" if kind == "camera" else "slms"
     try:
         found = getattr(importlib.import_module(f"slmsuite.hardware.{folder}.{module}"), cls)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """The digital twin: a bench's description fitted to what its camera saw.
 
 calibrate.py   From frames to a calibrated bench: search a start, fit the geometry, fit everything, read the noise
+derivatives.py How the frames that a bench predicts change with each of its numbers
 faults.py      What went wrong with a bench or its frames, read from what a fit leaves
 fit.py         Gauss-Newton steps, damped, over the numbers of a bench, with its data sheet as prior
 gradient.py    Frames as a differentiable function of a bench's numbers

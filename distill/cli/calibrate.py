@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli.bench import image_shape
-from distill.cli.options import Json, Threads, command
+from distill.cli.options import RIGS, Json, Threads, command
 
 if TYPE_CHECKING:
     from calibration.rigs.recording import Recording
@@ -33,8 +33,8 @@ def calibrate(
         str,
         typer.Option(
             "--rig",
-            help="Where frames come from: recorded:PATH (HDF5, a folder of pictures, or probes.npz and frames.npz) or "
-            "sim:TRUTH.toml (a simulated bench).",
+            help="Where frames come from: recorded:PATH (HDF5, a folder of pictures, or probes.npz and frames.npz), "
+            f"{RIGS}, or with --only kept:FOLDER (frames of an examination).",
         ),
     ],
     output: Annotated[

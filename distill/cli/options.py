@@ -41,6 +41,8 @@ Network = Annotated[
         help="The directory of a run, such as runs/demo, or the file of a network, as distill.save wrote it.",
     ),
 ]
+RIGS = "slmsuite:LAB.toml (devices that slmsuite drives), sim:TRUTH.toml (a simulated bench)"
+Rig = Annotated[str, typer.Option("--rig", help=f"The bench itself: {RIGS}.")]
 BenchName = Annotated[
     str | None,
     typer.Option("--bench", help="Another bench: a shipped one's name, or a TOML file; see `sclc devices`."),

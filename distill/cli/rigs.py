@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import Json, Threads, command
+from distill.cli.options import RIGS, Json, Rig, Threads, command
 from distill.cli.process import goes_on
 
 if TYPE_CHECKING:
@@ -31,17 +31,16 @@ def capture(
         Path,
         typer.Argument(metavar="DIR", help="An exported directory (it holds manifest.json), or a run's."),
     ],
-    rig: Annotated[
-        str,
-        typer.Option("--rig", help="The bench: sim:TRUTH.toml is a simulated one."),
-    ],
+    rig: Rig,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file of captures, HDF5.")] = Path(
         "captures.h5"
     ),
     part: Annotated[
         str,
         typer.Option(
-            "--part", help="Which images: reference (those of the export), train or test (of the run's data)."
+            "--part",
+            help="Which images: reference (those of the export, test images), train or test (of the run's data). A "
+            "back end is fitted to those of train.",
         ),
     ] = "reference",
     images: Annotated[int | None, typer.Option("--images", min=1, help="How many of them; all.")] = None,
@@ -177,7 +176,7 @@ def doctor(
         str,
         typer.Option(
             "--rig",
-            help="The bench itself: sim:TRUTH.toml (simulated), or kept:FOLDER (frames of an examination).",
+            help=f"The bench itself: {RIGS}, or kept:FOLDER (frames of an examination).",
         ),
     ],
     output: Annotated[

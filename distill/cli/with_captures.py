@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from distill.cli.options import BenchName, FileConfig, FormerCount, Json, Network, Sets, Threads, command
+from distill.cli.options import (
+    BenchName,
+    FileConfig,
+    FormerCount,
+    Json,
+    Network,
+    Rig,
+    Sets,
+    Threads,
+    command,
+)
 from distill.cli.process import goes_on
 
 Distilled = Annotated[bool, typer.Option("--distilled", help="The run's teacher teaches, beside the labels.")]
@@ -86,6 +96,12 @@ def refit(
         held=held,
         done=tell,
     )
+    if found["of_test"] and not json:
+        out.print(
+            f"{found['of_test']} of these images are of the run's test part, which cannot judge this network any more; "
+            "sclc capture --part train records others",
+            soft_wrap=True,
+        )
     if json:
         cli_show.print_json(found)
     elif "curve" in found:
@@ -111,7 +127,7 @@ def _counts(text: str | None) -> tuple[int, ...]:
 
 def loop(
     network: Network,
-    rig: Annotated[str, typer.Option("--rig", help="The bench: sim:TRUTH.toml is a simulated one.")],
+    rig: Rig,
     bench: BenchName = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The trained network.")] = Path(
         "in-the-loop.safetensors"

@@ -19,6 +19,7 @@ pictures.py       One picture file to numbers: what a viewer shows is what is re
 pixels            Folders of pictures beside masks, PASCAL VOC's and Carvana's among them
 survey            What a source holds, told before any training; archives unpacked; any source as HDF5
 sources.py        One way to load images, whatever they are stored in: `load("digits")`, `load("cifar10.h5")`, a folder
+unlabelled.py     Pictures that nobody labelled: labels hidden from a set, and images that come without any
 """
 
 from distill.data.augmentation import AugmentSpec, augment

@@ -9,6 +9,8 @@ step_table.py    The steps: what each writes, reads and depends on, and so which
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
 study.py         `distill.study`: vary anything of a bench and see what it does to a network
+together.py      The main job in several processes: the first one does it, the others help where a network is
+                 trained
 unfinished.py    A command that writes nothing but its answer, killed on its way, goes on where it was
 with_captures.py A trained network and a real bench: back end fitted to captures, or all of it trained with the bench
 """

@@ -65,7 +65,8 @@ def refit_run(
         done: told each point of the curve.
 
     Returns:
-        `images`, `before`, `after`, `network`; or `curve`, a list of (images, accuracy).
+        `images`, `before`, `after`, `network`; or `curve`, a list of (images, accuracy). `of_test`: how many captured
+        images are of the run's test part; what is fitted to them must not be judged by it.
 
     Raises:
         OpticsError: no such run or captures, of other masks, or too few.
@@ -77,21 +78,29 @@ def refit_run(
     spec = seeded(job, job.config.refit)
     teacher = _taught(job, found.inputs, network) if distilled or own_answers else None
     judges = max(1, len(found) // 5) if held is None else held
+    of_test = _among(network.readout.displayed(job.splits.test.images)[:, 0], found.inputs)
     if curve:
         points = learning_curve(network, found, curve, spec, held=judges, teacher=teacher, done=done)
-        return {"held": judges, "curve": [[p.images, p.accuracy] for p in points]}
+        return {"held": judges, "curve": [[p.images, p.accuracy] for p in points], "of_test": of_test}
     number = len(found) - judges if count is None else count
     if number + judges > len(found):
         raise OpticsError(f"{number} images to fit and {judges} to judge; {len(found)} were captured.")
     fitted = refit_on_captures(network, found, spec, teacher=teacher, count=number)
     student.backend = fitted.backend
     save(student, output)
-    told: dict[str, Any] = {"images": number, "held": judges, "network": str(output)}
+    told: dict[str, Any] = {"images": number, "held": judges, "network": str(output), "of_test": of_test}
     if found.labels is not None:
         features, labels = features_of_captures(network, found)[-judges:], found.labels[-judges:]
         told["before"] = captured_accuracy(network.backend, features, labels)
         told["after"] = captured_accuracy(fitted.backend, features, labels)
     return told
+
+
+def _among(known: Tensor, images: Tensor) -> int:
+    """How many of `images` (N, H, W) are among `known` (M, H, W), to 8 bits."""
+    seen, asked = ([x.numpy().tobytes() for x in (255 * part).round().byte()] for part in (known, images))
+    there = set(seen)
+    return sum(x in there for x in asked)
 
 
 def _taught(job: Job, inputs: Tensor, network: OnBench) -> Tensor:

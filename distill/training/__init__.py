@@ -8,11 +8,17 @@ evaluation.py  How well a network does: off the bench, on it over many noise dra
 in_the_loop.py The forward pass is the bench's, the backward pass its twin's
 history.py     The record of a training run: one line per epoch
 losses/        What training minimises: one class a term, and their table
+processes.py     Several processes that train one model: `torchrun --nproc-per-node 4 -m distill run ...`, on
+                 one machine or more
 run.py         Everything that changes while a model is trained, and how it is saved
 spec.py        How a model is trained
 stepping.py    How one step changes the weights: rates, schedule, clipping, a moving average, mixed precision
 taps.py        What the parts of a network give while it computes
 teaching.py    The teacher as the losses ask it
+thinning.py      Fewer samples of the camera's frame in a training step: a bin is the average of many that say
+                 nearly the same
+trackers.py      Who is told of each epoch of a training: `history.csv` always; TensorBoard, or any callable,
+                 where asked for
 train_loop.py  Training of teachers and students, epoch by epoch, that a `kill -9` cannot spoil
 """
 

@@ -1,5 +1,7 @@
 """Nonlinear teachers, by name or from a file.
 
+given.py     Teachers that the user brings: a network of their own, and what stands between it and this
+             project's images
 program.py   Teachers from files: a `torch.export` program, read without executing anything that the file brings
 registry.py  Nonlinear teachers by name, or from a file
 resnet.py    Residual networks: a small one for small images, and ResNet-18

@@ -1,5 +1,7 @@
 """A bench as its owner writes it, the files it comes from, and the catalogue of devices.
 
+assumed.py           What is assumed about a bench, beside what is there: the figures of a camera, and the way
+                     back through a rotation
 catalogue.py  The catalogue of real devices: published figures, each with its source, in TOML files that anyone
               can add to
 files.py      Benches from TOML files, with errors that name the file, the line, the key and the keys that are

@@ -4,6 +4,7 @@ camera_window.py        Which part of the camera plane is looked at, and at whic
 channels.py             Channels side by side on the display: each sees a part of lens 1 of its own
 convolved_intensity.py  Intensity of a batch of images convolved with complex point-spread functions, and its
                         gradient
+display.py              What the display emits for the image that it is sent: its light, its contrast, its gamma
 illumination.py         A bench under its own light: coherent, partially coherent, incoherent; one wavelength or
                         several. Intensities add
 periodic.py             The ideal coherent 4f system on a periodic grid, as fast as its transforms allow

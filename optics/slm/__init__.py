@@ -11,10 +11,14 @@ fringing_field.py     Fringing-field crosstalk: the phase of a pixel bleeds into
                       axis than along the other
 fringing_narrow.py    Narrow fringing fields: the mean phasor of a pixel that bleeds into its nearest neighbours
                       only, by products
+level_search.py       Which level's value is nearest: a table of levels made ready once, and asked for every
+                      pixel of every step
 panel.py              A spatial light modulator: from what a pixel should do to what it does. Ideal and real by
                       the same code
 response.py           The response of a modulator: which phase (or amplitude) a level really gives, and which
                       level to send for a phase
+ripple.py             The ripple of a liquid-crystal panel: its phase swings about mid drive while the camera
+                      exposes
 spec.py               What a spatial light modulator is: its data sheet and its flaws, validated
 special_functions.py  Inverses that encodings need: of sinc and the Bessel function J1 on their first branch,
                       arccos, modulus and angle

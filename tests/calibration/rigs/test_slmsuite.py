@@ -110,6 +110,13 @@ def test_a_file_names_the_devices(tmp_path):
         assert measure(measurement("panel"), rig).finding.number("rotation").value == pytest.approx(
             0, abs=2e-3
         )
+    with_display = (tmp_path / "lab.toml").read_text() + (
+        '[display]\nclass = "simulated.SimulatedSLM"\nresolution = [64, 48]\ngamma = 2.2\n'
+    )
+    (tmp_path / "display.toml").write_text(with_display)
+    with open_rig(f"slmsuite:{tmp_path / 'display.toml'}", bench(), generator=generator(0)) as rig:
+        assert rig.driver.abilities.display
+        rig.driver.display(torch.full((4, 6), 0.5))
     (tmp_path / "bad.toml").write_text('[slm]\nclass = "os.system"\n[camera]\nclass = "x"\n')
     with pytest.raises(RigError, match="cannot be loaded"):
         open_rig(f"slmsuite:{tmp_path / 'bad.toml'}", bench(), generator=generator(0))

@@ -70,6 +70,21 @@ def test_a_back_end_is_fitted_and_the_network_written(fast_run, captures, tmp_pa
     )
 
 
+def test_who_fits_to_images_of_the_test_part_is_told(fast_run, captures, tmp_path, capsys):
+    """Those of the export are of it: `sclc capture` without --part records them."""
+    shown = read_export(fast_run / "export").inputs[:10, 0].float()
+    found = load_captures(captures)
+    mixed = tmp_path / "mixed.h5"
+    replace(found, inputs=torch.cat((shown, found.inputs[10:]))).save(mixed)
+    for file, count in ((captures, 0), (mixed, 10)):
+        out = str(tmp_path / "refitted.safetensors")
+        assert main(["refit", str(fast_run), str(file), "-o", out, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["of_test"] == count
+        assert main(["refit", str(fast_run), str(file), "-o", out]) == 0
+        told = f"{count} of these images are of the run's test part" in capsys.readouterr().out
+        assert told == bool(count)
+
+
 def test_the_networks_own_answers_need_no_labels(fast_run, captures, tmp_path):
     unlabelled, found = tmp_path / "unlabelled.h5", []
     replace(load_captures(captures), labels=None).save(unlabelled)
