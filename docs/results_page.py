@@ -101,6 +101,7 @@ def _goals(lines: list[Line]) -> str:
         "goal",
         "operations",
         "seeds",
+        "NAME",
     ]
     body = []
     for line in lines:
@@ -114,6 +115,7 @@ def _goals(lines: list[Line]) -> str:
                 *_held(line.rows["bench_refit"], aim.least_real(line)),
                 f"{line.operations['linear_kd']:,}",
                 str(len(line.seeds)),
+                f"`{line.name}`",
             ]
         )
     return _table(head, body)

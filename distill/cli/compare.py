@@ -63,7 +63,7 @@ def compare(
     which images changed their answer, what mending each flaw earns, light and time. Writes compare.html, compare.json,
     compare.pdf and compare.png. Stopped on the way, the same command goes on.
 
-    Example: sclc compare runs/demo --bench ideal --bench pluto2-200mm --bench mine.toml
+    Example: sclc compare runs/demo --bench ideal --bench pluto2-200mm --bench bench.toml
     """
     from rich.box import SIMPLE
     from rich.table import Table

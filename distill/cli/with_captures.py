@@ -191,5 +191,5 @@ def loop(
         return
     judged = f"{found['before']:.1%} before, {found['after']:.1%} after; " if test else ""
     cli_show.out().print(
-        f"{judged}{found['images']} images in {found['frames']} frames; {found['network']}", soft_wrap=True
+        f"{judged}{found['images']} images in {found['frames']} exposures; {found['network']}", soft_wrap=True
     )

@@ -21,7 +21,8 @@ def _row(title: str, meaning: str, *, on_bench: bool = False) -> Any:
 class Rows(Validated):
     """The rows, in the order in which they are shown; see `title_of`, `meaning_of` and `is_on_bench`.
 
-    A run that trains has all but `given`; one of a network that was given has that and the three on the bench.
+    A run that trains has all but `given`, of the controls those of `student.controls`; one of a network that was given
+    has that and the three on the bench.
     """
 
     teacher: Row | None = _row(

@@ -222,7 +222,7 @@ class Cascade(nn.Module):
 
         They are the network's, on a grid that belongs to the images. What an SLM shows and what is exported are the
         encoded masks: the same kernels' transforms designed on the SLM's pixels and encoded for the device, see
-        `Student.on(bench).levels()`.
+        `Student.on(bench).frames_sent()`.
 
         The mask at the origin of the Fourier plane is the sum of its kernel's taps. A periodic 4f system of `shape`
         with these masks does exactly `forward` with the circular boundary; with the zero boundary, pad the image by
