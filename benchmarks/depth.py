@@ -19,11 +19,9 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, run_file
 from benchmarks.paired import beyond, chosen
-from distill.job.config import load
 from distill.job.job import Job
-from distill.job.ledger import key_of
 from distill.metrics.confusion import accuracy
 from distill.training.teaching import logits
 from distill.training.train_loop import fit
@@ -90,14 +88,8 @@ def measure(
     Raises:
         OpticsError: a file that `sclc run` would not take, or `save` holds other trainings.
     """
-    base = load(config, sets=sets)
-    if epochs is not None:
-        base = base.replace(**{"student.training.epochs": epochs})
-    about = {
-        "name": base.name,
-        "images": images,
-        "key": key_of(base.model_dump(mode="json", exclude_defaults=True)),
-    }
+    base, about = run_file(config, sets, epochs)
+    about |= {"images": images}
     kept = Kept(save, about)
     cascade = base.student.cascade
     first, *_, masks = cascade.channels

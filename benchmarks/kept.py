@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from distill.job.config import RunConfig, load
+from distill.job.ledger import key_of
 from optics.errors import OpticsError
 from optics.files import write_text
+
+
+def run_file(config: Path, sets: Sequence[str], epochs: int | None) -> tuple[RunConfig, dict[str, Any]]:
+    """A run file with the student's epochs as asked for, and `name` and `key`, which tell it from others.
+
+    Args:
+        config: the file.
+        sets: `KEY=VALUE`, as of `sclc run`.
+        epochs: of the students' trainings; None: the file's own.
+
+    Raises:
+        OpticsError: a file that `sclc run` would not take.
+    """
+    base = load(config, sets=sets)
+    if epochs is not None:
+        base = base.replace(**{"student.training.epochs": epochs})
+    return base, {"name": base.name, "key": key_of(base.model_dump(mode="json", exclude_defaults=True))}
 
 
 class Kept:

@@ -16,11 +16,10 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, run_file
 from benchmarks.one_student import ALONE, figures, prepared, trained
 from benchmarks.paired import beyond
-from distill.job.config import RunConfig, load
-from distill.job.ledger import key_of
+from distill.job.config import RunConfig
 from distill.training.teaching import Memory
 from optics.errors import OpticsError
 
@@ -56,11 +55,8 @@ def measure(
     for share in shares:
         if not 0 < share <= 1:
             raise OpticsError(f"a share of the labels is {share:g}; expected above 0, to 1.")
-    base = load(config, sets=sets)
-    if epochs is not None:
-        base = base.replace(**{"student.training.epochs": epochs})
-    key = key_of(base.model_dump(mode="json", exclude_defaults=True))
-    about = {"name": base.name, "key": key, "distillation": HOW}
+    base, about = run_file(config, sets, epochs)
+    about |= {"distillation": HOW}
     kept = Kept(directory / "labels.json", about)
     every = [base.seed + k for k in range(seeds)]
     for seed in every:

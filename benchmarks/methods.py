@@ -16,10 +16,10 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, run_file
 from benchmarks.one_student import ALONE, figures, prepared, trained
 from benchmarks.paired import beyond, chosen
-from distill.job.config import RunConfig, load
+from distill.job.config import RunConfig
 from distill.job.ledger import key_of
 from distill.training.teaching import Memory
 from optics.errors import OpticsError
@@ -71,11 +71,8 @@ def measure(
     for name in methods:
         if name not in METHODS:
             raise OpticsError(f"no method is called {name!r}; choose from {', '.join(map(repr, METHODS))}.")
-    base = load(config, sets=sets)
-    if epochs is not None:
-        base = base.replace(**{"student.training.epochs": epochs})
-    key = key_of(base.model_dump(mode="json", exclude_defaults=True))
-    about = {"name": base.name, "key": key, "methods": key_of(METHODS)}
+    base, about = run_file(config, sets, epochs)
+    about |= {"methods": key_of(METHODS)}
     kept = Kept(directory / "methods.json", about)
     rates = [factor * base.student.training.learning_rate for factor in factors]
     tried = {ALONE: {"": None}} | {name: METHODS[name] for name in methods or METHODS}

@@ -217,17 +217,17 @@ def open_slmsuite(path: str | Path, nominal: BenchSpec) -> Rig:
 
 def _screen(path: str | Path, table: Any) -> Screen:
     """The display that [display] names."""
-    own = {k: v for k, v in table.items() if k in _SHOWN} if isinstance(table, dict) else {}
-    told = own | {"corner": tuple(own["corner"])} if isinstance(own.get("corner"), list) else own
-    whole = [told.get("pixels", 1), *(told.get("corner") or ())]
-    if any(type(n) is not int for n in whole) or len(whole) not in (1, 3):
+    table = table if isinstance(table, dict) else {}
+    gamma, pixels, corner = table.get("gamma"), table.get("pixels", 1), table.get("corner")
+    whole = [pixels, *(corner if isinstance(corner, list) else [0, 0] if corner is None else [corner])]
+    if len(whole) != 3 or any(type(n) is not int for n in whole):
         raise RigError(
             f"{path}: expected display.pixels as a whole number and display.corner as [row, column]."
         )
-    if type(told.get("gamma", 1.0)) not in (int, float):
-        raise RigError(f"{path}: display.gamma is {quoted(told['gamma'])}, expected a number.")
-    rest = {k: v for k, v in table.items() if k not in _SHOWN} if isinstance(table, dict) else table
-    return Screen(_device(path, "display", rest), **told)
+    if gamma is not None and type(gamma) not in (int, float):
+        raise RigError(f"{path}: display.gamma is {quoted(gamma)}, expected a number.")
+    device = _device(path, "display", {k: v for k, v in table.items() if k not in _SHOWN})
+    return Screen(device, gamma=gamma, pixels=pixels, corner=corner and (corner[0], corner[1]))
 
 
 def _device(path: str | Path, kind: str, table: Any, **more: Any) -> Any:

@@ -122,6 +122,7 @@ def test_an_image_pixel_may_be_several_of_the_display():
     [
         ("pixels = 0", r"display\.pixels is 0, expected 1 or more"),
         ("pixels = 1.5", "expected display.pixels as a whole number"),
+        ("corner = 5", r"display\.corner as \[row, column\]"),
         ("corner = [1]", r"display\.corner as \[row, column\]"),
         ("gamma = 22", r"display\.gamma is 22, expected 0\.2 to 5"),
         ("gamma = 'x'", "display.gamma is 'x', expected a number"),
