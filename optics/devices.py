@@ -55,6 +55,13 @@ def device_of(module: nn.Module) -> torch.device:
     return CPU
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether `device` has instructions for products of bfloat16; a processor without them takes ten times as long."""
+    return device.type != "cpu" or any(
+        there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name
+    )
+
+
 def doubles(device: torch.device) -> torch.device:
     """Where 64-bit numbers for `device` are worked out: there, or on the CPU for one that has none."""
     return CPU if device.type in _WITHOUT_DOUBLE else device

@@ -22,6 +22,7 @@ from distill.metrics.tasks import Difference, Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
+from distill.training.stepping import lowered
 from distill.training.teaching import Guide, Memory
 from distill.training.trackers import tensorboard
 from distill.training.train_loop import Progress, train
@@ -162,8 +163,10 @@ def guide(job: Job, images: Tensor, spec: TrainSpec, memory: Memory | None = Non
         spec: of the student's training.
         memory: keeps the answers; that of the job by default, which shares among the rows of a run.
     """
-    fast, memory = spec.step.precision == "bf16", job.answers if memory is None else memory
-    return Guide(job.teacher(), images, moving=spec.moves.active, fast=fast, memory=memory)
+    memory = job.answers if memory is None else memory
+    return Guide(
+        job.teacher(), images, moving=spec.moves.active, fast=lowered(spec.step, job.device), memory=memory
+    )
 
 
 def calibration(job: Job) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from distill.training.losses.term import Seen, Setup
 from distill.training.losses.terms import terms_of
 from distill.training.processes import ALONE, Processes
 from distill.training.spec import TrainSpec
-from distill.training.stepping import Stepper, lower_precision
+from distill.training.stepping import Stepper, lower_precision, lowered
 from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
 from distill.training.thinning import Thinning
@@ -74,7 +74,7 @@ class Run:
             )
         self.noisy = takes_generator(model)
         if isinstance(teacher, nn.Module | Tensor):
-            fast = spec.step.precision == "bf16"
+            fast = lowered(spec.step, self.device)
             teacher = Guide(teacher, self.inputs, moving=spec.moves.active, fast=fast)
         self.guide = teacher
         if teacher is not None and teacher.module is not None:
@@ -104,7 +104,7 @@ class Run:
         self.model.train()
         total, right, done = 0.0, 0, 0
         batches = torch.tensor_split(order, self.batches)
-        with lower_precision(self.model, self.spec.step.precision):
+        with lower_precision(self.model, self.spec.step):
             for first in range(0, len(batches), self.spec.step.accumulate):
                 group = batches[first : first + self.spec.step.accumulate]
                 images = sum(len(index) for index in group)
@@ -121,7 +121,7 @@ class Run:
     def try_out(self) -> None:
         """The gradient of one batch, and no step."""
         self.model.train()
-        with lower_precision(self.model, self.spec.step.precision):
+        with lower_precision(self.model, self.spec.step):
             self._gradient(torch.arange(len(self.inputs)), 1.0, self.generator)
 
     def _record(self, begin: float, rate: float, loss: float, share: float) -> None:

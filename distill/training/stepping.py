@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill.training.spec import TrainSpec
+from distill.training.spec import StepSpec, TrainSpec
+from optics.devices import device_of, multiplies_bfloat16
 from optics.errors import OpticsError
 
 _OPTICS = "cascade"  # the part of a student that the light computes, in the names of its parameters
@@ -158,14 +159,21 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 # ---------------------------------------------------------------------- mixed precision
 
 
+def lowered(spec: StepSpec, device: torch.device) -> bool:
+    """Whether a step computes in bfloat16: asked for, and no detour on this device (a processor may lack the products)."""
+    return spec.precision == "bf16" and multiplies_bfloat16(device)
+
+
 @contextlib.contextmanager
-def lower_precision(model: nn.Module, precision: str) -> Iterator[None]:
+def lower_precision(model: nn.Module, spec: StepSpec) -> Iterator[None]:
     """Compute the model's electronics in bfloat16 while it trains; optics, weights and answers stay float32.
+
+    Where the spec asks for it and the model's device has such products; see `lowered`.
 
     The electronics is the part called `backend`, or the whole model where it has no optics. An intensity in bfloat16
     has eight bits, fewer than a camera.
     """
-    if precision == "float32":
+    if not lowered(spec, device_of(model)):
         yield
         return
     parts = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "backend"]
