@@ -40,6 +40,8 @@ def environment(seed: int) -> dict[str, Any]:
     """Versions, machine, threads and seed."""
     import torch
 
+    from optics.devices import CPU, multiplies_bfloat16
+
     versions = {"spectral-cascade": version(), "python": platform.python_version()}
     versions |= {name: _version(name) or "unknown" for name in LIBRARIES}
     return {
@@ -48,6 +50,7 @@ def environment(seed: int) -> dict[str, Any]:
             "system": platform.system(),
             "architecture": platform.machine(),
             "processors": processors(),
+            "bfloat16": multiplies_bfloat16(CPU),
         },
         "threads": torch.get_num_threads(),
         "seed": seed,

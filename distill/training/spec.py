@@ -18,7 +18,7 @@ class StepSpec(Validated):
     accumulate: batches whose gradients make one step. clip: largest norm of the whole gradient; a larger one is scaled
     down to it; none without (Pascanu et al., ICML 2013). precision: "bf16" computes the electronics, not the optics,
     and a teacher's answers for moved images in bfloat16 where that is safe (`torch.autocast`); weights and losses stay
-    float32. ema: decay of a moving average
+    float32. On a processor without such products it is float32 throughout. ema: decay of a moving average
     of the weights, such as 0.999, which is what is validated and kept; 0 is off. It begins with the smaller decay
     `(1 + n) / (10 + n)` of the n-th step, so that the first values are forgotten. rates: learning rates of parts as
     shares of the whole, such as `{ optics = 0.3 }`; a part is a name within the parameters' dotted names, "optics"

@@ -21,6 +21,7 @@ from networks import Student
 from networks.cascade.convolution import ALL as ALL_PIXELS
 from networks.cascade.convolution import Every
 from optics.checks import OpticsError, SpecError
+from optics.devices import multiplies_bfloat16
 from tests.distill.training.test_train_loop import blobs, same, small
 from tests.scenes import generator
 
@@ -40,6 +41,14 @@ OPTIONS = {
     "rates": {"step.rates": {"optics": 0.3, "backend": 2.0}},
 }
 ALL = {key: value for option in OPTIONS.values() for key, value in option.items()}
+
+
+@pytest.fixture(autouse=True)
+def products(monkeypatch):
+    """This processor multiplies bfloat16, whichever it is; what a name in the dictionary says where it does not."""
+    there = {"avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: there)
+    return there
 
 
 class Stop(Exception):
@@ -214,6 +223,31 @@ def test_patience_ends_a_run_that_learns_no_more():
     assert 3 < len(history.epochs) < 50
     order = [(e.validation_accuracy, -e.validation_loss) for e in history.epochs]
     assert order.index(max(order)) == len(order) - 4
+
+
+@pytest.mark.parametrize(
+    ("there", "multiplies"),
+    [
+        ({"architecture": "x86_64", "avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": True}, True),
+        ({"architecture": "aarch64", "bf16": True}, True),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_low_precision_is_for_processors_that_multiply_it(products, there, multiplies):
+    """Elsewhere the same training is the one in float32, bit for bit, teacher and student."""
+    products.clear()
+    products.update(there)
+    assert multiplies_bfloat16(torch.device("cpu")) == multiplies
+    assert multiplies_bfloat16(torch.device("cuda"))
+    made = []
+    for precision in ("float32", "bf16"):
+        model, teacher = small(), linear()
+        keys = {"epochs": 1, "step.precision": precision, "augmentation.crop": 1, "distillation.alpha": 0.5}
+        fit(model, parts(DATA), parts(HELD), SPEC.replace(**keys), directory=None, teacher=teacher)
+        made.append(model)
+    assert same(*made) != multiplies
 
 
 def test_low_precision_is_of_the_electronics_alone():
