@@ -160,7 +160,7 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def lowered(spec: StepSpec, device: torch.device) -> bool:
-    """Whether a step computes in bfloat16: asked for, and no detour on this device (a processor may lack the products)."""
+    """Whether a step computes in bfloat16: asked for, and no detour on this device."""
     return spec.precision == "bf16" and multiplies_bfloat16(device)
 
 
