@@ -34,9 +34,11 @@ _NAMES = ("levels", "inputs", "counts", "times", "level_index", "input_index", "
 class Captures:
     """Every image through every pattern.
 
-    levels: (F, ly, lx) on a window of the panel that begins at `panel_corner`. inputs: (N, H, W) amplitudes in [0, 1].
-    counts: (N, F, cy, cx) on a window of the binned sensor that begins at `corner`. labels: (N,), or None. binning:
-    sensor pixels per side in one count. exposure: seconds. times: (N, F) seconds from the first frame. bench: its name.
+    levels: (F, ly, lx) on a window of the panel that begins at `panel_corner`. inputs: (N, H, W) amplitudes in [0, 1];
+    of images whose E channels are shown one by one (N E, H, W), an image's pictures one after another, where pattern
+    `f` meets picture `f % E`. counts: (N, F, cy, cx) on a window of the binned sensor that begins at `corner`. labels:
+    (N,), or (N, h, w) of pixels, or None. binning: sensor pixels per side in one count. exposure: seconds. times:
+    (N, F) seconds from the first frame. bench: its name.
 
     Raises:
         ShapeError: not one frame for each image and pattern.
@@ -61,14 +63,24 @@ class Captures:
                 f"captures have levels {tuple(self.levels.shape)} and inputs {tuple(self.inputs.shape)}, expected "
                 "(patterns, y, x) and (images, y, x)."
             )
-        whole = (len(self.inputs), len(self.levels))
+        n, f = len(self), len(self.levels)
+        each = self.pictures
+        if not n or each * n != len(self.inputs) or not each or f % each:
+            raise ShapeError(
+                f"captures of {n} images and {f} patterns have {len(self.inputs)} inputs, expected one for each image, "
+                "or as many for each as divide the patterns."
+            )
+        whole = (n, f)
         if self.counts.ndim != 4 or self.counts.shape[:2] != whole or self.times.shape != whole:
             raise ShapeError(
                 f"captures have counts {tuple(self.counts.shape)} and times {tuple(self.times.shape)}, expected "
                 f"{whole} for {whole[0]} images and {whole[1]} patterns, then (cy, cx) of the counts."
             )
-        if self.labels is not None and self.labels.shape != whole[:1]:
-            raise ShapeError(f"captures of {whole[0]} images have {tuple(self.labels.shape)} labels.")
+        if self.labels is not None and (self.labels.ndim not in (1, 3) or len(self.labels) != n):
+            raise ShapeError(
+                f"captures of {n} images have labels {tuple(self.labels.shape)}, expected ({n},), or ({n}, h, w) of "
+                "pixels."
+            )
         for name in ("counts", "inputs", "times"):
             check_finite(getattr(self, name), name=name)
         if self.inputs.numel() and not 0 <= float(self.inputs.min()) <= float(self.inputs.max()) <= 1:
@@ -82,7 +94,12 @@ class Captures:
 
     def __len__(self) -> int:
         """How many images."""
-        return len(self.inputs)
+        return len(self.counts)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of each image on the display: more than one where its channels are shown one by one."""
+        return len(self.inputs) // max(1, len(self))
 
     @property
     def region(self) -> Region:
@@ -115,11 +132,17 @@ class Captures:
             "counts": self.counts.flatten(0, 1).numpy().astype(np.float32),
             "times": self.times.flatten().numpy().astype(np.float64),
             "level_index": np.tile(np.arange(f, dtype=np.int32), n),
-            "input_index": np.repeat(np.arange(n, dtype=np.int32), f),
+            "input_index": _pictures_met(n, f, self.pictures).astype(np.int32),
         }
         if self.labels is not None:
             arrays["labels"] = self.labels.numpy().astype(np.int64)
         write_hdf5(path, {name: (array, {}) for name, array in arrays.items()}, told)
+
+
+def _pictures_met(images: int, patterns: int, each: int) -> Any:
+    """Which picture on the display belongs to every frame, (images patterns,) int64; `each`: pictures of an image."""
+    image, pattern = np.divmod(np.arange(images * patterns), patterns)
+    return image * each + pattern % max(1, each)
 
 
 def load_captures(path: str | Path) -> Captures:
@@ -136,8 +159,9 @@ def load_captures(path: str | Path) -> Captures:
             )
         found = {name: dataset(file, name, str(path)) for name in _NAMES if name != "labels" or name in file}
         told = {name: number(file, name, str(path)) for name in ATTRIBUTES}
-        n, f = len(found["inputs"]), len(found["levels"])
-        order = np.repeat(np.arange(n), f), np.tile(np.arange(f), n)
+        f = max(1, len(found["levels"]))
+        n = len(found["counts"]) // f
+        order = _pictures_met(n, f, len(found["inputs"]) // max(1, n)), np.tile(np.arange(f), n)
         for name, k, values in (("input_index", 0, found["inputs"]), ("level_index", 1, found["levels"])):
             taken(values[:, :1, :1], found[name], f"{path}: {name}")
             if not np.array_equal(found[name], order[k]):
@@ -167,6 +191,7 @@ def capture_images(
     panel_corner: Corner = (0, 0),
     exposure: float | None = None,
     labels: Tensor | None = None,
+    pictures: int = 1,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Captures:
@@ -175,11 +200,12 @@ def capture_images(
     Args:
         rig: the bench.
         levels: (F, ly, lx) integers, on the panel at `panel_corner`.
-        inputs: (N, H, W) amplitudes in [0, 1].
+        inputs: (N, H, W) amplitudes in [0, 1]; or (N pictures, H, W), see `Captures`.
         region: rows and columns of the binned sensor that are read.
         panel_corner: (row, column) of the levels' first pixel.
         exposure: seconds; None: the camera's own.
-        labels: (N,) of the images.
+        labels: (N,) of the images, or (N, h, w) of their pixels.
+        pictures: of each image on the display, one after another.
         store: folder that keeps frames as they are taken; the same call goes on with them.
         progress: told (frames done, frames in all).
 
@@ -187,7 +213,7 @@ def capture_images(
         RigError: the bench cannot do it, or a frame did not come; what was taken is in the store.
     """
     seconds = rig.camera.exposure if exposure is None else exposure
-    n, f = len(inputs), len(levels)
+    n, f = len(inputs) // pictures, len(levels)
     order = [
         (i, k)
         for block in range(0, n, _BLOCK)
@@ -195,7 +221,7 @@ def capture_images(
         for i in range(block, min(n, block + _BLOCK))
     ]
     kept = (
-        FrameStore(store, _request(levels, inputs, panel_corner, region, seconds))
+        FrameStore(store, _request(levels, inputs, panel_corner, region, seconds, pictures))
         if store is not None
         else None
     )
@@ -209,7 +235,8 @@ def capture_images(
     try:
         for done in range(len(frames), n * f):
             i, k = order[done]
-            probe = Probes(levels[k : k + 1], inputs[i : i + 1].double(), panel_corner)
+            shown = i * pictures + k % pictures
+            probe = Probes(levels[k : k + 1], inputs[shown : shown + 1].double(), panel_corner)
             frame, at = rig.take(probe, 0, region=region, exposure=seconds)
             frames.append(frame.float())
             times.append(at)
@@ -243,11 +270,12 @@ def capture_images(
     )
 
 
-def _request(levels: Tensor, inputs: Tensor, corner: Corner, region: Region, seconds: float) -> str:
+def _request(
+    levels: Tensor, inputs: Tensor, corner: Corner, region: Region, seconds: float, pictures: int
+) -> str:
     """Digest of what is asked for."""
-    found = hashlib.sha256(
-        repr((tuple(levels.shape), tuple(inputs.shape), corner, str(region), seconds)).encode()
-    )
+    told: tuple[Any, ...] = (tuple(levels.shape), tuple(inputs.shape), corner, str(region), seconds)
+    found = hashlib.sha256(repr(told if pictures == 1 else (*told, pictures)).encode())
     found.update(levels.to(torch.int32).contiguous().numpy().tobytes())
     found.update((inputs.double() * 65535).round().to(torch.int32).contiguous().numpy().tobytes())
     return found.hexdigest()

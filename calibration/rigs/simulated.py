@@ -21,6 +21,7 @@ from optics.checks import present
 from optics.conventions import abs2
 from optics.devices import CPU
 from optics.fourf.camera_window import CameraWindow
+from optics.fourf.illumination import Illumination, panels
 from optics.fourf.recorder import Recorder
 from optics.fourf.system import FourF
 from optics.slm.fringing_exact import exact_reflectance
@@ -43,6 +44,25 @@ class Faults:
     dropped: float = 0.0
     silent_after: int | None = None
     drift: Callable[[float], BenchSpec] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Optics:
+    """What the light of a simulated bench meets on its way to one region of the sensor.
+
+    panels: the SLM as each wavelength meets it, the main one first. under: light that is not simply coherent.
+    """
+
+    panels: tuple[SLM, ...]
+    fourf: FourF
+    recorder: Recorder
+    under: Illumination | None = None
+
+    def intensity(self, image: Tensor, masks: list[Tensor]) -> Tensor:
+        """In the camera plane, (oy, ox), of amplitudes on the display (H, W) and a mask (1, ny, nx) per wavelength."""
+        if self.under is None:
+            return abs2(self.fourf.wave(image[None], masks[0])[0, 0])
+        return self.under(image[None], masks)[0, 0]
 
 
 class SimulatedDriver:
@@ -77,8 +97,8 @@ class SimulatedDriver:
         self._before: tuple[Tensor, Corner] | None = None
         self._since = 0.0
         self._image: Tensor | None = None
-        self._made: tuple[object, tuple[SLM, FourF, Recorder]] | None = None
-        self._shown: tuple[SLM, Tensor, list[tuple[Tensor, float]]] | None = None
+        self._made: tuple[object, _Optics] | None = None
+        self._shown: tuple[_Optics, Tensor, list[tuple[list[Tensor], float]]] | None = None
 
     def show(self, levels: Tensor, corner: Corner) -> None:
         """Levels on the panel; until `latency` it shows those before, then it settles (`_settled`)."""
@@ -154,7 +174,8 @@ class SimulatedDriver:
         sensor = mounting.camera.size(binned_size(bench, bench.camera.binning))
         region = mounting.camera.part_of_plane(checked_region(picture, sensor), sensor)
         image = mounting.display.to_plane(lit)
-        slm, fourf, recorder = self._system(bench, (image.shape[-2], image.shape[-1]), region)
+        optics = self._system(bench, (image.shape[-2], image.shape[-1]), region)
+        fourf, recorder = optics.fourf, optics.recorder
         intensity = torch.zeros(fourf.window)
         shown = self._shown_levels(bench, sent, fourf)
         for progress, share in self._progress(bench, begun, seconds):
@@ -162,9 +183,8 @@ class SimulatedDriver:
             if progress < 1.0:
                 before = shown if self._before is None else self._shown_levels(bench, self._before, fourf)
                 levels = _between(bench, before, shown, progress)
-            for mask, weight in self._masks(slm, levels):
-                field = fourf.wave(image[None].float(), mask)[0, 0]
-                intensity += share * weight * abs2(field)
+            for masks, weight in self._masks(optics, levels):
+                intensity += share * weight * optics.intensity(image.float(), masks)
         photons = recorder.photons(intensity) * (seconds / self.truth.camera.exposure)
         part = tuple(
             slice(want.start - have.start, want.stop - have.start)
@@ -192,27 +212,36 @@ class SimulatedDriver:
             found.append((settled(since, timing.settling), 1 / _PARTS))
         return found
 
-    def _masks(self, slm: SLM, levels: Tensor) -> list[tuple[Tensor, float]]:
-        """The panel's reflectance in each of its states, with that state's weight; kept while levels stand."""
-        if self._shown is None or self._shown[0] is not slm or not torch.equal(self._shown[1], levels):
+    def _masks(self, optics: _Optics, levels: Tensor) -> list[tuple[list[Tensor], float]]:
+        """The panel's reflectance by wavelength in each of its states, with their weights; kept while levels stand."""
+        if self._shown is None or self._shown[0] is not optics or not torch.equal(self._shown[1], levels):
             masks = [
-                (exact_reflectance(slm, levels, ripple=ripple[0] if ripple else 0.0), weight)
-                for ripple, weight in slm.states
+                (
+                    [
+                        exact_reflectance(p, levels, ripple=ripple[0] if ripple else 0.0)
+                        for p in optics.panels
+                    ],
+                    weight,
+                )
+                for ripple, weight in optics.panels[0].states
             ]
-            self._shown = (slm, levels, masks)
+            self._shown = (optics, levels, masks)
         return self._shown[2]
 
-    def _system(
-        self, bench: BenchSpec, image_shape: tuple[int, int], region: Region
-    ) -> tuple[SLM, FourF, Recorder]:
+    def _system(self, bench: BenchSpec, image_shape: tuple[int, int], region: Region) -> _Optics:
         """The bench's optics for one region of the sensor; kept while nothing changes."""
         key = (bench, image_shape, str(region))
         if self._made is not None and self._made[0] == key:
             return self._made[1]
-        fourf, recorder = simulate(bench, image_shape, region)
-        system = (SLM(bench.slm, region=(fourf.rows, fourf.cols)), fourf, recorder)
-        self._made = (key, system)
-        return system
+        parts = parts_of_display(image_shape)
+        fourf, recorder = simulate(bench, image_shape, region, parts=parts)
+        lit = (fourf.rows, fourf.cols)
+        if bench.light.coherence == "coherent" and not bench.light.spectrum:
+            made = _Optics((SLM(bench.slm, region=lit),), fourf, recorder)
+        else:
+            made = _Optics(tuple(panels(bench, lit)), fourf, recorder, Illumination(bench, fourf.view))
+        self._made = (key, made)
+        return made
 
 
 def _between(bench: BenchSpec, before: Tensor, after: Tensor, progress: float) -> Tensor:
@@ -235,18 +264,26 @@ def settled(since: float, settling: float) -> float:
     return 1.0 if settling <= 0 else 1 - math.exp(-SETTLED * since / settling)
 
 
+def parts_of_display(image_shape: tuple[int, int]) -> int:
+    """Into how many parts a display is cut that each see lens 1 from their place: about as wide as high."""
+    height, width = image_shape
+    return max(1, round(width / height))
+
+
 def simulate(
     bench: BenchSpec,
     image_shape: tuple[int, int],
     region: Region,
     *,
+    parts: int = 1,
     dtype: torch.dtype = torch.float32,
     device: torch.device = CPU,
 ) -> tuple[FourF, Recorder]:
     """4f system and recorder of a bench whose recorder sees at least `region` of the binned sensor.
 
     `recorder.region` says which binned pixels it really has; the window lies around the signal order or around the
-    region, whichever the region asks for.
+    region, whichever the region asks for. `parts` of the display, side by side, see lens 1 each from its own place
+    (`optics.fourf.channels`); it matters where lens 1 has aberrations.
 
     Raises:
         SpecError: the region's image leaves the sensor, or a lens does not pass the beam.
@@ -264,7 +301,10 @@ def simulate(
         centre[0] + (0.0 if window[0] % 2 else pitch / 2),
         centre[1] + (0.0 if window[1] % 2 else pitch / 2),
     )
-    fourf = FourF(bench, CameraWindow(image_shape, window, margin=_MARGIN, offset=offset), dtype=dtype)
+    view = CameraWindow(
+        image_shape, window, margin=_MARGIN, offset=offset, channels=parts, gap=-image_shape[1] % parts
+    )
+    fourf = FourF(bench, view, dtype=dtype)
     return fourf.to(device), Recorder(bench, fourf.view, dtype=dtype).to(device)
 
 

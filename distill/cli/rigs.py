@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from calibration.doctor.examination import Diagnosis
     from distill.export.read import Exported
+    from networks.onbench.display import Display
 
 
 def register(app: typer.Typer) -> None:
@@ -67,13 +68,16 @@ def capture(
     from distill.cli.process import prepare
     from distill.export.manifest import NAME
     from distill.export.read import read_export
+    from networks.onbench.sensor import sensor_region
     from optics.files import remove_folder
 
     prepare(threads)
     run = None if (directory / NAME).is_file() else directory
     exported = read_export(directory if run is None else directory / "export")
     _check(exported)
-    inputs, labels = _images(exported, run, part, images)
+    network = exported.network()
+    display = network.optics.setup.display
+    inputs, labels = _images(exported, display, run, part, images)
     (top, left), (height, width) = lit_window(exported.bench)
     generator = torch.Generator().manual_seed(seed)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +92,11 @@ def capture(
             bench,
             exported.levels[:, top : top + height, left : left + width].contiguous(),
             inputs,
-            region=_region(exported),
+            region=sensor_region(network),
             panel_corner=(top, left),
             exposure=exposure,
             labels=labels,
+            pictures=display.pictures,
             store=store,
             progress=lambda done, total: bars.progress("capture", done, total),
         )
@@ -117,14 +122,12 @@ def capture(
 
 def _check(exported: Exported) -> None:
     """Refuse what a rig with one panel and without a reference beam cannot record."""
-    from networks.onbench.arrangement import Arrangement
     from optics.checks import OpticsError
 
-    arranged = exported.manifest.arranged
-    if arranged != Arrangement():
+    if exported.manifest.arranged.way == "staged":
         raise OpticsError(
-            f"the export is {arranged.way} with {arranged.channels} channel(s); captures are of one mask a frame and "
-            'grey images: export a network with student.realisation = "collapsed" and one channel.'
+            "the export is staged, with a panel for each mask of a layer, and a rig drives one panel; export a network "
+            'with student.realisation = "collapsed" or "tiled".'
         )
     if exported.readout.needs_field:
         raise OpticsError(
@@ -133,8 +136,10 @@ def _check(exported: Exported) -> None:
         )
 
 
-def _images(exported: Exported, run: Path | None, part: str, count: int | None) -> tuple[Tensor, Tensor]:
-    """Amplitudes on the display (N, H, W) and labels (N,)."""
+def _images(
+    exported: Exported, display: Display, run: Path | None, part: str, count: int | None
+) -> tuple[Tensor, Tensor]:
+    """Amplitudes on the display, (N pictures, H, W), and the images' labels (N, ...)."""
     from optics.checks import OpticsError
 
     if part == "reference":
@@ -153,13 +158,7 @@ def _images(exported: Exported, run: Path | None, part: str, count: int | None) 
         raise OpticsError(f"--part is {part!r}, expected reference, train or test.")
     if count is not None and count > len(x):
         raise OpticsError(f"--images {count}: there are {len(x)} {part} images.")
-    shown = exported.readout.displayed(x[:count].float())
-    return shown[:, 0], labels[:count]
-
-
-def _region(exported: Exported) -> tuple[slice, slice]:
-    """Rows and columns of the binned sensor, upright, that the network's electronics reads."""
-    return exported.network().recorders[0].region
+    return display.shown(exported.readout.displayed(x[:count].float())), labels[:count]
 
 
 # ---------------------------------------------------------------------- doctor

@@ -14,6 +14,7 @@ from calibration.rigs.captures import load_captures
 from calibration.rigs.opening import open_rig
 from distill.data.dataset import Dataset
 from distill.job.job import Job
+from distill.metrics.confusion import accuracy
 from distill.pipeline.single_steps import open_run
 from distill.pipeline.steps import seeded
 from distill.training.captured import (
@@ -76,36 +77,43 @@ def refit_run(
     student = job.student("refit")
     network = job.on_bench(student, job.bench)
     spec = seeded(job, job.config.refit)
+    features = features_of_captures(network, found)  # refuses captures of another network
     teacher = _taught(job, found.inputs, network) if distilled or own_answers else None
     judges = max(1, len(found) // 5) if held is None else held
-    of_test = _among(network.readout.displayed(job.splits.test.images)[:, 0], found.inputs)
+    display = network.optics.setup.display
+    known, shown = network.readout.displayed(job.splits.test.images), display.images(found.inputs)
+    told: dict[str, Any] = {
+        "held": judges,
+        "metric": job.task.metric if job.splits.train.segmentation else "accuracy",
+        "of_test": _among(known, shown),
+    }
     if curve:
         points = learning_curve(network, found, curve, spec, held=judges, teacher=teacher, done=done)
-        return {"held": judges, "curve": [[p.images, p.accuracy] for p in points], "of_test": of_test}
+        return told | {"curve": [[p.images, p.accuracy] for p in points]}
     number = len(found) - judges if count is None else count
     if number + judges > len(found):
         raise OpticsError(f"{number} images to fit and {judges} to judge; {len(found)} were captured.")
     fitted = refit_on_captures(network, found, spec, teacher=teacher, count=number)
     student.backend = fitted.backend
     save(student, output)
-    told: dict[str, Any] = {"images": number, "held": judges, "network": str(output), "of_test": of_test}
+    told |= {"images": number, "network": str(output)}
     if found.labels is not None:
-        features, labels = features_of_captures(network, found)[-judges:], found.labels[-judges:]
-        told["before"] = captured_accuracy(network.backend, features, labels)
-        told["after"] = captured_accuracy(fitted.backend, features, labels)
+        labels = found.labels[-judges:]
+        told["before"] = captured_accuracy(network.backend, features[-judges:], labels)
+        told["after"] = captured_accuracy(fitted.backend, features[-judges:], labels)
     return told
 
 
 def _among(known: Tensor, images: Tensor) -> int:
-    """How many of `images` (N, H, W) are among `known` (M, H, W), to 8 bits."""
+    """How many of `images` (N, C, H, W) are among `known` (M, C, H, W), to 8 bits."""
     seen, asked = ([x.numpy().tobytes() for x in (255 * part).round().byte()] for part in (known, images))
     there = set(seen)
     return sum(x in there for x in asked)
 
 
 def _taught(job: Job, inputs: Tensor, network: OnBench) -> Tensor:
-    """What `Job.tutor` answers to captured images, (N, classes)."""
-    tutor, shown = job.tutor(), inputs[:, None]
+    """What `Job.tutor` answers to captured images, (N, classes, ...)."""
+    tutor, shown = job.tutor(), network.optics.setup.display.images(inputs)
     if tutor is None:
         raise OpticsError(
             "this run began with a network from a file and has no teacher; --own-answers needs none."
@@ -173,12 +181,14 @@ def loop_network(
             told["after"] = _right(InTheLoop(student, twin, bench, **options), judged)
     save(student, output)
     remove_folder(kept)
-    exposures = shown * len(student.on(twin, **options).scales)
-    return told | {"images": shown, "frames": exposures, "best_epoch": history.best.epoch, "test": test}
+    network = student.on(twin, **options)
+    frames = shown * len(network.scales) // max(1, len(network.optics.arrangement.tiles))
+    return told | {"images": shown, "frames": frames, "best_epoch": history.best.epoch, "test": test}
 
 
 def _right(model: nn.Module, data: Dataset) -> float:
-    return float((logits(model, data.images).argmax(1) == data.labels).double().mean())
+    answers = logits(model, data.images)
+    return accuracy(answers.argmax(1), data.labels, answers.shape[1])
 
 
 def _first(data: Dataset, count: int) -> Dataset:

@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from calibration.rigs.captures import Captures
+from distill.data.dataset import UNLABELLED, VOID
+from distill.metrics.confusion import accuracy
 from distill.training.spec import TrainSpec
 from distill.training.teaching import logits
 from distill.training.train_loop import Progress, fit
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
+from networks.onbench.sensor import frames_of_masks, sensor_region
 from optics.checks import OpticsError
 
 FEWEST = 20  # captured images that a back end is fitted to
@@ -26,13 +29,16 @@ def features_of_captures(on_bench: OnBench, captures: Captures) -> Tensor:
     """What the network's electronics makes of captures, (N, maps, by, bx).
 
     Raises:
-        OpticsError: they were captured through other masks, or on another part of the sensor.
+        OpticsError: they were captured through other masks, of other pictures, or on another part of the sensor.
     """
     optics = on_bench.optics
-    if not isinstance(optics, FramedOptics) or len(on_bench.recorders) != 1:
-        raise OpticsError("captures belong to networks with one mask a frame; use the collapsed realisation.")
+    if not isinstance(optics, FramedOptics):
+        raise OpticsError(
+            "captures are of one panel; use the collapsed or the tiled realisation, not the staged one."
+        )
     (top, left), (height, width) = captures.panel_corner, captures.levels.shape[1:]
-    own = optics.levels()
+    with torch.no_grad():  # with a gradient to the kernels, masks are not those that are exported
+        own = optics.levels()
     shown = torch.zeros_like(own)
     fits = top >= 0 <= left and top + height <= own.shape[1] and left + width <= own.shape[2]
     if fits and len(own) == len(captures.levels):
@@ -42,14 +48,24 @@ def features_of_captures(on_bench: OnBench, captures: Captures) -> Tensor:
             f"these captures are of {len(captures.levels)} other masks than the network's {len(own)}; export the "
             "network that is to be fitted, and capture that."
         )
-    region = on_bench.recorders[0].region
+    display = optics.setup.display
+    if captures.pictures != display.pictures or captures.inputs.shape[1:] != display.canvas_shape:
+        raise OpticsError(
+            f"these captures show {captures.pictures} pictures of {_by(captures.inputs.shape[1:])} an image, the "
+            f"network takes {display.pictures} of {_by(display.canvas_shape)}; capture what `sclc export` wrote of it."
+        )
+    region = sensor_region(on_bench)
     if captures.region != region or captures.binning != on_bench.bench.camera.binning:
         raise OpticsError(
             f"these captures show {captures.region} of the sensor binned by {captures.binning}, the network reads "
             f"{region} binned by {on_bench.bench.camera.binning}; capture with the network's own bench."
         )
     with torch.no_grad():
-        return on_bench.features_of(captures.counts.to(optics.dtype))
+        return on_bench.features_of(frames_of_masks(on_bench, captures.counts.to(optics.dtype)))
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def refit_on_captures(
@@ -68,7 +84,7 @@ def refit_on_captures(
         on_bench: the network whose masks were captured; it stays as it is, its back end is where the fit begins.
         captures: every image through every mask.
         spec: how; images are not moved, so its augmentation must be off.
-        teacher: (N, classes) logits of the captured images. Without labels in the captures it is all there is.
+        teacher: (N, classes, ...) logits of the captured images. Without labels in the captures it is all there is.
         count: use the first so many images; a fifth of them, at least one, chooses the epoch.
         directory: receives the checkpoint and the metrics.
         progress: see `distill.training.train_loop`.
@@ -98,7 +114,8 @@ def refit_on_captures(
     features = features_of_captures(on_bench, captures)[:number]
     with torch.no_grad():
         classes = copy.deepcopy(on_bench.backend).eval()(features[:1]).shape[1]
-    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+    known = labels[(labels != VOID) & (labels != UNLABELLED)]
+    if not known.numel() or not 0 <= int(known.min()) <= int(known.max()) < classes:
         raise OpticsError(
             f"these captures have labels {int(labels.min())} to {int(labels.max())} and the network {classes} classes; "
             f"expected 0 to {classes - 1}."
@@ -121,8 +138,13 @@ def refit_on_captures(
 
 
 def captured_accuracy(backend: nn.Module, features: Tensor, labels: Tensor) -> float:
-    """Share of captured images (N, maps, by, bx) that a back end gets right."""
-    return float((logits(backend, features).argmax(1) == labels).double().mean())
+    """How well a back end does on features (N, maps, by, bx) of captures, from 0 to 1.
+
+    The share of images with the right one of the classes that it was trained with; of pixels, labels (N, H, W), the
+    mean IoU (`distill.metrics.confusion.accuracy`).
+    """
+    answers = logits(backend, features)
+    return accuracy(answers.argmax(1), labels, answers.shape[1])
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from distill.data.dataset import Dataset
 from distill.training.history import History
 from distill.training.spec import TrainSpec
 from distill.training.train_loop import Progress, train
-from networks.onbench.collapsed import Collapsed
+from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
+from networks.onbench.sensor import frames_of_masks, sensor_region
 from networks.students.student import Student
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
@@ -46,7 +47,7 @@ class InTheLoop(nn.Module):
     Attributes:
         student: the network, which is what training changes.
         network: it on its twin.
-        images: how many have been shown so far.
+        images: how many have been shown so far. exposures: how many frames that took.
 
     Raises:
         OpticsError: the network needs a reference beam or an optics that a rig cannot show.
@@ -54,38 +55,35 @@ class InTheLoop(nn.Module):
 
     def __init__(self, student: Student, twin: BenchSpec, rig: Rig, **options: Any) -> None:
         super().__init__()
-        self.student, self.rig, self.images = student, rig, 0
+        self.student, self.rig, self.images, self.exposures = student, rig, 0, 0
         self.network: OnBench = student.on(twin, **options)
         optics = self.network.optics
-        if student.readout.needs_field or not isinstance(optics, Collapsed):
+        if student.readout.needs_field or not isinstance(optics, FramedOptics):
             raise OpticsError(
-                f"a rig shows one mask a frame in coherent light and has no reference beam: it cannot be in the loop "
-                f"of a {type(optics).__name__.lower()} network with the read-out {student.readout.name!r}. Use the "
+                f"a rig has one panel and no reference beam: it cannot be in the loop of a "
+                f"{type(optics).__name__.lower()} network with the read-out {student.readout.name!r}. Use the "
                 "collapsed realisation and the intensity read-out."
             )
         self._optics = optics
 
     def captured(self, x: Tensor) -> Tensor:
-        """What the bench counts, (B, F, cy, cx), of images (B, in, H, W) through the network's masks as they are now.
+        """What the bench counts, (B, masks, cy, cx), of images (B, in, H, W) through the masks as they are now.
 
         Raises:
             RigError: the bench failed.
         """
-        fourf, display = self._optics.fourf, self._optics.setup.display
+        fourf, display = self._optics.systems[0], self._optics.setup.display
         levels = self._optics.levels()[:, fourf.rows, fourf.cols].contiguous()
-        shown = display.exposures(self.student.readout.displayed(x.detach()))
-        parts = [
-            capture_images(
-                self.rig,
-                levels[i :: len(shown)].contiguous(),
-                images,
-                region=self.network.recorders[0].region,
-                panel_corner=(fourf.rows.start, fourf.cols.start),
-            ).counts
-            for i, images in enumerate(shown)
-        ]
-        self.images += len(x)
-        return torch.stack(parts, 2).flatten(1, 2).to(x.dtype)
+        counts = capture_images(
+            self.rig,
+            levels,
+            display.shown(self.student.readout.displayed(x.detach())),
+            pictures=display.pictures,
+            region=sensor_region(self.network),
+            panel_corner=(fourf.rows.start, fourf.cols.start),
+        ).counts
+        self.images, self.exposures = self.images + len(x), self.exposures + len(x) * len(levels)
+        return frames_of_masks(self.network, counts.to(x.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, in, H, W) to the back end's output for what the bench counts."""

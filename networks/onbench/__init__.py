@@ -9,6 +9,7 @@ interface.py       What every way onto a bench answers, and the values that go i
 masks.py           From collapsed kernels to the complex masks that an SLM is asked for, at the SLM's own pixels
 network.py         Optics, camera, read-out and back end as one network, and the one cache
 operator_cache.py  What follows from an operator alone, kept until the operator changes
+sensor.py          Which part of the sensor the electronics reads: one frame, and the masks' images in it
 staged.py          A cascade as it is written: one 4f stage per layer, each with its own SLM masks
 tiled.py           Several masks side by side in one frame: each kernel's image at a place of its own
 ways.py            The ways by name

@@ -76,6 +76,24 @@ class Display:
             canvas[:, :, i * self.spacing : i * self.spacing + self.image_shape[1]] = x[:, i]
         return [canvas]
 
+    @property
+    def pictures(self) -> int:
+        """Pictures of one image, one exposure each."""
+        return self.channels // self.at_once
+
+    def shown(self, x: Tensor) -> Tensor:
+        """What the display shows, (B pictures, *canvas_shape), an image's pictures one after another."""
+        return torch.stack(self.exposures(x), 1).flatten(0, 1)
+
+    def images(self, shown: Tensor) -> Tensor:
+        """The images (B, channels, H, W) that the display shows so; the way back from `shown`."""
+        if self.at_once == 1:
+            return shown.unflatten(0, (-1, self.channels))
+        columns = (
+            slice(i * self.spacing, i * self.spacing + self.image_shape[1]) for i in range(self.channels)
+        )
+        return torch.stack([shown[..., at] for at in columns], 1)
+
     def each(self, see: Callable[[Tensor, Responses], Tensor], x: Tensor, responses: Responses) -> Tensor:
         """`see(images, responses)` of every exposure with the masks that belong to it, (B, masks, ...) in order."""
         shown = self.exposures(x)

@@ -87,5 +87,7 @@ def test_what_holds_no_captures_is_refused(tmp_path):
         file["level_index"][...] = np.roll(file["level_index"][()], 1)
     with pytest.raises(RigError, match="every pattern for each image"):
         load_captures(tmp_path / "captures.h5")
-    with pytest.raises(ShapeError, match="3 images and 2 patterns"):
+    with pytest.raises(ShapeError, match="2 images and 2 patterns have 3 inputs"):
         Captures(found.levels, found.inputs, found.counts[:2], (0, 0), (0, 0), 4, 0.01, found.times)
+    with pytest.raises(ShapeError, match="3 images and 2 patterns"):
+        Captures(found.levels, found.inputs, found.counts[:, :1], (0, 0), (0, 0), 4, 0.01, found.times)
