@@ -57,8 +57,13 @@ def calibrate(
         report: told each step in a line.
 
     Raises:
-        RigError: nothing remains to fit, or the frames are blank or saturated.
+        RigError: nothing remains to fit, the frames are blank or saturated, or the light is not simply coherent.
     """
+    if bench.light.coherence != "coherent" or bench.light.spectrum:
+        raise RigError(
+            f"bench {bench.name!r}: the fit knows coherent light of one wavelength; calibrate with the laser "
+            "alone, and set light.coherence and light.spectrum in the calibrated bench."
+        )
     begun = time.perf_counter()
     tell: Report = (lambda line: None) if report is None else report
     t = Tolerances() if tolerances is None else tolerances

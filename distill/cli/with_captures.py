@@ -105,9 +105,14 @@ def refit(
     if json:
         cli_show.print_json(found)
     elif "curve" in found:
-        out.print(f"as it came {found['curve'][0][1]:.1%}; judged by {found['held']} images", soft_wrap=True)
+        out.print(
+            f"{found['metric']}; as it came {found['curve'][0][1]:.1%}; judged by {found['held']} images",
+            soft_wrap=True,
+        )
     else:
-        judged = f"{found['before']:.1%} before, {found['after']:.1%} after, " if "before" in found else ""
+        judged = ""
+        if "before" in found:
+            judged = f"{found['metric']} {found['before']:.1%} before, {found['after']:.1%} after, "
         out.print(
             f"{judged}fitted to {found['images']} images, judged by {found['held']}; {found['network']}",
             soft_wrap=True,
@@ -189,7 +194,7 @@ def loop(
     if json:
         cli_show.print_json(found)
         return
-    judged = f"{found['before']:.1%} before, {found['after']:.1%} after; " if test else ""
+    judged = f"{found['metric']} {found['before']:.1%} before, {found['after']:.1%} after; " if test else ""
     cli_show.out().print(
         f"{judged}{found['images']} images in {found['frames']} exposures; {found['network']}", soft_wrap=True
     )

@@ -84,7 +84,7 @@ def refit_run(
     known, shown = network.readout.displayed(job.splits.test.images), display.images(found.inputs)
     told: dict[str, Any] = {
         "held": judges,
-        "metric": job.task.metric if job.splits.train.segmentation else "accuracy",
+        "metric": _metric(job),
         "of_test": _among(known, shown),
     }
     if curve:
@@ -160,7 +160,7 @@ def loop_network(
     if distilled and job.config.student.file is None:
         teacher = job.teacher()
     kept = output.with_name(f".{output.name}.loop")
-    told: dict[str, Any] = {"network": str(output)}
+    told: dict[str, Any] = {"network": str(output), "metric": _metric(job)}
     judged = _first(job.splits.test, test) if test else None
     with open_rig(rig, twin, generator=torch.Generator().manual_seed(training.seed)) as bench:
         if judged is not None:
@@ -184,6 +184,11 @@ def loop_network(
     network = student.on(twin, **options)
     frames = shown * len(network.scales) // max(1, len(network.optics.arrangement.tiles))
     return told | {"images": shown, "frames": frames, "best_epoch": history.best.epoch, "test": test}
+
+
+def _metric(job: Job) -> str:
+    """What `captured_accuracy` is: of faces the share of the people that were learnt."""
+    return job.task.metric if job.splits.train.segmentation else "accuracy"
 
 
 def _right(model: nn.Module, data: Dataset) -> float:

@@ -52,6 +52,12 @@ def result():
     return calibrate(recording(), NOMINAL, zernikes=(4, 5, 6), hold_back=(7,))
 
 
+@pytest.mark.parametrize("light", [{"light.coherence": "incoherent"}, {"light.spectrum": ((560e-9, 0.4),)}])
+def test_light_that_the_fit_does_not_know_is_refused(light):
+    with pytest.raises(RigError, match="coherent light of one wavelength"):
+        calibrate(recording(count=2), NOMINAL.replace(**light))
+
+
 def test_frames_held_back_are_predicted_to_their_noise(result):
     error, noise = result.held_back
     assert error < 1.15 * noise < 0.02 < 0.5 < result.nominal_residual

@@ -7,11 +7,15 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 
+from distill import load
+from distill.cli.main import main
 from distill.export.read import read_export
 from distill.job import config
 from distill.job import toml as settings
 from distill.pipeline import main_job
+from distill.pipeline.single_steps import open_run
 from tests.distill.exportbench import BENCH
 
 SMALL = BENCH.replace(
@@ -84,7 +88,7 @@ def images(path, channels: int, *, pixels: bool = False):
 
 
 @pytest.mark.parametrize("case", RUNS)
-def test_a_run_is_exported_and_proved(case, tmp_path):
+def test_a_run_is_exported_proved_and_taken_to_a_bench(case, tmp_path, capsys):
     channels, sets = RUNS[case]
     bench = tmp_path / "bench.toml"
     bench.write_text(settings.dump(SMALL.model_dump(mode="json")))
@@ -99,3 +103,46 @@ def test_a_run_is_exported_and_proved(case, tmp_path):
     wanted = {"a class per pixel": "pixels", "an embedder": "embeddings"}.get(case, "classes")
     assert manifest.kind == result["verify"]["wave"]["answers"] == wanted
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+    capsys.readouterr()
+    _to_a_bench(tmp_path / "run", bench, tmp_path / "captures.h5", capsys)
+
+
+def _to_a_bench(run, bench, file, capsys):
+    """Captures of training images on that bench, and a back end fitted to them: for whatever a rig can show."""
+    command = ["capture", str(run), "--rig", f"sim:{bench}", "--part", "train", "--images", "25"]
+    if read_export(run / "export").manifest.arranged.way == "staged":
+        assert main([*command, "-o", str(file)]) == 2
+        assert "a rig drives one panel" in capsys.readouterr().err
+        return
+    assert main([*command, "-o", str(file), "--json"]) == 0
+    captured, (job, out) = (
+        json.loads(capsys.readouterr().out),
+        (open_run(run, ()), file.with_suffix(".safetensors")),
+    )
+    assert captured["images"] == 25
+    for options in ([], ["--own-answers"]):
+        assert main(["refit", str(run), str(file), "-o", str(out), "--json", *options]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["images"] == 20 and told["held"] == 5 and told["of_test"] == 0
+        assert told["metric"] == ("mean IoU" if job.splits.train.segmentation else "accuracy")
+        assert 0 <= told["before"] <= 1 and 0 <= told["after"] <= 1
+        before, after = (dict(n.backend.state_dict()) for n in (job.student("refit"), load(out)))
+        assert any(not torch.equal(before[name], after[name]) for name in before)
+    loop = [
+        "loop",
+        str(run),
+        "--rig",
+        f"sim:{bench}",
+        "--images",
+        "4",
+        "--held",
+        "2",
+        "--epochs",
+        "1",
+        "--batch",
+        "4",
+    ]
+    assert main([*loop, "--test", "2", "-o", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    frames = captured["patterns"]
+    assert told["images"] == 6 and told["frames"] == 6 * frames and 0 <= told["after"] <= 1

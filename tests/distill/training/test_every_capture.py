@@ -132,7 +132,10 @@ def test_what_a_rig_cannot_show_is_refused(name):
 
 def test_captures_of_other_pictures_are_refused():
     """Channels one by one have an exposure each; side by side one for all."""
-    whole, apart = network_of("collapsed, three colours"), network_of("collapsed, channels one by one, three colours")
+    whole, apart = (
+        network_of("collapsed, three colours"),
+        network_of("collapsed, channels one by one, three colours"),
+    )
     images, bench = pictures(whole), whole.bench
     with torch.no_grad():
         found = captured(whole, images, simulated_rig(bench, bench))
