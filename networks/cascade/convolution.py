@@ -158,6 +158,8 @@ def _directly(
 def _correlate(
     x: Tensor, weight: Tensor, padding: tuple[int, int] = (0, 0), *, stride: int = 1
 ) -> tuple[Tensor, Tensor | None]:
+    if stride > 1 and weight.shape[-2:] == (1, 1):  # see `networks.teachers.resnet.Projection`
+        x, stride = x[..., ::stride, ::stride], 1
     if not x.is_complex():
         both = torch.cat((weight.real, weight.imag)) if weight.is_complex() else weight
         if both.numel() < x.numel():
