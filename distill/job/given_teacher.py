@@ -1,8 +1,8 @@
 """A teacher that the user brings, as a run's configuration names it, and the proof that it knows these images.
 
 A teacher whose classes stand in another order, or that expects other values, answers all the same; a student learns
-nonsense from it. So it is asked about the validation part first, and an accuracy near chance is an error that says what
-the likely cause is.
+nonsense from it. So it is asked about the validation part first. An accuracy near chance is an error that says what the
+likely cause is, and so is one that is far better with the classes in another order or with other values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from distill.data.dataset import Dataset
+from distill.data.dataset import VOID, Dataset
+from distill.metrics.confusion import confusion_matrix
 from distill.training.teaching import logits
 from networks.teachers.given import Adapted, module
 from networks.teachers.program import load_program
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
     from distill.job.config import TeacherConfig
 
 _MOST_IMAGES = 1000  # of the validation part that it is asked about
-_FREE = 0.1  # share by which answers at random agree better in the best order
+_TRIED_IMAGES = 250  # of those, for each way of changing their values
+_SIGMAS_OF_BEST = 2.0  # by which answers at random agree better in the best order than by chance
 _SIGMAS = 3.0  # standard errors above chance that an accuracy must have
+_ABOVE_DOUBT = 0.95  # share that is right from which nothing else is tried
+_LIKELY = (
+    "Likely its classes stand in another order than the data's (teacher.classes lists them in its own), it expects "
+    "other values (teacher.mean, teacher.std) or another size (teacher.image_size), or it was trained on other images."
+)
 _IMAGENET: dict[str, tuple[float, ...]] = {
     "mean": (0.485, 0.456, 0.406),
     "std": (0.229, 0.224, 0.225),
@@ -81,6 +88,11 @@ def _order(config: TeacherConfig, names: Sequence[str]) -> list[int] | None:
             f"teacher.classes lacks {missing[0]!r}; it lists the teacher's classes in its own order, and must hold the "
             f"data's: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
         )
+    twice = [name for k, name in enumerate(config.classes) if name in config.classes[:k]]
+    if twice:
+        raise OpticsError(
+            f"teacher.classes holds {twice[0]!r} twice; it lists the teacher's classes, each once."
+        )
     return [config.classes.index(name) for name in names]
 
 
@@ -95,77 +107,101 @@ def digest_of(network: nn.Module) -> str:
     total = hashlib.sha256(type(network).__qualname__.encode())
     for name, value in sorted(network.state_dict().items()):
         total.update(name.encode() + str(tuple(value.shape)).encode())
-        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+        # by its bytes: numpy knows no bfloat16
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
 def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -> float:
-    """The share of the validation part's images (or pixels) that a given teacher gets right.
+    """The share of the validation part's images (or pixels) that a given teacher gets right, the mean of the classes.
+
+    A class counts as much as another, so that rare ones matter and an answer that is always the same is worth what
+    chance is. Where one class alone is labelled nothing can be told.
 
     Raises:
-        OpticsError: hardly more than by chance; what the likely cause is.
+        OpticsError: hardly more than by chance, far less than with its classes in another order or with other values,
+            or no numbers; what the likely cause is.
     """
     some = part.labelled
     some = some.take(torch.arange(min(len(some), _MOST_IMAGES)))
-    labels = some.labels.flatten()
-    counts = labels >= 0
-    right = _right(logits(teacher, some.images), some)
-    total, most = int(counts.sum()), int(torch.bincount(labels[counts]).max())
-    chance = max(1 / some.classes, most / total)
-    limit = chance + _SIGMAS * math.sqrt(
-        chance * (1 - chance) / min(total, len(some) if some.segmentation else total)
-    )
-    if right > limit or not config.check:
+    answers = logits(teacher, some.images)
+    if not bool(answers.isfinite().all()):
+        raise OpticsError(f"{what} answers with numbers that are not finite; its weights are damaged.")
+    right, counted = _right(answers, some), _images_of_classes(some)
+    if not config.check or len(counted) < 2:
         return right
+    chance = 1 / len(counted)
+    error = chance * math.sqrt(sum(chance * (1 - chance) / n for n in counted))
+    limit = min(chance + _SIGMAS * error, (1 + chance) / 2)
+    found, line = (right, "") if right > _ABOVE_DOUBT else _better(config, teacher, answers, some)
+    if right > limit and (found - right < _SIGMAS * error or 1 - found > (1 - right) / 2):
+        return right
+    why = "" if right > limit else f", where answering at random gives {100 * chance:.1f} %"
     raise OpticsError(
-        f"{what} is right on {100 * right:.1f} % of {len(some)} validation images, where answering at random gives "
-        f"{100 * chance:.1f} %. {_cause(config, teacher, some, max(limit, 2 * chance))} (teacher.check = false takes "
-        "it as it is.)"
+        f"{what} is right on {100 * right:.1f} % of {len(some)} validation images{_of_classes(some)}{why}. "
+        f"{line if found > max(limit, 2 * chance) else _LIKELY} (teacher.check = false takes it as it is.)"
     )
+
+
+def _of_classes(part: Dataset) -> str:
+    counted = torch.bincount(part.labels[part.labels >= 0], minlength=part.classes)
+    return "" if len(counted[counted > 0].unique()) == 1 else ", all classes counting alike"
+
+
+def _images_of_classes(part: Dataset) -> list[int]:
+    """How many images show each class that there is."""
+    shown = (int((part.labels == c).reshape(len(part), -1).any(1).sum()) for c in range(part.classes))
+    return [n for n in shown if n]
 
 
 def _right(answers: Tensor, part: Dataset) -> float:
-    counts = part.labels >= 0
-    return float((answers.argmax(1) == part.labels)[counts].double().mean())
+    return _share(_table(answers, part))
 
 
-def _cause(config: TeacherConfig, teacher: nn.Module, part: Dataset, enough: float) -> str:
-    """The change that makes it right most often, or all that are likely."""
-    found: list[tuple[float, str]] = []
+def _table(answers: Tensor, part: Dataset) -> Tensor:
+    """Share of each true class (rows) that was answered by each class; without the classes that are not there."""
+    counts = confusion_matrix(
+        answers.argmax(1), part.labels.where(part.labels >= 0, VOID), part.classes
+    ).double()
+    return counts / counts.sum(1, keepdim=True).clamp(min=1)
+
+
+def _share(table: Tensor) -> float:
+    return float(table.diagonal().sum() / (table.sum(1) > 0).sum())
+
+
+def _better(config: TeacherConfig, teacher: nn.Module, answers: Tensor, part: Dataset) -> tuple[float, str]:
+    """The share that is right with the change that helps most, and that in words."""
+    found = [_reordered(answers, part)]
     if isinstance(teacher, Adapted):
+        few = part.take(torch.arange(min(len(part), _TRIED_IMAGES)))
         for told, change in _TRIED.items():
             values = {"mean": (0.0,), "std": (1.0,)} | change
+            if values == {"mean": config.mean, "std": config.std}:
+                continue
             other = given(config, part.class_names, inner=teacher.network, **values).to(teacher.mean.device)
             try:
-                answers = logits(other, part.images)
+                answers = logits(other, few.images)
             except (RuntimeError, ValueError):  # three means for one channel
                 continue
-            own = values == {"mean": config.mean, "std": config.std}
-            share = _right(answers, part)
+            share = _right(answers, few)
             found.append((share, f"With {told} it is right on {100 * share:.1f} %."))
-            share, line = _reordered(answers, part)
-            # a better order can be found for any answers: it must be worth more than another normalisation is
-            found.append((share - _FREE, line if own else f"With {told}: {line}"))
-    share, line = max(found, default=(0.0, ""))
-    if share > enough:
-        return line
-    return (
-        "Likely its classes stand in another order than the data's (teacher.classes lists them in its own), it expects "
-        "other values (teacher.mean, teacher.std) or another size (teacher.image_size), or it was trained on other "
-        "images."
-    )
+            share, line = _reordered(answers, few)
+            found.append((share, f"With {told}: {line}"))
+    return max(found, key=lambda pair: pair[0])  # of those that are as good the first
 
 
 def _reordered(answers: Tensor, part: Dataset) -> tuple[float, str]:
-    """The share that is right with the teacher's classes in the best order, and that in words."""
-    truth, found = part.labels, answers.argmax(1)
-    counts = truth >= 0
-    table = torch.zeros(part.classes, part.classes)
-    table.index_put_((truth[counts], found[counts]), torch.ones(()), accumulate=True)
+    """The share that is right with the teacher's classes in the best order, less what chance gives; and that in words.
+
+    A better order can be found for any wrong answers, the better the fewer images a class has.
+    """
+    table, counted = _table(answers, part), _images_of_classes(part)
+    free = (1 - _share(table)) * _SIGMAS_OF_BEST * math.sqrt((1 - 1 / len(counted)) / sum(counted))
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
-    share = float(table[torch.from_numpy(rows), torch.from_numpy(columns)].sum() / table.sum())
+    share = _share(table[:, torch.from_numpy(columns)])
     order = [part.class_names[row] for _, row in sorted(zip(columns.tolist(), rows.tolist(), strict=True))]
-    return share, (
+    return share - free, (
         f"Its classes stand in another order than the data's: with teacher.classes = {order} it is right on "
         f"{100 * share:.1f} %."
     )

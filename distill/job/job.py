@@ -185,7 +185,9 @@ class Job:
             yield
         except OpticsError:
             raise
-        except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        except Exception as error:  # a teacher of the user's own may raise anything
+            if not self.brought and not isinstance(error, RuntimeError | ValueError | ZeroDivisionError):
+                raise
             ny, nx = self.image_shape
             raise OpticsError(
                 f"{what} cannot take images of {ny} x {nx} pixels ({reason(error)}); change {key}, or set data.size."

@@ -28,15 +28,18 @@ def rehearse(job: Job) -> None:
     student = Student.from_spec(job.spec, generator=torch.Generator().manual_seed(0))
     teacher: nn.Module | None = None
     if config.student.file is None:
-        teacher = create_teacher(
-            config.teacher.name,
-            train.channels,
-            train.classes,
-            train.image_shape,
-            generator=torch.Generator().manual_seed(0),
-        )
         own, told, learner = config.teacher.training, config.student.training, job.trainee(student)
-        _said("teacher.training", lambda: try_out(teacher, few.images, few.labels, own))
+        if job.brought:
+            teacher = job.teacher().cpu()
+        else:
+            teacher = create_teacher(
+                config.teacher.name,
+                train.channels,
+                train.classes,
+                train.image_shape,
+                generator=torch.Generator().manual_seed(0),
+            )
+            _said("teacher.training", lambda: try_out(teacher, few.images, few.labels, own))
         _said("student.training", lambda: try_out(learner, few.images, few.labels, told, teacher))
     with torch.no_grad():
         features = student.eval().features(few.images)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from networks.teachers.given import Adapted
 from optics.errors import OpticsError
 
 CAMERA = "what the camera gives the back end"
@@ -24,9 +25,10 @@ def part(model: nn.Module, name: str) -> nn.Module:
     wanted = BACKEND if name == CAMERA else name
     found = [(len(n), m) for n, m in model.named_modules() if n == wanted or n.endswith(f".{wanted}")]
     if not found:
-        known = [n for n, _ in model.named_modules() if n and n.count(".") < 2]
+        inner = model.network if isinstance(model, Adapted) else model
+        known = [n for n, _ in inner.named_modules() if n and n.count(".") < 2]
         raise OpticsError(
-            f"{type(model).__name__} has no part called {wanted!r}; it has {', '.join(known[:20]) or 'no parts'}."
+            f"{type(inner).__name__} has no part called {wanted!r}; it has {', '.join(known[:20]) or 'no parts'}."
         )
     return min(found, key=lambda pair: pair[0])[1]
 

@@ -9,6 +9,7 @@ no code, are read by `networks.teachers.program`.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,13 @@ _WRAPPED = (
     "model",
     "net",
 )  # names under which training scripts keep the weights
-_PARALLEL = "module."  # what DataParallel puts before every name
+_BEFORE = (
+    "module.",
+    "_orig_mod.",
+    "model.",
+    "net.",
+)  # what DataParallel, torch.compile and scripts put before names
+_LOGITS = ("logits", "out")  # where networks that give more than one thing keep them
 
 
 class Adapted(nn.Module):
@@ -62,7 +69,8 @@ class Adapted(nn.Module):
         order: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.image_size, self.channels = network, image_size, channels
+        self.network, self.image_size, self.channels = in_single_precision(network), image_size, channels
+        self.most = -1 if order is None else max(order)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32)[:, None, None], persistent=False)
         index = None if order is None else torch.tensor(order, dtype=torch.int64)
@@ -78,12 +86,49 @@ class Adapted(nn.Module):
                 x = x.expand(-1, self.channels, -1, -1)
         if self.image_size is not None and tuple(shape) != self.image_size:
             x = F.interpolate(x, self.image_size, mode="bilinear", align_corners=False, antialias=True)
-        found: Tensor = self.network((x - self.mean) / self.std)
+        found = logits_of(self.network((x - self.mean) / self.std))
         if self.order is not None:
+            if found.shape[1] <= self.most:
+                raise OpticsError(
+                    f"the teacher answers with {found.shape[1]} classes and teacher.classes lists {self.most + 1} or "
+                    "more; list its own classes, in its own order."
+                )
             found = found.index_select(1, self.order)
         if found.ndim == 4 and found.shape[-2:] != shape:
             found = F.interpolate(found, shape, mode="bilinear", align_corners=False)
         return found
+
+
+def logits_of(found: Any) -> Tensor:
+    """The logits in what a network gives: a tensor, or one that stands in a dictionary, an object or a sequence.
+
+    Raises:
+        OpticsError: there is none, or not (B, classes) or (B, classes, y, x).
+    """
+    held = found
+    if isinstance(held, Mapping):
+        places = [name for name in _LOGITS if name in held] or (list(held) if len(held) == 1 else [])
+        held = held[places[0]] if places else held
+    elif not isinstance(held, Tensor) and isinstance(getattr(held, "logits", None), Tensor):
+        held = held.logits
+    elif isinstance(held, Sequence) and held:
+        held = held[0]
+    if not isinstance(held, Tensor) or held.ndim not in (2, 4):
+        names = f" of {listed(sorted(map(str, found)))}" if isinstance(found, Mapping) else ""
+        shape = f" of shape {tuple(held.shape)}" if isinstance(held, Tensor) else ""
+        raise OpticsError(
+            f"the teacher gives a {type(found).__name__}{names}{shape}, expected logits (B, classes) or "
+            f"(B, classes, y, x): a tensor, or one named {' or '.join(_LOGITS)}, or the first of several."
+        )
+    return held
+
+
+def in_single_precision(network: nn.Module) -> nn.Module:
+    """The network itself, or where it holds numbers of another precision than float32, a copy in that."""
+    held = (*network.parameters(), *network.buffers())
+    if all(v.dtype == torch.float32 for v in held if v.is_floating_point()):
+        return network
+    return copy.deepcopy(network).float()
 
 
 def module(name: str, *, weights: str | Path, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -134,8 +179,11 @@ def _run(path: Path) -> Any:
 def _load(network: nn.Module, path: Path) -> None:
     state = _state(regular_file(path, what="file of weights"))
     wanted = network.state_dict()
-    if all(key.startswith(_PARALLEL) for key in state) and not any(k.startswith(_PARALLEL) for k in wanted):
-        state = {key.removeprefix(_PARALLEL): value for key, value in state.items()}
+    while state.keys() != wanted.keys():
+        before = [b for b in _BEFORE if all(k.startswith(b) for k in state) and state]
+        if not before or all(k.startswith(before[0]) for k in wanted):
+            break
+        state = {key.removeprefix(before[0]): value for key, value in state.items()}
     missing, more = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or more:
         told = [

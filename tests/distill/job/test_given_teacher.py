@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,6 +13,7 @@ from torch import nn
 
 import distill
 from distill.data import load
+from distill.data.dataset import VOID, Dataset
 from distill.job import config as configs
 from distill.job import given_teacher
 from distill.job.config import RunConfig, TeacherConfig
@@ -134,6 +139,76 @@ def test_another_order_of_classes_is_found_and_told():
         right(TeacherConfig(passed="x", classes=[str(k) for k in range(9)]), inner=wrong)
 
 
+def test_an_order_that_is_partly_right_is_refused_however_many_images_there_are():
+    """Of 1000 images a fifth right is far beyond chance, and five times as many are with the classes in order."""
+    order = [0, 1, 3, 4, 5, 6, 7, 8, 9, 2]
+    many = load("digits", limit=4000, validation=0.25).validation
+    told = TeacherConfig(passed="x")
+    made = given_teacher.given(told, NAMES, inner=Linear(order=order))
+    assert 0.15 < float((made(many.images).argmax(1) == many.labels).double().mean()) < 0.5
+    with pytest.raises(OpticsError, match=r"another order.*teacher\.classes = \['0', '1', '3', '4'"):
+        given_teacher.check(told, made, many, "the teacher")
+
+
+class Answers(nn.Module):
+    """What is told, whatever it sees: the labels themselves, or others."""
+
+    def __init__(self, labels, classes):
+        super().__init__()
+        self.register_buffer("told", torch.nn.functional.one_hot(labels.clamp(min=0), classes).float() * 9)
+
+    def forward(self, x):
+        return self.told[: len(x)] if self.told.ndim == 2 else self.told[: len(x)].movedim(-1, 1)
+
+
+def labelled(labels, classes):
+    names = tuple(f"c{k}" for k in range(classes))
+    return Dataset(torch.rand(len(labels), 1, 4, 4), labels, names, source="made")
+
+
+FEW_PIXELS = torch.zeros(3, 4, 4, dtype=torch.int64)
+FEW_PIXELS[:, 1, 1] = 1
+PERFECT = {
+    "two images": torch.tensor([0, 1]),
+    "one class in twenty": (torch.arange(20) == 7).long(),
+    "one pixel in sixteen": FEW_PIXELS,
+    "an image a class": torch.arange(10),
+    "one class alone": torch.zeros(8, dtype=torch.int64),
+    "void and unlabelled pixels": torch.cat((FEW_PIXELS, torch.full((1, 4, 4), VOID))),
+}
+
+
+@pytest.mark.parametrize("name", PERFECT)
+def test_a_perfect_teacher_passes_and_one_that_says_the_same_of_all_does_not(name):
+    labels = PERFECT[name]
+    classes = max(2, int(labels.max()) + 1)
+    part, told = labelled(labels, classes), TeacherConfig(passed="x")
+    assert given_teacher.check(told, Answers(labels, classes), part, "the teacher") == 1.0
+    if name != "one class alone":
+        with pytest.raises(OpticsError, match="at random"):
+            given_teacher.check(told, Answers(torch.zeros_like(labels), classes), part, "the teacher")
+
+
+def test_of_two_changes_that_do_as_well_the_order_alone_is_told():
+    """It is scaled, not moved: every scale of the values does as well."""
+    order = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    wrong = Linear(order=order)
+    with torch.no_grad():
+        wrong.fc.bias.zero_()
+    with pytest.raises(
+        OpticsError, match=r"images\. Its classes stand|at random gives 10\.0 %\. Its classes stand"
+    ):
+        right(TeacherConfig(passed="x"), inner=wrong)
+
+
+def test_weights_that_are_no_numbers_are_told():
+    spoilt = Linear()
+    with torch.no_grad():
+        spoilt.fc.weight[0, 0] = float("nan")
+    with pytest.raises(OpticsError, match="not finite"):
+        right(TeacherConfig(passed="x"), inner=spoilt)
+
+
 def test_another_normalisation_is_found_and_told():
     wrong = Linear(1.0, -1.0)
     with pytest.raises(OpticsError, match=r"With teacher\.mean = \[1\.0\] and teacher\.std = \[-1\.0\]"):
@@ -169,6 +244,73 @@ def test_images_are_brought_to_what_it_takes():
     grey = Adapted(Look(), channels=1)
     grey(torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 2, 2))
     assert float(seen[-1][0, 0, 0, 0]) == pytest.approx(0.299)
+
+
+class Gives(nn.Module):
+    """A linear classifier whose logits stand where `place` puts them."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.inner, self.place = Linear(), place
+
+    def forward(self, x):
+        return self.place(self.inner(x))
+
+
+PLACES = {
+    "a dictionary's out": lambda y: {"aux": y[:, :2], "out": y},
+    "a dictionary's logits": lambda y: {"hidden": y[:, :2], "logits": y},
+    "the only one of a dictionary": lambda y: {"scores": y},
+    "an object's logits": lambda y: SimpleNamespace(loss=None, logits=y),
+    "the first of several": lambda y: (y, y[:, :2]),
+}
+NO_PLACES = {
+    "a dictionary without": (lambda y: {"a": y, "b": y}, "gives a dict of a, b, expected logits"),
+    "nothing": (lambda y: None, "gives a NoneType, expected logits"),
+    "three axes": (lambda y: y[..., None], r"of shape \(20, 10, 1\), expected logits"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_logits_are_found_where_networks_keep_them(name):
+    x = SPLITS.test.images[:20]
+    assert torch.equal(Adapted(Gives(PLACES[name]))(x), Linear()(x))
+
+
+@pytest.mark.parametrize("name", NO_PLACES)
+def test_what_holds_no_logits_is_one_line(name):
+    place, word = NO_PLACES[name]
+    with pytest.raises(OpticsError, match=word) as error:
+        Adapted(Gives(place))(SPLITS.test.images[:20])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_network_of_another_precision_answers_in_float32_and_stays_as_it_was(dtype):
+    own, x = Linear().to(dtype), SPLITS.test.images[:20]
+    got = Adapted(own)(x)
+    assert got.dtype == torch.float32 and own.fc.weight.dtype == dtype
+    assert float((got - Linear()(x)).detach().abs().max()) < 0.05
+    assert given_teacher.digest_of(own) != given_teacher.digest_of(Linear())
+
+
+@pytest.mark.parametrize("before", ["module.", "_orig_mod.", "model.", "_orig_mod.module.", "model.net."])
+def test_what_stands_before_the_names_of_weights_is_taken_off(before, folder, tmp_path):
+    save_file({before + k: v for k, v in Linear().state_dict().items()}, tmp_path / "net.safetensors")
+    made = module(f"{folder}/my.py:Net", weights=tmp_path / "net.safetensors")
+    assert torch.equal(made(SPLITS.test.images[:3]), Linear()(SPLITS.test.images[:3]))
+
+
+@pytest.mark.parametrize(
+    ("classes", "word"),
+    [
+        ([*map(str, range(10)), "9"], "holds '9' twice"),
+        (["ten", *map(str, range(10))], r"answers with 10 classes and teacher\.classes lists 11"),
+    ],
+)
+def test_a_list_of_classes_that_cannot_be_is_refused(classes, word):
+    with pytest.raises(OpticsError, match=word):
+        right(TeacherConfig(passed="x", classes=classes), inner=Linear())
 
 
 TOLD = {
@@ -208,3 +350,34 @@ def test_a_run_with_a_program_and_with_a_module_from_python(folder, tmp_path):
             short(), tmp_path / "wrong", last="linear_kd", teacher=Linear(order=range(9, -1, -1)).eval()
         )
     assert not (tmp_path / "wrong").exists() or list((tmp_path / "wrong").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["fc", "network.fc"])
+def test_a_hint_names_a_part_of_the_network_that_was_brought(name, tmp_path):
+    told = short().replace(**{"student.training.distillation.hint": {"teacher": name}})
+    distill.run(told, tmp_path / "run", last="linear_kd", teacher=Linear().eval())
+    assert (tmp_path / "run" / "linear_kd" / "model.safetensors").is_file()
+    wrong = short().replace(**{"student.training.distillation.hint": {"teacher": "body"}})
+    with pytest.raises(OpticsError, match="Linear has no part called 'body'; it has fc"):
+        distill.run(wrong, tmp_path / "wrong", last="linear_kd", teacher=Linear().eval())
+    assert not (tmp_path / "wrong" / "linear").exists()  # before any training
+
+
+class Brighter(nn.Module):
+    """A class per pixel: whether it is bright."""
+
+    def forward(self, x):
+        return torch.cat((0.5 - x, x - 0.5), 1) * 9
+
+
+def test_a_teacher_of_pixels_needs_no_name_of_a_built_in_one(tmp_path):
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        for part in ("train", "test"):
+            shown = (rng.random((40, 16, 16)) > 0.7).astype(np.uint8)
+            file[f"{part}/images"], file[f"{part}/masks"] = shown * 255, shown
+    sets = [f"data.source={tmp_path / 'data.h5'}", "data.limit=40", 'student.backend.kind="segmenter"']
+    sets += ["student.training.epochs=1", "student.controls=[]", "student.readout.bins=[4, 4]"]
+    told = configs.demo(fast=True, sets=[*sets, "student.backend.hidden=[]"]).replace(teacher=TeacherConfig())
+    distill.run(told, tmp_path / "run", last="linear_kd", teacher=Brighter())
+    assert (tmp_path / "run" / "linear_kd" / "model.safetensors").is_file()
