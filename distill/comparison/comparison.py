@@ -203,7 +203,7 @@ def compare(
     dask: str | None = None,
     seed: int | None = None,
     device: str | None = None,
-    config: Path | None = None,
+    config: str | Path | None = None,
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
 ) -> Comparison:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optics.errors import OpticsError
 from optics.files import make_folder, put_in_place
+from optics.reading import home
 
 Progress = Callable[[int, int | None], None]
 
@@ -80,7 +81,7 @@ def sha256_of(path: Path) -> str:
 
 
 def fetch(
-    remote: Remote, directory: Path, *, timeout: float = 30.0, progress: Progress | None = None
+    remote: Remote, directory: str | Path, *, timeout: float = 30.0, progress: Progress | None = None
 ) -> Path:
     """The file's path in `directory`, downloaded unless it is there already with the right sha256.
 
@@ -96,6 +97,7 @@ def fetch(
         OpticsError: the address cannot be reached, does not have the file, breaks off, or sends another sha256, or
             `directory` cannot be written to; under the file's own name nothing is kept then.
     """
+    directory = home(directory)
     path = directory / remote.name
     if path.is_file() and sha256_of(path) == remote.sha256:
         return path

@@ -61,7 +61,7 @@ def load(
     white: float | None = None,
     subset: str | None = None,
     strangers: int | None = None,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
 ) -> Splits:
     """Training, validation and test parts of a data set.
 
@@ -186,7 +186,7 @@ def chosen_of(
     return {part: (sources[part], index) for part, index in picked.items()}
 
 
-def find(name_or_path: str | Path, options: Options, cache: Path | None = None) -> Found:
+def find(name_or_path: str | Path, options: Options, cache: str | Path | None = None) -> Found:
     """What a source holds, see `load`; labels of whole images have been read then, and no image.
 
     Raises:
@@ -223,12 +223,12 @@ def find(name_or_path: str | Path, options: Options, cache: Path | None = None) 
     )
 
 
-def place(name: str, cache: Path | None = None) -> Path:
+def place(name: str, cache: str | Path | None = None) -> Path:
     """The folder in which a public data set is kept; `cache` None is `~/.cache/spectral-cascade`."""
     return home(cache or "~/.cache/spectral-cascade") / name
 
 
-def _downloaded(name: str, options: Options, cache: Path | None) -> Found:
+def _downloaded(name: str, options: Options, cache: str | Path | None) -> Found:
     folder = place(name, cache)
     download.fetch_set(name, folder)
     if not name.startswith("cifar"):

@@ -84,7 +84,7 @@ def pool(
     *,
     limit: int | None,
     generator: torch.Generator,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
 ) -> Tensor:
     """Images of a source whose labels, if there are any, are not looked at, float32 (M, C, H, W).
 

@@ -21,7 +21,7 @@ from optics.bench.files import bench_from_dict
 from optics.bench.spec import BenchSpec
 from optics.errors import OpticsError
 from optics.files import json_text
-from optics.reading import from_json, read_bytes, reason, regular_file
+from optics.reading import from_json, home, read_bytes, reason, regular_file
 from optics.spec import Validated, validated
 
 M = TypeVar("M", bound=Validated)
@@ -253,14 +253,14 @@ def check_device(path: Path, wavelength: float, device: DeviceEntry, bench: Benc
             raise OpticsError(f"{path}: {name} is {told} and its bench says {real}{so}.")
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: str | Path) -> Manifest:
     """The manifest of an exported directory.
 
     Raises:
         OpticsError: there is none, it is not JSON, of an unknown version, or a key is missing or wrong; one line
             naming file and key.
     """
-    data, path = manifest_data(directory), directory / NAME
+    data, path = manifest_data(directory), home(directory) / NAME
     if data.get("format") != "spectral-cascade export":
         raise OpticsError(
             f'{path}: key format is not "spectral-cascade export"; this is another kind of file.'
@@ -288,13 +288,13 @@ def checked(model: type[M], path: Path, data: dict[str, Any]) -> M:
         raise OpticsError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-def manifest_data(directory: Path) -> dict[str, Any]:
+def manifest_data(directory: str | Path) -> dict[str, Any]:
     """What `manifest.json` of a directory holds, unchecked; its key `format` tells what kind of directory it is.
 
     Raises:
         OpticsError: there is none, or it is no JSON object.
     """
-    path = directory / NAME
+    path = home(directory) / NAME
     if not path.is_file():
         raise OpticsError(f"{directory} is not an exported directory: it has no {NAME}.")
     text = read_bytes(path, most=_MOST_BYTES)

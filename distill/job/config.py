@@ -34,6 +34,7 @@ from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
 from optics.errors import SpecError
+from optics.reading import home
 from optics.recognise import check
 from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
@@ -178,7 +179,7 @@ class StudentConfig(Validated):
         """The network for images of that shape, (ny, nx), and so many classes."""
         return StudentSpec(**{p: getattr(self, p) for p in _PARTS}, image_shape=image_shape, classes=classes)
 
-    def of_file(self, file: Path) -> StudentConfig:
+    def of_file(self, file: str | Path) -> StudentConfig:
         """The same with the network of a file, whatever the parts said before.
 
         Raises:
@@ -331,7 +332,7 @@ class RunConfig(Validated):
         return settings.dump(self.model_dump(mode="json"))
 
 
-def load(path: Path, *, sets: Sequence[str] = ()) -> RunConfig:
+def load(path: str | Path, *, sets: Sequence[str] = ()) -> RunConfig:
     """The configuration in a TOML file with `key=value` assignments on top.
 
     Bench and data files are looked for beside the file first. Without `name` the run is named after the file.
@@ -339,7 +340,7 @@ def load(path: Path, *, sets: Sequence[str] = ()) -> RunConfig:
     Raises:
         SpecError: one line with file, line, key and what would be right, also of the bench's keys.
     """
-    check(path, "run")
+    check(path := home(path), "run")
     table, lines = parse(path)
     return _made({"name": path.stem} | table, lines, sets=sets, source=str(path), folder=path.parent)
 

@@ -13,7 +13,7 @@ from distill.metrics.tasks import Difference
 from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
 from optics.files import json_text, write_json
-from optics.reading import from_json, quoted
+from optics.reading import from_json, home, quoted
 from optics.spec import Validated, validated
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -94,21 +94,21 @@ class Result(Validated):
             raise ValueError(f"class_names is {quoted(names)}, expected a list of names")
         return data
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the file whole or not at all, and check that it reads back as the same."""
         data = self.model_dump(mode="json")
         Result.model_validate(from_json(json_text(data)))
-        write_json(path, data)
+        write_json(home(path), data)
 
     @classmethod
-    def read(cls, path: Path) -> Result:
+    def read(cls, path: str | Path) -> Result:
         """Read and validate a result.
 
         Raises:
             OpticsError: absent, or not of this schema; one line.
         """
         try:
-            return validated(cls, _renamed(read_json(path)))
+            return validated(cls, _renamed(read_json(home(path))))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(p) for p in first["loc"])

@@ -33,7 +33,7 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
-from optics.reading import damaged, sha256_of
+from optics.reading import damaged, home, sha256_of
 from optics.spec import Validated
 
 KEPT = "kept.json"
@@ -82,7 +82,7 @@ class KeptRun(Validated):
         return value
 
 
-def keep(run: Path, folder: Path, *, overwrite: bool = False) -> KeptRun:
+def keep(run: str | Path, folder: str | Path, *, overwrite: bool = False) -> KeptRun:
     """Keep a finished run in a folder of its own inside `folder`, whole or not at all.
 
     Args:
@@ -93,6 +93,7 @@ def keep(run: Path, folder: Path, *, overwrite: bool = False) -> KeptRun:
     Raises:
         OpticsError: the run is not finished, or something else is kept under its name.
     """
+    run, folder = home(run), home(folder)
     if not (run / _RESULT).is_file():
         raise OpticsError(f"{run} has no {_RESULT}; finish the run first: sclc run {run / _CONFIG} --resume.")
     result = Result.read(run / _RESULT)
@@ -204,12 +205,13 @@ def _bars(rows: Mapping[str, Row]) -> Curve:
     )
 
 
-def read_kept(place: Path) -> KeptRun:
+def read_kept(place: str | Path) -> KeptRun:
     """What was kept in `place`, every file checked against the manifest.
 
     Raises:
         OpticsError: nothing was kept there, or a file is missing or was changed; one line.
     """
+    place = home(place)
     try:
         kept = KeptRun.model_validate(read_json(place / KEPT))
     except ValidationError as error:

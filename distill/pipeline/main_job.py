@@ -43,13 +43,14 @@ from distill.training.trackers import tensorboard
 from optics.devices import CPU
 from optics.errors import OpticsError
 from optics.files import write_text
+from optics.reading import home
 
 CONFIG = "config.toml"
 
 
 def run(
-    config: RunConfig,
-    directory: Path,
+    config: str | Path | RunConfig,
+    directory: str | Path,
     *,
     resume: bool | None = True,
     ui: Watcher | None = None,
@@ -60,7 +61,7 @@ def run(
     """Do the main job in `directory`, or what is left of it.
 
     Args:
-        config: what to do.
+        config: what to do, or a run file that says it.
         directory: where; made if needed.
         resume: keep the steps that were done for the same inputs, and go on within a training that was interrupted;
             False removes what an earlier run left in the directory; None refuses a directory that holds one.
@@ -76,7 +77,8 @@ def run(
     Raises:
         OpticsError: bad input, found before anything is written; or a directory that holds other things.
     """
-    book = ledger(directory)
+    config = config if isinstance(config, RunConfig) else load(config)
+    book = ledger(home(directory))
     if teacher is not None:
         config = config.replace(**{"teacher.passed": given_teacher.digest_of(teacher)})
         if processes.size > 1:
@@ -185,12 +187,13 @@ def _in_parallel(job: Job, book: Ledger, names: list[str], keys: dict[str, str])
         torch.set_num_threads(threads)
 
 
-def load_config(directory: Path) -> RunConfig:
+def load_config(directory: str | Path) -> RunConfig:
     """The configuration of the run in `directory`.
 
     Raises:
         OpticsError: no run is there.
     """
+    directory = home(directory)
     if not (directory / CONFIG).is_file():
         raise OpticsError(
             f"{directory} holds no run: {CONFIG} is missing. Begin one with `sclc run` or `sclc demo`."

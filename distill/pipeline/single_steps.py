@@ -24,17 +24,18 @@ from distill.training.evaluation import evaluate
 from distill.verify.verdict import Verification
 from distill.verify.verification import verify
 from optics.checks import OpticsError
-from optics.reading import sha256_of
+from optics.reading import home, sha256_of
 
 T = TypeVar("T")
 
 
-def open_run(directory: Path, needs: Sequence[str], watcher: Watcher | None = None) -> Job:
+def open_run(directory: str | Path, needs: Sequence[str], watcher: Watcher | None = None) -> Job:
     """The job of a run whose steps `needs` are done.
 
     Raises:
         OpticsError: no run is there, or one of the steps is not done.
     """
+    directory = home(directory)
     config = pipeline.load_config(directory)
     job = Job.prepare(config, directory, watcher)
     job.made_by = _made_by(directory, job.made_by)
@@ -58,9 +59,9 @@ def _made_by(directory: Path, here: str) -> str:
 
 
 def open_file(
-    file: Path,
+    file: str | Path,
     *,
-    config: Path | None = None,
+    config: str | Path | None = None,
     bench: str | None = None,
     sets: Sequence[str] = (),
     watcher: Watcher | None = None,
@@ -77,13 +78,14 @@ def open_file(
     Raises:
         OpticsError: no such network, or it does not fit the data or the bench.
     """
+    file = home(file)
     return Job.prepare(config_of_file(file, config=config, bench=bench, sets=sets), file.parent, watcher)
 
 
 def open_network(
-    network: Path,
+    network: str | Path,
     *,
-    config: Path | None = None,
+    config: str | Path | None = None,
     bench: str | None = None,
     sets: Sequence[str] = (),
     watcher: Watcher | None = None,
@@ -100,6 +102,7 @@ def open_network(
     Raises:
         OpticsError: no trained network, an unknown bench or key.
     """
+    network = home(network)
     if network.is_file():
         return open_file(network, config=config, bench=bench, sets=sets, watcher=watcher)
     _only_a_file(network, config)
@@ -112,18 +115,19 @@ def open_network(
 
 
 def config_of_file(
-    file: Path, *, config: Path | None = None, bench: str | None = None, sets: Sequence[str] = ()
+    file: str | Path, *, config: str | Path | None = None, bench: str | None = None, sets: Sequence[str] = ()
 ) -> RunConfig:
     """The configuration of a run that begins with the network in `file`; see `open_file`."""
+    file = home(file)
     base = load_config(config) if config is not None else RunConfig(name=file.stem)
     given = base.replace(student=base.student.of_file(file.resolve()))
     return changed(given, sets=sets, source=str(config or file), bench=bench)
 
 
 def bench_rows(
-    network: Path,
+    network: str | Path,
     *,
-    config: Path | None = None,
+    config: str | Path | None = None,
     bench: str | None = None,
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
@@ -144,7 +148,7 @@ def bench_rows(
     Raises:
         OpticsError: no trained network, an unknown bench or key.
     """
-    watcher = ui or Silent()
+    watcher, network = ui or Silent(), home(network)
     job = open_network(network, config=config, bench=bench, sets=sets, watcher=watcher)
     student = job.student("linear_kd")
     job.calibration = _timed(job, "calibrate", "Calibrating the camera", lambda: steps.calibration(job))
@@ -182,7 +186,7 @@ def _key(job: Job) -> str:
     )
 
 
-def _only_a_file(network: Path, config: Path | None) -> None:
+def _only_a_file(network: Path, config: str | Path | None) -> None:
     if config is not None:
         raise OpticsError(
             f"--config {config}: {network} is a run with a configuration of its own; --config goes with the file of a "
@@ -213,12 +217,12 @@ def _timed(job: Job, step: str, title: str, work: Callable[[], T]) -> T:
 
 
 def export_network(
-    network: Path,
+    network: str | Path,
     *,
-    config: Path | None = None,
+    config: str | Path | None = None,
     bench: str | None = None,
     sets: Sequence[str] = (),
-    output: Path | None = None,
+    output: str | Path | None = None,
     count: int | None = None,
     overwrite: bool = False,
     ui: Watcher | None = None,
@@ -238,11 +242,12 @@ def export_network(
     Raises:
         OpticsError: no trained network, or one that cannot be exported.
     """
+    network = home(network)
     if network.is_file():
         job = open_file(network, config=config, bench=bench, sets=sets, watcher=ui).on_cpu()
         job.check_exportable()
         on_bench = job.on_bench(job.student("linear_kd"), job.bench, calibrated=False)
-        target = output or network.with_name(f"{network.stem}-export")
+        target = home(output or network.with_name(f"{network.stem}-export"))
     else:
         _only_a_file(network, config)
         if bench is not None or sets:
@@ -251,7 +256,7 @@ def export_network(
             )
         job = open_run(network, ("refit",), ui).on_cpu()
         on_bench = job.on_bench(job.student("refit"), job.bench)
-        target = output or network / "export"
+        target = home(output or network / "export")
 
     number = count or min(job.config.export.count or ExportConfig().count, len(job.splits.test))
 
@@ -279,10 +284,10 @@ def _in_the_run(job: Job, target: Path, count: int) -> Iterator[None]:
 
 
 def verify_directory(
-    directory: Path, *, ui: Watcher | None = None, **options: Any
+    directory: str | Path, *, ui: Watcher | None = None, **options: Any
 ) -> tuple[Path, Verification]:
     """Verify an exported directory, or the one inside a run's; returns it with what was found."""
-    watcher = ui or Silent()
+    watcher, directory = ui or Silent(), home(directory)
     inside = directory / "export"
     target = inside if not (directory / "manifest.json").exists() and inside.is_dir() else directory
     start = time.perf_counter()
@@ -292,8 +297,9 @@ def verify_directory(
     return target, found
 
 
-def report_run(directory: Path) -> dict[str, Any]:
+def report_run(directory: str | Path) -> dict[str, Any]:
     """Write a finished run's report and result again."""
+    directory = home(directory)
     config = pipeline.load_config(directory)
     needs = [step for step in ("evaluate", "verify") if step in step_table.steps_of(config)]
     job = open_run(directory, needs)
@@ -306,10 +312,10 @@ def report_run(directory: Path) -> dict[str, Any]:
 
 
 def report_file(
-    file: Path,
-    directory: Path,
+    file: str | Path,
+    directory: str | Path,
     *,
-    config: Path | None = None,
+    config: str | Path | None = None,
     bench: str | None = None,
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
@@ -324,5 +330,6 @@ def report_file(
         sets: `key=value` assignments.
         ui: told of the progress.
     """
+    directory = home(directory)
     pipeline.run(config_of_file(file, config=config, bench=bench, sets=sets), directory, ui=ui)
     return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}

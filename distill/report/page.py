@@ -20,6 +20,7 @@ from distill.report import files
 from distill.report.remarks import distillation, surprises
 from optics.files import write_text
 from optics.plots import page, style
+from optics.reading import home
 
 _CLASSES = 14  # of a confusion matrix whose figures can be read
 _ENGINES = {
@@ -36,11 +37,11 @@ _CAMERA = {
 }
 
 
-def write_report(job: Job, result: Result, path: Path) -> None:
+def write_report(job: Job, result: Result, path: str | Path) -> None:
     """Write the page whole or not at all."""
     with torch.no_grad():  # the graph of a turned panel's masks takes tens of gigabytes
         values = context(job, result)
-    write_text(path, page.render(ASSETS / "report.html.j2", values))
+    write_text(home(path), page.render(ASSETS / "report.html.j2", values))
 
 
 def context(job: Job, result: Result) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def refit_on_captures(
     *,
     teacher: Tensor | None = None,
     count: int | None = None,
-    directory: Path | None = None,
+    directory: str | Path | None = None,
     progress: Progress | None = None,
 ) -> OnBench:
     """The same optics with a back end fitted to what the bench gave: on labels, distilled, or both.

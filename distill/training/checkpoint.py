@@ -66,7 +66,7 @@ def load(path: str | Path) -> Student:
     )
 
 
-def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
+def save_model(path: str | Path, module: nn.Module, config: dict[str, Any]) -> None:
     """Weights and configuration of a model in one file.
 
     Args:
@@ -85,16 +85,17 @@ def save_model(path: Path, module: nn.Module, config: dict[str, Any]) -> None:
         }  # several keys come in random order
     except ValueError as error:
         raise OpticsError(f"{path}: the model's configuration is no JSON ({reason(error)}).") from None
+    path = home(path)
     make_folder(path.parent)
     write_weights(path, module.state_dict(), metadata)
 
 
-def load_config(path: Path) -> dict[str, Any]:
+def load_config(path: str | Path) -> dict[str, Any]:
     """The configuration in a model file."""
     return _read(path)[1]
 
 
-def load_student(path: Path) -> Student:
+def load_student(path: str | Path) -> Student:
     """The student saved at `path`, in `eval` mode.
 
     Raises:
@@ -106,7 +107,7 @@ def load_student(path: Path) -> Student:
     return network
 
 
-def load_network(path: Path) -> Student | RawImage:
+def load_network(path: str | Path) -> Student | RawImage:
     """The student, or the control without optics, saved at `path`, in `eval` mode.
 
     Raises:
@@ -118,7 +119,7 @@ def load_network(path: Path) -> Student | RawImage:
     return cast("Student | RawImage", _filled(path, lambda: make(spec), tensors))
 
 
-def load_spec(path: Path) -> StudentSpec:
+def load_spec(path: str | Path) -> StudentSpec:
     """The description of the student saved at `path`.
 
     Raises:
@@ -127,7 +128,7 @@ def load_spec(path: Path) -> StudentSpec:
     return _told(path, load_config(path))
 
 
-def _told(path: Path, config: dict[str, Any]) -> StudentSpec:
+def _told(path: str | Path, config: dict[str, Any]) -> StudentSpec:
     try:
         with reading(path, "a student", fix="its description of a student is not one."):
             spec = _spec(config)
@@ -158,7 +159,7 @@ def _spec(config: dict[str, Any]) -> StudentSpec | None:
     return None
 
 
-def load_teacher(path: Path) -> nn.Module:
+def load_teacher(path: str | Path) -> nn.Module:
     """The teacher saved at `path`, in `eval` mode.
 
     Raises:
@@ -181,7 +182,7 @@ def load_teacher(path: Path) -> nn.Module:
     return _filled(path, build, tensors)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = regular_file(path, what="model file")
     check(path, "network")
     with reading(path, "safetensors", fix="it is truncated or not a safetensors file."):
@@ -205,7 +206,7 @@ def _kind(config: dict[str, Any]) -> str:
     return "a model without a kind" if kind is None else f"a {shortened(str(kind))}"
 
 
-def _filled(path: Path, build: Callable[[], Any], tensors: dict[str, Tensor]) -> Any:
+def _filled(path: str | Path, build: Callable[[], Any], tensors: dict[str, Tensor]) -> Any:
     with reading(path, "a network", fix="its weights and its configuration do not fit."):
         model = build()
         model.load_state_dict(tensors)

@@ -151,7 +151,7 @@ def refit_backend(
     teacher: nn.Module | None = None,
     seed: int = 0,
     draws: int = 1,
-    directory: Path | None = None,
+    directory: str | Path | None = None,
     progress: Progress | None = None,
 ) -> OnBench:
     """The same network on the same bench with its back end trained on what the bench's camera really gives.

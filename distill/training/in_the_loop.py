@@ -112,7 +112,7 @@ def train_in_the_loop(
     validation: Dataset,
     spec: TrainSpec,
     *,
-    directory: Path,
+    directory: str | Path,
     teacher: nn.Module | Tensor | None = None,
     progress: Progress | None = None,
     **options: Any,

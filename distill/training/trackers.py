@@ -15,7 +15,7 @@ EVENTS = "events.out.tfevents.*"  # what TensorBoard calls its files
 _CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
 
 
-def tensorboard(directory: Path) -> OnEpoch:
+def tensorboard(directory: str | Path) -> OnEpoch:
     """Writes each epoch into TensorBoard's files in `directory`; `tensorboard --logdir` of any folder above shows it.
 
     Raises:

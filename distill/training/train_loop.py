@@ -23,6 +23,7 @@ from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide
 from distill.training.trackers import OnEpoch
 from optics.files import write_csv
+from optics.reading import home
 
 CHECKPOINT, METRICS = "checkpoint.pt", "history.csv"
 
@@ -33,7 +34,7 @@ def train(
     validation: Dataset,
     spec: TrainSpec,
     *,
-    directory: Path,
+    directory: str | Path,
     teacher: Guide | nn.Module | Tensor | None = None,
     resume: bool = True,
     progress: Progress | None = None,
@@ -85,7 +86,7 @@ def fit(
     validation: tuple[Tensor, Tensor],
     spec: TrainSpec,
     *,
-    directory: Path | None,
+    directory: str | Path | None,
     teacher: Guide | nn.Module | Tensor | None = None,
     identity: dict[str, str] | None = None,
     resume: bool = True,
@@ -98,25 +99,26 @@ def fit(
     `identity` names what the run depends on beside `spec` and the model's first weights; a checkpoint made
     with another is refused.
     """
+    folder = None if directory is None else home(directory)
     with shared_statistics(model, processes):
         run = Run(model, train, validation, spec, teacher, processes)
         told = spec.model_dump(mode="json", exclude_defaults=True)  # a key of a later version changes nothing
         key = digest_of({"spec": told, **(identity or {})}, model)
 
         def stored() -> dict[str, Any]:
-            begun = directory is not None and resume and (directory / CHECKPOINT).is_file()
-            return load_state(directory / CHECKPOINT, key) if directory is not None and begun else {}
+            begun = folder is not None and resume and (folder / CHECKPOINT).is_file()
+            return load_state(folder / CHECKPOINT, key) if folder is not None and begun else {}
 
         state = processes.told(stored)
         if state:
             run.restore(state)
-            _write_metrics(directory, run)  # it may have been stopped between the two
+            _write_metrics(folder, run)  # it may have been stopped between the two
         while not run.finished:
             run.one_epoch(progress)
             if processes.first:
-                if directory is not None:
-                    save_state(directory / CHECKPOINT, key, run.state())
-                _write_metrics(directory, run)
+                if folder is not None:
+                    save_state(folder / CHECKPOINT, key, run.state())
+                _write_metrics(folder, run)
                 if on_epoch is not None:
                     on_epoch(run.epochs[-1])
         model.load_state_dict(run.best_weights)

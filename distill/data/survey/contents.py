@@ -100,7 +100,7 @@ def check(
     *,
     options: Options | None = None,
     ignore: Ignore = (),
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Checked:
     """What a source holds, whether or not training on it would begin.

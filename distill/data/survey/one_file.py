@@ -35,7 +35,7 @@ def convert(
     ignore: Ignore = (),
     limit: int | None = None,
     options: Options | None = None,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
 ) -> Splits:
     """Write a source's training, validation and test parts to an HDF5 file; gives what was written.
 
