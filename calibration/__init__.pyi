@@ -1,4 +1,4 @@
-from . import measurements, rigs, twin
+from . import doctor, measurements, measuring, rigs, twin
 from .measurements.radiometry import Measured, Radiometry, measure_radiometry
 from .rigs.captures import Captures, capture_images, load_captures
 from .rigs.files import load_recording, save_recording
@@ -29,11 +29,13 @@ __all__ = [
     "TwinResult",
     "calibrate",
     "capture_images",
+    "doctor",
     "load_captures",
     "load_recording",
     "load_result",
     "measure_radiometry",
     "measurements",
+    "measuring",
     "replay_rig",
     "rigs",
     "save_recording",

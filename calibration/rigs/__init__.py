@@ -18,6 +18,7 @@ store.py       Frames kept on disk as they are taken
 windows.py     Which part of the panel light can reach
 """
 
+from calibration.rigs import slmsuite_files
 from calibration.rigs.captures import Captures, capture_images, load_captures
 from calibration.rigs.files import load_recording, save_recording
 from calibration.rigs.flat_field import FlatField, SimulatedCamera, unit_to_unit
@@ -54,6 +55,7 @@ __all__ = [
     "save_recording",
     "simulate",
     "simulated_rig",
+    "slmsuite_files",
     "to_pictures",
     "to_planes",
     "unit_to_unit",

@@ -22,9 +22,10 @@ sources.py        One way to load images, whatever they are stored in: `load("di
 unlabelled.py     Pictures that nobody labelled: labels hidden from a set, and images that come without any
 """
 
+from distill.data import survey
 from distill.data.augmentation import AugmentSpec, augment
 from distill.data.dataset import Dataset, Splits
 from distill.data.download import fetch
 from distill.data.sources import load, names
 
-__all__ = ["AugmentSpec", "Dataset", "Splits", "augment", "fetch", "load", "names"]
+__all__ = ["AugmentSpec", "Dataset", "Splits", "augment", "fetch", "load", "names", "survey"]

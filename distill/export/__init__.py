@@ -22,7 +22,8 @@ write.py     A network on a bench as files: SLM frames, and all that is needed t
 """
 
 from distill.export.manifest import Manifest, read_manifest
+from distill.export.onnx_file import write_onnx
 from distill.export.read import Exported, read_export
 from distill.export.write import export
 
-__all__ = ["Exported", "Manifest", "export", "read_export", "read_manifest"]
+__all__ = ["Exported", "Manifest", "export", "read_export", "read_manifest", "write_onnx"]
