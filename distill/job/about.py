@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from distill.export.manifest import NAME, manifest_data
-from distill.job.ledger import LEDGER, read_json
+from distill.job.ledger import LEDGER, UNREADABLE, read_json
 from distill.job.rows import Rows
 from distill.training.checkpoint import load_config, load_network
 from networks import Student
@@ -65,7 +65,7 @@ def _names(part: Any, key: str) -> bool:
 
 
 def _run(folder: Path) -> Facts:
-    told, steps = parse(folder / CONFIG)[0], read_json(folder / LEDGER).get("steps", {})
+    told, steps = parse(folder / CONFIG)[0], read_json(folder / LEDGER, fix=UNREADABLE).get("steps", {})
     done = [name for name, step in steps.items() if step.get("done")]
     facts: Facts = {
         "what": "a run" if (folder / RESULT).is_file() else "a run that is not finished",
@@ -92,7 +92,7 @@ def _run(folder: Path) -> Facts:
 def _result(result: Mapping[str, Any]) -> Facts:
     facts: Facts = {
         "finished": result.get("finished"),
-        "made by": f"spectral-cascade {result.get('environment', {}).get('version', 'of an unknown version')}",
+        "made by": f"spectral-cascade {_version(result.get('environment'))}",
         "read-out": result.get("readout"),
     }
     for name, row in result.get("rows", {}).items():
@@ -106,6 +106,13 @@ def _result(result: Mapping[str, Any]) -> Facts:
     if isinstance(verdict, Mapping):
         facts["files"] = "proved" if verdict.get("passed") else "not proved"
     return facts
+
+
+def _version(environment: Any) -> str:
+    """The version of this project in a result's `environment`."""
+    versions = environment.get("versions") if isinstance(environment, Mapping) else None
+    known = versions.get("spectral-cascade") if isinstance(versions, Mapping) else None
+    return known if isinstance(known, str) else "of an unknown version"
 
 
 def _exported(folder: Path) -> Facts:

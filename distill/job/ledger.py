@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import math
+import shlex
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ from optics.files import is_temporary, make_folder, remove_folder, remove_leftov
 from optics.reading import from_json, reason
 
 LEDGER, LOCK = "steps.json", ".lock"
+UNREADABLE = "what is done there is not known without it; choose another directory."  # of a ledger
 _VERSION = 1
 
 
@@ -34,8 +36,14 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def going_on(directory: Path, config: str = "config.toml") -> str:
+    """The command that goes on with the run in a directory, in that directory."""
+    place = shlex.quote(str(directory))
+    return f"sclc run {shlex.quote(str(directory / config))} --output {place} --resume"
+
+
+def read_json(path: Path, *, fix: str = "remove it and run the step that writes it.") -> Any:
+    """Read a JSON file; `fix` ends the message where it is not JSON.
 
     Raises:
         OpticsError: it is absent, or not JSON; the message says where.
@@ -45,9 +53,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise OpticsError(f"{path} does not exist; run the step that writes it first.") from None
     except (ValueError, RecursionError) as error:
-        raise OpticsError(
-            f"{path} is not JSON ({reason(error)}); remove it and run the step that writes it."
-        ) from None
+        raise OpticsError(f"{path} is not JSON ({reason(error)}); {fix}") from None
 
 
 def place(directory: str | Path) -> Path:
@@ -285,7 +291,7 @@ class Ledger:
 
 def _steps_in(path: Path) -> dict[str, dict[str, Any]]:
     """The steps of a ledger's file."""
-    data = read_json(path)
+    data = read_json(path, fix=UNREADABLE)
     if not isinstance(data, dict) or data.get("version") != _VERSION:
         raise OpticsError(f"{path} is of another version; choose another directory.")
     steps = data.get("steps")

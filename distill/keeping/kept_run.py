@@ -24,7 +24,7 @@ from pydantic import ValidationError, field_validator
 from distill.environment import version
 from distill.job.config import RunConfig
 from distill.job.job import MODEL
-from distill.job.ledger import key_of, read_json
+from distill.job.ledger import LEDGER, going_on, key_of, read_json
 from distill.job.result import Result
 from distill.job.rows import TRAINED, title_of
 from distill.metrics.row import Row
@@ -52,6 +52,9 @@ _ANY_RUN = (
     "verify",
     "export",
 )  # keys that say nothing of what is trained and measured
+
+
+_ANEW = "keep the run anew: sclc results RUN --overwrite."
 
 
 class KeptRun(Validated):
@@ -95,13 +98,17 @@ def keep(run: str | Path, folder: str | Path, *, overwrite: bool = False) -> Kep
     """
     run, folder = home(run), home(folder)
     if not (run / _RESULT).is_file():
-        raise OpticsError(f"{run} has no {_RESULT}; finish the run first: sclc run {run / _CONFIG} --resume.")
+        if not (run / LEDGER).is_file():
+            raise OpticsError(f"{run} holds no run: neither {_RESULT} nor {LEDGER} is there; check the path.")
+        raise OpticsError(f"{run} has no {_RESULT}; finish the run first: {going_on(run)}.")
     result = Result.read(run / _RESULT)
     config = RunConfig.model_validate(result.config)
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', result.name).strip('-.') or 'run'}-seed{config.seed}"
     place = folder / name
     if place.exists() and not overwrite:
-        if (place / KEPT).is_file() and read_json(place / _RESULT)["finished"] == result.finished:
+        if (place / KEPT).is_file() and read_json(place / _RESULT, fix="add --overwrite.")[
+            "finished"
+        ] == result.finished:
             return read_kept(place)
         raise OpticsError(f"{place} is there already; add --overwrite, or give the run another name.")
     make_folder(folder)
@@ -213,9 +220,9 @@ def read_kept(place: str | Path) -> KeptRun:
     """
     place = home(place)
     try:
-        kept = KeptRun.model_validate(read_json(place / KEPT))
+        kept = KeptRun.model_validate(read_json(place / KEPT, fix=_ANEW))
     except ValidationError as error:
-        raise damaged(place / KEPT, error, fix="keep the run anew.") from None
+        raise damaged(place / KEPT, error, fix=_ANEW) from None
     for name, digest in kept.files.items():
         if not (place / name).is_file():
             raise OpticsError(f"{place / name} is missing; {KEPT} lists it.")

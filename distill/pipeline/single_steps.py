@@ -16,7 +16,7 @@ from distill.job import toml as settings
 from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
 from distill.job.job import MODEL, Job
-from distill.job.ledger import LEDGER, key_of, read_json
+from distill.job.ledger import LEDGER, going_on, key_of, read_json
 from distill.pipeline import gather, step_table, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
@@ -46,7 +46,7 @@ def open_run(directory: str | Path, needs: Sequence[str], watcher: Watcher | Non
     if missing:
         raise OpticsError(
             f"{directory}: the step {missing[0]!r} is not done, or was done from other inputs; finish the run with "
-            f"`sclc run {directory / pipeline.CONFIG} --output {directory} --resume`."
+            f"`{going_on(directory)}`."
         )
     return job
 

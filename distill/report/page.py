@@ -17,7 +17,7 @@ from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import Row
 from distill.report import figures as shown
 from distill.report import files
-from distill.report.remarks import distillation, surprises
+from distill.report.remarks import controls, distillation, surprises
 from optics.files import write_text
 from optics.plots import page, style
 from optics.reading import home
@@ -100,17 +100,16 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
 
 def _summary(result: Result, masks: int, bench: str) -> str:
     rows = result.rows
-    computed, made, controls = rows.given, "trained before", ""
-    if rows.linear_kd and rows.teacher and rows.random_masks and rows.no_mask:
-        computed = rows.linear_kd
-        made = f"distilled from a nonlinear teacher ({_percent(rows.teacher.accuracy)})"
-        masked, unmasked = _percent(rows.random_masks.accuracy), _percent(rows.no_mask.accuracy)
-        controls = f" {distillation(rows, result.gain)} Random masks reach {masked}, a plain lens {unmasked}."
-    alone = computed or rows.ideal_bench
+    made = "trained before"
+    if rows.linear_kd is not None:
+        made = "distilled from a nonlinear teacher"
+        made += f" ({_percent(rows.teacher.accuracy)})" if rows.teacher is not None else ""
+    alone = rows.linear_kd or rows.given or rows.ideal_bench
+    more = "".join(f" {said}" for said in (distillation(rows, result.gain), controls(rows)) if said)
     return (
         f"A linear optical network of {masks} masks, {made}, {_does(alone)} when computed, "
         f"{_percent(rows.bench_as_is.accuracy)} on the bench {bench!r} as it comes, "
-        f"and {_percent(rows.bench_refit.accuracy)} there after refitting its back end.{controls}"
+        f"and {_percent(rows.bench_refit.accuracy)} there after refitting its back end.{more}"
     )
 
 

@@ -49,6 +49,21 @@ def distillation(rows: Rows, paired: Difference | None = None) -> str:
     return f"{alone}: distillation {word} {100 * abs(gain):.1f} ± {100 * half:.1f} points (95 %) here."
 
 
+_CONTROLS = {
+    "random_masks": "random masks reach",
+    "no_mask": "a plain lens reaches",
+    "shuffled": "shuffled kernels reach",
+    "raw_image": "the raw image reaches",
+}
+
+
+def controls(rows: Rows) -> str:
+    """One sentence: what the controls that there are reach; "" without any."""
+    there = [(said, getattr(rows, name)) for name, said in _CONTROLS.items()]
+    said = ", ".join(f"{words} {100 * row.accuracy:.1f} %" for words, row in there if row is not None)
+    return f"{_begun(said)}." if said else ""
+
+
 _MASKS = (
     "frozen masks blur and mix the image too, the camera squares what they make, and a back end learns to read it; on "
     "easy images that is most of what trained masks give. Harder images, more of them, and longer or more trainings "

@@ -11,6 +11,7 @@ import torch
 import distill
 from distill.cli.main import main
 from distill.data import load
+from distill.environment import version
 from distill.export.write import export
 from distill.job.about import about
 from optics.checks import OpticsError
@@ -35,6 +36,7 @@ def test_a_moved_run_is_told_and_its_network_answers_the_same(moved, fast_run, c
     assert told["seed"] == 0
     assert told["data"] == "digits"
     assert told["classes"] == 10
+    assert told["made by"] == f"spectral-cascade {version()}"
     assert "train" in told["images"]
     assert any("accuracy" in str(value) for value in told.values())
     assert {"teacher", "linear_kd", "evaluate"} <= set(told["steps done"])

@@ -128,7 +128,12 @@ def test_what_cannot_be_kept_or_was_changed_is_named(run, tmp_path):
     with pytest.raises(OpticsError, match=r"rows\.png is missing"):
         read_kept(place)
     (run / "result.json").unlink()
-    with pytest.raises(OpticsError, match="finish the run first"):
+    with pytest.raises(
+        OpticsError, match=rf"finish the run first: sclc run {run}/config.toml --output {run} --resume"
+    ):
+        keep(run, folder)
+    (run / "steps.json").unlink()
+    with pytest.raises(OpticsError, match="holds no run"):
         keep(run, folder)
 
 
@@ -142,4 +147,4 @@ def test_the_command_keeps_and_shows(run, tmp_path, capsys):
     assert main(["results", "-o", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["lines"][0]["seeds"] == [0]
     assert main(["results", str(tmp_path / "nowhere"), "-o", str(folder)]) == 2
-    assert "finish the run first" in capsys.readouterr().err
+    assert "nowhere holds no run" in capsys.readouterr().err

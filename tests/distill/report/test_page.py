@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -11,10 +12,12 @@ import torch
 
 from distill.job import config
 from distill.job.job import Job
+from distill.job.rows import Rows
+from distill.metrics.row import Row
 from distill.pipeline import gather
 from distill.report import files
 from distill.report.figures import flaws
-from distill.report.page import _confusion
+from distill.report.page import _confusion, _summary
 from networks.onbench.network import OnBench
 from tests.browser import windows, wrong_with
 
@@ -81,3 +84,35 @@ def test_words_on_flaws_follow_the_numbers(earns, error, said):
     chart, words = flaws([{"path": "slm.bits", "earns": earns, "error": error}], "accuracy")
     assert (chart is None) == (earns == 0.0)
     assert said in words
+
+
+@pytest.mark.parametrize(
+    ("there", "said", "unsaid"),
+    [
+        ({"given": 0.7}, ["trained before, answers 70.0 %"], ["distill", "reach"]),
+        (
+            {"teacher": 0.9, "linear": 0.6, "linear_kd": 0.8},
+            ["teacher (90.0 %), answers 80.0 %", "reaches 60.0 %"],
+            ["mask"],
+        ),
+        (
+            {"teacher": 0.9, "linear_kd": 0.8, "no_mask": 0.5},
+            ["(90.0 %)", "A plain lens reaches 50.0 %."],
+            ["andom"],
+        ),
+        (
+            {"teacher": 0.9, "linear_kd": 0.8, "random_masks": 0.4, "raw_image": 0.3},
+            ["Random masks reach 40.0 %, the raw image reaches 30.0 %."],
+            ["lens"],
+        ),
+    ],
+)
+def test_the_summary_tells_what_rows_there_are(there, said, unsaid):
+    bench = dict.fromkeys(("ideal_bench", "bench_as_is", "bench_refit"), 0.5)
+    rows = Rows(**{n: Row(accuracy=a, spread=0.0, draws=1, images=100) for n, a in (there | bench).items()})
+    words = _summary(SimpleNamespace(rows=rows, gain=None), 4, "mine").removeprefix(
+        "A linear optical network of 4 masks"
+    )
+    assert all(part in words for part in said)
+    assert not any(part in words for part in unsaid)
+    assert ("trained before" in words) == ("given" in there)
