@@ -10,12 +10,13 @@ import difflib
 import re
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from optics.checks import SpecError
 from optics.reading import quoted, shortened
@@ -189,7 +190,13 @@ def where(source: str, places: Places | None, path: tuple[str, ...]) -> str:
 
 def key_path(root: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...]:
     """The path of keys at which a problem lies: pydantic's without the names of the alternatives that a key has."""
+    return _in_alternative(root, location)[0]
+
+
+def _in_alternative(root: type[BaseModel], location: tuple[Any, ...]) -> tuple[tuple[str, ...], int]:
+    """The path of keys, and how many of them lead to the last one that has alternatives; 0 where none has."""
     path: list[str] = []
+    length = 0
     parts = list(location)
     while parts:
         path.append(str(parts.pop(0)))
@@ -201,7 +208,31 @@ def key_path(root: type[BaseModel], location: tuple[Any, ...]) -> tuple[str, ...
         several = [k for k in typing.get_args(field.annotation) if k is not type(None)]
         if union and len(several) > 1 and parts:
             parts.pop(0)
-    return tuple(path)
+            length = len(path)
+    return tuple(path), length
+
+
+def _meant(root: type[BaseModel], problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """The problems without those of the alternatives of a key that are not meant by its value.
+
+    Pydantic tells what each alternative lacks. Where one found something wrong inside the value, as in a table, its
+    problems count; else those that do not just say that the value is of another kind, if there are any.
+    """
+    found = [(problem, *_in_alternative(root, problem["loc"])) for problem in problems]
+    kept = []
+    for problem, path, length in found:
+        others = [(p, len(at) > n) for p, at, n in found if n == length > 0 and at[:n] == path[:length]]
+        if any(inside for _, inside in others):
+            meant = len(path) > length
+        else:
+            meant = not _of_kind(problem) or all(_of_kind(p) for p, _ in others)
+        if meant:
+            kept.append(problem)
+    return kept
+
+
+def _of_kind(problem: ErrorDetails) -> bool:
+    return problem["type"].endswith(("_type", "_parsing", "literal_error"))
 
 
 def model_at(root: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
@@ -235,7 +266,7 @@ def explain(
         used: table name to the device its other figures came from.
         table: name of the table that was validated, where that is not the whole file.
     """
-    problems = error.errors()
+    problems = _meant(root, error.errors())
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     path = key_path(root, first["loc"])
     place = where(source, lines, path)
@@ -248,6 +279,8 @@ def explain(
         return f"{place}: {'.'.join(path[:-1])} = {_short(first.get('input'))}: {short}{more}."
     if first["type"] == "missing":
         inside = _inside(table, path)
+        if _in_alternative(root, first["loc"])[1] == len(path) - 1 > 0:  # who said the table did not say this
+            place = where(source, lines, path[:-1])
         return f"{place}: {inside} needs the key {path[-1]!r}{more}."
     message = first["msg"].removeprefix("Value error, ")
     if not path and (named := re.match(r"(\w+(?:\.\w+)+) ", message)):

@@ -113,11 +113,10 @@ class TeacherConfig(Validated):
 
     @model_validator(mode="after")
     def _known(self) -> TeacherConfig:
-        methods = self.training.distillation.chosen
-        if methods:
+        if told := self.training.distillation.model_dump(exclude_defaults=True):
             raise ValueError(
-                f"teacher.training.distillation asks for {methods[0]}, and a teacher has no teacher; write it into "
-                "[student.distillation]"
+                f"teacher.training.distillation.{next(iter(told))} says nothing, as a teacher has no teacher; write it "
+                "into [student.distillation]"
             )
         if self.name not in teachers.teacher_names():
             raise ValueError(

@@ -82,8 +82,9 @@ def test_the_distillation_is_read_in_its_short_and_in_its_former_place(tmp_path,
 
 def test_the_former_keys_of_every_training_are_read(tmp_path):
     got = config.load(
-        write(tmp_path, "[teacher.training]\nalpha = 0.2\n[refit]\nalpha = 0.3\ntemperature = 4\n")
+        write(tmp_path, "[student.training]\nalpha = 0.2\n[refit]\nalpha = 0.3\ntemperature = 4\n")
     )
+    assert got.student.training.distillation.alpha == 0.2
     assert got.refit.distillation.alpha == 0.3
     assert got.refit.distillation.temperature == 4.0
     assert TrainSpec(alpha=0.1).distillation.alpha == 0.1
@@ -174,6 +175,27 @@ def test_a_bad_file_is_one_line_with_file_line_key_and_what_is_known(tmp_path, t
         ("student.training.epochs=", ["expected key=value"]),
         ("student.bins=[1,", ["--set"]),
         ("bench.slm=8", ["--set bench.slm=8"]),
+        # of what may be a number or a table, or a number or several: what is wrong with the one that was meant
+        (
+            "student.distillation.alpha={begin=0.9,end=0,over=2}",
+            ["alpha.over = 2: expected less than or equal to 1."],
+        ),
+        ("student.distillation.alpha={begin=0.9,end=0,over=0}", ["alpha.over = 0: expected greater than 0."]),
+        (
+            'student.distillation.alpha={begin=1,end=0,shape="cubic"}',
+            ["shape = 'cubic': expected 'linear' or 'cosine'."],
+        ),
+        (
+            "student.distillation.alpha={begin=1}",
+            ["--set student", "distillation.alpha] needs the key 'end'."],
+        ),
+        ("student.distillation.alpha={begin=1,end=0,ovr=1}", ["did you mean 'over'? Known keys"]),
+        ("student.distillation.alpha=a", ["alpha = 'a': expected a valid number"]),
+        ("student.distillation.hint={weight={end=1}}", ["hint.weight] needs the key 'begin'."]),
+        ("student.cascade.kernel_size=[5, 0]", ["kernel_size.1 = 0: expected greater than or equal to 1."]),
+        ("student.cascade.kernel_size=0", ["kernel_size = 0: expected greater than or equal to 1."]),
+        ("student.cascade.parameterisation=[1, 'real']", ["parameterisation.0 = 1: expected 'real'"]),
+        ("student.bins=3", ["bins = 3: expected 2 numbers"]),
     ],
 )
 def test_a_bad_set_names_itself(text, parts):
@@ -226,6 +248,12 @@ def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
             "refit.distillation.alpha are both given",
         ),
         ("[teacher.training]\ndistillation = { hint = {} }\n", [], "a teacher has no teacher"),
+        ("[teacher.training]\nalpha = 0.3\n", [], "teacher.training.distillation.alpha says nothing"),
+        (
+            "[teacher.training]\ndistillation = { temperature = 4 }\n",
+            [],
+            "distillation.temperature says nothing",
+        ),
         (
             "[student.distillation]\nalpha = 0.5\ntemperature = 0\n",
             [],
