@@ -141,7 +141,10 @@ def reconcile(
 def _of_texts(
     parts: Mapping[str, tuple[str, NDArray[Any]]], found: list[str], names: Sequence[str], ignore: Ignore
 ) -> Classes:
-    void = tuple(v for v in ignore if isinstance(v, str))
+    void = tuple(map(str, ignore))
+    for name in void:
+        if name not in found and name not in names:
+            raise _no_class(name, list(names) or found)
     kept = [v for v in found if v not in void]
     if names:
         unknown = [v for v in kept if v not in names]
@@ -164,9 +167,7 @@ def _of_numbers(
     void = {int(v) for v in ignore if not isinstance(v, str)}
     for name in (v for v in ignore if isinstance(v, str)):
         if name not in names:
-            raise OpticsError(
-                f"data.ignore names the class {name!r}; the classes are {listed(list(names)) or 'numbers'}."
-            )
+            raise _no_class(name, names)
         void.add(list(names).index(name))
     others = [v for v in found if v not in void]
     if pixels and 255 in others and len(others) > 2 and len(names) < 256:
@@ -191,6 +192,12 @@ def _of_numbers(
         )
     chosen = [v for v in range(first, first + len(names)) if v not in void]
     return Classes(tuple(chosen), tuple(names[v - first] for v in chosen))
+
+
+def _no_class(name: str, known: Sequence[str]) -> OpticsError:
+    return OpticsError(
+        f"data.ignore names the class {name!r}; the classes are {listed(list(known)) or 'numbers'}."
+    )
 
 
 def _outside(parts: Mapping[str, tuple[str, NDArray[Any]]], value: int | str, expected: str) -> OpticsError:

@@ -36,6 +36,8 @@ GOOD = {
     "bytes": ((np.array([b"dog", b"cat"]), ["dog"]), (), (), [[1, 0], [1]], ("cat", "dog")),
     "strings with names": ((["b", "c", "a"], ["c"]), ABC, (), [[1, 2, 0], [2]], ABC),
     "digits as strings": ((["10", "9", "2"], ["9"]), (), (), [[2, 1, 0], [1]], ("2", "9", "10")),
+    "strings left out": ((["b", "?", "a"], ["a"]), (), ("?",), [[1, VOID, 0], [0]], ("a", "b")),
+    "digits as strings left out": ((["10", "9", "2"], ["9"]), (), (2,), [[1, 0, VOID], [0]], ("9", "10")),
     "left out": (([0, -1, 1], [1, -1]), (), (-1,), [[0, VOID, 1], [1, VOID]], ("0", "1")),
     "left out by name": (([0, 1, 2], [2]), ABC, ("b",), [[0, VOID, 1], [1]], ("a", "c")),
 }
@@ -108,9 +110,19 @@ def test_one_label_of_a_billion_takes_no_memory():
     assert names == ("0", "1", "1000000000")
 
 
-def test_unknown_class_to_ignore_is_told():
-    with pytest.raises(OpticsError, match=r"data.ignore names the class 'fog'; the classes are a, b, c"):
-        settled([0, 1], None, ABC, ("fog",))
+@pytest.mark.parametrize(
+    ("row", "names", "ignore", "said"),
+    [
+        ([0, 1], ABC, ("fog",), "'fog'; the classes are a, b, c"),
+        ([0, 1], (), ("fog",), "'fog'; the classes are numbers"),
+        (["a", "b"], (), ("Ab",), "'Ab'; the classes are a, b"),
+        (["a", "b"], ABC, ("c", "zzz"), "'zzz'; the classes are a, b, c"),
+        (["1", "2"], (), (3,), "'3'; the classes are 1, 2"),
+    ],
+)
+def test_unknown_class_to_ignore_is_told(row, names, ignore, said):
+    with pytest.raises(OpticsError, match=f"data.ignore names the class {said}"):
+        settled(row, None, names, ignore)
 
 
 @pytest.mark.parametrize(
