@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -172,13 +173,16 @@ class Splits:
         return words(repr(self)) + self.train._repr_html_()
 
 
-def stratified(labels: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def stratified(
+    labels: Tensor, share: float, generator: torch.Generator, *, names: Sequence[str] = ()
+) -> tuple[Tensor, Tensor]:
     """Split indices so that each class gives about `share` of its images, at least one, to the second part.
 
     Args:
         labels: (N,) classes; per-pixel labels (N, H, W) are split without regard to class.
         share: of each class, between 0 and 1.
         generator: draws which.
+        names: of the classes, for the message; their numbers without.
 
     Returns:
         (rest, chosen), int64, each ascending.
@@ -193,9 +197,8 @@ def stratified(labels: Tensor, share: float, generator: torch.Generator) -> tupl
     for value in classes.unique():
         members = (classes == value).nonzero()[:, 0]
         if len(members) < 2:
-            raise OpticsError(
-                f"class {int(value)} has {len(members)} image; at least 2 are needed to split it."
-            )
+            name = repr(names[int(value)]) if names else int(value)
+            raise OpticsError(f"class {name} has {len(members)} image; at least 2 are needed to split it.")
         count = min(max(1, round(share * len(members))), len(members) - 1)
         chosen.append(members[torch.randperm(len(members), generator=generator)[:count]])
     taken = torch.zeros(len(labels), dtype=torch.bool)

@@ -119,7 +119,8 @@ def reconcile(
         ignore: values or names that are void, from the configuration.
 
     Raises:
-        OpticsError: a label outside the classes, labels of mixed kinds, or too many of them; where, index and value.
+        OpticsError: a label outside the classes, labels of mixed kinds, too many or fewer than two of them; where,
+            index and value.
     """
     kinds = {answers.dtype.kind for _, answers in parts.values()}
     if len(kinds) > 1:
@@ -131,11 +132,16 @@ def reconcile(
         raise OpticsError(f"two classes are called {twice!r}; give each class a name of its own.")
     found = sorted({v for _, answers in parts.values() for v in np.unique(answers).tolist()})
     pixels = any(answers.ndim == 3 for _, answers in parts.values())
-    return (
+    classes = (
         _of_texts(parts, found, names, ignore)
         if kinds == {"U"}
         else _of_numbers(parts, found, names, ignore, pixels)
     )
+    if len(classes.names) < 2:
+        only = f"one class, {classes.names[0]!r}" if classes.names else "no class that counts"
+        where = listed([place for place, _ in parts.values()], most=2)
+        raise OpticsError(f"{where}: the labels hold {only}; nothing can be learnt from fewer than two.")
+    return classes
 
 
 def _of_texts(

@@ -199,10 +199,13 @@ def to_unit(values: NDArray[Any], white: float, name: str) -> NDArray[Any]:
     if not (low >= 0 and high <= white):
         wrong = ~((values >= 0) & (values <= white))
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise OpticsError(
-            f"{name} holds {values[index]:g} at index {index}, expected 0 to {white:g}; set data.white to the "
-            "stored value that is full white."
-        )
+        if not np.isfinite(values[index]):
+            fix = "give every pixel a number, or leave the picture out"
+        elif low < 0:
+            fix = f"bring the values to that range first (those of -1 to 1 by x -> {white / 2:g} (x + 1))"
+        else:
+            fix = "set data.white to the stored value that is full white"
+        raise OpticsError(f"{name} holds {values[index]:g} at index {index}, expected 0 to {white:g}; {fix}.")
     made = np.empty(values.shape, np.float32)
     for start in range(0, len(values), _ROWS):  # float64 of some rows, not of all
         made[start : start + _ROWS] = values[start : start + _ROWS].astype(np.float64) / white

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -123,7 +123,7 @@ def _strangers(where: str, splits: Splits, count: int, validation: float, seed: 
     generator = torch.Generator().manual_seed(seed)
     unseen = torch.randperm(first.classes, generator=generator)[:count].sort().values
     away = torch.isin(labels, unseen)
-    rest, chosen = stratified(labels[~away], validation, generator)
+    rest, chosen = stratified(labels[~away], validation, generator, names=first.class_names)
 
     def part(which: Tensor, index: Tensor) -> Dataset:
         kinds, renamed = labels[which].unique(return_inverse=True)
@@ -138,7 +138,7 @@ def _whole_image_splits(
 ) -> dict[str, Dataset]:
     parts, classes = settle(found, ignore=ignore)
     labels = {name: part.labels for name, part in parts.items()}
-    chosen = chosen_of(labels, validation, limit, generator)
+    chosen = chosen_of(labels, validation, limit, generator, names=classes.names)
     made = {}
     for part, (name, index) in chosen.items():
         if in_runs(labels[name][index]):
@@ -158,9 +158,16 @@ def _pixel_splits(
 
 
 def chosen_of(
-    labels: Mapping[str, Tensor], validation: float, limit: int | None, generator: torch.Generator
+    labels: Mapping[str, Tensor],
+    validation: float,
+    limit: int | None,
+    generator: torch.Generator,
+    *,
+    names: Sequence[str] = (),
 ) -> dict[str, tuple[str, Tensor]]:
     """Of each split, the part that it is taken from and which images; from labels (N,) of every part.
+
+    names: of the classes, for the message.
 
     Raises:
         OpticsError: a class that is to be split has a single image.
@@ -168,7 +175,7 @@ def chosen_of(
     every = {name: torch.arange(len(found)) for name, found in labels.items()}
     sources = {"train": "train", "validation": "validation", "test": "test"}
     if "all" in labels:
-        rest, chosen = stratified(labels["all"], validation, generator)
+        rest, chosen = stratified(labels["all"], validation, generator, names=names)
         sources, every = dict.fromkeys(sources, "all"), {"train": rest, "test": chosen}
 
     def some(part: str) -> Tensor:
@@ -179,7 +186,7 @@ def chosen_of(
     if "validation" in every:
         held_out = some("validation")
     else:
-        rest, chosen = stratified(labels[sources["train"]][train], validation, generator)
+        rest, chosen = stratified(labels[sources["train"]][train], validation, generator, names=names)
         sources["validation"] = sources["train"]
         train, held_out = train[rest], train[chosen]
     picked = {"train": train, "validation": held_out, "test": some("test")}

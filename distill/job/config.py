@@ -125,9 +125,7 @@ class TeacherConfig(Validated):
         if self.file is not None and self.module is not None:
             raise ValueError("teacher.file and teacher.module are two teachers; give one")
         if self.module is not None and self.weights is None:
-            raise ValueError(
-                "teacher.module needs teacher.weights, since a teacher that is brought is not trained"
-            )
+            raise ValueError("teacher.module needs teacher.weights: a teacher that is brought is not trained")
         if self.module is None and (self.weights is not None or self.options):
             raise ValueError("teacher.weights and teacher.options belong to a teacher.module")
         if any(value == 0 for value in self.std):
@@ -217,8 +215,7 @@ class BenchConfig(Validated):
         changes = {k: v for k, v in self.model_dump(exclude={"source"}).items() if v}
         if not changes:
             return load_bench(self.source)
-        path = find_bench(self.source)
-        data, lines = parse(path)
+        data, lines = parse(path := find_bench(self.source))
         overlaid = Overlaid(str(path), lines, changes, said, ("bench",))
         return bench_from_dict(
             merged(data, changes), source=f"[bench] on {self.source!r}", lines=overlaid, search=path.parent
@@ -247,6 +244,11 @@ class RefitConfig(TrainSpec):
 
     images: int | None = Field(default=None, ge=20)
     taught_by: Literal["teacher", "network"] = "teacher"
+
+    @model_validator(mode="after")
+    def _of_electronics(self) -> RefitConfig:
+        self.distillation.check_electronics("refit.distillation")
+        return self
 
 
 class EvaluationConfig(Validated):
@@ -393,7 +395,5 @@ def _of_file(config: RunConfig, said: Said) -> RunConfig:
         part = getattr(student, name)
         if part != type(part)() and getattr(written, name) != getattr(found, name):
             place = said.place(said.source, ("student", name))
-            raise SpecError(
-                f"{place}: student.{name} is not that of {student.file}; leave student.{name} out."
-            )
+            raise SpecError(f"{place}: student.{name} is not that of {student.file}; leave it out.")
     return config.replace(student=found)

@@ -120,6 +120,14 @@ class DistillationSpec(Validated):
         }
         return tuple(name for name, on in asked.items() if on)
 
+    def check_electronics(self, place: str) -> None:
+        """Raise ValueError where a back end alone cannot be trained so; `place` is what errors call these keys."""
+        if self.hint is not None and self.hint.student is None:
+            raise ValueError(
+                f"{place}.hint needs the key student, a part of the back end such as 'mix': by default it is what the "
+                "camera gives, which no training of the back end changes"
+            )
+
     @model_validator(mode="after")
     def _ranges(self) -> DistillationSpec:
         if min(ends(self.temperature)) <= 0:

@@ -24,6 +24,11 @@ def part(model: nn.Module, name: str) -> nn.Module:
     """
     wanted = BACKEND if name == CAMERA else name
     found = [(len(n), m) for n, m in model.named_modules() if n == wanted or n.endswith(f".{wanted}")]
+    if not found and name == CAMERA:
+        raise OpticsError(
+            f"{type(model).__name__} is trained alone, and {name} stays as it is; name one of its own parts, as "
+            "hint.student = 'mix'."
+        )
     if not found:
         inner = model.network if isinstance(model, Adapted) else model
         known = [n for n, _ in inner.named_modules() if n and n.count(".") < 2]

@@ -6,8 +6,9 @@ Every picture is read once, a block at a time. Pictures are the same where their
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from optics.spec import Validated
 
 _BLOCK = 64  # images that are read at once
 _TOLD = 10  # unreadable pictures, and duplicates, that are told one by one
+_VALUE = re.compile(r" holds \S+ at index \(0, [\d, ]+\)")  # of one picture in an array; files have names
 
 Progress = Callable[[int, int], None]
 
@@ -84,7 +86,7 @@ class _Seen:
     low: float = float("inf")
     high: float = float("-inf")
     digests: dict[bytes, list[int]] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[int, str]] = field(default_factory=list)
     pixels: Counter[Any] = field(default_factory=Counter)
 
     def add(self, number: int, image: Tensor) -> None:
@@ -147,7 +149,7 @@ def _one(part: Part, number: int, seen: _Seen) -> Tensor | None:
     try:
         return part.images(torch.tensor([number]))[0]
     except OpticsError as error:
-        seen.wrong.append(str(error))
+        seen.wrong.append((number, str(error)))
         return None
 
 
@@ -157,19 +159,18 @@ def _add_mask(part: Part, number: int, image: Tensor, seen: _Seen) -> None:
     try:
         mask = answers.plain(part.masks(torch.tensor([number])), where=part.where)[0]
     except OpticsError as error:
-        seen.wrong.append(str(error))
+        seen.wrong.append((number, str(error)))
         return
     if mask.shape != tuple(image.shape[-2:]):
-        seen.wrong.append(
-            f"{part.where}, image {number}: its mask is {' x '.join(map(str, mask.shape))} and the picture "
-            f"{' x '.join(map(str, image.shape[-2:]))} pixels; set data.size."
-        )
+        sizes = [" x ".join(map(str, shape)) for shape in (mask.shape, image.shape[-2:])]
+        line = f"{part.where}: a mask is {sizes[0]} and its picture {sizes[1]} pixels; set data.size."
+        seen.wrong.append((number, line))
     values, counts = np.unique(mask, return_counts=True)
     seen.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 def _told(source: str, found: Found, seen: dict[str, _Seen], ignore: Ignore) -> Checked:
-    problems = [line for each in seen.values() for line in each.wrong[:_TOLD]]
+    problems = [line for each in seen.values() for line in _gathered(each.wrong)[:_TOLD]]
     if "all" not in found.parts:
         try:
             there = by_part(list(found.parts), where=source)
@@ -205,6 +206,18 @@ def _told(source: str, found: Found, seen: dict[str, _Seen], ignore: Ignore) -> 
     )
 
 
+def _gathered(wrong: Sequence[tuple[int, str]]) -> list[str]:
+    """What is wrong with pictures (number, why); one line for all that are wrong alike, with the first and how many."""
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for number, line in wrong:
+        alike.setdefault(_VALUE.sub("", line), []).append((number, line))
+    lines = []
+    for (first, line), *rest in alike.values():
+        more = f" and {len(rest)} more" if rest else ""
+        lines.append(f"{line} (Picture {first}{more}.)" if rest or _VALUE.search(line) else line)
+    return lines
+
+
 Counted = dict[str, tuple[dict[str, int], int, Any]]
 
 
@@ -219,7 +232,7 @@ def _image_classes(
         problems.append(str(error))
         as_stored = {name: (Counter(map(str, labels.tolist())), 0, labels) for name, labels in stored.items()}
         return {n: (dict(sorted(c.items())), v, s) for n, (c, v, s) in as_stored.items()}, found.names
-    problems += _unsplit({name: part.labels for name, part in settled.items()})
+    problems += _unsplit({name: part.labels for name, part in settled.items()}, classes.names)
     counted: Counted = {}
     for name, labels in stored.items():
         numbers = torch.bincount(settled[name].labels, minlength=len(classes.names)).tolist()
@@ -228,13 +241,13 @@ def _image_classes(
     return counted, classes.names
 
 
-def _unsplit(labels: dict[str, Tensor]) -> list[str]:
-    """Why no validation part can be cut from labels (N,) of each part, if so."""
+def _unsplit(labels: dict[str, Tensor], called: Sequence[str]) -> list[str]:
+    """Why no validation part can be cut from labels (N,) of each part, if so; `called` are the classes."""
     try:
         names = {"all": "all"} if "all" in labels else by_part(list(labels), where="")
         if "all" in names or {"train", "test"} <= names.keys():
             parts = {part: labels[name] for part, name in names.items()}
-            chosen_of(parts, SHARE, None, torch.Generator())
+            chosen_of(parts, SHARE, None, torch.Generator(), names=called)
     except OpticsError as error:
         return [str(error)]
     return []
@@ -286,7 +299,7 @@ def _part(part: Part, seen: _Seen, classes: dict[str, int], void: int, stored: A
         classes=classes,
         void=void,
         stored=ends,
-        unreadable=tuple(seen.wrong[:_TOLD]),
+        unreadable=tuple(_gathered(seen.wrong)[:_TOLD]),
         unreadable_count=len(seen.wrong),
         repeated=sum(len(numbers) - 1 for numbers in seen.digests.values()),
     )

@@ -120,6 +120,8 @@ def test_stratified_split_is_a_partition():
         stratified(labels, 1.0, generator())
     with pytest.raises(OpticsError, match="class 1 has 1 image"):
         stratified(torch.tensor([0, 0, 1]), 0.5, generator())
+    with pytest.raises(OpticsError, match="class 'dog' has 1 image"):
+        stratified(torch.tensor([0, 0, 1]), 0.5, generator(), names=("cat", "dog"))
 
 
 # ---------------------------------------------------------------- HDF5
@@ -240,9 +242,10 @@ def test_idx_files(tmp_path, compress):
 
 def test_truncated_gzip_and_other_kinds(tmp_path):
     idx(tmp_path / "train-images-idx3-ubyte.gz", pixels(), compress=True)
-    idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(12, np.uint8))
+    labels = np.arange(12, dtype=np.uint8) % 2
+    idx(tmp_path / "train-labels-idx1-ubyte", labels)
     for name in ("images-idx3", "labels-idx1"):
-        idx(tmp_path / f"t10k-{name}-ubyte", pixels() if name[0] == "i" else np.zeros(12, np.uint8))
+        idx(tmp_path / f"t10k-{name}-ubyte", pixels() if name[0] == "i" else labels)
     whole = (tmp_path / "train-images-idx3-ubyte.gz").read_bytes()
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(whole[:-30])
     with pytest.raises(OpticsError, match="truncated, damaged"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tarfile
 import zipfile
@@ -22,10 +23,10 @@ def grey(k, shape=(6, 5)):
     return np.random.default_rng(k).integers(0, 256, shape, dtype=np.uint8)
 
 
-def folders(root, *, same=False, spoilt=False):
+def folders(root, *, same=False, spoilt=False, classes=("cat", "dog")):
     """Two classes, three pictures each in train and two in test."""
     for p, part in enumerate(("train", "test")):
-        for c, name in enumerate(("cat", "dog")):
+        for c, name in enumerate(classes):
             folder = root / part / name
             folder.mkdir(parents=True)
             for k in range(4 - p):
@@ -38,13 +39,13 @@ def folders(root, *, same=False, spoilt=False):
     return root
 
 
-def arrays(path):
+def arrays(path, labels=None):
     np.savez(
         path,
         x_train=np.stack([grey(k) for k in range(8)]),
-        y_train=np.arange(8)[:, None] % 2,
+        y_train=np.arange(8)[:, None] % 2 if labels is None else np.full(8, labels),
         x_test=np.stack([grey(k) for k in range(20, 24)]),
-        y_test=np.arange(4) % 2,
+        y_test=np.arange(4) % 2 if labels is None else np.full(4, labels),
         about=np.zeros(3),
     )
     return path
@@ -144,9 +145,78 @@ def test_duplicates_unreadable_pictures_sizes_and_missing_parts(tmp_path):
     alone = folders(tmp_path / "alone")
     for k in (1, 2, 3):
         (alone / "train" / "cat" / f"{k}.png").unlink()
-    assert any("at least 2 are needed to split it" in p for p in check(alone).problems)
+    assert any(
+        "class 'cat' has 1 image; at least 2 are needed to split it" in p for p in check(alone).problems
+    )
     np.savez(tmp_path / "half.npz", x_train=np.zeros((4, 3, 3), np.uint8), y_train=np.arange(4) % 2)
     assert any("no 'test' part" in p for p in check(tmp_path / "half.npz").problems)
+
+
+ARRAYS = {
+    "floats to 255": (lambda x: x, 6, ["expected 0 to 1; set data.white", "(Picture 0 and 5 more.)"]),
+    "-1 to 1": (
+        lambda x: x / 127.5 - 1,
+        6,
+        ["bring the values to that range first", "0.5 (x + 1)", "Picture 0 and 5"],
+    ),
+    "NaN": (
+        lambda x: np.where(np.arange(6)[:, None, None] == 3, np.nan, x / 255),
+        1,
+        ["holds nan", "leave the picture out", "(Picture 3.)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_pictures_that_are_wrong_alike_are_one_line_that_says_what_helps(tmp_path, case):
+    change, count, said = ARRAYS[case]
+    pixels = 60 + np.stack([grey(k, (4, 4)) for k in range(6)]).astype(np.float64) / 2
+    pixels[:, 0, 0], pixels[:, 3, 3] = 0, 255
+    good = pixels / 255
+    np.savez(
+        tmp_path / "a.npz",
+        x_train=change(pixels),
+        y_train=np.arange(6) % 2,
+        x_test=good,
+        y_test=np.arange(6) % 2,
+    )
+    found = check(tmp_path / "a.npz")
+    (line,) = found.problems
+    assert all(part in line for part in said), line
+    assert ("data.white" in line) == (case == "floats to 255")
+    assert found.parts["train"].unreadable == (line,)
+    assert found.parts["train"].unreadable_count == count
+    with pytest.raises(OpticsError, match=said[0]):
+        load(tmp_path / "a.npz", validation=0.4)
+
+
+def test_a_file_that_is_truncated_is_told_once(tmp_path):
+    for part, count in (("train", 8), ("t10k", 4)):
+        head = bytes([0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 5, 0, 0, 0, 5])
+        images = gzip.compress(head + bytes(range(200))[: 25 * count].ljust(25 * count, b"x"))
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(images[:-12] if part == "train" else images)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1, 0, 0, 0, count]) + bytes([0, 1] * (count // 2))
+        )
+    found = check(tmp_path)
+    (line,) = found.problems
+    assert "train-images-idx3-ubyte.gz" in line and "(Picture 0 and 7 more.)" in line
+    assert found.parts["train"].unreadable_count == 8
+
+
+ONE_CLASS = {
+    "numbers": lambda t: arrays(t / "a.npz", labels=0),
+    "strings": lambda t: arrays(t / "a.npz", labels="cat"),
+    "folders": lambda t: folders(t / "photos", classes=("cat",)),
+}
+
+
+@pytest.mark.parametrize("case", ONE_CLASS)
+def test_a_set_of_one_class_is_refused(tmp_path, case):
+    source = ONE_CLASS[case](tmp_path)
+    assert any("nothing can be learnt" in problem for problem in check(source).problems)
+    with pytest.raises(OpticsError, match=r"the labels hold one class, '(0|cat)'; nothing can be learnt"):
+        load(source)
 
 
 NO_ARCHIVES = {

@@ -248,6 +248,11 @@ def test_a_bad_bench_is_refused_when_it_is_resolved(text, parts):
             "refit.distillation.alpha are both given",
         ),
         ("[teacher.training]\ndistillation = { hint = {} }\n", [], "a teacher has no teacher"),
+        (
+            "[refit.distillation]\nhint = {}\n",
+            [],
+            "refit.distillation.hint needs the key student",
+        ),
         ("[teacher.training]\nalpha = 0.3\n", [], "teacher.training.distillation.alpha says nothing"),
         (
             "[teacher.training]\ndistillation = { temperature = 4 }\n",
