@@ -155,3 +155,19 @@ def test_bad_requests_are_told(student):
         evaluate(student, data.take(torch.zeros(0, dtype=torch.int64)))
     with pytest.raises(OpticsError, match="set the refit's augmentation to zero"):
         refit_backend(on_bench, data, data, TrainSpec(augmentation=AugmentSpec(shift=1.0)))
+
+
+def test_a_hint_of_the_back_end_alone_names_its_part(tmp_path):
+    mixing = Student.build((1, 2, 4), image_shape=SHAPE, classes=3, bins=(2, 2), mix=3, generator=generator())
+    on_bench, data = mixing.on(bench(), image_shape=SHAPE), shapes(12)
+
+    def refit(hint):
+        spec = TrainSpec(epochs=1, batch_size=6, distillation={"hint": hint})
+        return refit_backend(on_bench, data, data, spec, teacher=mixing)
+
+    with pytest.raises(
+        OpticsError, match=r"is trained alone, .*; name one of its own parts, as hint\.student = 'mix'"
+    ):
+        refit({})
+    refitted = refit({"student": "mix", "teacher": "backend.root"})
+    assert not torch.equal(refitted.backend.mix.weight, on_bench.backend.mix.weight)
