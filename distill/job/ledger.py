@@ -42,8 +42,8 @@ def going_on(directory: Path, config: str = "config.toml") -> str:
     return f"sclc run {shlex.quote(str(directory / config))} --output {place} --resume"
 
 
-def read_json(path: Path, *, fix: str = "remove it and run the step that writes it.") -> Any:
-    """Read a JSON file; `fix` ends the message where it is not JSON.
+def read_json(path: Path, *, fix: str | None = None) -> Any:
+    """Read a JSON file; `fix` ends the message where it is not JSON, in place of how it is written again.
 
     Raises:
         OpticsError: it is absent, or not JSON; the message says where.
@@ -51,9 +51,18 @@ def read_json(path: Path, *, fix: str = "remove it and run the step that writes 
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise OpticsError(f"{path} does not exist; run the step that writes it first.") from None
+        raise OpticsError(f"{path} does not exist; {_again(path)}.") from None
     except (ValueError, RecursionError) as error:
-        raise OpticsError(f"{path} is not JSON ({reason(error)}); {fix}") from None
+        raise OpticsError(
+            f"{path} is not JSON ({reason(error)}); {fix or f'remove it and {_again(path)}.'}"
+        ) from None
+
+
+def _again(path: Path) -> str:
+    """How a file that a step of a run writes comes again."""
+    if (path.parent / LEDGER).is_file():
+        return f"go on with the run: {going_on(path.parent)}"
+    return "run the step that writes it"
 
 
 def place(directory: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -96,3 +97,13 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     with pytest.raises(OpticsError, match=r"none\.json does not exist"):
         read_json(tmp_path / "none.json")
+
+
+def test_a_file_that_a_run_lost_or_that_is_damaged_comes_again_by_the_command_that_is_told(tmp_path):
+    again = re.escape(f"go on with the run: sclc run {tmp_path}/config.toml --output {tmp_path} --resume.")
+    work(tmp_path)
+    with pytest.raises(OpticsError, match=f"evaluation.json does not exist; {again}"):
+        read_json(tmp_path / "evaluation.json")
+    (tmp_path / "evaluation.json").write_text("{")
+    with pytest.raises(OpticsError, match=f"remove it and {again}"):
+        read_json(tmp_path / "evaluation.json")
