@@ -51,6 +51,7 @@ _ANY_RUN = (
     "flaws",
     "verify",
     "export",
+    "evaluation",
 )  # keys that say nothing of what is trained and measured
 
 
@@ -60,7 +61,8 @@ _ANEW = "keep the run anew: sclc results RUN --overwrite."
 class KeptRun(Validated):
     """`kept.json`.
 
-    name, seed: of the run. recipe: hash of its configuration without seed and controls; runs of one are repeats.
+    name, seed: of the run. recipe: hash of its configuration without seed, controls and noise draws, by the rule of the
+    version that kept it; repeats are told by `recipe_of` the configuration itself.
     channels: of the images, 1 is grey. parameters: of each network that was trained, optics and electronics apart.
     files: name to sha256. left_out: what was too large to keep.
     """
@@ -136,7 +138,7 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
     kept = KeptRun(
         name=result.name,
         seed=config.seed,
-        recipe=_recipe(config),
+        recipe=recipe_of(config),
         channels=config.student.cascade.channels[0],
         image_shape=(int(shape[0]), int(shape[1])),
         masks=student.cascade.out_channels if isinstance(student, Student) else 0,
@@ -149,8 +151,11 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
     return kept
 
 
-def _recipe(config: RunConfig) -> str:
-    """What runs have in common that are repeats of each other: one may have controls that another goes without."""
+def recipe_of(config: RunConfig) -> str:
+    """What runs have in common that are repeats of each other.
+
+    One may have controls that another goes without, and more noise draws: each is a row's mean over its own.
+    """
     # without defaults: a key that a later version adds makes no other recipe of an older run
     told = config.model_dump(mode="json", exclude=set(_ANY_RUN), exclude_defaults=True)
     told.get("student", {}).pop("controls", None)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill.job.config import RunConfig
 from distill.job.result import Result
 from distill.job.rows import ROWS, is_on_bench, title_of
-from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept
+from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept, recipe_of
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
 from optics.errors import OpticsError
@@ -162,7 +163,8 @@ def results(
     recipes: dict[str, list[tuple[Path, KeptRun]]] = {}
     for place in places:
         kept = read_kept(place)
-        recipes.setdefault(kept.recipe, []).append((place, kept))
+        config = RunConfig.model_validate(Result.read(place / _RESULT).config)
+        recipes.setdefault(recipe_of(config), []).append((place, kept))
     lines = [_line(found) for found in recipes.values()]
     return Table(folder, tuple(sorted(lines, key=lambda line: (line.name, line.folders))))
 

@@ -94,11 +94,12 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_others_are_not(run, tmp
     assert [line.name for line in results([run], folder=folder).lines] == [line.name, "wider"]
 
 
-def test_a_run_without_controls_is_a_repeat_of_one_that_has_them(run, tmp_path):
+def test_a_run_without_controls_and_with_other_noise_draws_is_a_repeat_of_one_that_has_them(run, tmp_path):
     keep(run, tmp_path / "results")
     data = json.loads((run / "result.json").read_text())
     data["config"] |= {"seed": 1}
     data["config"]["student"]["controls"] = []
+    data["config"]["evaluation"]["draws"] += 2
     data["rows"] |= {"random_masks": None, "no_mask": None}
     data["operations"] |= {"random_masks": None, "no_mask": None}
     (run / "result.json").write_text(json.dumps(data))
