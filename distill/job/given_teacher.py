@@ -122,8 +122,7 @@ def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -
         OpticsError: hardly more than by chance, far less than with its classes in another order or with other values,
             or no numbers; what the likely cause is.
     """
-    some = part.labelled
-    some = some.take(torch.arange(min(len(some), _MOST_IMAGES)))
+    some = _some(part.labelled, _MOST_IMAGES)
     answers = logits(teacher, some.images)
     if not bool(answers.isfinite().all()):
         raise OpticsError(f"{what} answers with numbers that are not finite; its weights are damaged.")
@@ -141,6 +140,12 @@ def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -
         f"{what} is right on {100 * right:.1f} % of {len(some)} validation images{_of_classes(some)}{why}. "
         f"{line if found > max(limit, 2 * chance) else _LIKELY} (teacher.check = false takes it as it is.)"
     )
+
+
+def _some(part: Dataset, most: int) -> Dataset:
+    """So many of its images, wherever they stand: sets are often in the order of their classes."""
+    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
+    return part.take(chosen.sort().values)
 
 
 def _of_classes(part: Dataset) -> str:
@@ -174,7 +179,7 @@ def _better(config: TeacherConfig, teacher: nn.Module, answers: Tensor, part: Da
     """The share that is right with the change that helps most, and that in words."""
     found = [_reordered(answers, part)]
     if isinstance(teacher, Adapted):
-        few = part.take(torch.arange(min(len(part), _TRIED_IMAGES)))
+        few = _some(part, _TRIED_IMAGES)
         for told, change in _TRIED.items():
             values = {"mean": (0.0,), "std": (1.0,)} | change
             if values == {"mean": config.mean, "std": config.std}:
