@@ -46,6 +46,11 @@ class Faults:
     drift: Callable[[float], BenchSpec] | None = None
 
 
+_State = tuple[
+    tuple[Tensor, ...], float
+]  # masks as light meets them, or point-spread functions of rays; its weight
+
+
 @dataclass(frozen=True, eq=False)
 class _Optics:
     """What the light of a simulated bench meets on its way to one region of the sensor.
@@ -58,11 +63,27 @@ class _Optics:
     recorder: Recorder
     under: Illumination | None = None
 
-    def intensity(self, image: Tensor, masks: list[Tensor]) -> Tensor:
-        """In the camera plane, (oy, ox), of amplitudes on the display (H, W) and a mask (1, ny, nx) per wavelength."""
-        if self.under is None:
-            return abs2(self.fourf.wave(image[None], masks[0])[0, 0])
-        return self.under(image[None], masks)[0, 0]
+    def met(self, levels: Tensor) -> list[_State]:
+        """What light meets in each of the panel's states, with the state's weight: all that asks for no image."""
+        found: list[_State] = []
+        for ripple, weight in self.panels[0].states:
+            masks = [exact_reflectance(p, levels, ripple=ripple[0] if ripple else 0.0) for p in self.panels]
+            met = (self.fourf.at_pupil(masks[0]),) if self.under is None else self.under.psfs(masks)
+            found.append((met, weight))
+        return found
+
+    def intensity(self, image: Tensor, states: list[_State]) -> Tensor:
+        """In the camera plane, (oy, ox), of amplitudes on the display (H, W), over all states."""
+        total = torch.zeros(self.fourf.window)
+        if self.under is not None:
+            for psfs, weight in states:
+                total += weight * self.under.intensity(image[None], psfs)[0, 0]
+            return total
+        masks = torch.cat([met[0] for met, _ in states])
+        fields = self.fourf.through(self.fourf.emitted(image[None]), masks)[0]
+        for field, (_, weight) in zip(fields, states, strict=True):
+            total += weight * abs2(field)
+        return total
 
 
 class SimulatedDriver:
@@ -98,7 +119,7 @@ class SimulatedDriver:
         self._since = 0.0
         self._image: Tensor | None = None
         self._made: tuple[object, _Optics] | None = None
-        self._shown: tuple[_Optics, Tensor, list[tuple[list[Tensor], float]]] | None = None
+        self._shown: tuple[_Optics, Tensor, list[_State]] | None = None
 
     def show(self, levels: Tensor, corner: Corner) -> None:
         """Levels on the panel; until `latency` it shows those before, then it settles (`_settled`)."""
@@ -183,8 +204,7 @@ class SimulatedDriver:
             if progress < 1.0:
                 before = shown if self._before is None else self._shown_levels(bench, self._before, fourf)
                 levels = _between(bench, before, shown, progress)
-            for masks, weight in self._masks(optics, levels):
-                intensity += share * weight * optics.intensity(image.float(), masks)
+            intensity += share * optics.intensity(image.float(), self._met(optics, levels))
         photons = recorder.photons(intensity) * (seconds / self.truth.camera.exposure)
         part = tuple(
             slice(want.start - have.start, want.stop - have.start)
@@ -212,20 +232,10 @@ class SimulatedDriver:
             found.append((settled(since, timing.settling), 1 / _PARTS))
         return found
 
-    def _masks(self, optics: _Optics, levels: Tensor) -> list[tuple[list[Tensor], float]]:
-        """The panel's reflectance by wavelength in each of its states, with their weights; kept while levels stand."""
+    def _met(self, optics: _Optics, levels: Tensor) -> list[_State]:
+        """What light meets where the panel shows these levels; kept while they stand."""
         if self._shown is None or self._shown[0] is not optics or not torch.equal(self._shown[1], levels):
-            masks = [
-                (
-                    [
-                        exact_reflectance(p, levels, ripple=ripple[0] if ripple else 0.0)
-                        for p in optics.panels
-                    ],
-                    weight,
-                )
-                for ripple, weight in optics.panels[0].states
-            ]
-            self._shown = (optics, levels, masks)
+            self._shown = (optics, levels, optics.met(levels))
         return self._shown[2]
 
     def _system(self, bench: BenchSpec, image_shape: tuple[int, int], region: Region) -> _Optics:
