@@ -161,7 +161,7 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         (["teacher.training.augmentation.crop=40"], "teacher.training: augmentation.crop is 40 pixels"),
         (["student.distillation.dice=0.5"], "student.training: .*Dice is for pixels"),
         (["refit.dice=0.5"], "refit: .*Dice is for pixels"),
-        (["refit.distillation.hint={}"], "refit: Backend has no part called 'backend'"),
+        (["refit.distillation.hint.student=tail"], "refit: Backend has no part called 'tail'"),
         (["student.noise_aware={}", "student.distillation.tangent.of=network"], "Take 'electronics'"),
         (["refit.distillation.function_matching=true"], "exposures from a bench are not moved or mixed"),
         (["student.distillation.function_matching=true", "refit.distillation.tangent={}"], None),
