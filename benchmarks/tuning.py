@@ -15,8 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from distill.job.config import load
-from distill.job.ledger import key_of
+from benchmarks.kept import run_file
 from distill.job.rows import STUDENTS, title_of
 from distill.pipeline import main_job, step_table
 from optics.errors import OpticsError
@@ -45,15 +44,9 @@ def measure(
     Raises:
         OpticsError: a file that `sclc run` would not take, or a directory that holds other trainings.
     """
-    base = load(config, sets=sets)
-    if epochs is not None:
-        base = base.replace(**{"student.training.epochs": epochs})
+    base, about = run_file(config, sets, epochs)
+    about |= {"seed": base.seed}
     rate, kept = base.student.training.learning_rate, directory / "tuning.json"
-    about = {
-        "name": base.name,
-        "seed": base.seed,
-        "key": key_of(base.model_dump(mode="json", exclude_defaults=True)),
-    }
     done: dict[str, dict[str, float]] = {}
     if kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))

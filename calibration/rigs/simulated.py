@@ -46,9 +46,8 @@ class Faults:
     drift: Callable[[float], BenchSpec] | None = None
 
 
-_State = tuple[
-    tuple[Tensor, ...], float
-]  # masks as light meets them, or point-spread functions of rays; its weight
+# masks as light meets them, or point-spread functions of rays; and the state's weight
+_State = tuple[tuple[Tensor, ...], float]
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ def features_of_captures(on_bench: OnBench, captures: Captures) -> Tensor:
         )
     (top, left), (height, width) = captures.panel_corner, captures.levels.shape[1:]
     with torch.no_grad():  # with a gradient to the kernels, masks are not those that are exported
-        own = optics.levels()
+        own = optics.levels(on_bench.drives())
     shown = torch.zeros_like(own)
     fits = top >= 0 <= left and top + height <= own.shape[1] and left + width <= own.shape[2]
     if fits and len(own) == len(captures.levels):
