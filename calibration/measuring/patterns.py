@@ -81,7 +81,7 @@ def needs(
         return "the panel has no levels: set slm.bits and slm.modulation"
     if phase and bench.slm.modulation != "phase":
         return f'it is for a panel of modulation "phase", not "{bench.slm.modulation}"'
-    if bench.light.coherence != "coherent" or bench.light.spectrum:
+    if not bench.light.simple:
         return "it needs coherent light of one wavelength"
     if panel and not abilities.panel:
         return "the panel cannot show other frames"

@@ -245,7 +245,7 @@ class SimulatedDriver:
         parts = parts_of_display(image_shape)
         fourf, recorder = simulate(bench, image_shape, region, parts=parts)
         lit = (fourf.rows, fourf.cols)
-        if bench.light.coherence == "coherent" and not bench.light.spectrum:
+        if bench.light.simple:
             made = _Optics((SLM(bench.slm, region=lit),), fourf, recorder)
         else:
             made = _Optics(tuple(panels(bench, lit)), fourf, recorder, Illumination(bench, fourf.view))

@@ -59,7 +59,7 @@ def calibrate(
     Raises:
         RigError: nothing remains to fit, the frames are blank or saturated, or the light is not simply coherent.
     """
-    if bench.light.coherence != "coherent" or bench.light.spectrum:
+    if not bench.light.simple:
         raise RigError(
             f"bench {bench.name!r}: the fit knows coherent light of one wavelength; calibrate with the laser "
             "alone, and set light.coherence and light.spectrum in the calibrated bench."

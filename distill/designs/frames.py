@@ -92,7 +92,7 @@ def lay_out(bench: BenchSpec, target: Target, tiles: int) -> Layout:
         OpticsError: light that a design is not made for, a panel without levels, or no room for so many tiles.
     """
     light, slm, name = bench.light, bench.slm, bench.name
-    if light.coherence != "coherent" or light.spectrum:
+    if not light.simple:
         raise SpecError(
             f'bench {name!r}: a design is for coherent light of one wavelength; set light.coherence = "coherent" and '
             "leave light.spectrum out."

@@ -240,7 +240,7 @@ def _counts(scene: _Scene, levels: Tensor, picture: Tensor) -> Tensor:
     """Mean counts (cy, cx) of a panel frame and a display picture, without a reference beam."""
     fourf, bench, total = scene.fourf, scene.fourf.bench, torch.zeros(())
     lit = levels[None, fourf.rows, fourf.cols]
-    simple = bench.light.coherence == "coherent" and not bench.light.spectrum
+    simple = bench.light.simple
     under = None if simple else Illumination(bench, fourf.view)
     devices = [scene.slm] if simple else panels(bench, (fourf.rows, fourf.cols))
     for ripple, weight in scene.slm.states:

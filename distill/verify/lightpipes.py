@@ -385,7 +385,7 @@ class LightPipesBench:
 
 def _check_light(bench: BenchSpec) -> None:
     light = bench.light
-    if light.coherence != "coherent" or light.spectrum:
+    if not light.simple:
         what = f"{len(light.lines)} wavelengths" if light.spectrum else f"{light.coherence} light"
         raise SpecError(
             f"bench {bench.name!r}: LightPipes is used here with coherent light of one wavelength, not {what}; "

@@ -51,7 +51,7 @@ def of_levels(setup: Setup, arrangement: Arrangement, levels: Tensor, scales: Te
 
 def simply_coherent(bench: BenchSpec) -> bool:
     """Whether the light is coherent and of one wavelength."""
-    return bench.light.coherence == "coherent" and not bench.light.spectrum
+    return bench.light.simple
 
 
 def _collapsed(setup: Setup, cascade: Cascade, *, compensate: bool = True) -> BenchOptics:

@@ -151,7 +151,7 @@ def positions(bench: BenchSpec, image_shape: tuple[int, int], taps: int) -> tupl
     lee make a mirrored twin of every image: they may use the half of the plane that the bench's carrier points to.
     None where the light is not coherent and of one wavelength.
     """
-    if bench.light.coherence != "coherent" or bench.light.spectrum:
+    if not bench.light.simple:
         return ()
     step, (y, x) = spacing(bench, image_shape, taps), bench.image_offset
     best: tuple[Point, ...] = ()

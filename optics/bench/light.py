@@ -71,6 +71,11 @@ class LightSpec(Spec):
         total = sum(weight for _, weight in pairs)
         return tuple((wavelength, weight / total) for wavelength, weight in pairs)
 
+    @property
+    def simple(self) -> bool:
+        """Whether it is coherent and of one wavelength: one field tells all."""
+        return self.coherence == "coherent" and not self.spectrum
+
     def source(self) -> tuple[Tensor, Tensor]:
         """The source points of one wavelength.
 

@@ -176,5 +176,5 @@ def _check_periodic(bench: BenchSpec, shape: tuple[int, int]) -> None:
             f"{name}: the image is {bench.distortion:.6g} times its nominal size (magnification or focal lengths). "
             "A periodic grid cannot hold that; use FourF."
         )
-    if bench.light.coherence != "coherent" or bench.light.spectrum:
+    if not bench.light.simple:
         raise SpecError(f"{name}: only coherent light of one wavelength here; see optics.fourf.illumination.")
