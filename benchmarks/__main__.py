@@ -246,6 +246,30 @@ def depth(
 
 
 @app.command()
+def beam(
+    network: Annotated[
+        Path, typer.Argument(help="Of a homodyne run, as distill.save or sclc results wrote it.")
+    ],
+    config: Annotated[Path, typer.Option(help="The run file that names its data and its bench.")],
+    as_json: Json = False,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0, help="Share of a white picture's amplitude; may be repeated. 0.0003 to 0.25 by default."
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Of the test part.")] = 500,
+    draws: Annotated[int, typer.Option(min=1, help="Of the noise.")] = 3,
+    sets: Sets = None,
+) -> None:
+    """What a homodyne network answers on its bench by the strength of its reference beam."""
+    from benchmarks.beam import BEAMS
+
+    options: dict[str, Any] = {"beams": tuple(strength or BEAMS), "images": images, "draws": draws}
+    _run("beam", as_json=as_json, network=network, config=config, sets=tuple(sets or ()), **options)
+
+
+@app.command()
 def labels(
     config: Annotated[Path, typer.Argument(help="A run file, such as examples/configs/cars.toml.")],
     directory: Trainings,

@@ -6,8 +6,10 @@ realistic: `PeriodicBench` with every flaw switched on. Its *forward* has the ma
 not change from image to image) and draws shot and read noise as training does; its *train* step includes the
 SLM's whole device model, forwards and backwards; `train_mask_alone` is that model alone. `psf_over_wave`: how
 many times faster FourF's PSF path is than its wave path, for 256 images of 32 x 32 and the whole panel of a
-PLUTO-2; `psf_error`: relative difference of their intensities. One thread, CPU time, medians over rounds in
-which all jobs take turns.
+PLUTO-2; `psf_error`: relative difference of their intensities. `padded_over_psf`: that path against `Periodic4F` on
+images zero-padded to the SLM's pixels, as a periodic grid needs them on the same bench. `cascade_over_collapsed`: a
+training step of a cascade with circular boundaries against the same by `periodic_intensity` of its collapsed masks.
+One thread, CPU time, medians over rounds in which all jobs take turns.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from torch import Tensor
 from benchmarks.agreement import agreement
 from benchmarks.clock import Job, in_turns, ratio
 from benchmarks.fourf_peers import PEERS
+from networks import Cascade
 from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
 from optics.conventions import abs2
-from optics.fourf.periodic import Periodic4F
+from optics.fourf.periodic import Periodic4F, periodic_intensity
 from optics.fourf.periodic_bench import PeriodicBench
 from optics.fourf.system import FourF
 
@@ -162,6 +165,52 @@ def _paths(rounds: int, bench: BenchSpec, *, images: int, by_wave: int) -> tuple
     return ratio(times, "wave", "psf"), float((fast - slow).norm() / slow.norm())
 
 
+def _padded(rounds: int, bench: BenchSpec, *, images: int) -> float:
+    """How many times faster 4 masks by the PSF path are than on images of 28 x 28 padded to the SLM's pixels."""
+    system, periodic = FourF(bench, (28, 28)), Periodic4F()
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.rand(images, 28, 28, generator=generator)
+    shape = system.pupil.shape
+    shown = torch.polar(torch.ones(4, *shape), 6.28 * torch.rand(4, *shape, generator=generator))
+    n = round(bench.scale / (bench.input.pitch * bench.slm.pitch))
+    cut = [(side - n) // 2 for side in shape]
+    masks = shown[:, cut[0] : cut[0] + n, cut[1] : cut[1] + n].contiguous()
+    wide = torch.zeros(images, n, n)
+    wide[:, :28, :28] = batch
+    with torch.no_grad():
+        kernels = system.psf(shown)  # once per mask; the images are many
+        times = in_turns(
+            {
+                "psf": Job(lambda: system.intensity(batch, kernels)),
+                "padded": Job(lambda: periodic(wide, masks)),
+            },
+            rounds=rounds,
+        )
+    return ratio(times, "padded", "psf")
+
+
+def _cascades(rounds: int, *, images: int) -> float:
+    """How many times faster a circular cascade's training step is by its collapsed masks; the light alone."""
+    generator = torch.Generator().manual_seed(0)
+    cascade = Cascade((1, 16, 32, 16), boundary="circular", generator=generator)
+    batch = torch.rand(images, 1, 28, 28, generator=generator)
+    weight = torch.rand(images, 16, 28, 28, generator=generator)
+
+    def step(intensity: Callable[[], Tensor]) -> None:
+        cascade.zero_grad(set_to_none=True)
+        intensity().backward(weight)
+
+    def collapsed() -> Tensor:
+        return periodic_intensity(batch[:, 0], cascade.collapse((28, 28))[:, 0])
+
+    with torch.no_grad():
+        gap = abs2(cascade(batch)) - collapsed()
+        assert gap.norm() < 1e-5 * collapsed().norm(), "the two forms differ"
+    jobs = {"cascade": lambda: abs2(cascade(batch)), "collapsed": collapsed}
+    times = in_turns({name: Job(lambda run=run: step(run)) for name, run in jobs.items()}, rounds=rounds)
+    return ratio(times, "cascade", "collapsed")
+
+
 def measure(*, peers: bool = False, quick: bool = False) -> dict:
     """Ratios, goals and milliseconds; with `peers`, other packages on the 512 x 512 scene."""
     ratios, milliseconds = {}, {}
@@ -185,6 +234,9 @@ def measure(*, peers: bool = False, quick: bool = False) -> dict:
     ratios["psf_over_wave_stopped"], ratios["psf_error_stopped"] = _paths(
         rounds, bench, images=images, by_wave=16
     )
+    few = 8 if quick else 64
+    ratios["padded_over_psf"] = _padded(rounds, bench, images=few)
+    ratios["cascade_over_collapsed"] = _cascades(1 if quick else 7, images=few)
     result: dict = {"ratios": ratios, "goals": GOALS, "milliseconds": milliseconds}
     if peers:
         result["peers"], result["not_measured"] = _peers(1 if quick else 5)
@@ -224,7 +276,7 @@ def _peers(rounds: int) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
 
 def tables(result: dict) -> list[Table]:
     """The ratios beside their goals, and the peers'."""
-    table = Table(title="4f system, CPU time over bare torch (psf_over_wave: times faster)")
+    table = Table(title="4f system, CPU time over bare torch (..._over_...: times faster)")
     for column in ("", "ratio", "goal"):
         table.add_column(column, justify="left" if not column else "right")
     for name, value in result["ratios"].items():

@@ -88,6 +88,8 @@ def test_fourf_reports_every_ratio():
     assert wanted | {"psf_over_wave", "psf_error"} <= set(ratios)
     assert ratios["psf_error"] < 1e-3
     assert ratios["psf_over_wave"] > 10
+    assert ratios["padded_over_psf"] > 3
+    assert ratios["cascade_over_collapsed"] > 0.5
 
 
 @pytest.mark.slow
