@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from rich.table import Table
@@ -207,7 +208,7 @@ def _cascades(rounds: int, *, images: int) -> float:
         gap = abs2(cascade(batch)) - collapsed()
         assert gap.norm() < 1e-5 * collapsed().norm(), "the two forms differ"
     jobs = {"cascade": lambda: abs2(cascade(batch)), "collapsed": collapsed}
-    times = in_turns({name: Job(lambda run=run: step(run)) for name, run in jobs.items()}, rounds=rounds)
+    times = in_turns({name: Job(partial(step, run)) for name, run in jobs.items()}, rounds=rounds)
     return ratio(times, "cascade", "collapsed")
 
 
