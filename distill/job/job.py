@@ -313,7 +313,8 @@ class Job:
         """The trained teacher, or the one that the user brings."""
         if self.brought:
             names = self.splits.train.class_names
-            return given_teacher.given(self.config.teacher, names, inner=self.module).to(self.device)
+            inner = None if self.module is None else given_teacher.copied(self.module)
+            return given_teacher.given(self.config.teacher, names, inner=inner).to(self.device)
         return load_teacher(self.path("teacher") / MODEL).to(self.device)
 
     def tutor(self) -> nn.Module | None:
