@@ -114,7 +114,11 @@ class Tangent(Term):
         if told is None or guide is None:
             raise OpticsError("neural-tangent distillation needs distillation.tangent and a teacher.")
         self.told: TangentSpec = told
-        guide.asked("distillation.tangent")
+        if has_part(guide.asked("distillation.tangent"), "cascade"):
+            raise OpticsError(
+                "distillation.tangent needs a teacher without optics; leave it out, or set refit.taught_by = 'teacher' "
+                "where the network is its own."
+            )
         self.behind = has_part(setup.model, BACKEND)
         if told.of == "network" and not isinstance(getattr(setup.model, "cascade", None), nn.Module):
             raise OpticsError(

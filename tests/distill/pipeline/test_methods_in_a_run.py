@@ -27,6 +27,7 @@ TINY = [
     "student.channels=[1, 2, 2]",
     "student.training.epochs=1",
 ]
+OWN = "refit.taught_by=network"
 
 
 def trained(tmp_path, *sets: str):
@@ -162,6 +163,12 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         (["student.distillation.dice=0.5"], "student.training: .*Dice is for pixels"),
         (["refit.dice=0.5"], "refit: .*Dice is for pixels"),
         (["refit.distillation.hint.student=tail"], "refit: Backend has no part called 'tail'"),
+        (
+            [OWN, "refit.distillation.hint={teacher='body',student='root'}"],
+            "refit: Student has no part .*'body'",
+        ),
+        ([OWN, "refit.distillation.hint={teacher='backend.root',student='root'}"], None),
+        ([OWN, "refit.distillation.tangent={}"], r"refit\.taught_by = 'teacher'"),
         (["student.noise_aware={}", "student.distillation.tangent.of=network"], "Take 'electronics'"),
         (["refit.distillation.function_matching=true"], "exposures from a bench are not moved or mixed"),
         (["student.distillation.function_matching=true", "refit.distillation.tangent={}"], None),
