@@ -220,16 +220,21 @@ def digest_of(facts: dict[str, Any], model: nn.Module) -> str:
     """sha256 of JSON-like facts and of a model's weights, hexadecimal."""
     total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
+        if not isinstance(value, Tensor):  # of a user's own module
+            continue
         total.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
-def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
-    """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
+def save_state(path: Path, key: str, state: dict[str, Any], beside: Mapping[str, str] | None = None) -> None:
+    """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings.
+
+    beside: what else it depends on, each by a name for people.
+    """
     make_folder(path.parent)
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": _on_cpu(state)}, buffer)
+    torch.save({"key": key, "state": _on_cpu(state), "beside": dict(beside or {})}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -242,18 +247,25 @@ def _on_cpu(value: Any) -> Any:
     return [_on_cpu(v) for v in value] if isinstance(value, list) else value
 
 
-def load_state(path: Path, key: str) -> dict[str, Any]:
-    """Read what `save_state` wrote under the same key.
+def load_state(path: Path, key: str, beside: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read what `save_state` wrote under the same key and beside the same; files of earlier versions say less of that.
 
     Raises:
-        OpticsError: damaged, or of a run with other settings, data or first weights.
+        OpticsError: damaged, or of a run with other settings, data or first weights, or with another of `beside`.
     """
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
-        found, state = content["key"], dict(content["state"])
-    if found != key:
+        found, state, there = content["key"], dict(content["state"]), content.get("beside", {})
+        there = {str(name): str(value) for name, value in there.items()}
+    other = [name for name, value in (beside or {}).items() if there.get(name, value) != value]
+    if found != key or other:
+        what = (
+            f"another {' and another '.join(other)}"
+            if found == key
+            else "other settings, data or first weights"
+        )
         raise OpticsError(
-            f"{path} belongs to a run with other settings, data or first weights; use another directory, or "
-            "begin anew with resume=False."
+            f"{path} belongs to a run with {what}; use another directory, or begin anew (delete it, or pass "
+            "resume=False)."
         )
     return state

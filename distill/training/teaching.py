@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from distill.training.checkpoint import digest_of
 from distill.training.taps import Taps
 from optics.devices import device_of
 from optics.errors import OpticsError, ShapeError
@@ -92,6 +93,14 @@ class Guide:
                 )
             if len(self.stored) != len(images):
                 raise ShapeError(f"the teacher gives {len(self.stored)} logits for {len(images)} images.")
+
+    def digest(self) -> str:
+        """sha256 of the teacher's kind and weights; of its logits where these are all there is."""
+        if self.module is not None:
+            return digest_of({"kind": type(self.module).__qualname__}, self.module)
+        answers = nn.Module()
+        answers.register_buffer("answers", self.stored)
+        return digest_of({}, answers)
 
     def asked(self, why: str) -> nn.Module:
         """The teacher's module.

@@ -19,9 +19,10 @@ from distill.data.dataset import VOID, Dataset
 from distill.training.checkpoint import load_config, load_student, load_teacher, save_model
 from distill.training.history import Epoch, History
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
+from distill.training.teaching import Guide, logits
 from distill.training.train_loop import CHECKPOINT, METRICS, fit, train
 from networks import Student, create_teacher
+from networks.seeded import drawn
 from optics.checks import OpticsError
 from tests.scenes import generator
 
@@ -326,6 +327,38 @@ def test_resumed_in_the_same_process_and_refused_where_it_does_not_belong(tmp_pa
         with pytest.raises(OpticsError, match="another directory, or begin anew"):
             train(model, data, blobs(30, 1), spec, directory=tmp_path / "part")
     train(small(8), blobs(), blobs(30, 1), SPEC, directory=tmp_path / "part", resume=False)
+
+
+def a_teacher(seed: int = 9) -> nn.Module:
+    return drawn(lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 3)), generator(seed))
+
+
+@pytest.mark.parametrize("kind", ["module", "logits", "guide"])
+def test_a_checkpoint_belongs_to_its_teacher(tmp_path, kind):
+    def by(seed):
+        teacher = a_teacher(seed)
+        ways = {"module": lambda: teacher, "logits": lambda: logits(teacher, blobs().images)}
+        ways["guide"] = lambda: Guide(teacher, blobs().images, moving=False)
+        return ways[kind]()
+
+    def go(directory, teacher):
+        model = small()
+        train(model, blobs(), blobs(30, 1), SPEC, directory=tmp_path / directory, teacher=teacher)
+        return model
+
+    taught, alone = go("taught", by(9)), go("alone", None)
+    assert same(taught, go("taught", by(9))) and same(alone, go("alone", None))
+    for directory, teacher in (("taught", by(4)), ("taught", None), ("alone", by(9))):
+        with pytest.raises(
+            OpticsError, match="a run with another teacher; use another directory, or begin anew"
+        ):
+            go(directory, teacher)
+    for directory, teacher in (("taught", by(9)), ("alone", None)):  # as earlier versions wrote it
+        path = tmp_path / directory / CHECKPOINT
+        content = torch.load(path, weights_only=True)
+        del content["beside"]
+        torch.save(content, path)
+        assert same(go(directory, teacher), alone if teacher is None else taught)
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path):
