@@ -29,6 +29,7 @@ from optics.spec import validated
 from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
+_STATE = 2  # of a training's state; before, it drew and weighed otherwise
 
 
 # ---------------------------------------------------------------------- models
@@ -229,7 +230,7 @@ def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
     make_folder(path.parent)
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": _on_cpu(state)}, buffer)
+    torch.save({"version": _STATE, "key": key, "state": _on_cpu(state)}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -246,11 +247,17 @@ def load_state(path: Path, key: str) -> dict[str, Any]:
     """Read what `save_state` wrote under the same key.
 
     Raises:
-        OpticsError: damaged, or of a run with other settings, data or first weights.
+        OpticsError: damaged, of another version, or of a run with other settings, data or first weights.
     """
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
         found, state = content["key"], dict(content["state"])
+        version = content.get("version", 1)
+    if version != _STATE:
+        raise OpticsError(
+            f"{path} was written by another version, whose trainings draw other numbers; delete it to begin this "
+            "training anew."
+        )
     if found != key:
         raise OpticsError(
             f"{path} belongs to a run with other settings, data or first weights; use another directory, or "

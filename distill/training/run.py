@@ -23,9 +23,8 @@ from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
 from distill.training.thinning import Thinning
 from optics.devices import CPU, device_of
+from optics.draws import generator_of
 from optics.errors import OpticsError, ShapeError
-
-_APART = 2**20  # between the seeds of epochs, more than there are processes
 
 Progress = Callable[[int, int, str], None]
 Batch = tuple[Tensor, Answers, Tensor]  # images, what they show, which of the training images they are
@@ -152,8 +151,7 @@ class Run:
         """What the model draws its noise from in an epoch: the run's generator, or one of this process's own."""
         if self.processes.size == 1:
             return self.generator
-        seed = (self.spec.seed * _APART + len(self.epochs)) * _APART + self.processes.rank + 1
-        return torch.Generator().manual_seed(seed % 2**63)
+        return generator_of("noise", self.spec.seed, len(self.epochs), self.processes.rank)
 
     def _gradient(self, batch: Batch, shares: dict[str, float], draws: torch.Generator) -> tuple[float, int]:
         """Add a batch's gradient, see `_shares`; its part of the step's loss, and how many of its labels were met."""
