@@ -29,6 +29,7 @@ from optics.spec import validated
 from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
+_STATE = 2  # of a training's state; before, it drew and weighed otherwise
 
 
 # ---------------------------------------------------------------------- models
@@ -234,7 +235,7 @@ def save_state(path: Path, key: str, state: dict[str, Any], beside: Mapping[str,
     """
     make_folder(path.parent)
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": _on_cpu(state), "beside": dict(beside or {})}, buffer)
+    torch.save({"version": _STATE, "key": key, "beside": dict(beside or {}), "state": _on_cpu(state)}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -248,16 +249,22 @@ def _on_cpu(value: Any) -> Any:
 
 
 def load_state(path: Path, key: str, beside: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Read what `save_state` wrote under the same key and beside the same; files of earlier versions say less of that.
+    """Read what `save_state` wrote under the same key and beside the same.
 
     Raises:
-        OpticsError: damaged, or of a run with other settings, data or first weights, or with another of `beside`.
+        OpticsError: damaged, of another version, of a run with other settings, data or first weights, or with another of
+            `beside`.
     """
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
-        found, state, there = content["key"], dict(content["state"]), content.get("beside", {})
-        there = {str(name): str(value) for name, value in there.items()}
-    other = [name for name, value in (beside or {}).items() if there.get(name, value) != value]
+        found, state, there = content["key"], dict(content["state"]), dict(content.get("beside", {}))
+        version = content.get("version", 1)
+    if version != _STATE:
+        raise OpticsError(
+            f"{path} was written by another version, whose trainings draw other numbers; delete it to begin this "
+            "training anew."
+        )
+    other = [name for name, value in (beside or {}).items() if str(there.get(name)) != value]
     if found != key or other:
         what = (
             f"another {' and another '.join(other)}"

@@ -353,12 +353,6 @@ def test_a_checkpoint_belongs_to_its_teacher(tmp_path, kind):
             OpticsError, match="a run with another teacher; use another directory, or begin anew"
         ):
             go(directory, teacher)
-    for directory, teacher in (("taught", by(9)), ("alone", None)):  # as earlier versions wrote it
-        path = tmp_path / directory / CHECKPOINT
-        content = torch.load(path, weights_only=True)
-        del content["beside"]
-        torch.save(content, path)
-        assert same(go(directory, teacher), alone if teacher is None else taught)
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path):
