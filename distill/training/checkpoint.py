@@ -252,8 +252,7 @@ def load_state(path: Path, key: str, beside: Mapping[str, str] | None = None) ->
     """Read what `save_state` wrote under the same key and beside the same.
 
     Raises:
-        OpticsError: damaged, of another version, of a run with other settings, data or first weights, or with another of
-            `beside`.
+        OpticsError: damaged, of another version, or of a run with other settings, data, first weights or `beside`.
     """
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")

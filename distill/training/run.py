@@ -148,9 +148,7 @@ class Run:
             self.best_weights = self.stepper.kept()
 
     def _own_draws(self) -> torch.Generator:
-        """What the model draws its noise from in an epoch: the run's generator, or one of this process's own."""
-        if self.processes.size == 1:
-            return self.generator
+        """What the model draws its noise from in an epoch; order and moves, which others share with it, stay the same."""
         return generator_of("noise", self.spec.seed, len(self.epochs), self.processes.rank)
 
     def _gradient(self, batch: Batch, shares: dict[str, float], draws: torch.Generator) -> tuple[float, int]:
@@ -159,7 +157,8 @@ class Run:
         done = self.stepper.made / self.stepper.steps
         with self.taps.open() as features, self.thinning.open(self.stepper.made, self.stepper.steps):
             out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
-        seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
+        own = generator_of("losses", self.spec.seed, self.stepper.made)
+        seen = Seen(self.model, inputs, answers, out, index, done, self.guide, own, features)
         loss = self._loss(seen, shares)
         right = (out.detach().argmax(1) == answers.labels).sum()
         value, correct = float(loss.detach()), int(right)

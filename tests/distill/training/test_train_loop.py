@@ -52,6 +52,10 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
 
 
+def a_teacher(seed: int = 9) -> nn.Module:
+    return drawn(lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 3)), generator(seed))
+
+
 SPEC = TrainSpec(epochs=6, batch_size=16, learning_rate=1e-2, seed=3)
 
 
@@ -162,19 +166,20 @@ def test_teacher_labels_the_moved_images(tmp_path):
     assert not any(x.numpy().tobytes() in originals for x in torch.cat(seen))
 
 
-def test_noise_is_drawn_from_the_runs_generator(tmp_path):
-    class Noisy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = small()
-            self.drawn = 0
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = small()
+        self.drawn = 0
 
-        def forward(self, x, generator=None):
-            if generator is not None:
-                self.drawn += 1
-                x = x + 0.1 * torch.randn(x.shape, generator=generator)
-            return self.inner(x)
+    def forward(self, x, generator=None):
+        if generator is not None:
+            self.drawn += 1
+            x = x + 0.1 * torch.randn(x.shape, generator=generator)
+        return self.inner(x)
 
+
+def test_noise_is_drawn_from_the_runs_seed(tmp_path):
     first, second = Noisy(), Noisy()
     train(first, blobs(), blobs(30, 1), SPEC, directory=tmp_path / "a")
     train(second, blobs(), blobs(30, 1), SPEC, directory=tmp_path / "b")
@@ -184,6 +189,21 @@ def test_noise_is_drawn_from_the_runs_generator(tmp_path):
     assert torch.equal(clean, logits(first, blobs(30, 1).images))
     noisy = logits(first, blobs(30, 1).images, generator=generator())
     assert not torch.equal(clean, noisy)
+
+
+def test_rows_see_the_same_images_with_noise_and_with_directions_or_without():
+    """What distillation gains is told image by image, of trainings that see the same order and the same moves."""
+    data = (blobs().images, blobs().labels)
+    spec = SPEC.replace(epochs=2, **{"augmentation.shift": 1.0})
+    tangent = spec.replace(**{"distillation.tangent": {"images": 4, "directions": 2}})
+    orders = []
+    for model, told in ((small(), spec), (Noisy(), spec), (small(), tangent), (Noisy(), tangent)):
+        seen: list[torch.Tensor] = []
+        model.register_forward_pre_hook(lambda m, x, s=seen: s.append(x[0].clone()) if m.training else None)
+        fit(model, data, data, told, directory=None, teacher=a_teacher())
+        orders.append(torch.cat(seen))
+    assert len(orders[0]) == 2 * 90
+    assert all(torch.equal(order, orders[0]) for order in orders[1:])
 
 
 def test_augmentation_moves_up_right_and_turns():
@@ -327,10 +347,6 @@ def test_resumed_in_the_same_process_and_refused_where_it_does_not_belong(tmp_pa
         with pytest.raises(OpticsError, match="another directory, or begin anew"):
             train(model, data, blobs(30, 1), spec, directory=tmp_path / "part")
     train(small(8), blobs(), blobs(30, 1), SPEC, directory=tmp_path / "part", resume=False)
-
-
-def a_teacher(seed: int = 9) -> nn.Module:
-    return drawn(lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 3)), generator(seed))
 
 
 @pytest.mark.parametrize("kind", ["module", "logits", "guide"])
