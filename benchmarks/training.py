@@ -65,13 +65,13 @@ def _parts(run: Run, rounds: int) -> dict[str, float]:
     student.train()
     for k in range(rounds):
         index = torch.arange(BATCH) + BATCH * (k % BATCHES)
-        inputs, answers = timed("moving the images", run._shown, index)
+        inputs, answers, _ = batch = timed("moving the images", run._shown, index)
         features = timed("optics and camera", student.features, inputs)
         out = timed("electronics", student.backend, features)
         seen = Seen(run.model, inputs, answers, out, index, 0.0, run.guide, run.generator)
         if run.guide is not None:
             timed("teacher", getattr, seen, "taught")
-        loss = timed("losses", run._loss, seen)
+        loss = timed("losses", run._loss, seen, run._shares([batch])[0])
         timed("backward", loss.backward)
         timed("optimiser", run.stepper.step)
         run.stepper.optimiser.zero_grad(set_to_none=True)

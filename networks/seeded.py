@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from optics import draws
 
 M = TypeVar("M", bound=nn.Module)
-_SEED_BITS = 31  # of a dropout's own seed; below them the number of its draw
 
 
 def drawn(factory: Callable[[], M], generator: torch.Generator) -> M:
@@ -44,6 +43,9 @@ class Dropout(nn.Module):
     Args:
         p: share of values set to zero while training; the others are scaled by `1 / (1 - p)`.
         generator: draws the seed.
+
+    Attributes:
+        process: of several that train together, which one this is: each draws its own.
     """
 
     seed: Tensor
@@ -51,15 +53,15 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.p = p
-        self.register_buffer("seed", torch.randint(2**_SEED_BITS, (), generator=generator))
+        self.p, self.process = p, 0
+        self.register_buffer("seed", torch.randint(2**31, (), generator=generator))
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape; unchanged when not training."""
         if not self.training or self.p == 0:
             return x
-        here = torch.Generator().manual_seed((int(self.seed) << _SEED_BITS) + int(self.draws))
+        here = draws.generator_of("dropout", int(self.seed), int(self.draws), self.process)
         self.draws += 1
         keep = torch.rand(x.shape, generator=here, dtype=torch.float32) >= self.p
         return x * keep.to(x.device) / (1 - self.p)

@@ -7,10 +7,20 @@ of that device, `torch.Generator("cuda")`, and gets its numbers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+
+def generator_of(use: str, *numbers: int) -> torch.Generator:
+    """A generator, on the CPU, for one use of a seed and its counts: any other numbers give other draws.
+
+    torch's generator of the CPU keeps 32 bits of its seed, so seeds that are counted on in higher bits would be alike.
+    """
+    told = " ".join(map(str, (use, *numbers))).encode()
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.blake2b(told, digest_size=4).digest(), "big"))
 
 
 def normal(shape: Sequence[int], generator: torch.Generator, *, like: Tensor) -> Tensor:

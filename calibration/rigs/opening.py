@@ -48,7 +48,7 @@ OPENERS: dict[str, tuple[str, Opener]] = {
 
 
 def open_rig(text: str, nominal: BenchSpec, *, generator: torch.Generator) -> Rig:
-    """The rig that `text` names.
+    """The rig that `text` names, and which is called so unless it has a name.
 
     Args:
         text: `KIND:PLACE`, see `OPENERS`.
@@ -62,4 +62,6 @@ def open_rig(text: str, nominal: BenchSpec, *, generator: torch.Generator) -> Ri
     if kind not in OPENERS or not where:
         forms = [form for form, _ in OPENERS.values()]
         raise RigError(f"--rig {text!r}: expected {', '.join(forms[:-1])} or {forms[-1]}.")
-    return OPENERS[kind][1](where, nominal, generator)
+    rig = OPENERS[kind][1](where, nominal, generator)
+    rig.name = rig.name or f"{kind}:{Path(where).resolve()}"
+    return rig

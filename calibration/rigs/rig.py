@@ -133,6 +133,7 @@ class Rig:
         timeout: seconds that one frame may take.
         retries: how often a dropped frame is asked for again.
         keep: called with the recording so far after every frame, for instance to save it.
+        name: which bench it is, for what goes on with it later.
 
     Attributes:
         log: every call, in order.
@@ -146,6 +147,7 @@ class Rig:
         timeout: float = 10.0,
         retries: int = 3,
         keep: Callable[[Recording], None] | None = None,
+        name: str = "",
     ) -> None:
         if timeout <= 0 or retries < 0:
             raise RigError(f"timeout {timeout:g} s must be positive, retries {retries} at least 0.")
@@ -154,6 +156,7 @@ class Rig:
         self.timeout = timeout
         self.retries = retries
         self.keep = keep
+        self.name = name
         self.log: list[Call] = []
 
     def __enter__(self) -> Rig:

@@ -325,4 +325,5 @@ def simulated_rig(
     faults: Faults | None = None,
 ) -> Rig:
     """A rig over a simulated bench; `nominal` is what whoever measures it is told."""
-    return Rig(SimulatedDriver(truth, generator=generator, faults=faults), nominal)
+    driver = SimulatedDriver(truth, generator=generator, faults=faults)
+    return Rig(driver, nominal, name=f"sim:{truth.model_dump_json(exclude_defaults=True)}")

@@ -7,6 +7,7 @@ likely cause is, and so is one that is far better with the classes in another or
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from distill.training.teaching import logits
 from networks.teachers.given import Adapted, module
 from networks.teachers.program import load_program
 from optics.errors import OpticsError
-from optics.reading import sha256_of
+from optics.reading import reason, sha256_of
 
 if TYPE_CHECKING:
     from distill.job.config import TeacherConfig
@@ -77,6 +78,21 @@ def given(
         inner, image_size=config.image_size, channels=config.channels, order=_order(config, names), **told
     )
     return made.eval()
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A copy of a network that was passed: each training asks one of its own, and no hook or mode meets another's pass.
+
+    Raises:
+        OpticsError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:  # a network of the user's own may hold anything
+        raise OpticsError(
+            f"the teacher that was passed cannot be copied ({reason(error)}), and each training asks its own copy; "
+            "give it as teacher.file or teacher.module."
+        ) from error
 
 
 def _order(config: TeacherConfig, names: Sequence[str]) -> list[int] | None:

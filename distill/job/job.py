@@ -65,6 +65,7 @@ class Job:
         processes: who trains together.
         module: a teacher that was passed from Python, in place of the configuration's.
         made_by: the version of this project whose steps count as done; this one, or that of a finished run.
+        answers: what the teacher said, shared by the rows of a run that ask about the same images.
     """
 
     config: RunConfig
@@ -80,6 +81,7 @@ class Job:
     processes: Processes = ALONE
     module: nn.Module | None = None
     made_by: str = field(default_factory=version)
+    answers: Memory = field(default_factory=lambda: Memory(most=0))
 
     @classmethod
     def prepare(
@@ -112,7 +114,12 @@ class Job:
             strangers=d.strangers,
         )
         images = _pooled(splits, d, config.seed)
-        job = cls(config, bench, images, directory, watcher or Silent(), module=teacher)
+        student = config.student
+        again = (student.distilled_controls and student.controls) or not student.training.moves.active
+        answers = (
+            Memory() if again else Memory(most=0)
+        )  # repeats see other moves, and the same images without
+        job = cls(config, bench, images, directory, watcher or Silent(), module=teacher, answers=answers)
         job.check()
         return job
 
@@ -313,7 +320,8 @@ class Job:
         """The trained teacher, or the one that the user brings."""
         if self.brought:
             names = self.splits.train.class_names
-            return given_teacher.given(self.config.teacher, names, inner=self.module).to(self.device)
+            inner = None if self.module is None else given_teacher.copied(self.module)
+            return given_teacher.given(self.config.teacher, names, inner=inner).to(self.device)
         return load_teacher(self.path("teacher") / MODEL).to(self.device)
 
     def tutor(self) -> nn.Module | None:
@@ -325,17 +333,6 @@ class Job:
         if self.config.refit.taught_by == "network":
             return self.student("linear_kd").eval()
         return None if self.config.student.file else self.teacher()
-
-    @cached_property
-    def answers(self) -> Memory:
-        """What the teacher said of moved images, shared by the students that are shown the same ones."""
-        student = self.config.student
-        return Memory() if student.distilled_controls and student.controls else Memory(most=0)
-
-    @cached_property
-    def taught(self) -> Tensor:
-        """The teacher's logits for the training images, (N, classes), or of their pixels, (N, classes, H, W)."""
-        return logits(self.teacher(), self.splits.train.images)
 
     def student(self, step: str) -> Student:
         """The trained network of a step: linear, linear_kd, random_masks, no_mask or refit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -28,7 +29,7 @@ def rehearse(job: Job) -> None:
     student = Student.from_spec(job.spec, generator=torch.Generator().manual_seed(0))
     teacher: nn.Module | None = None
     if config.student.file is None:
-        own, told, learner = config.teacher.training, config.student.training, job.trainee(student)
+        own, told, trainee = config.teacher.training, config.student.training, job.trainee(student)
         if job.brought:
             teacher = job.teacher().cpu()
         else:
@@ -40,11 +41,13 @@ def rehearse(job: Job) -> None:
                 generator=torch.Generator().manual_seed(0),
             )
             _said("teacher.training", lambda: try_out(teacher, few.images, few.labels, own))
-        _said("student.training", lambda: try_out(learner, few.images, few.labels, told, teacher))
+        _said("student.training", lambda: try_out(trainee, few.images, few.labels, told, teacher))
     with torch.no_grad():
         features = student.eval().features(few.images)
-    guide = None if teacher is None else Guide(teacher, few.images, moving=False)
-    _said("refit", lambda: try_out(student.backend, features, few.labels, config.refit, guide))
+    tutor = student if config.refit.taught_by == "network" else teacher
+    guide = None if tutor is None else Guide(tutor, few.images, moving=False)
+    learner = copy.deepcopy(student.backend)  # the tutor keeps its own, as it does in the refit
+    _said("refit", lambda: try_out(learner, features, few.labels, config.refit, guide))
 
 
 def _said(table: str, work: Callable[[], None]) -> None:

@@ -35,6 +35,7 @@ from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import Ledger
+from distill.job.rows import STUDENTS
 from distill.pipeline import gather, steps, together
 from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
 from distill.progress import Watcher
@@ -121,12 +122,17 @@ def _lead(
             book.clear()
         book.drop_stale(wanted)
         _write_config(config, directory / CONFIG)
-        for parallel, names in groupby(todo, key=lambda name: STEPS[name].parallel):
+        left = list(todo)
+        for parallel, group in groupby(todo, key=lambda name: STEPS[name].parallel):
+            names = list(group)
             if parallel and job.device == CPU and crew.processes.size == 1:
-                _in_parallel(job, book, list(names), wanted)
+                _in_parallel(job, book, names, wanted)
             else:
                 for name in names:
                     _do(job, book, name, wanted[name], crew)
+            left = left[len(names) :]
+            if not set(STUDENTS) & set(left):
+                job.answers.forget()
         return gather.read_result(directory) if last == "report" else {}
 
 

@@ -138,7 +138,7 @@ def _train(
     teacher: Any = None
     part = job.splits.train
     if distilled:
-        teacher = guide(job, part.images, spec) if spec.needs_module else job.taught
+        teacher = guide(job, part.images, spec)
     elif len(part.labelled) < len(part):  # without a teacher there is nothing to learn from the others
         part = part.labelled if step == "teacher" else part.labelled.repeated(len(part))
     train(
@@ -155,7 +155,7 @@ def _train(
 
 
 def guide(job: Job, images: Tensor, spec: TrainSpec, memory: Memory | None = None) -> Guide:
-    """The teacher as every student of the job asks it: those that are shown the same moves share its answers.
+    """The teacher as every student of the job asks it: those that are shown the same images share its answers.
 
     Args:
         job: whose teacher.

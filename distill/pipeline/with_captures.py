@@ -28,7 +28,7 @@ from distill.training.checkpoint import save
 from distill.training.distillation import DistillationSpec
 from distill.training.in_the_loop import InTheLoop, train_in_the_loop
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
+from distill.training.teaching import Guide, logits
 from networks.onbench.network import OnBench
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError
@@ -111,8 +111,8 @@ def _among(known: Tensor, images: Tensor) -> int:
     return sum(x in there for x in asked)
 
 
-def _taught(job: Job, inputs: Tensor, network: OnBench) -> Tensor:
-    """What `Job.tutor` answers to captured images, (N, classes, ...)."""
+def _taught(job: Job, inputs: Tensor, network: OnBench) -> Guide:
+    """`Job.tutor`, as it sees the captured images."""
     tutor, shown = job.tutor(), network.optics.setup.display.images(inputs)
     if tutor is None:
         raise OpticsError(
@@ -122,7 +122,7 @@ def _taught(job: Job, inputs: Tensor, network: OnBench) -> Tensor:
         raise OpticsError(
             "the display does not show these images themselves; leave --distilled and --own-answers out."
         )
-    return logits(tutor, shown)
+    return Guide(tutor, shown, moving=False)
 
 
 def loop_network(

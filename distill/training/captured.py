@@ -14,7 +14,7 @@ from calibration.rigs.captures import Captures
 from distill.data.dataset import UNLABELLED, VOID
 from distill.metrics.confusion import accuracy
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
+from distill.training.teaching import Guide, logits
 from distill.training.train_loop import Progress, fit
 from networks.onbench.interface import FramedOptics
 from networks.onbench.network import OnBench
@@ -73,7 +73,7 @@ def refit_on_captures(
     captures: Captures,
     spec: TrainSpec,
     *,
-    teacher: Tensor | None = None,
+    teacher: Guide | Tensor | None = None,
     count: int | None = None,
     directory: str | Path | None = None,
     progress: Progress | None = None,
@@ -84,7 +84,8 @@ def refit_on_captures(
         on_bench: the network whose masks were captured; it stays as it is, its back end is where the fit begins.
         captures: every image through every mask.
         spec: how; images are not moved, so its augmentation must be off.
-        teacher: (N, classes, ...) logits of the captured images. Without labels in the captures it is all there is.
+        teacher: (N, classes, ...) logits of the captured images, or a `Guide` that sees these, as hints and tangents
+            need. Without labels in the captures it is all there is.
         count: use the first so many images; a fifth of them, at least one, chooses the epoch.
         directory: receives the checkpoint and the metrics.
         progress: see `distill.training.train_loop`.
@@ -109,7 +110,7 @@ def refit_on_captures(
             raise OpticsError(
                 "these captures have no labels; give a teacher's logits, or capture with labels."
             )
-        labels = teacher.argmax(1)
+        labels = (teacher if isinstance(teacher, Tensor) else teacher.answers()).argmax(1)
         spec = spec.replace(distillation=spec.distillation.replace(alpha=1.0))
     features = features_of_captures(on_bench, captures)[:number]
     with torch.no_grad():
@@ -130,7 +131,7 @@ def refit_on_captures(
         (features[own:], labels[own:number]),
         spec,
         directory=directory,
-        teacher=None if teacher is None else teacher[:own],
+        teacher=teacher[:own] if isinstance(teacher, Tensor) else teacher,
         identity={"captures": captures.digest(), "count": str(number)},
         progress=progress,
     )
@@ -162,7 +163,7 @@ def learning_curve(
     spec: TrainSpec,
     *,
     held: int,
-    teacher: Tensor | None = None,
+    teacher: Guide | Tensor | None = None,
     done: Callable[[CurvePoint], None] | None = None,
 ) -> list[CurvePoint]:
     """What few or many captures are worth: a back end fitted to the first 50, 100, ... of them, judged by the last.

@@ -29,6 +29,7 @@ from optics.spec import validated
 from optics.toml_errors import explain
 
 _FORMAT = "spectral-cascade model 1"
+_STATE = 2  # of a training's state; before, it drew and weighed otherwise
 
 
 # ---------------------------------------------------------------------- models
@@ -220,16 +221,21 @@ def digest_of(facts: dict[str, Any], model: nn.Module) -> str:
     """sha256 of JSON-like facts and of a model's weights, hexadecimal."""
     total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
+        if not isinstance(value, Tensor):  # of a user's own module
+            continue
         total.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
-def save_state(path: Path, key: str, state: dict[str, Any]) -> None:
-    """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings."""
+def save_state(path: Path, key: str, state: dict[str, Any], beside: Mapping[str, str] | None = None) -> None:
+    """Write the state of a run: nested dictionaries and lists of tensors, numbers and strings.
+
+    beside: what else it depends on, each by a name for people.
+    """
     make_folder(path.parent)
     buffer = io.BytesIO()
-    torch.save({"key": key, "state": _on_cpu(state)}, buffer)
+    torch.save({"version": _STATE, "key": key, "beside": dict(beside or {}), "state": _on_cpu(state)}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -242,18 +248,30 @@ def _on_cpu(value: Any) -> Any:
     return [_on_cpu(v) for v in value] if isinstance(value, list) else value
 
 
-def load_state(path: Path, key: str) -> dict[str, Any]:
-    """Read what `save_state` wrote under the same key.
+def load_state(path: Path, key: str, beside: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read what `save_state` wrote under the same key and beside the same.
 
     Raises:
-        OpticsError: damaged, or of a run with other settings, data or first weights.
+        OpticsError: damaged, of another version, or of a run with other settings, data, first weights or `beside`.
     """
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
-        found, state = content["key"], dict(content["state"])
-    if found != key:
+        found, state, there = content["key"], dict(content["state"]), dict(content.get("beside", {}))
+        version = content.get("version", 1)
+    if version != _STATE:
         raise OpticsError(
-            f"{path} belongs to a run with other settings, data or first weights; use another directory, or "
-            "begin anew with resume=False."
+            f"{path} was written by another version, whose trainings draw other numbers; delete it to begin this "
+            "training anew."
+        )
+    other = [name for name, value in (beside or {}).items() if str(there.get(name)) != value]
+    if found != key or other:
+        what = (
+            f"another {' and another '.join(other)}"
+            if found == key
+            else "other settings, data or first weights"
+        )
+        raise OpticsError(
+            f"{path} belongs to a run with {what}; use another directory, or begin anew (delete it, or pass "
+            "resume=False)."
         )
     return state

@@ -104,11 +104,6 @@ class DistillationSpec(Validated):
         return 1.0 if self.function_matching else self.alpha
 
     @property
-    def needs_module(self) -> bool:
-        """Whether the teacher's answers alone do not do."""
-        return self.function_matching or self.hint is not None or self.tangent is not None
-
-    @property
     def chosen(self) -> tuple[str, ...]:
         """The methods beside the plain one that are asked for, by their keys."""
         asked = {

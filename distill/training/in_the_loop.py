@@ -126,7 +126,7 @@ def train_in_the_loop(
         images: shown once in each epoch, through every mask.
         validation: shown once after each epoch; they choose it.
         spec: how; `epochs` and both numbers of images say how often the bench is asked.
-        directory: receives the checkpoint and the metrics; the same call goes on there.
+        directory: receives the checkpoint and the metrics; the same call goes on there, with the same twin and rig.
         teacher: teaches as in `distill.training.train_loop`.
         progress: see `distill.training.train_loop`.
         options: further arguments of `Student.on`.
@@ -136,8 +136,19 @@ def train_in_the_loop(
         through every mask.
 
     Raises:
-        OpticsError: see `InTheLoop`. RigError: the bench failed; the checkpoint holds the epochs before that.
+        OpticsError: see `InTheLoop`; or the directory holds the checkpoint of another run. RigError: the bench failed;
+            the checkpoint holds the epochs before that.
     """
     model = InTheLoop(student, twin, rig, **options)
-    history = train(model, images, validation, spec, directory=directory, teacher=teacher, progress=progress)
+    beside = {"twin": twin.model_dump_json(exclude_defaults=True), "rig": rig.name}
+    history = train(
+        model,
+        images,
+        validation,
+        spec,
+        directory=directory,
+        teacher=teacher,
+        progress=progress,
+        beside=beside,
+    )
     return model.network.eval(), history, model.images

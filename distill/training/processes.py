@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from networks.seeded import Dropout
 from optics.errors import OpticsError
 
 _PATIENCE = timedelta(days=7)  # others wait while the first one evaluates, exports and verifies
@@ -211,7 +212,7 @@ class SharedBatchNorm(nn.Module):
 
 @contextlib.contextmanager
 def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
-    """Let the model's batch normalisations share their statistics for a while."""
+    """Let the model's batch normalisations share their statistics for a while, and its dropouts draw apart."""
     if processes.size == 1:
         yield
         return
@@ -223,9 +224,14 @@ def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
                 swapped.append((parent, name, child))
                 stand_in = shared.setdefault(id(child), SharedBatchNorm(child, processes))
                 setattr(parent, name, stand_in)
+    dropouts = [part for part in model.modules() if isinstance(part, Dropout)]
+    for dropout in dropouts:
+        dropout.process = processes.rank
     try:
         yield
     finally:
+        for dropout in dropouts:
+            dropout.process = 0
         for parent, name, child in swapped:
             setattr(parent, name, child)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,11 +23,11 @@ from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
 from distill.training.thinning import Thinning
 from optics.devices import CPU, device_of
+from optics.draws import generator_of
 from optics.errors import OpticsError, ShapeError
 
-_APART = 2**20  # between the seeds of epochs, more than there are processes
-
 Progress = Callable[[int, int, str], None]
+Batch = tuple[Tensor, Answers, Tensor]  # images, what they show, which of the training images they are
 
 
 class Run:
@@ -107,11 +107,11 @@ class Run:
         with lower_precision(self.model, self.spec.step):
             for first in range(0, len(batches), self.spec.step.accumulate):
                 group = batches[first : first + self.spec.step.accumulate]
-                images = sum(len(index) for index in group)
+                images, shown = sum(len(index) for index in group), [self._shown(index) for index in group]
                 self.stepper.optimiser.zero_grad(set_to_none=True)
-                for index in group:
-                    loss, correct = self._gradient(index, len(index) / images, draws)
-                    total, right, done = total + loss * len(index), right + correct, done + 1
+                for batch, shares in zip(shown, self._shares(shown), strict=True):
+                    loss, correct = self._gradient(batch, shares, draws)
+                    total, right, done = total + loss * images, right + correct, done + 1
                     if progress is not None:
                         progress(len(self.epochs) * self.batches + done, self.whole, self.note())
                 self.processes.sum_gradients(self.stepper.parameters)
@@ -122,7 +122,8 @@ class Run:
         """The gradient of one batch, and no step."""
         self.model.train()
         with lower_precision(self.model, self.spec.step):
-            self._gradient(torch.arange(len(self.inputs)), 1.0, self.generator)
+            batch = self._shown(torch.arange(len(self.inputs)))
+            self._gradient(batch, self._shares([batch])[0], self.generator)
 
     def _record(self, begin: float, rate: float, loss: float, share: float) -> None:
         inputs, labels = self.validation
@@ -147,23 +148,18 @@ class Run:
             self.best_weights = self.stepper.kept()
 
     def _own_draws(self) -> torch.Generator:
-        """What the model draws its noise from in an epoch: the run's generator, or one of this process's own."""
-        if self.processes.size == 1:
-            return self.generator
-        seed = (self.spec.seed * _APART + len(self.epochs)) * _APART + self.processes.rank + 1
-        return torch.Generator().manual_seed(seed % 2**63)
+        """What the model draws its noise from in an epoch; order and moves, which others share with it, stay the same."""
+        return generator_of("noise", self.spec.seed, len(self.epochs), self.processes.rank)
 
-    def _gradient(self, index: Tensor, share: float, draws: torch.Generator) -> tuple[float, int]:
-        """Add a batch's gradient, weighed by `share`; its loss, and how many of its labels were met."""
-        inputs, answers = self._shown(index)
-        if self.processes.size > 1:
-            mine = self.processes.share(len(index))
-            inputs, answers, index = inputs[mine], answers.taken(mine), index[mine]
+    def _gradient(self, batch: Batch, shares: dict[str, float], draws: torch.Generator) -> tuple[float, int]:
+        """Add a batch's gradient, see `_shares`; its part of the step's loss, and how many of its labels were met."""
+        inputs, answers, index = batch
         done = self.stepper.made / self.stepper.steps
         with self.taps.open() as features, self.thinning.open(self.stepper.made, self.stepper.steps):
             out = self.model(inputs, generator=draws) if self.noisy else self.model(inputs)
-        seen = Seen(self.model, inputs, answers, out, index, done, self.guide, self.generator, features)
-        loss = self._loss(seen)
+        own = generator_of("losses", self.spec.seed, self.stepper.made)
+        seen = Seen(self.model, inputs, answers, out, index, done, self.guide, own, features)
+        loss = self._loss(seen, shares)
         right = (out.detach().argmax(1) == answers.labels).sum()
         value, correct = float(loss.detach()), int(right)
         if self.processes.size > 1:
@@ -173,32 +169,44 @@ class Run:
                 f"the loss became {value} in epoch {len(self.epochs) + 1}; use a smaller learning_rate than "
                 f"{self.spec.learning_rate:g}."
             )
-        (share * loss).backward()
+        loss.backward()
         return value, int(correct)
 
-    def _shown(self, index: Tensor) -> tuple[Tensor, Answers]:
-        """The images of a batch as they are moved and mixed this time, and what they show."""
+    def _shown(self, index: Tensor) -> Batch:
+        """A batch as its images are moved and mixed this time; where there are several processes, this one's share."""
         inputs, labels = self.inputs[index].to(self.device), self.labels[index].to(self.device)
         how = self.spec.moves
         if how.active:
             inputs, moved = augment(inputs, how, self.generator, labels=labels)
             labels = labels if moved is None else moved
+        answers = Answers(labels)
         if how.mixup > 0:
-            return mixed(inputs, labels, how.mixup, self.generator)
-        return inputs, Answers(labels)
-
-    def _loss(self, seen: Seen) -> Tensor:
-        """The weighted sum of the terms; each process's part of it, where there are several."""
-        weighed = [(term.weight(seen.done), term) for term in self.terms.values()]
-        means = [(weight, term.mean(seen)) for weight, term in weighed if weight > 0]
-        total = seen.out.new_zeros(())
+            inputs, answers = mixed(inputs, labels, how.mixup, self.generator)
         if self.processes.size == 1:
-            for weight, mean in means:
-                total = total + weight * mean.value
-            return total
-        over = self.processes.sum(torch.tensor([float(mean.over) for _, mean in means]))
-        for (weight, mean), whole in zip(means, over.tolist(), strict=True):
-            total = total + weight * (mean.over / max(1.0, whole)) * mean.value
+            return inputs, answers, index
+        mine = self.processes.share(len(index))
+        return inputs[mine], answers.taken(mine), index[mine]
+
+    def _shares(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
+        """How much each batch of a step has of each term's weight: as much as it has of what the term is a mean over.
+
+        The batches of all processes together have the weight, so that their losses add up to that of one large batch.
+        """
+        done = self.stepper.made / self.stepper.steps
+        weights = {name: w for name, term in self.terms.items() if (w := term.weight(done)) > 0}
+        over = torch.tensor(
+            [[self.terms[name].over(answers) for name in weights] for _, answers, _ in batches],
+            dtype=torch.float64,
+        )
+        parts = over / self.processes.sum(over.sum(0)).clamp(min=1)
+        weighed = parts * torch.tensor(list(weights.values()), dtype=torch.float64)
+        return [dict(zip(weights, row, strict=True)) for row in weighed.tolist()]
+
+    def _loss(self, seen: Seen, shares: dict[str, float]) -> Tensor:
+        """The sum of the terms, see `_shares`."""
+        total = seen.out.new_zeros(())
+        for name, share in shares.items():
+            total = total + share * self.terms[name].mean(seen)
         return total
 
     @property

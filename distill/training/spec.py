@@ -73,11 +73,6 @@ class TrainSpec(Validated):
         mixes = self.distillation.function_matching and self.augmentation.mixup == 0
         return self.augmentation.replace(mixup=1.0) if mixes else self.augmentation
 
-    @property
-    def needs_module(self) -> bool:
-        """Whether a teacher's answers for the images as they are would not do, so that the teacher itself is needed."""
-        return self.moves.active or self.distillation.needs_module
-
     @model_validator(mode="after")
     def _fitting(self) -> TrainSpec:
         if self.distillation.decoupled is not None and self.moves.mixup > 0:

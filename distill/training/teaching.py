@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from distill.training.checkpoint import digest_of
 from distill.training.taps import Taps
 from optics.devices import device_of
 from optics.errors import OpticsError, ShapeError
@@ -32,6 +34,9 @@ class Lesson:
 class Memory:
     """What one teacher said of images, for students that are shown the same ones: those of a run see the same moves.
 
+    They may ask at the same time; the same question waits for the first one's answer. Answers are of so many threads as
+    ask: others round otherwise.
+
     Args:
         most: bytes of answers that are kept; later ones are worked out each time.
     """
@@ -39,19 +44,35 @@ class Memory:
     def __init__(self, most: int = 2**29) -> None:
         self.most, self.held = most, 0
         self._answers: dict[tuple[object, ...], Tensor] = {}
+        self._asking: dict[tuple[object, ...], threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def of(self, images: Tensor, fast: bool, ask: Callable[[], Tensor]) -> Tensor:
         """The answers for `images` (B, C, H, W); by `ask()` where these very values were not asked about before."""
         values = images.detach().cpu().contiguous()
         digest = hashlib.blake2b(values.numpy().data, digest_size=16).digest()
-        key = (digest, tuple(values.shape), values.dtype, fast)
-        if key not in self._answers:
-            answers = ask()
-            if self.held + answers.nbytes > self.most:
-                return answers
-            self.held += answers.nbytes
-            self._answers[key] = answers.cpu()
-        return self._answers[key].to(images.device)
+        key = (digest, tuple(values.shape), values.dtype, fast, torch.get_num_threads())
+        with self._lock:
+            turn = self._asking.setdefault(key, threading.Lock())
+        with turn:
+            found = self._answers.get(key)
+            if found is None:
+                found = ask()
+                self._keep(key, found)
+        with self._lock:
+            self._asking.pop(key, None)
+        return found.to(images.device)
+
+    def _keep(self, key: tuple[object, ...], answers: Tensor) -> None:
+        with self._lock:
+            if self.held + answers.nbytes <= self.most:
+                self.held += answers.nbytes
+                self._answers[key] = answers.cpu()
+
+    def forget(self) -> None:
+        """Let go of all answers."""
+        with self._lock:
+            self._answers, self.held = {}, 0
 
 
 class Guide:
@@ -66,7 +87,7 @@ class Guide:
             several exposures of each, input `n` is of image `n % N`.
         moving: whether the images of a step are moved, mixed or covered; then it sees what the student sees.
         fast: answers for such images are computed in bfloat16.
-        memory: keeps answers for such images, for other students of this teacher.
+        memory: keeps answers for other students of this teacher.
 
     Raises:
         OpticsError: logits for images that are moved; ShapeError: not as many logits as images.
@@ -92,6 +113,14 @@ class Guide:
                 )
             if len(self.stored) != len(images):
                 raise ShapeError(f"the teacher gives {len(self.stored)} logits for {len(images)} images.")
+
+    def digest(self) -> str:
+        """sha256 of the teacher's kind and weights; of its logits where these are all there is."""
+        if self.module is not None:
+            return digest_of({"kind": type(self.module).__qualname__}, self.module)
+        answers = nn.Module()
+        answers.register_buffer("answers", self.stored)
+        return digest_of({}, answers)
 
     def asked(self, why: str) -> nn.Module:
         """The teacher's module.
@@ -126,9 +155,15 @@ class Guide:
             ask = functools.partial(self._answers, self.module, inputs)
             answers = ask() if self.memory is None else self.memory.of(inputs, self.fast, ask)
             return Lesson(answers.to(inputs.dtype))
+        stored = self.answers()
+        return Lesson(stored[index % len(stored)].to(inputs.device))
+
+    def answers(self) -> Tensor:
+        """What it says of its images as they are, (N, classes, ...), worked out once."""
         if self.stored is None:
-            self.stored = logits(self.asked("an answer"), self.images)
-        return Lesson(self.stored[index % len(self.stored)].to(inputs.device))
+            ask = functools.partial(logits, self.asked("an answer"), self.images)
+            self.stored = ask() if self.memory is None else self.memory.of(self.images, False, ask)
+        return self.stored
 
     def _answers(self, module: nn.Module, inputs: Tensor) -> Tensor:
         if not self.fast:

@@ -17,9 +17,9 @@ from networks.cascade.convolution import Every
 from networks.readouts.binned_camera import BinnedCamera
 from networks.readouts.readouts import Intensity
 from networks.students.student import Student
+from optics.draws import generator_of
 from optics.errors import OpticsError
 
-_APART = 2**31  # between the seeds of two trainings, more than there are steps
 _WHOLE = 0.02  # of the steps, the last, see every sample
 _LEAST = 10  # so many do in any case: what a running average of the electronics needs
 
@@ -67,8 +67,8 @@ class Thinning:
         """Thin the camera out for one step, `made` of `steps` being behind it."""
         if self.camera is None or made >= steps - max(_LEAST, _WHOLE * steps):
             return nullcontext()
-        draws = torch.Generator().manual_seed((self.seed * _APART + made) % 2**63)
-        first_y, first_x = torch.randint(self.step, (2,), generator=draws).tolist()
+        place = generator_of("every", self.seed, made)
+        first_y, first_x = torch.randint(self.step, (2,), generator=place).tolist()
         return self.camera.thinned(Every(self.step, (first_y, first_x)))
 
 

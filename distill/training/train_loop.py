@@ -8,6 +8,7 @@ that was never stopped (on the same machine with the same number of threads).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def train(
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     processes: Processes = ALONE,
+    beside: Mapping[str, str] | None = None,
 ) -> History:
     """Train `model` in place and leave it with the weights of `History.best`, chosen by the validation part.
 
@@ -56,6 +58,7 @@ def train(
         progress: called as `progress(steps done, steps in all, note)`; by default a bar, where somebody watches.
         on_epoch: called with each new `Epoch`, for instance `trackers.tensorboard(directory)`.
         processes: who trains together, `Processes.joined()` under torchrun; only the first writes and calls `on_epoch`.
+        beside: what else the training depends on, by a name for people, such as {"rig": "sim:truth.toml"}.
 
     Returns:
         The history of all epochs, the resumed ones included.
@@ -77,6 +80,7 @@ def train(
             progress=tell,
             on_epoch=on_epoch,
             processes=processes,
+            beside=beside,
         )
 
 
@@ -93,21 +97,27 @@ def fit(
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     processes: Processes = ALONE,
+    beside: Mapping[str, str] | None = None,
 ) -> History:
     """As `train`, for any tensors (inputs, labels) and without a directory (None: nothing is written).
 
-    `identity` names what the run depends on beside `spec` and the model's first weights; a checkpoint made
-    with another is refused.
+    `identity` names what the run depends on beside `spec`, the teacher and the model's first weights; a checkpoint made
+    with another is refused. So it is for what `beside` names, with that name in the message.
     """
     folder = None if directory is None else home(directory)
     with shared_statistics(model, processes):
         run = Run(model, train, validation, spec, teacher, processes)
         told = spec.model_dump(mode="json", exclude_defaults=True)  # a key of a later version changes nothing
         key = digest_of({"spec": told, **(identity or {})}, model)
+        beside = (
+            dict(beside or {}) | {"teacher": "none" if run.guide is None else run.guide.digest()}
+            if folder
+            else {}
+        )
 
         def stored() -> dict[str, Any]:
             begun = folder is not None and resume and (folder / CHECKPOINT).is_file()
-            return load_state(folder / CHECKPOINT, key) if folder is not None and begun else {}
+            return load_state(folder / CHECKPOINT, key, beside) if folder is not None and begun else {}
 
         state = processes.told(stored)
         if state:
@@ -117,7 +127,7 @@ def fit(
             run.one_epoch(progress)
             if processes.first:
                 if folder is not None:
-                    save_state(folder / CHECKPOINT, key, run.state())
+                    save_state(folder / CHECKPOINT, key, run.state(), beside)
                 _write_metrics(folder, run)
                 if on_epoch is not None:
                     on_epoch(run.epochs[-1])

@@ -41,12 +41,12 @@ def cross_entropy(
         ]
         each = [F.cross_entropy(logits, y, reduction="none", label_smoothing=smoothing) for y in pair]
         share = answers.share.reshape(-1, *[1] * (each[0].ndim - 1))
-        return (share * each[0] + (1 - share) * each[1]).sum() / counted(answers, ignore)
+        return (share * each[0] + (1 - share) * each[1]).sum() / max(1, counted(answers, hidden))
     if hidden is None:
         return F.cross_entropy(logits, answers.labels, label_smoothing=smoothing)
     kept = answers.labels.masked_fill(hidden, VOID)
     total = F.cross_entropy(logits, kept, ignore_index=VOID, reduction="sum", label_smoothing=smoothing)
-    return total / counted(answers, ignore)
+    return total / max(1, counted(answers, hidden))
 
 
 def void_of(labels: Tensor, ignore: int | None = None) -> Tensor | None:
@@ -83,10 +83,14 @@ def _either(
     return here | there
 
 
-def counted(answers: Answers, ignore: int | None = None) -> int:
-    """Images or pixels whose labels count, at least 1."""
-    hidden = unanswered(answers, ignore)
-    return answers.labels.numel() if hidden is None else max(1, int((~hidden).sum()))
+def counted(answers: Answers, hidden: Tensor | None) -> int:
+    """Images or pixels that are not hidden, by `unanswered` or `void_in`."""
+    return answers.labels.numel() if hidden is None else int((~hidden).sum())
+
+
+def images_counted(answers: Answers, hidden: Tensor | None) -> int:
+    """Images of which anything is not hidden."""
+    return len(answers.labels) if hidden is None else int((~hidden).flatten(1).any(1).sum())
 
 
 def soft_divergence(
@@ -200,6 +204,8 @@ def dice_loss(
 ) -> Tensor:
     """One minus the Dice coefficient `(2 sum(p t) + s) / (sum(p) + sum(t) + s)`, mean over images and classes.
 
+    Images of which no pixel counts are not among them.
+
     Args:
         logits: (B, classes, H, W).
         labels: int64 (B, H, W); of mixed images `Answers`: t is then `share t(labels) + (1 - share) t(others)`.
@@ -240,7 +246,10 @@ def dice_between(p: Tensor, t: Tensor, void: Tensor | None = None, *, smooth: fl
         p, t = p * counts, t * counts
     both = (p * t).sum((-2, -1))
     total = (p + t).sum((-2, -1))
-    return 1 - ((2 * both + smooth) / (total + smooth)).mean()
+    each = (2 * both + smooth) / (total + smooth)
+    if void is not None and not bool(void.all()):
+        each = each[~void.flatten(1).all(1)]  # an image without a pixel that counts would be a perfect one
+    return 1 - each.mean()
 
 
 def _check_logits(logits: Tensor, labels: Tensor) -> None:

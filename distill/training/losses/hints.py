@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill.data.augmentation import Answers
 from distill.training.distillation import HintSpec, value_at
-from distill.training.losses.term import Mean, Seen, Setup, Term
+from distill.training.losses.term import Seen, Setup, Term
 from distill.training.taps import CAMERA, Taps, last_maps
 from distill.training.teaching import Guide, logits
 from networks.seeded import drawn
@@ -73,10 +74,14 @@ class Hinted(Term):
         """The student's part."""
         return (self.source,)
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """Images."""
+        return len(answers.labels)
+
+    def mean(self, seen: Seen) -> Tensor:
         """Mean square difference in units of the variance."""
         given, wanted = seen.features[self.source], seen.lesson.features[self.target]
-        return Mean(self.hint(_maps(given), _maps(wanted)), len(given))
+        return self.hint(_maps(given), _maps(wanted))
 
 
 def _auto(guide: Guide) -> str:

@@ -27,9 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from distill.data.augmentation import Answers
 from distill.training.distillation import TangentSpec, value_at
 from distill.training.losses.functions import void_in
-from distill.training.losses.term import Mean, Seen, Setup, Term
+from distill.training.losses.term import Seen, Setup, Term
 from distill.training.taps import BACKEND, CAMERA, has_part, part
 from optics.errors import OpticsError
 
@@ -114,7 +115,11 @@ class Tangent(Term):
         if told is None or guide is None:
             raise OpticsError("neural-tangent distillation needs distillation.tangent and a teacher.")
         self.told: TangentSpec = told
-        guide.asked("distillation.tangent")
+        if has_part(guide.asked("distillation.tangent"), "cascade"):
+            raise OpticsError(
+                "distillation.tangent needs a teacher without optics; leave it out, or set refit.taught_by = 'teacher' "
+                "where the network is its own."
+            )
         self.behind = has_part(setup.model, BACKEND)
         if told.of == "network" and not isinstance(getattr(setup.model, "cascade", None), nn.Module):
             raise OpticsError(
@@ -130,11 +135,15 @@ class Tangent(Term):
         """What the back end is given."""
         return (CAMERA,) if self.behind else ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """Images whose tangents are taken."""
+        return min(self.told.images, len(answers.labels))
+
+    def mean(self, seen: Seen) -> Tensor:
         """Between 0 and 2."""
         if seen.guide is None:
             raise OpticsError("there is no teacher to ask.")
-        n = min(self.told.images, len(seen.out))
+        n = self.over(seen.answers)
         directions = self._directions(seen, n)
         electronics = part(seen.model, BACKEND) if self.behind else seen.model
         given = seen.features[CAMERA] if self.behind else seen.inputs
@@ -144,7 +153,7 @@ class Tangent(Term):
         shown = seen.guide.shown(seen.inputs, seen.index)[:n]
         with torch.no_grad():
             wanted = gram(seen.guide.asked("distillation.tangent"), shown, directions)
-        return Mean(alignment_loss(own, wanted), n)
+        return alignment_loss(own, wanted)
 
     def _directions(self, seen: Seen, n: int) -> Tensor:
         """All classes where there are few, else random signs whose mean product is the same; zero where void."""

@@ -6,13 +6,11 @@ import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from distill.data.augmentation import Answers
-from distill.training.losses.functions import void_in
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide, Lesson
 
@@ -55,19 +53,6 @@ class Seen:
         """The teacher's logits for these images."""
         return self.lesson.logits
 
-    @property
-    def guided(self) -> int:
-        """Images or pixels for which the teacher's answer counts: all that are not void, labelled or not."""
-        void = void_in(self.answers)
-        return self.answers.labels.numel() if void is None else int((~void).sum())
-
-
-class Mean(NamedTuple):
-    """A term's mean over `over` images or pixels: what several processes weigh their shares by."""
-
-    value: Tensor
-    over: int
-
 
 @dataclass(frozen=True)
 class Setup:
@@ -98,5 +83,9 @@ class Term(nn.Module, abc.ABC):
         """The parts of the model whose output it needs, see `taps.part`."""
 
     @abc.abstractmethod
-    def mean(self, seen: Seen) -> Mean:
-        """Its value for one step, a scalar with a gradient."""
+    def over(self, answers: Answers) -> int:
+        """Images or pixels that its mean is over: what the batches and processes of one step are weighed by."""
+
+    @abc.abstractmethod
+    def mean(self, seen: Seen) -> Tensor:
+        """Its value for one batch, a scalar with a gradient; zero where it is over nothing."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor
+
+from distill.data.augmentation import Answers
 from distill.training.distillation import ends, value_at
 from distill.training.losses.functions import (
     counted,
@@ -15,13 +18,15 @@ from distill.training.losses.functions import (
     decoupled_divergence,
     dice_between,
     dice_loss,
+    images_counted,
     peak_loss,
     soft_divergence,
+    unanswered,
     void_in,
 )
 from distill.training.losses.hints import Hinted
 from distill.training.losses.tangent import Tangent
-from distill.training.losses.term import Mean, Seen, Setup, Term
+from distill.training.losses.term import Seen, Setup, Term
 
 
 class Labels(Term):
@@ -39,10 +44,13 @@ class Labels(Term):
         """Nothing but the answer."""
         return ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """What has a label."""
+        return counted(answers, unanswered(answers))
+
+    def mean(self, seen: Seen) -> Tensor:
         """Nats."""
-        loss = cross_entropy(seen.out, seen.answers, smoothing=self.spec.label_smoothing)
-        return Mean(loss, counted(seen.answers))
+        return cross_entropy(seen.out, seen.answers, smoothing=self.spec.label_smoothing)
 
 
 class Taught(Term):
@@ -60,7 +68,11 @@ class Taught(Term):
         """Nothing but the answer."""
         return ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """What is not void, labelled or not."""
+        return counted(answers, void_in(answers))
+
+    def mean(self, seen: Seen) -> Tensor:
         """Nats, times the square of the temperature."""
         temperature, void, apart = (
             value_at(self.told.temperature, seen.done),
@@ -68,18 +80,16 @@ class Taught(Term):
             self.told.decoupled,
         )
         if apart is None:
-            loss = soft_divergence(seen.out, seen.taught, temperature=temperature, void=void)
-        else:
-            loss = decoupled_divergence(
-                seen.out,
-                seen.taught,
-                seen.answers.labels,
-                temperature=temperature,
-                target=apart.target,
-                rest=apart.rest,
-                void=void,
-            )
-        return Mean(loss, seen.guided)
+            return soft_divergence(seen.out, seen.taught, temperature=temperature, void=void)
+        return decoupled_divergence(
+            seen.out,
+            seen.taught,
+            seen.answers.labels,
+            temperature=temperature,
+            target=apart.target,
+            rest=apart.rest,
+            void=void,
+        )
 
 
 class Overlap(Term):
@@ -97,9 +107,13 @@ class Overlap(Term):
         """Nothing but the answer."""
         return ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """Images that have a label anywhere."""
+        return images_counted(answers, unanswered(answers))
+
+    def mean(self, seen: Seen) -> Tensor:
         """One minus the Dice coefficient."""
-        return Mean(dice_loss(seen.out, seen.answers), len(seen.out))
+        return dice_loss(seen.out, seen.answers)
 
 
 class TaughtOverlap(Term):
@@ -117,10 +131,13 @@ class TaughtOverlap(Term):
         """Nothing but the answer."""
         return ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """Images that are not all void."""
+        return images_counted(answers, void_in(answers))
+
+    def mean(self, seen: Seen) -> Tensor:
         """One minus the Dice coefficient."""
-        loss = dice_between(seen.out.softmax(1), seen.taught.softmax(1), void_in(seen.answers))
-        return Mean(loss, len(seen.out))
+        return dice_between(seen.out.softmax(1), seen.taught.softmax(1), void_in(seen.answers))
 
 
 class Light(Term):
@@ -138,9 +155,13 @@ class Light(Term):
         """Nothing but the answer."""
         return ()
 
-    def mean(self, seen: Seen) -> Mean:
+    def over(self, answers: Answers) -> int:
+        """Images."""
+        return len(answers.labels)
+
+    def mean(self, seen: Seen) -> Tensor:
         """Logarithm of the waste."""
-        return Mean(peak_loss(seen.model, seen.inputs), len(seen.inputs))
+        return peak_loss(seen.model, seen.inputs)
 
 
 TERMS: dict[str, tuple[Callable[[Setup], bool], Callable[[Setup], Term]]] = {

@@ -13,7 +13,11 @@ from calibration.rigs.captures import Captures, load_captures
 from distill import load, save
 from distill.cli.main import main
 from distill.export.read import read_export
-from distill.pipeline.single_steps import open_run
+from distill.pipeline.single_steps import open_network, open_run
+from distill.pipeline.steps import seeded
+from distill.pipeline.with_captures import refit_run
+from distill.training.captured import refit_on_captures
+from distill.training.teaching import Guide
 from networks import Student
 from optics.bench.write import bench_text
 
@@ -67,6 +71,25 @@ def test_a_back_end_is_fitted_and_the_network_written(fast_run, captures, tmp_pa
     assert any(
         not torch.equal(a, b)
         for a, b in zip(before.backend.parameters(), after.backend.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("method", ["tangent={images=4}", "hint={student='root'}"])
+def test_methods_that_need_the_teacher_itself_have_it(fast_run, captures, monkeypatch, method):
+    """A run whose [refit.distillation] has one: captures are taught by the module, as exposures of the bench are."""
+    found = load_captures(captures)
+    images = found.inputs[:, None]
+    job = open_network(fast_run, sets=[f"refit.distillation.{method}", "refit.epochs=2"])
+    monkeypatch.setattr("distill.pipeline.with_captures.open_run", lambda *_: job)
+    out = captures.parent / "taught.safetensors"
+    told = refit_run(fast_run, captures, output=out, distilled=True)
+    assert 0 <= told["after"] <= 1
+    seen = Guide(job.teacher(), images, moving=False)
+    network = job.on_bench(job.student("refit"), job.bench)
+    wanted = refit_on_captures(network, found, seeded(job, job.config.refit), teacher=seen, count=48)
+    got = load(out).backend.state_dict()
+    assert all(
+        torch.equal(a, b) for a, b in zip(got.values(), wanted.backend.state_dict().values(), strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import h5py
@@ -17,6 +18,7 @@ from distill.data.dataset import VOID, Dataset
 from distill.job import config as configs
 from distill.job import given_teacher
 from distill.job.config import RunConfig, TeacherConfig
+from distill.job.job import Job
 from distill.pipeline import main_job
 from networks.teachers.given import Adapted, module
 from optics.checks import OpticsError
@@ -361,6 +363,19 @@ def test_a_run_with_a_program_and_with_a_module_from_python(folder, tmp_path):
             short(), tmp_path / "wrong", last="linear_kd", teacher=Linear(order=range(9, -1, -1)).eval()
         )
     assert not (tmp_path / "wrong").exists() or list((tmp_path / "wrong").iterdir()) == []
+
+
+def test_each_training_asks_a_copy_of_the_network_that_was_passed(tmp_path):
+    """They run at the same time: a hook or a mode of one must not meet another's pass, nor the user's own network."""
+    network, x = Linear().train(), SPLITS.test.images[:5]
+    job = Job.prepare(short(passed=given_teacher.digest_of(network)), tmp_path, teacher=network)
+    first, second = job.teacher(), job.teacher()
+    assert not {id(m) for m in first.modules()} & ({id(m) for m in second.modules()} | {id(network)})
+    assert torch.equal(first(x), second(x)) and torch.equal(first(x), network(x))
+    assert network.training
+    network.lock = threading.Lock()
+    with pytest.raises(OpticsError, match=r"cannot be copied .*; give it as teacher\.file"):
+        job.check_trainable()
 
 
 @pytest.mark.parametrize("name", ["fc", "network.fc"])

@@ -17,6 +17,7 @@ from distill.job.job import Job
 from distill.pipeline import main_job, step_table, steps
 from distill.training.checkpoint import load_student
 from distill.training.history import History
+from distill.training.teaching import Memory
 from networks.students.noise_aware import NoiseAware
 from optics.errors import OpticsError
 
@@ -27,6 +28,7 @@ TINY = [
     "student.channels=[1, 2, 2]",
     "student.training.epochs=1",
 ]
+OWN = "refit.taught_by=network"
 
 
 def trained(tmp_path, *sets: str):
@@ -74,6 +76,34 @@ def test_methods_of_a_configuration_change_the_student_and_nothing_else(tmp_path
         (tmp_path / name / "teacher" / "model.safetensors").read_bytes() for name in ("plain", "told")
     ]
     assert teachers[0] == teachers[1]
+
+
+@pytest.mark.parametrize("moves", [["student.training.augmentation.shift=1.0"], []])
+def test_rows_that_see_the_same_images_share_the_teachers_answers(tmp_path, monkeypatch, moves):
+    """Also at the same time; the weights are those of rows that ask each for itself, and nothing is kept in the end."""
+    asked: list[list[int]] = []
+    of, memories = Memory.of, set()
+
+    def watched(self, images, fast, ask):
+        memories.add(self)
+        return of(self, images, fast, lambda: (asked[-1].append(len(images)), ask())[1])
+
+    rows = ["linear_kd", "random_masks", "no_mask"]
+    monkeypatch.setattr(Memory, "of", watched)
+    monkeypatch.setattr(main_job, "needed", lambda last: ["data", "teacher", *rows])
+    found = []
+    for name, most in (("shared", 2**29), ("alone", 0)):
+        monkeypatch.setattr(Memory.__init__, "__defaults__", (most,))
+        asked.append([])
+        sets = ["student.controls=['random_masks', 'no_mask']", "student.repeats=2", *moves]
+        main_job.run(config.demo(fast=True, sets=[*TINY, *sets]), tmp_path / name, last="linear_kd")
+        files = [tmp_path / name / Job.repeat(row, r) / "model.safetensors" for row in rows for r in range(2)]
+        found.append([load_student(file).state_dict() for file in files])
+    shared, alone = (sum(images) for images in asked)
+    assert alone == (3 if moves else 6) * shared  # repeats see other moves, and the same images without any
+    assert [m.held for m in memories] == [0, 0]
+    for a, b in zip(*found, strict=True):
+        assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_a_student_is_trained_on_draws_of_its_bench(tmp_path):
@@ -162,6 +192,12 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         (["student.distillation.dice=0.5"], "student.training: .*Dice is for pixels"),
         (["refit.dice=0.5"], "refit: .*Dice is for pixels"),
         (["refit.distillation.hint.student=tail"], "refit: Backend has no part called 'tail'"),
+        (
+            [OWN, "refit.distillation.hint={teacher='body',student='root'}"],
+            "refit: Student has no part .*'body'",
+        ),
+        ([OWN, "refit.distillation.hint={teacher='backend.root',student='root'}"], None),
+        ([OWN, "refit.distillation.tangent={}"], r"refit\.taught_by = 'teacher'"),
         (["student.noise_aware={}", "student.distillation.tangent.of=network"], "Take 'electronics'"),
         (["refit.distillation.function_matching=true"], "exposures from a bench are not moved or mixed"),
         (["student.distillation.function_matching=true", "refit.distillation.tangent={}"], None),

@@ -111,6 +111,28 @@ def test_training_in_the_loop_learns_what_the_bench_shows_and_counts_what_it_ask
     assert trained.backend is model.backend
 
 
+def test_a_stopped_training_goes_on_with_the_same_bench_and_with_no_other(tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stopping(done, total, _note):
+        if done == total:
+            raise Stop
+
+    def go(twin=TWIN, true=TRUE, progress=None):
+        rig, spec = simulated_rig(true, twin), SPEC.replace(epochs=2)
+        options = {"directory": tmp_path, "progress": progress}
+        return train_in_the_loop(student((1, 3), classes=2), twin, rig, data(8), data(4, 5), spec, **options)
+
+    with pytest.raises(Stop):
+        go(progress=stopping)
+    other = TWIN.replace(**{"alignment.mask_shift": (10e-6, 0.0)})
+    for changed, said in (({"true": TWIN}, "another rig"), ({"twin": other}, "another twin")):
+        with pytest.raises(OpticsError, match=f"a run with {said}; use another directory"):
+            go(**changed)
+    assert go()[2] == 12  # of the second epoch alone
+
+
 def test_the_example_learns_on_a_bench_that_nobody_described():
     path = Path(__file__).parents[3] / "examples" / "in_the_loop.py"
     before, after = runpy.run_path(str(path))["main"]()

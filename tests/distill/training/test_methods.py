@@ -121,7 +121,7 @@ def loss_of(spec: TrainSpec, out, taught, answers: Answers, done: float = 0.375)
     terms = terms_of(Setup(spec, guide, model, images[:2]))
     index = torch.arange(5)
     seen = Seen(model, images, answers, out, index, done, guide, generator())
-    return float(sum(t.weight(done) * t.mean(seen).value for t in terms.values()))
+    return float(sum(t.weight(done) * t.mean(seen) for t in terms.values()))
 
 
 @pytest.mark.parametrize("pixels", [False, True])
@@ -159,7 +159,7 @@ def test_a_sure_teacher_gives_finite_gradients():
         guide = Guide(taught, images, moving=False)
         term = terms_of(Setup(spec, guide, nn.Identity(), images[:2]))["taught"]
         index = torch.arange(5)
-        term.mean(Seen(nn.Identity(), images, answers, out, index, 0.0, guide, generator())).value.backward()
+        term.mean(Seen(nn.Identity(), images, answers, out, index, 0.0, guide, generator())).backward()
         assert bool(torch.isfinite(out.grad).all())
 
 
@@ -203,7 +203,7 @@ def test_a_hint_compares_the_parts_it_names(told, student_part, teacher_part):
     mixed += mix.bias.detach().double().numpy()[:, None, None]
     b = nn.functional.adaptive_avg_pool2d(b, a.shape[-2:]).numpy()
     unit = [(x - x.mean((1, 2, 3), keepdims=True)) / x.std((1, 2, 3), keepdims=True) for x in (mixed, b)]
-    assert float(term.mean(seen).value.detach()) == pytest.approx(((unit[0] - unit[1]) ** 2).mean(), rel=1e-3)
+    assert float(term.mean(seen).detach()) == pytest.approx(((unit[0] - unit[1]) ** 2).mean(), rel=1e-3)
 
 
 def test_a_hint_moves_the_optics_and_trains_its_own_mix(tmp_path):
@@ -340,7 +340,7 @@ def test_tangents_are_taken_of_what_counts(pixels):
     assert directions.shape[:2] == ((4, 5) if pixels else (3, 5))
     assert not directions[:, 2].any()
     assert directions[:, 3].abs().sum() > 0
-    loss = run.terms["tangent"].mean(seen).value
+    loss = run.terms["tangent"].mean(seen)
     loss.backward()
     assert 0 < float(loss.detach()) < 2
     assert all(bool(p.grad.abs().sum() > 0) for p in model.cascade.parameters())

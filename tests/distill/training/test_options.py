@@ -77,10 +77,11 @@ def test_an_option_matters_and_a_stopped_run_goes_on_bit_for_bit(tmp_path, name)
         assert not same(whole, plain)
 
 
-def linear(seed: int = 0) -> nn.Module:
-    made = nn.Sequential(nn.Flatten(), nn.Linear(100, 3))
+def linear(seed: int = 0, pixels: bool = False) -> nn.Module:
+    layers = (nn.Identity(), nn.Conv2d(1, 3, 3, padding=1)) if pixels else (nn.Flatten(), nn.Linear(100, 3))
+    made = nn.Sequential(*layers)
     with torch.no_grad():
-        made[1].weight.copy_(torch.randn(3, 100, generator=generator(seed)) * 0.1)
+        made[1].weight.copy_(torch.randn(made[1].weight.shape, generator=generator(seed)) * 0.1)
         made[1].bias.zero_()
     return made
 
@@ -89,18 +90,35 @@ def parts(data):
     return data.images, data.labels
 
 
-def test_accumulated_batches_make_the_step_of_one_large_batch():
+def of_pixels(data):
+    """Bright pixels; the upper half of a third of the images is void, every fifth image without a label."""
+    labels = (data.images[:, 0] > 0.5).long()
+    labels[: len(labels) // 3, :5], labels[::5] = VOID, UNLABELLED
+    return data.images, labels
+
+
+def with_few_labels(data):
+    return data.images, data.labels.where(torch.arange(len(data.labels)) % 5 == 0, UNLABELLED)
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        (parts, {}),
+        (with_few_labels, {"distillation.alpha": 0.3}),
+        (with_few_labels, {"distillation.alpha": 0.3, "distillation.hint": {"student": "1", "teacher": "1"}}),
+        (of_pixels, {"dice": 0.5, "distillation": {"alpha": 0.3, "dice": 0.5}, "augmentation.crop": 1}),
+    ],
+)
+def test_accumulated_batches_make_the_step_of_one_large_batch(shown, told):
     """The two orders of the images are the same draws; a linear model has no statistics of a batch."""
-    small_steps, large = linear(), linear()
-    spec = SPEC.replace(epochs=2)
-    first = fit(
-        small_steps,
-        parts(DATA),
-        parts(HELD),
-        spec.replace(batch_size=15, **{"step.accumulate": 3}),
-        directory=None,
-    )
-    second = fit(large, parts(DATA), parts(HELD), spec.replace(batch_size=45), directory=None)
+    small_steps, large, teacher = (linear(seed, shown is of_pixels) for seed in (0, 0, 5))
+    spec = SPEC.replace(epochs=2, **told)
+    taught = {"directory": None, "teacher": teacher if told else None}
+    held = HELD.images, shown(HELD)[1].clamp(min=0)
+    many = spec.replace(batch_size=15, **{"step.accumulate": 3})
+    first = fit(small_steps, shown(DATA), held, many, **taught)
+    second = fit(large, shown(DATA), held, spec.replace(batch_size=45), **taught)
     torch.testing.assert_close(small_steps[1].weight, large[1].weight, atol=1e-6, rtol=1e-5)
     assert first.epochs[0].loss == pytest.approx(second.epochs[0].loss, rel=1e-5)
     assert first.epochs[1].learning_rate == pytest.approx(second.epochs[1].learning_rate)

@@ -19,9 +19,10 @@ from distill.data.dataset import VOID, Dataset
 from distill.training.checkpoint import load_config, load_student, load_teacher, save_model
 from distill.training.history import Epoch, History
 from distill.training.spec import TrainSpec
-from distill.training.teaching import logits
+from distill.training.teaching import Guide, logits
 from distill.training.train_loop import CHECKPOINT, METRICS, fit, train
 from networks import Student, create_teacher
+from networks.seeded import drawn
 from optics.checks import OpticsError
 from tests.scenes import generator
 
@@ -49,6 +50,10 @@ def weights(model: nn.Module) -> list[torch.Tensor]:
 
 def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def a_teacher(seed: int = 9) -> nn.Module:
+    return drawn(lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 3)), generator(seed))
 
 
 SPEC = TrainSpec(epochs=6, batch_size=16, learning_rate=1e-2, seed=3)
@@ -161,19 +166,20 @@ def test_teacher_labels_the_moved_images(tmp_path):
     assert not any(x.numpy().tobytes() in originals for x in torch.cat(seen))
 
 
-def test_noise_is_drawn_from_the_runs_generator(tmp_path):
-    class Noisy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = small()
-            self.drawn = 0
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = small()
+        self.drawn = 0
 
-        def forward(self, x, generator=None):
-            if generator is not None:
-                self.drawn += 1
-                x = x + 0.1 * torch.randn(x.shape, generator=generator)
-            return self.inner(x)
+    def forward(self, x, generator=None):
+        if generator is not None:
+            self.drawn += 1
+            x = x + 0.1 * torch.randn(x.shape, generator=generator)
+        return self.inner(x)
 
+
+def test_noise_is_drawn_from_the_runs_seed(tmp_path):
     first, second = Noisy(), Noisy()
     train(first, blobs(), blobs(30, 1), SPEC, directory=tmp_path / "a")
     train(second, blobs(), blobs(30, 1), SPEC, directory=tmp_path / "b")
@@ -183,6 +189,21 @@ def test_noise_is_drawn_from_the_runs_generator(tmp_path):
     assert torch.equal(clean, logits(first, blobs(30, 1).images))
     noisy = logits(first, blobs(30, 1).images, generator=generator())
     assert not torch.equal(clean, noisy)
+
+
+def test_rows_see_the_same_images_with_noise_and_with_directions_or_without():
+    """What distillation gains is told image by image, of trainings that see the same order and the same moves."""
+    data = (blobs().images, blobs().labels)
+    spec = SPEC.replace(epochs=2, **{"augmentation.shift": 1.0})
+    tangent = spec.replace(**{"distillation.tangent": {"images": 4, "directions": 2}})
+    orders = []
+    for model, told in ((small(), spec), (Noisy(), spec), (small(), tangent), (Noisy(), tangent)):
+        seen: list[torch.Tensor] = []
+        model.register_forward_pre_hook(lambda m, x, s=seen: s.append(x[0].clone()) if m.training else None)
+        fit(model, data, data, told, directory=None, teacher=a_teacher())
+        orders.append(torch.cat(seen))
+    assert len(orders[0]) == 2 * 90
+    assert all(torch.equal(order, orders[0]) for order in orders[1:])
 
 
 def test_augmentation_moves_up_right_and_turns():
@@ -326,6 +347,28 @@ def test_resumed_in_the_same_process_and_refused_where_it_does_not_belong(tmp_pa
         with pytest.raises(OpticsError, match="another directory, or begin anew"):
             train(model, data, blobs(30, 1), spec, directory=tmp_path / "part")
     train(small(8), blobs(), blobs(30, 1), SPEC, directory=tmp_path / "part", resume=False)
+
+
+@pytest.mark.parametrize("kind", ["module", "logits", "guide"])
+def test_a_checkpoint_belongs_to_its_teacher(tmp_path, kind):
+    def by(seed):
+        teacher = a_teacher(seed)
+        ways = {"module": lambda: teacher, "logits": lambda: logits(teacher, blobs().images)}
+        ways["guide"] = lambda: Guide(teacher, blobs().images, moving=False)
+        return ways[kind]()
+
+    def go(directory, teacher):
+        model = small()
+        train(model, blobs(), blobs(30, 1), SPEC, directory=tmp_path / directory, teacher=teacher)
+        return model
+
+    taught, alone = go("taught", by(9)), go("alone", None)
+    assert same(taught, go("taught", by(9))) and same(alone, go("alone", None))
+    for directory, teacher in (("taught", by(4)), ("taught", None), ("alone", by(9))):
+        with pytest.raises(
+            OpticsError, match="a run with another teacher; use another directory, or begin anew"
+        ):
+            go(directory, teacher)
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path):

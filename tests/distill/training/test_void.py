@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distill.data.dataset import VOID, Dataset
+from distill.data.augmentation import Answers
+from distill.data.dataset import UNLABELLED, VOID, Dataset
 from distill.metrics.confusion import accuracy, confusion_matrix, share_right
 from distill.training.losses.functions import cross_entropy, dice_loss, distillation_loss
+from distill.training.losses.term import Setup
+from distill.training.losses.terms import terms_of
 from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide
 from distill.training.train_loop import fit
 from tests.scenes import generator
 
@@ -45,6 +49,22 @@ def test_dice_leaves_void_out():
     )
     other = LOGITS.masked_fill(GONE[:, None], 50.0)
     assert float(dice_loss(other, LABELS.masked_fill(GONE, VOID))) == pytest.approx(float(shown), rel=1e-6)
+
+
+def test_dice_is_a_mean_over_the_images_of_which_anything_counts():
+    """Of three images the second is void and the third has no label: neither is a perfect one."""
+    g = generator(2)
+    logits, labels = torch.randn(3, 3, 4, 5, generator=g), torch.randint(0, 3, (3, 4, 5), generator=g)
+    labels[1], labels[2], labels[0, 0] = VOID, UNLABELLED, VOID
+    assert float(dice_loss(logits, labels)) == pytest.approx(
+        float(dice_loss(logits[:1], labels[:1])), rel=1e-6
+    )
+    images = torch.rand(3, 1, 4, 5, generator=g)
+    spec = TrainSpec(dice=1.0, distillation={"dice": 1.0})
+    guide = Guide(torch.randn(3, 3, 4, 5, generator=g), images, moving=False)
+    terms = terms_of(Setup(spec, guide, torch.nn.Identity(), images))
+    over = {name: term.over(Answers(labels)) for name, term in terms.items()}
+    assert over == {"labels": 15, "taught": 35, "overlap": 1, "taught_overlap": 2}
 
 
 @pytest.mark.parametrize("name", [*LOSSES, "dice"])
