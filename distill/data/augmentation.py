@@ -24,7 +24,8 @@ class AugmentSpec(Validated):
     what reads one way, such as digits. crop: as many dark pixels around the image, then a window of its size at
     random. cutout: side in pixels of a square that is made dark, centre anywhere in the image (DeVries and Taylor,
     arXiv 1708.04552). mixup: each image is mixed with another one of its batch by a share drawn from Beta(mixup,
-    mixup), and so are their labels (Zhang et al., arXiv 1710.09412); 1 draws every share alike.
+    mixup), and so are their labels (Zhang et al., arXiv 1710.09412); 1 draws every share alike. Labelled images are
+    mixed with labelled ones, others with others.
 
     Labels of pixels move with their images; pixels from outside, covered ones, and mixed ones of which either is void,
     are void.
@@ -116,6 +117,8 @@ def augment(
 def mixed(images: Tensor, labels: Tensor, mixup: float, generator: torch.Generator) -> tuple[Tensor, Answers]:
     """Each image mixed with another one of the batch: `share * own + (1 - share) * other`.
 
+    An image with labels is mixed with one that has some, too: nothing of a mixture with an unlabelled one would count.
+
     Args:
         images: (B, C, H, W).
         labels: int64 (B,) or (B, H, W).
@@ -123,7 +126,11 @@ def mixed(images: Tensor, labels: Tensor, mixup: float, generator: torch.Generat
             one counts: the pairs are the same, and the first label is the one that prevails.
         generator: draws who is mixed with whom, and the shares; on the CPU.
     """
-    partner = torch.randperm(len(images), generator=generator)
+    order = torch.randperm(len(images), generator=generator)
+    labelled = (labels >= 0).reshape(len(labels), -1).any(1).cpu()
+    partner = order.clone()
+    for group in (labelled, ~labelled):
+        partner[group] = order[group[order]]
     draw = torch.rand(len(images), generator=generator, dtype=torch.float64)
     beta = torch.from_numpy(np.asarray(betaincinv(mixup, mixup, draw.numpy())))
     share = torch.maximum(beta, 1 - beta).to(images)

@@ -82,6 +82,28 @@ def test_a_mixture_is_of_two_images_by_a_share_of_the_beta_distribution(mixup):
     assert torch.equal(answers.labels, labels)
 
 
+@pytest.mark.parametrize("pixels", [False, True])
+def test_labelled_images_are_mixed_with_labelled_ones_each_of_them_once(pixels):
+    n = 60
+    images, labels = torch.arange(float(n))[:, None, None, None].expand(n, 1, 2, 2), torch.arange(n)
+    if pixels:
+        labels = labels[:, None, None].repeat(1, 2, 2)
+        labels[:, 0] = VOID
+    few = labels.clone()
+    few[torch.arange(n) % 4 > 0] = UNLABELLED
+    got, answers = mixed(images, few, 0.5, generator())
+    assert torch.equal(answers.others >= 0, few >= 0)
+    assert answers.others[few >= 0].unique().tolist() == list(range(0, n, 4))
+    share, own = answers.share, torch.arange(float(n))
+    other = ((got[:, 0, 0, 0] - share * own) / (1 - share)).round()  # the images are numbered
+    numbers = answers.others.reshape(n, -1)[:, -1]
+    mixing = (numbers >= 0) & (share < 0.999)
+    assert torch.equal(other[mixing].long(), numbers[mixing])
+    whole = mixed(images, labels, 0.5, generator())[1]
+    assert torch.equal(whole.others, labels[torch.randperm(n, generator=generator())])  # the draw as it is
+    assert torch.equal(whole.share, share)
+
+
 @pytest.mark.parametrize(("spec", "said"), [({"crop": 8}, "crop is 8"), ({"cutout": 10}, "cutout is 10")])
 def test_what_is_larger_than_the_image_is_refused(spec, said):
     with pytest.raises(OpticsError, match=said):
