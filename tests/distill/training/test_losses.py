@@ -15,6 +15,9 @@ from distill.training.losses.functions import (
     soft_divergence,
 )
 from distill.training.losses.hints import Hint
+from distill.training.spec import TrainSpec
+from distill.training.teaching import Guide
+from distill.training.train_loop import fit
 from networks import Student
 from optics.checks import OpticsError
 from tests.scenes import generator
@@ -97,6 +100,27 @@ def test_hint_is_zero_for_features_that_are_a_mix_of_the_students():
         teacher = torch.nn.functional.interpolate(hint.mix(student) * 7 + 3, scale_factor=3)
         assert float(hint(student, teacher)) < 1e-8
         assert float(hint(student, -teacher)) == pytest.approx(4.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_hint_at_a_part_that_computes_in_bfloat16_is_nearly_that_in_float32(monkeypatch, refit):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    teacher = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 5), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+    images, labels = torch.rand(8, 1, 10, 10, generator=generator()), torch.arange(8) % 2
+    losses = []
+    for precision in ("float32", "bf16"):
+        model = Student.build(
+            (1, 2, 3), image_shape=(10, 10), classes=2, bins=(2, 2), mix=4, generator=generator()
+        )
+        hint = {"student": "mix" if refit else "backend.mix", "teacher": "0", "weight": 5.0}
+        told = {"epochs": 1, "distillation": {"hint": hint}, "step": {"precision": precision}}
+        part = (model.features(images).detach() if refit else images, labels)
+        learner, guide = model.backend if refit else model, Guide(teacher, images, moving=False)
+        losses.append(
+            fit(learner, part, part, TrainSpec(**told), directory=None, teacher=guide).epochs[0].loss
+        )
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
 def test_peak_loss_is_the_light_that_a_passive_mask_loses():
