@@ -15,7 +15,7 @@ from torch import Tensor
 from distill.designs.targets import Target
 from distill.verify.point_sources import point_images
 from networks.onbench.drive import encoded, panel_middle
-from networks.onbench.masks import design_masks, fit_to_modulator, optimised_phases
+from networks.onbench.masks import design_masks, fit_to_modulator, optimised_phases, tile_carriers
 from optics.bench.geometry import tile_positions
 from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
@@ -24,7 +24,6 @@ from optics.errors import OpticsError
 from optics.fourf.camera_window import CameraWindow
 from optics.fourf.system import FourF
 from optics.slm.panel import SLM
-from optics.wave.fourier import dft_matrix
 
 Size = tuple[int, int]
 
@@ -138,30 +137,20 @@ def show(layout: Layout, method: str | None = None, first: int | None = None) ->
         bench = bench.replace(**{"encoding.method": method})
     masks = masks_on(fourf, layout.target)[: None if first is None else first * tiles]
     if tiles > 1:
-        masks = (masks.unflatten(0, (-1, tiles)) * _carriers(layout)).sum(1)
+        masks = (masks.unflatten(0, (-1, tiles)) * tile_carriers(fourf, layout.places)).sum(1)
     if layout.target.panel is None:
         masks, scales = fit_to_modulator(masks, fourf.pupil.abs() > 0)
     else:  # asked for pixel by pixel: shown as it is
         masks, scales = masks / masks.abs().clamp(min=1.0), torch.ones(len(masks))
     if bench.encoding.method == "direct":
-        h, w = layout.target.image_shape
-        reach = layout.target.reach
-        asked = optimised_phases(masks, layout.slm, bench, (h + reach, w + reach), origin=panel_middle(fourf))
+        size = layout.target.image_shape
+        asked = optimised_phases(
+            masks, layout.slm, bench, size, size, origin=panel_middle(fourf), places=layout.places
+        )
     else:
         asked = encoded(bench, masks, fourf)
     levels = layout.slm.levels(asked)
     return Shown(masks, scales, levels, layout.slm.of_levels(levels))
-
-
-def _carriers(layout: Layout) -> Tensor:
-    """(T, ny, nx) complex: what sends each tile to its place beside the encoding's carrier."""
-    fourf, bench = layout.fourfs[0], layout.bench
-    sides = []
-    for k in (0, 1):
-        beside = [place[k] - bench.image_offset[k] for place in layout.places]
-        shifts = torch.tensor(beside, dtype=torch.float64)
-        sides.append(dft_matrix(shifts, fourf.slm_axis(k), scale=bench.scale))
-    return (sides[0][:, :, None] * sides[1][:, None, :]).to(fourf.pupil.dtype)
 
 
 def point_fields(layout: Layout, reflectance: Tensor) -> Tensor:

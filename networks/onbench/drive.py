@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from networks.cascade.cascade import Cascade
 from networks.onbench.interface import Drive, Setup
-from networks.onbench.masks import design_masks, fit_to_modulator, optimised_phases
+from networks.onbench.masks import design_masks, fit_to_modulator, optimised_phases, tile_carriers
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
-from optics.conventions import real_dtype
+from optics.conventions import Point, real_dtype
 from optics.fourf.system import FourF
 from optics.slm.encoding import encode
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple
 
-
-@dataclass(frozen=True)
-class Tiles:
-    """Several masks in a frame, each with a carrier of its own.
-
-    Attributes:
-        carriers: (T, ny, nx) complex, what each is multiplied by before they are added.
-        landing: (T,) float64, where each one's image lands along x, metres in input units.
-    """
-
-    carriers: Tensor
-    landing: Tensor
+Tiles = tuple[Point, ...]
+"""Where each mask of a frame sends its image, (y, x) metres in input units; it gets a carrier of its own."""
 
 
 class MaskSource(nn.Module, ABC):
@@ -66,22 +55,29 @@ class DesignedMasks(MaskSource):
         """See `MaskSource.drive`; differentiable in the kernels."""
         kernels = self.readout.amplitudes(self.display.per_mask(self.cascade.kernels()))
         check_precision(kernels, fourf.dtype)
+        across = [] if tiles is None else [x for _, x in tiles] * (len(kernels) // len(tiles))
         masks = design_masks(
             fourf,
             kernels,
             positions=self.display.positions(),
             compensate=self.compensate,
-            landing=None if tiles is None else tiles.landing.repeat(len(kernels) // len(tiles.landing)),
+            landing=torch.tensor(across, dtype=torch.float64) if across else None,
         )
         if tiles is not None:
-            masks = (masks.unflatten(0, (-1, len(tiles.carriers))) * tiles.carriers).sum(1)
+            masks = (masks.unflatten(0, (-1, len(tiles))) * tile_carriers(fourf, tiles)).sum(1)
         designed, scales = fit_to_modulator(masks, fourf.pupil.abs() > 0)
         bench = fourf.bench
         direct = bench.slm.modulation != "complex" and bench.encoding.method == "direct"
         if direct and not (torch.is_grad_enabled() and designed.requires_grad):
-            taps, (h, w) = self.cascade.kernel_size, self.display.image_shape
-            seen = (h + taps, w + taps)
-            asked = optimised_phases(designed, slm, bench, seen, origin=panel_middle(fourf))
+            asked = optimised_phases(
+                designed,
+                slm,
+                bench,
+                self.display.canvas_shape,
+                self.display.image_shape,
+                origin=panel_middle(fourf),
+                places=tiles or (),
+            )
             return Drive(asked, scales, designed)
         return Drive(encoded(bench, designed, fourf), scales, designed)
 

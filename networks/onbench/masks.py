@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from optics.bench.assumed import turned_back
+from optics.bench.geometry import field_width
 from optics.bench.spec import BenchSpec
-from optics.conventions import abs2, cis, complex_dtype
+from optics.conventions import Point, abs2, cis, complex_dtype
 from optics.fourf.pupil import pixel_transform, slm_envelope
 from optics.fourf.system import FourF
 from optics.slm.direct_design import optimise_phase
@@ -146,6 +149,26 @@ def fit_to_modulator(masks: Tensor, lit: Tensor, *, together: bool = False) -> t
     return masks / masks.abs().clamp(min=1.0), scales
 
 
+def tile_carriers(fourf: FourF, places: Sequence[Point]) -> Tensor:
+    """Masks that send the whole display to each place, (places, ny, nx) complex: its carrier beside the encoding's.
+
+    Args:
+        fourf: gives the geometry.
+        places: (y, x) metres in input units.
+    """
+    sides = []
+    for k, beside in enumerate(zip(*_beside_the_carrier(fourf.bench, places), strict=True)):
+        shifts = torch.tensor(beside, dtype=torch.float64)
+        sides.append(dft_matrix(shifts, fourf.slm_axis(k), scale=fourf.bench.scale))
+    return (sides[0][:, :, None] * sides[1][:, None, :]).to(fourf.pupil)
+
+
+def _beside_the_carrier(bench: BenchSpec, places: Sequence[Point]) -> list[Point]:
+    """Places beside the image at the bench's carrier, seen from the axes that the panel is taken to have; metres."""
+    angle, (y, x) = bench.alignment_as_assumed.mask_rotation, bench.image_offset
+    return [turned_back((place[0] - y, place[1] - x), angle) for place in places]
+
+
 def order_phase(fourf: FourF, reflectance: Tensor) -> Tensor:
     """Phase factor, a complex scalar, of the brightest sample that a point amid the display makes behind a mask."""
     ny, nx = fourf.image_shape
@@ -157,26 +180,48 @@ def order_phase(fourf: FourF, reflectance: Tensor) -> Tensor:
 
 
 def optimised_phases(
-    targets: Tensor, slm: SLM, bench: BenchSpec, seen: tuple[int, int], *, origin: tuple[int, int]
+    targets: Tensor,
+    slm: SLM,
+    bench: BenchSpec,
+    shown: tuple[int, int],
+    read: tuple[int, int],
+    *,
+    origin: tuple[int, int],
+    places: Sequence[Point] = (),
 ) -> Tensor:
     """Phases (M, ny, nx) designed through the device model for the part of the camera plane that the network reads.
+
+    A display pixel's light has to be right wherever an image is read, seen from that pixel: over both widths together,
+    about every place that a frame sends light to.
 
     Args:
         targets: complex masks of modulus at most 1, (M, ny, nx).
         slm: the lit part of the panel.
         bench: the bench.
-        seen: (y, x) input pixels that the network reads.
+        shown: (y, x) input pixels of all that the display shows at once.
+        read: (y, x) input pixels of one image on the camera.
         origin: index of the panel's middle in the masks.
+        places: as in `tile_carriers`; none: where the bench's carrier sends the light.
     """
     if (
         slm.spec.without_tensors() is not slm.spec
     ):  # a design's own descent does not go through tensors of the bench
         slm = SLM(slm.spec.without_tensors(), region=slm.region, assumed=slm.assumed, dtype=slm.dtype)
-    step = bench.input.pitch * bench.slm.pitch / bench.scale  # cycles per SLM pixel, one image pixel
-    half = (seen[0] / 2 * step, seen[1] / 2 * step)
-    gain = bench.slm.signal_amplitude
+    centre, half = [], []
+    for k, beside in enumerate(zip(*(_beside_the_carrier(bench, places) or [(0.0, 0.0)]), strict=True)):
+        width = (shown[k] + read[k]) * bench.input.pitch + max(beside) - min(beside)
+        centre.append(-(max(beside) + min(beside)) / 2 / field_width(bench))  # cycles per SLM pixel
+        half.append(min(width / 2 / field_width(bench), 0.5))
     made = [
-        optimise_phase(mask, slm, encoding=bench.driven_encoding, origin=origin, half=half, gain=gain)
+        optimise_phase(
+            mask,
+            slm,
+            encoding=bench.driven_encoding,
+            origin=origin,
+            centre=(centre[0], centre[1]),
+            half=(half[0], half[1]),
+            gain=bench.slm.signal_amplitude,
+        )
         for mask in targets.split(1)
     ]
     return torch.cat(made)

@@ -17,16 +17,13 @@ from networks.onbench.arrangement import Arrangement, arranged
 from networks.onbench.collapsed import check_coherent
 from networks.onbench.drive import DesignedMasks, MaskSource, Tiles, encoded, panel_levels, shown
 from networks.onbench.interface import CoherentOptics, Drive, FramedOptics, Responses, Setup
-from networks.onbench.masks import order_phase
-from optics.bench.assumed import turned_back
+from networks.onbench.masks import order_phase, tile_carriers
 from optics.bench.geometry import order_gain, tile_positions
 from optics.checks import SpecError
-from optics.conventions import Point
 from optics.fourf.system import FourF
 from optics.modules import ModuleTuple
 from optics.slm.panel import SLM
 from optics.slm.ripple import Ripple, States
-from optics.wave.fourier import dft_matrix
 
 
 class Tiled(CoherentOptics, FramedOptics):
@@ -44,7 +41,7 @@ class Tiled(CoherentOptics, FramedOptics):
         SpecError: channels that do not add as fields, or a read-out that does not fit the light.
     """
 
-    def __init__(self, setup: Setup, source: MaskSource, places: tuple[Point, ...]) -> None:
+    def __init__(self, setup: Setup, source: MaskSource, places: Tiles) -> None:
         super().__init__()
         check_coherent(setup)
         bench, display = setup.bench, setup.display
@@ -92,7 +89,7 @@ class Tiled(CoherentOptics, FramedOptics):
     @property
     def arrangement(self) -> Arrangement:
         """Several masks a frame."""
-        return arranged(self.setup.display, tiles=tuple(fourf.offset for fourf in self.fourfs))
+        return arranged(self.setup.display, tiles=self.places)
 
     @property
     def systems(self) -> tuple[FourF, ...]:
@@ -104,21 +101,14 @@ class Tiled(CoherentOptics, FramedOptics):
         """Masks in one frame."""
         return len(self.windows)
 
-    def carriers(self) -> Tensor:
-        """Masks that send the whole display to each tile: its carrier beside the encoding's, (tiles, ny, nx)."""
-        fourf, bench = self.fourfs[0], self.setup.bench
-        sides = []
-        angle, (y, x) = bench.alignment_as_assumed.mask_rotation, bench.image_offset
-        aside = [turned_back((tile.offset[0] - y, tile.offset[1] - x), angle) for tile in self.fourfs]
-        for k in (0, 1):
-            shifts = torch.tensor([place[k] for place in aside], dtype=torch.float64)
-            sides.append(dft_matrix(shifts, fourf.slm_axis(k), scale=bench.scale))
-        return (sides[0][:, :, None] * sides[1][:, None, :]).to(fourf.pupil)
+    @property
+    def places(self) -> Tiles:
+        """Where each tile of a frame stands."""
+        return tuple(fourf.offset for fourf in self.fourfs)
 
     def drives(self) -> tuple[Drive, ...]:
         """One: a frame's mask is the sum of its tiles'."""
-        landing = torch.tensor([fourf.offset[1] for fourf in self.fourfs], dtype=torch.float64)
-        return (self.source.drive(self.fourfs[0], self.slm, Tiles(self.carriers(), landing)),)
+        return (self.source.drive(self.fourfs[0], self.slm, self.places),)
 
     @property
     def states(self) -> States:
@@ -156,7 +146,8 @@ class Tiled(CoherentOptics, FramedOptics):
 
     def reference_turns(self) -> Tensor:
         """See `CoherentOptics.reference_turns`."""
-        clear = self.slm(encoded(self.setup.bench, self.carriers(), self.fourfs[0]))
+        first = self.fourfs[0]
+        clear = self.slm(encoded(self.setup.bench, tile_carriers(first, self.places), first))
         return torch.stack([order_phase(fourf, mask) for fourf, mask in zip(self.fourfs, clear, strict=True)])
 
     def levels(self, drives: tuple[Drive, ...] | None = None) -> Tensor:

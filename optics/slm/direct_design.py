@@ -33,6 +33,7 @@ def optimise_phase(
     *,
     encoding: EncodingSpec,
     origin: tuple[int, int],
+    centre: Point = (0.0, 0.0),
     half: Point | None = None,
     gain: float | None = None,
     steps: int = 40,
@@ -47,6 +48,7 @@ def optimise_phase(
         encoding: carrier, and the method that gives the first phase ("direct" starts as
             blazed, on the axis as double_phase).
         origin: index of the panel's centre pixel in this region, (y, x).
+        centre: of the window beside the carrier (y, x), cycles per pixel.
         half: half width of the window (y, x), cycles per pixel; None as in
             `optics.slm.diffraction_order.measure_order`.
         gain: amplitude that the order shall have relative to the mask; None keeps what the first phase reaches.
@@ -66,8 +68,9 @@ def optimise_phase(
     shape, dtype = (mask.shape[-2], mask.shape[-1]), real_dtype(mask.dtype)
     with torch.no_grad():
         phase = encode(mask, encoding, origin=origin)
-        wanted = Window(shape, (0.0, 0.0), origin=origin, half=half, dtype=dtype)(mask)
-        window = Window(shape, encoding.carrier, origin=origin, half=half, dtype=dtype)
+        wanted = Window(shape, centre, origin=origin, half=half, dtype=dtype)(mask)
+        middle = (encoding.carrier[0] + centre[0], encoding.carrier[1] + centre[1])
+        window = Window(shape, middle, origin=origin, half=half, dtype=dtype)
         energy = abs2(wanted).sum((-2, -1), keepdim=True)
         if gain is None:
             overlap = (wanted.conj() * window(slm(phase))).sum((-2, -1), keepdim=True)

@@ -180,18 +180,29 @@ def test_the_predicted_point_is_the_kernel_where_it_should_be():
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize(("tiles", "most"), [(1, 0.05), (2, 0.15)])
-def test_lopsided_kernels_come_out_as_asked_on_a_panel_without_flaws(tmp_path, tiles, most):
+@pytest.mark.parametrize(
+    ("tiles", "encoding", "turned", "most"),
+    [
+        (1, "double_phase", 0.0, 0.05),
+        (2, "double_phase", 0.0, 0.15),
+        (2, "double_phase", 0.02, 0.15),
+        (2, "direct", 0.0, 0.12),
+        (2, "direct", 0.02, 0.12),
+    ],
+)
+def test_lopsided_kernels_come_out_as_asked_on_a_panel_without_flaws(tmp_path, tiles, encoding, turned, most):
     """A mirrored or conjugated mask, swapped axes or swapped tiles would be wrong by the whole kernel."""
     kernels = torch.zeros(2, 5, 5)
     kernels[0, 0, 1], kernels[0, 3, 4], kernels[0, 2, 2] = 1.0, -0.5, 0.25
     kernels[1] = kernels[0].T.flip(0)
     found = design(
         kernels,
-        bench=CLEAN,
+        bench=CLEAN.replace(
+            **{"alignment.mask_rotation": turned, "assumed_alignment": {"mask_rotation": turned}}
+        ),
         directory=tmp_path / "d",
         corner=False,
-        encoding="double_phase",
+        encoding=encoding,
         image_shape=SHAPE,
         tiles=tiles,
         pictures=0,

@@ -85,6 +85,9 @@ WAYS: dict[str, Way] = {
     "collapsed, channels one by one": Way({"channel_sum": "incoherent"}),
     "collapsed, channels apart on lens 1": Way(bench=SEEN_APART, channels=(2, 2)),
     "collapsed, designed by gradient": Way(bench={"encoding.method": "direct"}, channels=(1, 1)),
+    "tiled, designed by gradient": Way(
+        bench={"encoding.method": "direct"}, options={"realisation": "tiled", "tiles": 2}, channels=(2, 2)
+    ),
     "collapsed, mirrors": Way(bench=MIRRORS),
     "levels alone": Way(rebuilt=True),
     "levels alone, incoherent": Way(

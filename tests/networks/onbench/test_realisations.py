@@ -43,6 +43,20 @@ def test_tiles_on_a_phase_only_panel_see_their_own_kernels():
         assert tiled.frames(x, generator=generator()).shape[:2] == (3, 4)
 
 
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [((1, 2), {}), ((2, 2), {}), ((1, 2), {"realisation": "tiled", "tiles": 2})],
+)
+def test_a_design_by_gradient_is_right_wherever_an_image_is_read(channels, options):
+    """Channels side by side and tiles send light far beside the carrier: past a window of one image it was left."""
+    bench = WIDE.replace(**{"encoding.method": "direct", "alignment.mask_shift": (0.0, 0.0)})
+    bench = bench.replace(**{"alignment.mask_rotation": 0.0, "slm.pitch": 12e-6, "slm.shape": (200, 260)})
+    model, x = student(channels, bins=SHAPE), images(channels[0])
+    with torch.no_grad():
+        want = on(model, bench.ideal(), **options).features(x)
+        assert error(on(model, bench, **options).features(x), want) < 0.03
+
+
 def test_stages_lose_light_and_add_their_flaws():
     model, x = student((1, 3, 4)), images()
     with torch.no_grad():
