@@ -105,8 +105,8 @@ class Staged(CoherentOptics):
             compensate: see `networks.onbench.drive.DesignedMasks`.
 
         Raises:
-            SpecError: the boundary is circular, the layers are no plain convolutions, or the input channels do not add
-                coherently.
+            SpecError: the boundary is circular, there are pools or free masks before the last layer, or the input
+                channels do not add coherently.
         """
         _check_cascade(setup, cascade)
         layers = [layer for layer in cascade.layers if isinstance(layer, SpectralConv2d)]
@@ -190,8 +190,12 @@ def _check_cascade(setup: Setup, cascade: Cascade) -> None:
     bench = setup.bench
     if cascade.boundary != "zero":
         raise SpecError("a staged cascade lies in darkness; build it with boundary 'zero'.")
-    if not all(isinstance(layer, SpectralConv2d) for layer in cascade.layers):
-        raise SpecError("only spectral convolutions can be staged; collapse the cascade instead.")
+    if any(cascade.pool or ()):
+        raise SpecError("the stops of pools stand in no stage; collapse the cascade instead.")
+    if any(isinstance(layer, SpectralConv2d) and layer.is_free for layer in cascade.layers[:-1]):
+        raise SpecError(
+            "free masks before the last layer spread light past a stage; collapse the cascade instead."
+        )
     if bench.slm.modulation == "phase" and bench.encoding.method == "direct":
         raise SpecError(
             "the direct encoding designs one collapsed mask a frame; stage with another encoding."

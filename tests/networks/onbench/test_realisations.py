@@ -84,3 +84,24 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(OpticsError, match="collapsed, tiled, staged"):
         model.on(WIDE, realisation="folded")
     assert model.image_shape == SHAPE
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"pool": [6, None], "bins": (2, 2)}, "pools"),
+        ({"parameterisation": "mask"}, "free masks before the last"),
+        ({"parameterisation": ["phase", "complex"]}, "free masks before the last"),
+    ],
+)
+def test_what_no_stage_can_do_is_refused(options, why):
+    model = student((1, 2, 2), **options)
+    with pytest.raises(SpecError, match=why):
+        on(model, WIDE, realisation="staged")
+
+
+def test_free_masks_may_be_the_last_stage():
+    model = student((1, 2, 2), parameterisation=["complex", "mask"])
+    with torch.no_grad():
+        got = on(model, WIDE.ideal(), realisation="staged").features(images())
+        assert error(got, model.features(images())) < 0.1
