@@ -330,7 +330,7 @@ class RunConfig(Validated):
 
     def to_toml(self) -> str:
         """The whole configuration as TOML, defaults included."""
-        return settings.dump(self.model_dump(mode="json"))
+        return settings.dump(self.model_dump())  # as Python's values: JSON has no infinity and no dates
 
 
 def load(path: str | Path, *, sets: Sequence[str] = ()) -> RunConfig:
@@ -360,7 +360,7 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
     Raises:
         SpecError: one line that names the assignment, or `source`, which is what errors call the configuration.
     """
-    table = config.model_dump(mode="json")
+    table = config.model_dump()
     if bench is not None:
         table["bench"] = {"source": bench}
     return _made(table, None, sets=sets, source=source, folder=Path())

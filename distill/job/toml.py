@@ -119,7 +119,11 @@ def holds(table: Mapping[str, Any], path: Sequence[str]) -> bool:
 
 
 def dump(table: Mapping[str, Any]) -> str:
-    """A table as TOML text; None is left out, as an absent key means it."""
+    """A table as TOML text; None is left out, as an absent key means it.
+
+    Raises:
+        SpecError: None inside a list, which TOML has no word for.
+    """
     lines: list[str] = []
     _dump(table, (), lines)
     return "\n".join(lines).strip() + "\n"
@@ -136,7 +140,7 @@ def _dump(table: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> 
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
 
 
 def _value(value: Any) -> str:
@@ -147,5 +151,13 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
+        return text.replace("\x7f", "\\u007f")  # a control character to TOML, not to JSON
+    if isinstance(value, Mapping):
+        inside = [f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None]
+        return "{ " + ", ".join(inside) + " }" if inside else "{}"
+    if value is None:
+        raise SpecError(
+            "None inside a list cannot be written as TOML; leave it out, or give it another word."
+        )
     return str(value)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from distill.job import config
 from distill.job import toml as settings
-from distill.job.config import RunConfig, load
+from distill.job.config import RunConfig, TeacherConfig, load
 from distill.training.spec import TrainSpec
 from optics.checks import SpecError
 from optics.toml_errors import table_of
@@ -304,6 +306,7 @@ def test_dump_writes_every_kind_of_value():
         "b": 1.5e-7,
         "c": "q\"'\\\n",
         "d": [True, [1, 2]],
+        "f": [{"width": 8, "é\x7f": {}}, {"in": [{"a": "\x7f"}], "none": None}],
         "t": {"4": 0.5, "u": {"v": None, "w": "x"}},
         "e": {},
     }
@@ -313,8 +316,26 @@ def test_dump_writes_every_kind_of_value():
         "b": 1.5e-7,
         "c": "q\"'\\\n",
         "d": [True, [1, 2]],
+        "f": [{"width": 8, "é\x7f": {}}, {"in": [{"a": "\x7f"}]}],
         "t": {"4": 0.5, "u": {"w": "x"}},
     }
+    with pytest.raises(SpecError, match="None inside a list"):
+        settings.dump({"a": [1, None]})
+
+
+_TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=3)
+_SAID = st.recursive(
+    st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.dates() | _TEXTS,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(_TEXTS, inside, min_size=1, max_size=3),
+    max_leaves=8,
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=100)
+@hypothesis.given(options=st.dictionaries(_TEXTS, _SAID, max_size=3))
+def test_any_options_that_a_file_can_say_come_back(options):
+    one = RunConfig(teacher=TeacherConfig(module="net.py:Net", weights="w.pt", options=options))
+    assert RunConfig(**table_of(one.to_toml())) == one
 
 
 def test_typed_files_are_absolute_and_meant_from_where_they_are_typed(tmp_path, monkeypatch):
