@@ -142,7 +142,7 @@ class NoiseAwareConfig(Validated):
     """
 
     tolerance: ToleranceSpec = ToleranceSpec()
-    oversampling: int | None = Field(default=1, ge=1)
+    oversampling: int = Field(default=1, ge=1)
 
 
 _PARTS = ("cascade", "readout", "backend")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from distill.job import config
 from distill.job import toml as settings
-from distill.job.config import RunConfig, TeacherConfig, load
+from distill.job.config import NoiseAwareConfig, RunConfig, TeacherConfig, load
 from distill.training.spec import TrainSpec
 from optics.checks import SpecError
 from optics.toml_errors import table_of
@@ -321,6 +323,20 @@ def test_dump_writes_every_kind_of_value():
     }
     with pytest.raises(SpecError, match="None inside a list"):
         settings.dump({"a": [1, None]})
+
+
+def test_an_absent_key_and_none_are_the_same_everywhere():
+    """A file has no word for None: where it may be said in Python it is the default, or it would not come back."""
+    seen: list[type[BaseModel]] = [RunConfig]
+    for model in seen:
+        for name, field in model.model_fields.items():
+            parts = get_args(field.annotation)
+            assert type(None) not in parts or field.get_default() is None, (model, name)
+            inside = [
+                p for p in (field.annotation, *parts) if isinstance(p, type) and issubclass(p, BaseModel)
+            ]
+            seen += [p for p in inside if p not in seen]
+    assert NoiseAwareConfig in seen
 
 
 _TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=3)
