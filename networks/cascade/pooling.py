@@ -19,7 +19,7 @@ class Pools(NamedTuple):
     """Where a cascade's maps are pooled.
 
     sizes: (my, mx) that the pool behind each layer leaves, or None. grids: (ny, nx) of the image, then of the map
-    behind each layer. band: (wy, wx) frequencies, odd, that survive all stops.
+    behind each layer. band: (wy, wx) frequencies that survive all stops; odd where there is one.
     """
 
     sizes: tuple[Size | None, ...]
@@ -49,8 +49,10 @@ def plan_pools(pool: Sequence[int | None], layers: int, image_shape: Size | None
             )
         sizes.append(None if size is None else (size, size))
         grids.append(before if size is None else (size, size))
-    band = tuple(
-        min([n] + [2 * ((p[k] - 1) // 2) + 1 for p in sizes if p]) for k, n in enumerate(image_shape)
+    stops = [(g, p) for g, p in zip(grids[:-1], sizes, strict=True) if p is not None]
+    band = tuple(  # a pool that leaves a side as it is stops nothing along it
+        min([n] + [2 * ((p[k] - 1) // 2) + 1 for g, p in stops if p[k] != g[k]])
+        for k, n in enumerate(image_shape)
     )
     return Pools(tuple(sizes), tuple(grids), (band[0], band[1]))
 

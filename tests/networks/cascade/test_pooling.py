@@ -68,7 +68,9 @@ cascades = st.builds(
     st.lists(st.sampled_from(["real", "complex"]), min_size=3, max_size=3),
     st.sampled_from(["zero", "circular"]),
     st.sampled_from([(9, 9), (12, 10), (11, 16)]),
-    st.lists(st.sampled_from([None, 3, 5, 6, 9]), min_size=3, max_size=3),
+    st.lists(
+        st.sampled_from([None, 3, 5, 6, 9, 12]), min_size=3, max_size=3
+    ),  # 12: the smaller side as it is
 )
 
 
@@ -87,6 +89,18 @@ def test_pooled_cascades_equal_their_layers_one_after_another(cascade, as_comple
     slow_gradients = torch.autograd.grad(slow.abs().square().sum(), list(cascade.parameters()))
     for a, b in zip(fast, slow_gradients, strict=True):
         assert difference(a, b) < 2e-5
+
+
+@pytest.mark.parametrize("kinds", ["real", "complex", "mask"])
+@pytest.mark.parametrize(
+    ("shape", "pool"), [((12, 12), (12, None)), ((20, 12), (12, None)), ((12, 18), (12, 7))]
+)
+def test_a_pool_that_leaves_an_even_side_as_it_is_stops_nothing_there(kinds, shape, pool):
+    options = {"parameterisation": kinds, "boundary": "circular", "image_shape": shape, "pool": pool}
+    cascade = Cascade((2, 3, 2), 3, **options, generator=generator())
+    for batch in (1, 5):  # few images go through the layers, many through the mask
+        x = torch.randn(batch, 2, *shape, generator=generator(1))
+        assert difference(cascade(x), cascade.layer_by_layer(x)) < 1e-5
 
 
 @pytest.mark.parametrize("kinds", ["real", "complex", "mask", ["complex", "phase", "mask"]])
