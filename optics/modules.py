@@ -1,7 +1,8 @@
-"""What this project's modules share: constants in a working precision, and a list whose members keep their type."""
+"""What modules share: constants in a working precision, a list whose members keep their type, eval mode for a while."""
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -23,6 +24,18 @@ def check_dtype(dtype: torch.dtype) -> None:
     """Raise OpticsError unless it is float32 or float64."""
     if dtype not in REAL:
         raise OpticsError(f"dtype is {dtype}, expected torch.float32 or torch.float64.")
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Puts a module in eval mode; behind it each of its parts is in its own again, a frozen one too."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 class ConstantBuffers(nn.Module, ABC):

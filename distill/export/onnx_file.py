@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from networks import Student
 from optics.errors import OpticsError
 from optics.files import write_bytes
+from optics.modules import evaluating
 from optics.reading import home, reason
 
 
@@ -52,10 +53,8 @@ def write_onnx(student: Student, to: str | Path, *, image_shape: tuple[int, int]
 
 
 def _model(backend: nn.Module, features: Tensor) -> bytes:
-    was_training = backend.training
-    backend.eval()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with evaluating(backend), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of torch's own exporter about itself
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             made = torch.onnx.export(
@@ -71,8 +70,6 @@ def _model(backend: nn.Module, features: Tensor) -> bytes:
         raise OpticsError(
             f"ONNX files need the packages onnx and onnxscript ({reason(error)}): pip install 'spectral-cascade[onnx]'."
         ) from error
-    finally:
-        backend.train(was_training)
     if made is None:
         raise OpticsError("torch made no ONNX file of this back end.")
     return bytes(made.model_proto.SerializeToString())

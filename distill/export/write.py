@@ -40,6 +40,7 @@ from optics.bench.panel_correction import correction_map
 from optics.bench.spec import BenchSpec
 from optics.checks import OpticsError, check_shape
 from optics.files import hdf5_bytes, weights_bytes, writing_folder
+from optics.modules import evaluating
 from optics.reading import from_json
 from optics.slm.panel import SLMSpec
 
@@ -179,13 +180,8 @@ def _check_network(on_bench: OnBench, inputs: Dataset, count: int, bmp: bool) ->
 
 
 def _write(on_bench: OnBench, folder: Path, inputs: Dataset, bmp: bool) -> Manifest:
-    was_training = on_bench.training
-    on_bench.eval()
-    try:
-        with torch.no_grad():
-            return _written(_Part(on_bench, inputs, folder, bmp))
-    finally:
-        on_bench.train(was_training)
+    with evaluating(on_bench), torch.no_grad():
+        return _written(_Part(on_bench, inputs, folder, bmp))
 
 
 @dataclass

@@ -228,9 +228,9 @@ class StudentSpec(Validated):
         """A plain lens, so read out, before a back end of about the same size."""
         into, out = self.cascade.channels[0], self.cascade.channels[-1]
         lens = CascadeSpec(channels=(into, into), kernel_size=1, parameterisation="real", trainable=False)
-        coarse, finest = self.readout.grid or self.image_shape, self.image_shape
-        if coarse is None or finest is None:
+        if self.image_shape is None:
             raise SpecError("image_shape is not given; a plain lens's bins depend on it.")
+        coarse, finest = self.readout.grid or self._map_shape(), self.image_shape
         times = self.readout.maps(out) / eye.maps(into)
         changes: dict[str, Any] = {"cascade": lens, "control": "no_mask"}
         if self.backend.kind == "segmenter" or self.backend.mix is not None:

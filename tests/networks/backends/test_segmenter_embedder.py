@@ -32,6 +32,11 @@ def test_operations_counted_by_hand():
     decoder = Segmenter((6, 4, 4), 2, image_shape=(16, 16), width=3, generator=generator())
     steps = [(3 * 9 + 3 * 3) * side**2 for side in (8, 16)]
     assert decoder.operations() == 6 * 3 * 16 + sum(steps) + 3 * 2 * 16**2
+    # in either precision; what was frozen in eval mode stays so
+    decoder.train().norm.eval()
+    modes = [part.training for part in decoder.modules()]
+    assert decoder.double().operations() == decoder.float().operations()
+    assert [part.training for part in decoder.modules()] == modes
 
 
 def test_counting_leaves_the_module_as_it_was():

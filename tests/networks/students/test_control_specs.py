@@ -56,6 +56,16 @@ def test_the_raw_image_has_about_the_students_operations_and_no_square_law(name,
         Student.from_spec(raw.spec)
 
 
+@pytest.mark.parametrize("options", [{}, {"mix": 4}])
+def test_a_plain_lens_beside_pools_without_bins_has_about_the_students_operations(options):
+    shared = {"pool": (None, 6), "boundary": "circular", "image_shape": (24, 24), **options}
+    spec = StudentSpec.of(channels=(1, 4, 9), **shared)
+    x = _images(spec)
+    assert _student(spec.as_control("no_mask")).operations(x) == pytest.approx(
+        _student(spec).operations(x), rel=0.1
+    )
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_shuffled_optics_keep_every_kernels_values_and_lose_their_places(name, tmp_path):
     student = _student(SPECS[name])
