@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from networks import Student
+from networks import Cascade, Student
 from networks.onbench.network import OnBench
 from optics.bench.light import LightSpec
 from optics.bench.spec import BenchSpec, InputSpec, StopSpec
@@ -66,6 +66,20 @@ def student(channels=(1, 3, 4), **options) -> Student:
 def images(channels=1, n=3) -> Tensor:
     """Images (n, channels, *SHAPE)."""
     return lopsided(n, channels, *SHAPE)
+
+
+def on_pixels(cascade: Cascade, field: Tensor) -> Tensor:
+    """Fields (..., y, x) where a camera's bins see them: of a periodic pooled cascade on all pixels, not on its few."""
+    if cascade.model != "periodic" or cascade.pool is None or cascade.image_shape is None:
+        return field
+    for dim, n in zip((-2, -1), cascade.image_shape, strict=True):
+        m = field.shape[dim]
+        if m < n:
+            kept = torch.arange(-((m - 1) // 2), (m - 1) // 2 + 1)
+            spectrum = torch.fft.fft(field, dim=dim, norm="forward").index_select(dim, kept % m)
+            whole = torch.zeros_like(spectrum.narrow(dim, 0, 1)).repeat_interleave(n, dim)
+            field = torch.fft.ifft(whole.index_add(dim, kept % n, spectrum), dim=dim, norm="forward")
+    return field
 
 
 def on(model: Student, bench: BenchSpec, **options) -> OnBench:

@@ -245,20 +245,24 @@ class Cascade(nn.Module):
         self._check(x)
         return self._model.maps(self._all_layers(), x)
 
-    def parts(self, x: Tensor, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
+    def parts(
+        self, x: Tensor, every: Every = ALL, *, on_pixels: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """The field's real and imaginary parts, each (B, out, y, x); None for an imaginary part that is zero.
 
-        Of the field's samples those that `every` names.
+        Of the field's samples those that `every` names. `on_pixels`: as many as the image has pixels, also of a
+        periodic pooled cascade, whose field has fewer: a camera's bin collects the light on all of them.
 
         Raises:
             OpticsError: they lie between the pixels' centres, where this model has no field.
         """
-        return self._parts(x, None, every)
+        return self._parts(x, None, every, on_pixels=on_pixels)
 
     def binned(self, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
-        """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
+        """The field averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
 
-        Binning is linear: where that is cheaper it is applied before the kernels mix the channels.
+        Binning is linear: where that is cheaper it is applied before the kernels mix the channels. What is averaged is
+        `maps`; of a periodic pooled cascade the field on every pixel, see `parts`.
 
         Args:
             x: images or fields (B, in, y, x).
@@ -274,14 +278,16 @@ class Cascade(nn.Module):
         around = mean_over_pixel(x, oversampling, self.kernel_size // 2)
         return convolve_binned(around, self._kernels_between(), bins, boundary="surrounded")
 
-    def alone(self, x: Tensor, channel: int, every: Every = ALL) -> tuple[Tensor, Tensor | None]:
+    def alone(
+        self, x: Tensor, channel: int, every: Every = ALL, *, on_pixels: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """`parts` of the field that input channel `channel` makes by itself."""
-        return self._parts(x, channel, every)
+        return self._parts(x, channel, every, on_pixels=on_pixels)
 
-    def _parts(self, x: Tensor, channel: int | None, every: Every) -> Parts:
+    def _parts(self, x: Tensor, channel: int | None, every: Every, *, on_pixels: bool) -> Parts:
         self._check(x)
         if every.place == ALL.place:
-            return self._model.parts(self._all_layers(), x, channel, every)
+            return self._model.parts(self._all_layers(), x, channel, every, on_pixels=on_pixels)
         kernels = self._kernels_between()
         if channel is not None:
             kernels, x = kernels[:, channel : channel + 1], x[:, channel : channel + 1]

@@ -68,15 +68,24 @@ class LinearModel(nn.Module, ABC):
         """Images (B, in, y, x) to the field (B, out, y, x); real where the image and all layers are."""
 
     @abstractmethod
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
+    def parts(
+        self,
+        layers: Layers,
+        x: Tensor,
+        channel: int | None = None,
+        every: Every = ALL,
+        *,
+        on_pixels: bool = False,
+    ) -> Parts:
         """Real and imaginary part of `maps`, None for one that is zero; of one input channel alone, or of all.
 
-        Of the maps' samples those that `every` names.
+        Of the maps' samples those that `every` names. `on_pixels`: of the field on every pixel of the image, where the
+        maps are fewer samples of it; what a camera averages.
         """
 
     @abstractmethod
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
-        """`maps`, averaged over `bins` = (by, bx) equal areas: (B, out, by, bx)."""
+        """The field averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); that of `parts` on pixels."""
 
     @abstractmethod
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:

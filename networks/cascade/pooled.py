@@ -12,8 +12,9 @@ from networks.cascade.convolution import ALL, Every, taps_of_mask
 from networks.cascade.model import Layers, LinearModel, Parts, one_channel, parts_of
 from networks.cascade.pooled_layers import PooledLayers
 from networks.cascade.pooling import Pools, Size, spectral_pool
-from networks.cascade.separable import bin_area, bin_matrix
+from networks.cascade.separable import bin_matrix, spreading_matrix
 from optics.checks import OpticsError, ShapeError
+from optics.conventions import real_dtype
 
 
 class PeriodicPools(LinearModel):
@@ -84,13 +85,37 @@ class PeriodicPools(LinearModel):
         real = not x.is_complex() and all(layer.parameterisation == "real" for layer in layers)
         return through_band(x, self._band(layers), self.pools.grids[-1], real=real)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
-        """Those of `maps`."""
-        return parts_of(self.maps(layers, one_channel(x, channel)), every)
+    def parts(
+        self,
+        layers: Layers,
+        x: Tensor,
+        channel: int | None = None,
+        every: Every = ALL,
+        *,
+        on_pixels: bool = False,
+    ) -> Parts:
+        """Those of `maps`, or on every pixel, which these samples determine."""
+        maps = self.maps(layers, one_channel(x, channel))
+        if not on_pixels:
+            return parts_of(maps, every)
+        left, right = self._to_pixels(x)
+        real, imag = parts_of(maps)
+        return every.of(left @ real @ right.mT), None if imag is None else every.of(left @ imag @ right.mT)
 
     def binned(self, layers: Layers, x: Tensor, bins: Size) -> Tensor:
-        """`maps`, then binned."""
-        return bin_area(self.maps(layers, x), bins)
+        """`maps` on every pixel, then binned."""
+        maps = self.maps(layers, x)
+        left, right = (
+            (bin_matrix(len(to), b, dtype=to.dtype).to(to) @ to).to(maps.dtype)
+            for to, b in zip(self._to_pixels(x), bins, strict=True)
+        )
+        return left @ maps @ right.mT
+
+    def _to_pixels(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What takes samples of the field behind the last pool to its values on all pixels: (ny, my), (nx, mx) real."""
+        sizes = zip(self.pools.grids[0], self.pools.grids[-1], strict=True)
+        left, right = (spreading_matrix(n, m).to(x.device, real_dtype(x.dtype)) for n, m in sizes)
+        return left, right
 
     def layer_by_layer(self, layers: Layers, x: Tensor) -> Tensor:
         """Each layer, then its pool."""
@@ -135,7 +160,15 @@ class SameSizePools(LinearModel):
         """Through the layers, each in the few coordinates that reach the detector."""
         return self.narrow([layer.taps() for layer in layers], x)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
+    def parts(
+        self,
+        layers: Layers,
+        x: Tensor,
+        channel: int | None = None,
+        every: Every = ALL,
+        *,
+        on_pixels: bool = False,
+    ) -> Parts:
         """Those of `maps`."""
         return parts_of(self.maps(layers, one_channel(x, channel)), every)
 

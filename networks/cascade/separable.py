@@ -7,6 +7,7 @@ part of each map that reaches the detector is ever computed.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,6 +36,13 @@ def resampling_matrix(n: int, m: int) -> Tensor:
     for f in range(1, (m - 1) // 2 + 1):
         matrix += 2 * torch.cos(2 * math.pi * torch.remainder(f * j, 1.0))
     return matrix / n
+
+
+@functools.lru_cache(maxsize=64)
+def spreading_matrix(n: int, m: int) -> Tensor:
+    """(n, m) float64 real: the `m` samples that `resampling_matrix(n, m)` left, back on `n`; nothing is lost so."""
+    with torch.inference_mode(False):  # what is kept must serve training too
+        return resampling_matrix(n, m).mT * (n / m)
 
 
 def shift_matrix(n: int, distance: int, *, circular: bool) -> Tensor:

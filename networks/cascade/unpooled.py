@@ -61,7 +61,15 @@ class ComposedKernels(LinearModel):
         """One convolution."""
         return convolve(x, self.kernels(layers), boundary=self.boundary)
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
+    def parts(
+        self,
+        layers: Layers,
+        x: Tensor,
+        channel: int | None = None,
+        every: Every = ALL,
+        *,
+        on_pixels: bool = False,
+    ) -> Parts:
         """As the convolution gives them, without a complex map between."""
         kernels = self.kernels(layers)
         if channel is not None:
@@ -122,7 +130,15 @@ class ComposedMasks(LinearModel):
         """One product of spectra, complex."""
         return on_grid(x, self._on_own_grid(layers))
 
-    def parts(self, layers: Layers, x: Tensor, channel: int | None = None, every: Every = ALL) -> Parts:
+    def parts(
+        self,
+        layers: Layers,
+        x: Tensor,
+        channel: int | None = None,
+        every: Every = ALL,
+        *,
+        on_pixels: bool = False,
+    ) -> Parts:
         """Those of `maps`."""
         return parts_of(self.maps(layers, one_channel(x, channel)), every)
 

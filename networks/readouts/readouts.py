@@ -155,9 +155,10 @@ class Intensity(Readout):
         return _mean([self.camera(self._power(cascade, x, every)) for every in self.camera.views()])
 
     def _power(self, cascade: Cascade, x: Tensor, every: Every) -> Tensor:
+        binned = self.camera.bins is not None
         if self.channel_sum == "coherent" or cascade.in_channels == 1:
-            return power(*cascade.parts(x, every))
-        each = [power(*cascade.alone(x, i, every)) for i in range(cascade.in_channels)]
+            return power(*cascade.parts(x, every, on_pixels=binned))
+        each = [power(*cascade.alone(x, i, every, on_pixels=binned)) for i in range(cascade.in_channels)]
         return torch.stack(each).sum(0)
 
     def exposures(self, field: Tensor, beam: Tensor | complex) -> Tensor:
@@ -238,7 +239,7 @@ class Homodyne(Readout):
         """(B, 4 out, by, bx): all channels at reference phase 0, then all at pi / 2, pi and 3 pi / 2."""
         seen = []
         for every in self.camera.views():
-            real, imag = cascade.parts(x, every)
+            real, imag = cascade.parts(x, every, on_pixels=self.camera.bins is not None)
             field = torch.complex(real, torch.zeros_like(real) if imag is None else imag)
             seen.append(self.camera(self.exposures(field, self.reference)))
         return _mean(seen)

@@ -16,7 +16,7 @@ from networks.cascade.pooled import PeriodicPools, SameSizePools
 from networks.cascade.separable import bin_area
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError
-from tests.scenes import generator
+from tests.scenes import generator, on_pixels
 
 SHAPE = (12, 10)
 CASCADES = {
@@ -43,7 +43,7 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-5) -> None:
 def fast_is_slow(cascade: Cascade, x: torch.Tensor) -> None:
     close(cascade(x), cascade.layer_by_layer(x))
     close(cascade.separate(x).sum(2), cascade.layer_by_layer(x))
-    close(cascade.binned(x, (3, 2)), bin_area(cascade.layer_by_layer(x), (3, 2)))
+    close(cascade.binned(x, (3, 2)), bin_area(on_pixels(cascade, cascade.layer_by_layer(x)), (3, 2)))
     assert cascade(x).shape[-2:] == cascade.output_shape(SHAPE)
 
 

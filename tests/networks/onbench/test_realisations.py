@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optics.checks import OpticsError, SpecError
-from tests.scenes import REAL, SHAPE, error, generator, images, on, student
+from tests.scenes import REAL, SHAPE, error, generator, images, lopsided, on, student
 
 WIDE = REAL.replace(
     **{
@@ -29,6 +29,23 @@ def test_on_an_ideal_bench_all_realisations_agree(readout, channels, realisation
         got = on(model, WIDE.ideal(), realisation=realisation).features(x)
     assert got.shape == want.shape
     assert error(got, want) < 0.06
+
+
+@pytest.mark.parametrize("readout", ["intensity", "homodyne"])
+@pytest.mark.parametrize(("pool", "bins"), [((None, 6), (6, 6)), ((8, None), (4, 4)), ((None, 12), (5, 6))])
+def test_a_stop_on_an_ideal_bench_does_what_the_network_does(readout, pool, bins):
+    """A camera's bin collects the light on all its pixels, not that on the few samples which a pool leaves."""
+    options = {"image_shape": (24, 24), "bins": bins, "boundary": "circular", "readout": readout}
+    model, x = student((1, 4, 3), pool=pool, **options), lopsided(3, 1, 24, 24)
+    x[..., :4, :], x[..., :4], x[..., -4:, :], x[..., -4:] = (
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    )  # a bench's images do not repeat
+    with torch.no_grad():
+        got = model.on(WIDE.ideal(), image_shape=(24, 24)).eval().features(x)
+        assert error(got, model.features(x)) < 0.15
 
 
 def test_tiles_on_a_phase_only_panel_see_their_own_kernels():
