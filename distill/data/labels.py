@@ -3,7 +3,7 @@
 1. Whole numbers, however they are stored (2.0 is 2), or strings (bytes are UTF-8). Anything else, such as .5 or NaN,
    is refused with file, index and value.
 2. With class names: numbers 0 .. K - 1 count from 0; where 1 .. K occur and no 0, they count from 1; strings must be
-   among the names. Anything outside is refused.
+   among the names. Anything outside is refused. What `ignore` leaves out (rule 4) occurs, too.
 3. Without names: the values that occur in any part, in rising order, are the classes, and their text the names.
 4. A value in `ignore` (a number or a class name) is *void*: images with it are left out, pixels with it stay and count
    in no loss and no metric. In masks, 255 is void where at least two other values occur and it is no class's label;
@@ -174,14 +174,20 @@ def _of_numbers(
     for name in (v for v in ignore if isinstance(v, str)):
         if name not in names:
             raise _no_class(name, names)
-        void.add(list(names).index(name))
     others = [v for v in found if v not in void]
     if pixels and 255 in others and len(others) > 2 and len(names) < 256:
         void.add(255)
     kept = [v for v in others if v not in void]
-    if pixels and len(names) in (0, 2) and (set(kept) <= {0, 1} or set(kept) <= {0, 255}):
-        white = 255 if 255 in kept else 1
-        return Classes((0, white), tuple(names) or ("background", "object"))
+
+    def counted(values: Sequence[int], called: Sequence[str]) -> Classes:
+        left = [(v, n) for v, n in zip(values, called, strict=True) if v not in void and n not in ignore]
+        return Classes(tuple(v for v, _ in left), tuple(n for _, n in left))
+
+    # what is left out tells where labels begin, too; but a 0 that is left out may stand beside 1 .. K
+    whole = {v for v in (others if 0 in found else found) if not (pixels and v == 255)}
+    first = 1 if 0 not in whole and {1, len(names)} <= whole else 0
+    if not first and pixels and len(names) in (0, 2) and (set(kept) <= {0, 1} or set(kept) <= {0, 255}):
+        return counted((0, 255 if 255 in kept else 1), tuple(names) or ("background", "object"))
     if pixels and kept == [0, 255]:
         return Classes((0, 255), ("background", "object"))
     if not names:
@@ -189,15 +195,13 @@ def _of_numbers(
             raise _outside(parts, kept[0], "0 or more; set data.ignore to leave such a value out")
         _check_count(parts, kept)
         return Classes(tuple(kept), tuple(str(v) for v in kept))
-    first = 1 if kept and kept[0] == 1 and kept[-1] == len(names) else 0
-    allowed = set(range(first, first + len(names)))
+    allowed = range(first, first + len(names))
     outside = [v for v in kept if v not in allowed]
     if outside:
         raise _outside(
             parts, outside[0], f"{first} to {first + len(names) - 1}, as there are {len(names)} class names"
         )
-    chosen = [v for v in range(first, first + len(names)) if v not in void]
-    return Classes(tuple(chosen), tuple(names[v - first] for v in chosen))
+    return counted(allowed, names)
 
 
 def _no_class(name: str, known: Sequence[str]) -> OpticsError:

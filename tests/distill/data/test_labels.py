@@ -40,6 +40,14 @@ GOOD = {
     "digits as strings left out": ((["10", "9", "2"], ["9"]), (), (2,), [[1, 0, VOID], [0]], ("9", "10")),
     "left out": (([0, -1, 1], [1, -1]), (), (-1,), [[0, VOID, 1], [1, VOID]], ("0", "1")),
     "left out by name": (([0, 1, 2], [2]), ABC, ("b",), [[0, VOID, 1], [1]], ("a", "c")),
+    "first of 1 .. 3": (([1, 2, 3], [2]), ABC, ("a",), [[VOID, 0, 1], [0]], ("b", "c")),
+    "middle of 1 .. 3": (([1, 2, 3], [3]), ABC, ("b",), [[0, VOID, 1], [1]], ("a", "c")),
+    "last of 1 .. 3": (([1, 2, 3], [2]), ABC, ("c",), [[0, 1, VOID], [1]], ("a", "b")),
+    "number 1 of 1 .. 3": (([1, 2, 3], [2]), ABC, (1,), [[VOID, 0, 1], [0]], ("b", "c")),
+    "number 2 of 1 .. 3": (([1, 2, 3], [3]), ABC, (2,), [[0, VOID, 1], [1]], ("a", "c")),
+    "number 3 of 1 .. 3": (([1, 2, 3], [2]), ABC, (3,), [[0, 1, VOID], [1]], ("a", "b")),
+    "0 beside 1 .. 3": (([1, 2, 3, 0], [2]), ABC, (0,), [[0, 1, 2, VOID], [1]], ABC),
+    "-1 and last of 1 .. 3": (([1, 2, 3, -1], [2]), ABC, (-1, "c"), [[0, 1, VOID, VOID], [1]], ("a", "b")),
 }
 
 
@@ -59,6 +67,10 @@ MASKS = {
     "all white": ([255, 255, 255], (), (), [1, 1, 1], ("background", "object")),
     "chosen void": ([0, 1, 2], ROAD, ("sky",), [0, 1, VOID], ("road", "car")),
     "void in front": ([0, 1, 2], ROAD, (0,), [VOID, 0, 1], ("car", "sky")),
+    "first of 1 .. 3": ([1, 2, 3], ROAD, ("road",), [VOID, 0, 1], ("car", "sky")),
+    "last of 1 .. 3": ([1, 2, 3, 255], ROAD, ("sky",), [0, 1, VOID, VOID], ("road", "car")),
+    "number 1 of 1 .. 3": ([1, 2, 3], ROAD, (1,), [VOID, 0, 1], ("car", "sky")),
+    "number 3 of 1 .. 3": ([1, 2, 3, 255], ROAD, (3,), [0, 1, VOID, VOID], ("road", "car")),
     "many": ([0, 3, 9], (), (), [0, 1, 2], ("0", "3", "9")),
 }
 
@@ -123,6 +135,20 @@ def test_one_label_of_a_billion_takes_no_memory():
 def test_unknown_class_to_ignore_is_told(row, names, ignore, said):
     with pytest.raises(OpticsError, match=f"data.ignore names the class {said}"):
         settled(row, None, names, ignore)
+
+
+@pytest.mark.parametrize(
+    ("row", "names", "ignore", "left"),
+    [
+        ([0, 1, 1], (), (0,), "object"),
+        ([0, 1, 255], ("sea", "land"), ("land",), "sea"),
+        ([0, 255, 255], ("sea", "land"), ("land",), "sea"),
+        ([1, 2, 2], ("sea", "land"), (2,), "sea"),
+    ],
+)
+def test_one_of_two_classes_of_pixels_that_is_left_out_is_told(row, names, ignore, left):
+    with pytest.raises(OpticsError, match=f"hold one class, '{left}'"):
+        settled(np.asarray(row, np.uint8).reshape(1, 1, -1), None, names, ignore)
 
 
 @pytest.mark.parametrize(
