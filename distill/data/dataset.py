@@ -207,7 +207,7 @@ def stratified(
 
 
 def limited_index(labels: Tensor, limit: int | None, generator: torch.Generator) -> Tensor:
-    """At most `limit` indices, ascending, drawn class by class so that each class keeps its share.
+    """At most `limit` indices, ascending, drawn class by class so that each class keeps its share, at least one image.
 
     Args:
         labels: (N,) classes; per-pixel labels (N, H, W) are drawn without regard to class.
@@ -221,12 +221,12 @@ def limited_index(labels: Tensor, limit: int | None, generator: torch.Generator)
         raise OpticsError(f"limit is {limit}; use a positive number of images.")
     order = torch.randperm(count, generator=generator)
     if labels.ndim == 1:
-        # the k-th image of every class comes before the k+1-th of any
+        # the first image of every class comes first, then each class goes on as fast as it is frequent
         drawn = labels[order]
-        rank = torch.zeros(count, dtype=torch.int64)
+        rank = torch.zeros(count, dtype=torch.float64)
         for value in drawn.unique():
             members = (drawn == value).nonzero()[:, 0]
-            rank[members] = torch.arange(len(members))
+            rank[members] = torch.arange(len(members), dtype=torch.float64) / len(members)
         order = order[torch.argsort(rank, stable=True)]
     return order[:limit].sort().values
 

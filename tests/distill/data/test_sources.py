@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from distill.data import sources as data
-from distill.data.dataset import Dataset, limited, stratified
+from distill.data.dataset import Dataset, limited, limited_index, stratified
 from optics.checks import OpticsError
 from tests.scenes import generator
 
@@ -109,6 +109,15 @@ def test_limit_keeps_the_classes_even():
     splits = data.load("digits", limit=50)
     assert splits.test.labels.bincount().tolist() == [5] * 10
     assert len(splits.train) + len(splits.validation) == 50
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted"),
+    [(200, [163, 35, 2]), (20, [15, 4, 1]), (3, [1, 1, 1])],
+)
+def test_limit_keeps_the_share_of_each_class_and_one_image(limit, wanted):
+    labels = torch.tensor([0] * 818 + [1] * 172 + [2] * 10)
+    assert labels[limited_index(labels, limit, generator())].bincount().tolist() == wanted
 
 
 def test_stratified_split_is_a_partition():
