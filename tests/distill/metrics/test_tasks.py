@@ -87,8 +87,16 @@ def test_people_are_found_by_the_most_alike_picture_of_training():
     row = task.row(task.answers(_Turned(), test.images, 2)[None], test, known)
     assert row.accuracy == pytest.approx(2 / 3)
     assert row.metric == "rank one"
+    assert set(row.figures) == {"1 - EER"}
     with pytest.raises(OpticsError, match="people who are known"):
         task.row(torch.zeros(1, 3, 2), test, None)
+
+
+def test_one_test_picture_a_person_has_a_rank_one_and_no_pairs_to_verify():
+    vectors, test = torch.eye(3)[None], _data([0, 1, 2], names=("a", "b", "c"))
+    row = People().row(vectors, test, Known(vectors, torch.tensor([0, 1, 1])))
+    assert row.accuracy == pytest.approx(2 / 3)
+    assert row.figures == {}
 
 
 def test_strangers_are_compared_with_each_other_and_never_with_themselves():
