@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from distill.job.toml import Table, holds
-from optics.reading import home
+from optics.reading import exists, home
 from optics.spec import Validated
 
 V = TypeVar("V", bound=Validated)
@@ -53,16 +53,25 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
         if key == "teacher.module" and isinstance(name, str):
             name, colon, inside = name.rpartition(":")
             rest = colon + inside
-        if not isinstance(name, str) or not (Path(name).suffix or "/" in name):
+        if not isinstance(name, str) or not name or _shipped(key, name):
             continue
         here = any(holds(table, path) for table in typed)
         places = [Path(), folder] if here else [folder, Path()]
         if key.startswith("data.") and (shared := os.environ.get("SCLC_DATA")):
             places.append(Path(shared))
-        found = next((p / home(name) for p in places if (p / home(name)).exists()), None)
+        found = next((p / home(name) for p in places if exists(p / home(name))), None)
         if found is not None:
             _put(changes, config, path, str(found.resolve()) + rest)
     return config.replace(**changes) if changes else config
+
+
+def _shipped(key: str, name: str) -> bool:
+    """Whether a name stands for what comes with the package, or is downloaded, whatever files are called so."""
+    if key.startswith("data."):
+        from distill.data.sources import names
+
+        return name in names()
+    return (key == "bench.source" or key.endswith(".device")) and not (Path(name).suffix or "/" in name)
 
 
 def _value(config: Any, path: Sequence[str]) -> Any:

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from distill.data.sources import names
 from distill.job import config
 from distill.job import toml as settings
 from distill.job.config import NoiseAwareConfig, RunConfig, TeacherConfig, load
 from distill.training.spec import TrainSpec
+from networks.students.spec import StudentSpec
 from optics.checks import SpecError
 from optics.toml_errors import table_of
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "configs"
 
 
 def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
@@ -352,6 +356,32 @@ _SAID = st.recursive(
 def test_any_options_that_a_file_can_say_come_back(options):
     one = RunConfig(teacher=TeacherConfig(module="net.py:Net", weights="w.pt", options=options))
     assert RunConfig(**table_of(one.to_toml())) == one
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_data_of_every_example_are_found_in_the_folder_of_the_data(tmp_path, monkeypatch, example):
+    monkeypatch.setenv("SCLC_DATA", str(tmp_path))
+    source = str(load(example).data.source)
+    (tmp_path / source).mkdir()
+    assert load(example).data.source == (source if source in names() else str(tmp_path / source))
+
+
+@pytest.mark.parametrize("key", ["data.source", "data.unlabelled", "student.file", "teacher.file"])
+def test_a_name_without_an_ending_is_looked_for_beside_the_configuration(tmp_path, monkeypatch, key):
+    monkeypatch.setattr(config, "load_spec", lambda file: StudentSpec(image_shape=(28, 28), classes=10))
+    (tmp_path / "mine").mkdir()
+    table, _, name = key.rpartition(".")
+    got = load(write(tmp_path, f'[{table}]\n{name} = "mine"\n')).model_dump()
+    for part in key.split("."):
+        got = got[part]
+    assert got == str(tmp_path / "mine")
+
+
+def test_what_comes_with_the_package_stays_whatever_lies_beside_the_configuration(tmp_path):
+    for name in ("digits", "mnist", "pluto2-200mm"):
+        (tmp_path / name).mkdir()
+    got = load(write(tmp_path, "[data]\nunlabelled = 'mnist'\n[bench]\nsource = 'pluto2-200mm'\n"))
+    assert (got.data.source, got.data.unlabelled, got.bench.source) == ("digits", "mnist", "pluto2-200mm")
 
 
 def test_typed_files_are_absolute_and_meant_from_where_they_are_typed(tmp_path, monkeypatch):
