@@ -174,7 +174,12 @@ class Splits:
 
 
 def stratified(
-    labels: Tensor, share: float, generator: torch.Generator, *, names: Sequence[str] = ()
+    labels: Tensor,
+    share: float,
+    generator: torch.Generator,
+    *,
+    names: Sequence[str] = (),
+    groups: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Split indices so that each class gives about `share` of its images, at least one, to the second part.
 
@@ -183,26 +188,35 @@ def stratified(
         share: of each class, between 0 and 1.
         generator: draws which.
         names: of the classes, for the message; their numbers without.
+        groups: (N,) what each image shows; whole groups are split, without regard to class. None: every image is alone.
 
     Returns:
         (rest, chosen), int64, each ascending.
 
     Raises:
-        OpticsError: the share is not between 0 and 1, or a class has a single image.
+        OpticsError: the share is not between 0 and 1, or a class has a single image, or there is a single group.
     """
     if not 0 < share < 1:
         raise OpticsError(f"the validation share is {share:g}; expected between 0 and 1, such as 0.1.")
+    if groups is not None:
+        kinds, of = groups.unique(return_inverse=True)
+        if len(kinds) < 2:
+            raise OpticsError(
+                f"all {len(of)} images show the same; at least 2 groups are needed to split them."
+            )
+        rest, chosen = stratified(torch.zeros_like(kinds), share, generator)
+        return torch.isin(of, rest).nonzero()[:, 0], torch.isin(of, chosen).nonzero()[:, 0]
     classes = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
-    chosen = []
+    picked = []
     for value in classes.unique():
         members = (classes == value).nonzero()[:, 0]
         if len(members) < 2:
             name = repr(names[int(value)]) if names else int(value)
             raise OpticsError(f"class {name} has {len(members)} image; at least 2 are needed to split it.")
         count = min(max(1, round(share * len(members))), len(members) - 1)
-        chosen.append(members[torch.randperm(len(members), generator=generator)[:count]])
+        picked.append(members[torch.randperm(len(members), generator=generator)[:count]])
     taken = torch.zeros(len(labels), dtype=torch.bool)
-    taken[torch.cat(chosen)] = True
+    taken[torch.cat(picked)] = True
     return (~taken).nonzero()[:, 0], taken.nonzero()[:, 0]
 
 

@@ -49,7 +49,8 @@ class Part:
 
     where: for messages, such as "digits.h5, train/labels". count: images. images: int64 index (M,) to float32
     (M, C, H, W). labels: of every image, as `labels.plain` gives them; None where each pixel has one. masks: index to
-    labels of pixels (M, H, W).
+    labels of pixels (M, H, W). groups: int64 (N,) of images with masks, the same number where they show the same thing:
+    wherever the part is cut they stay together.
     """
 
     where: str
@@ -57,6 +58,7 @@ class Part:
     images: Callable[[Tensor], Tensor]
     labels: NDArray[Any] | None = None
     masks: Callable[[Tensor], NDArray[Any]] | None = None
+    groups: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ def _pixel_splits(
     found: Found, ignore: Ignore, validation: float, limit: int | None, generator: torch.Generator
 ) -> dict[str, Dataset]:
     alike = {name: torch.zeros(part.count, dtype=torch.int64) for name, part in found.parts.items()}
-    chosen = chosen_of(alike, validation, limit, generator)
+    groups = {name: part.groups for name, part in found.parts.items() if part.groups is not None}
+    chosen = chosen_of(alike, validation, limit, generator, groups=groups)
     parts = {part: found.parts[name] for part, (name, _) in chosen.items()}
     once = Found(parts, found.names, found.source, found.licence)
     return read_pixels(once, {part: index for part, (_, index) in chosen.items()}, ignore=ignore)
@@ -164,18 +165,25 @@ def chosen_of(
     generator: torch.Generator,
     *,
     names: Sequence[str] = (),
+    groups: Mapping[str, Tensor] | None = None,
 ) -> dict[str, tuple[str, Tensor]]:
     """Of each split, the part that it is taken from and which images; from labels (N,) of every part.
 
-    names: of the classes, for the message.
+    names: of the classes, for the message. groups: of the parts whose images are not alone, see `Part`.
 
     Raises:
         OpticsError: a class that is to be split has a single image.
     """
     every = {name: torch.arange(len(found)) for name, found in labels.items()}
     sources = {"train": "train", "validation": "validation", "test": "test"}
+
+    def cut(part: str, index: Tensor) -> tuple[Tensor, Tensor]:
+        together = None if groups is None or part not in groups else groups[part][index]
+        rest, chosen = stratified(labels[part][index], validation, generator, names=names, groups=together)
+        return index[rest], index[chosen]
+
     if "all" in labels:
-        rest, chosen = stratified(labels["all"], validation, generator, names=names)
+        rest, chosen = cut("all", every["all"])
         sources, every = dict.fromkeys(sources, "all"), {"train": rest, "test": chosen}
 
     def some(part: str) -> Tensor:
@@ -186,9 +194,8 @@ def chosen_of(
     if "validation" in every:
         held_out = some("validation")
     else:
-        rest, chosen = stratified(labels[sources["train"]][train], validation, generator, names=names)
         sources["validation"] = sources["train"]
-        train, held_out = train[rest], train[chosen]
+        train, held_out = cut(sources["train"], train)
     picked = {"train": train, "validation": held_out, "test": some("test")}
     return {part: (sources[part], index) for part, index in picked.items()}
 

@@ -5,12 +5,16 @@
 
 VOC: only what the lists name has masks. Its `val` list is the test part, since the masks of its test pictures were
 never published; a validation part is cut from `train`. Classes are VOC's 21; 255 is void, as in the devkit (Everingham
-et al., IJCV 88, 303 (2010)). Carvana: without a test part that has masks, one is cut by the share `validation`.
+et al., IJCV 88, 303 (2010)). Carvana: without a test part that has masks, one is cut by the share `validation`, of
+whole cars: `CAR_01.jpg` to `CAR_16.jpg` are one car from sixteen sides, and no car stands in two parts.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from distill.data.listing import folders_in
 from distill.data.parts import Found, Options
@@ -58,7 +62,12 @@ def find_carvana(folder: Path, options: Options) -> Found | None:
         return None
     images, masks = inner["train"], inner["train_masks"]
     pairs = pairs_of(images, masks)
-    return Found({"all": part_of_pairs(images, masks, pairs, options)}, ("background", "car"), folder.name)
+    cars: dict[str, int] = {}
+    shown = [
+        cars.setdefault(picture.stem.rpartition("_")[0] or picture.stem, len(cars)) for picture, _ in pairs
+    ]
+    part = replace(part_of_pairs(images, masks, pairs, options), groups=torch.tensor(shown))
+    return Found({"all": part}, ("background", "car"), folder.name)
 
 
 def _below(folder: Path) -> list[Path]:
