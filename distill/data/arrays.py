@@ -141,6 +141,14 @@ def resized(images: Tensor, *, size: tuple[int, int] | None = None, grey: bool =
     return images
 
 
+def resized_masks(masks: NDArray[Any], size: tuple[int, int] | None) -> NDArray[Any]:
+    """Labels of pixels (N, H, W) brought to `size`, each the nearest one; as they are where it is None."""
+    if size is None or masks.shape[-2:] == tuple(size):
+        return masks
+    values = torch.from_numpy(masks)[:, None].double()
+    return F.interpolate(values, size=tuple(size), mode="nearest-exact")[:, 0].long().numpy()
+
+
 # ---------------------------------------------------------------------- files of them
 
 SUFFIXES = (".npz",)
@@ -231,4 +239,4 @@ def _part(
         raise OpticsError(f"{place} has {len(labels)} answers for {count} images in {names['images']!r}.")
     if labels.ndim == 1:
         return Part(place, count, images, labels=labels)
-    return Part(place, count, images, masks=lambda index: np.asarray(labels[index.numpy()]))
+    return Part(place, count, images, masks=lambda index: resized_masks(labels[index.numpy()], options.size))

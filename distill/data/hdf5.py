@@ -14,12 +14,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.data import labels as answers
-from distill.data.arrays import axes_of, check_type, resized, stack, to_images
+from distill.data.arrays import axes_of, check_type, resized, resized_masks, stack, to_images
 from distill.data.dataset import Dataset
 from distill.data.parts import Found, Options, Part, part_called, read_whole
 from distill.data.pictures import decode
@@ -144,7 +143,7 @@ def _part(
     def masks(index: Tensor) -> NDArray[Any]:
         with reading(path, "HDF5"), h5py.File(path) as file:
             found = answers.plain(_rows(file[f"{key}/{target}"], index, place), where=place)
-        return found if options.size is None else _nearest(found, options.size)
+        return resized_masks(found, options.size)
 
     return Part(place, count, images, masks=masks)
 
@@ -230,13 +229,6 @@ def _rows(stored: h5py.Dataset, index: Tensor, where: str) -> NDArray[Any]:
             low, high = int(rows.min()), int(rows.max()) + 1
             out[here] = stored[low:high][rows - low]
     return out
-
-
-def _nearest(masks: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    if masks.shape[-2:] == tuple(size):
-        return masks
-    values = torch.from_numpy(masks)[:, None].double()
-    return torch.nn.functional.interpolate(values, size=size, mode="nearest-exact")[:, 0].long().numpy()
 
 
 def _listed(group: h5py.Group | h5py.File) -> str:

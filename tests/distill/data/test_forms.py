@@ -272,6 +272,22 @@ def test_void_and_names_of_masks_in_hdf5(tmp_path, values, names, classes, void)
     assert set(splits.train.labels.unique().tolist()) - {VOID} == set(range(len(classes)))
 
 
+@pytest.mark.parametrize("size", [None, (2, 3), (8, 12)])
+def test_masks_in_every_file_of_arrays_are_brought_to_the_size(tmp_path, size):
+    path = hdf5_masks(tmp_path / "m.h5", (0, 1, 1, 2, 0))
+    with h5py.File(path) as file:
+        arrays = {f"{w}_{p}": file[f"{p}/{w}"][()] for p in ("train", "test") for w in ("images", "masks")}
+    np.savez(tmp_path / "m.npz", **arrays)
+    (tmp_path / "m").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "m" / f"{name}.npy", array)
+    wanted = data.load(path, validation=0.25, size=size)
+    assert wanted.test.labels.shape[1:] == (size or (4, 6))
+    for other in ("m.npz", "m"):
+        found = data.load(tmp_path / other, validation=0.25, size=size)
+        assert found.train.digest() == wanted.train.digest() and found.test.digest() == wanted.test.digest()
+
+
 def test_a_chosen_class_is_void(tmp_path):
     path = hdf5_masks(tmp_path / "m.h5", (0, 1, 2), CLASSES)
     splits = data.load(path, validation=0.25, ignore=["bee"])
