@@ -201,9 +201,10 @@ def stratified(
     if groups is not None:
         kinds, of = groups.unique(return_inverse=True)
         if len(kinds) < 2:
-            raise OpticsError(
-                f"all {len(of)} images show the same; at least 2 groups are needed to split them."
+            told = (
+                f"all {len(of)} images show one thing" if len(of) > 1 else f"there is {len(of) or 'no'} image"
             )
+            raise OpticsError(f"{told}; at least 2 are needed to split them.")
         rest, chosen = stratified(torch.zeros_like(kinds), share, generator)
         return torch.isin(of, rest).nonzero()[:, 0], torch.isin(of, chosen).nonzero()[:, 0]
     classes = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)

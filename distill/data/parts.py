@@ -93,6 +93,16 @@ def by_part(names: Sequence[str], *, where: str) -> dict[str, str]:
     return found
 
 
+def check_kinds(parts: Mapping[str, Part]) -> None:
+    """Raise OpticsError where the images of one part have a label each and the pixels of another."""
+    whole = [part.where for part in parts.values() if part.masks is None]
+    pixels = [part.where for part in parts.values() if part.masks is not None]
+    if whole and pixels:
+        raise OpticsError(
+            f"{whole[0]} has a label for each image and {pixels[0]} one for each pixel; every part needs the same."
+        )
+
+
 @dataclass(frozen=True)
 class Labelled:
     """A part of whole-image labels with the classes settled: `index` are the images that are not void."""

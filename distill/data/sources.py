@@ -28,7 +28,7 @@ from torch import Tensor
 from distill.data import arrays, cifar, download, folders, hdf5, idx
 from distill.data.dataset import Dataset, Splits, in_runs, limited_index, stratified
 from distill.data.labels import Ignore
-from distill.data.parts import Found, Options, by_part, read_pixels, settle
+from distill.data.parts import Found, Options, Part, by_part, check_kinds, read_pixels, settle
 from optics.checks import present
 from optics.errors import OpticsError
 from optics.reading import exists, home, listed, regular_file
@@ -102,6 +102,7 @@ def load(
                 )
         kept = {part: found.parts[name] for part, name in parts.items()}
         found = Found(kept, found.names, found.source, found.licence)
+    check_kinds(found.parts)
     splits = _whole_image_splits if all(p.masks is None for p in found.parts.values()) else _pixel_splits
     made = splits(found, ignore, validation, limit, torch.Generator().manual_seed(seed))
     _check_alike(where, made)
@@ -150,9 +151,7 @@ def _whole_image_splits(
 def _pixel_splits(
     found: Found, ignore: Ignore, validation: float, limit: int | None, generator: torch.Generator
 ) -> dict[str, Dataset]:
-    alike = {name: torch.zeros(part.count, dtype=torch.int64) for name, part in found.parts.items()}
-    groups = {name: part.groups for name, part in found.parts.items() if part.groups is not None}
-    chosen = chosen_of(alike, validation, limit, generator, groups=groups)
+    chosen = chosen_of_pixels(found.parts, validation, limit, generator)
     parts = {part: found.parts[name] for part, (name, _) in chosen.items()}
     once = Found(parts, found.names, found.source, found.licence)
     return read_pixels(once, {part: index for part, (_, index) in chosen.items()}, ignore=ignore)
@@ -172,7 +171,7 @@ def chosen_of(
     names: of the classes, for the message. groups: of the parts whose images are not alone, see `Part`.
 
     Raises:
-        OpticsError: a class that is to be split has a single image.
+        OpticsError: a class that is to be split has a single image, or a part has none.
     """
     every = {name: torch.arange(len(found)) for name, found in labels.items()}
     sources = {"train": "train", "validation": "validation", "test": "test"}
@@ -197,7 +196,19 @@ def chosen_of(
         sources["validation"] = sources["train"]
         train, held_out = cut(sources["train"], train)
     picked = {"train": train, "validation": held_out, "test": some("test")}
+    for part, index in picked.items():
+        if len(index) == 0:
+            raise OpticsError(f"the {part} part has no images that count; put some there.")
     return {part: (sources[part], index) for part, index in picked.items()}
+
+
+def chosen_of_pixels(
+    parts: Mapping[str, Part], validation: float, limit: int | None, generator: torch.Generator
+) -> dict[str, tuple[str, Tensor]]:
+    """The same of parts whose pixels have labels, without regard to class."""
+    alike = {name: torch.zeros(part.count, dtype=torch.int64) for name, part in parts.items()}
+    alone = {n: torch.arange(p.count) if p.groups is None else p.groups for n, p in parts.items()}
+    return chosen_of(alike, validation, limit, generator, groups=alone)
 
 
 def find(name_or_path: str | Path, options: Options, cache: str | Path | None = None) -> Found:

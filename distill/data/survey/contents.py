@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from distill.data import labels as answers
 from distill.data.labels import Ignore
-from distill.data.parts import Found, Options, Part, by_part, settle
-from distill.data.sources import SHARE, chosen_of, find
+from distill.data.parts import Found, Options, Part, by_part, check_kinds, settle
+from distill.data.sources import SHARE, chosen_of, chosen_of_pixels, find
 from distill.data.survey.archives import opened
 from optics.errors import OpticsError
 from optics.spec import Validated
@@ -30,6 +30,7 @@ _BLOCK = 64  # images that are read at once
 _TOLD = 10  # unreadable pictures, and duplicates, that are told one by one
 _VALUE = re.compile(r" holds \S+ at index \(0, [\d, ]+\)")  # of one picture in an array; files have names
 
+V = TypeVar("V")
 Progress = Callable[[int, int], None]
 
 
@@ -183,6 +184,10 @@ def _told(source: str, found: Found, seen: dict[str, _Seen], ignore: Ignore) -> 
     if len(sizes) > 1:
         most = ", ".join(f"{n} of {size}" for size, n in sizes.most_common(4))
         problems.append(f"{source}: pictures of {len(sizes)} sizes ({most}); set data.size, or data.grey.")
+    try:
+        check_kinds(found.parts)
+    except OpticsError as error:
+        problems.append(str(error))
     pixels = any(part.masks is not None for part in found.parts.values())
     counted, names = (_pixel_classes if pixels else _image_classes)(found, seen, ignore, problems)
     parts = {name: _part(part, seen[name], *counted[name]) for name, part in found.parts.items()}
@@ -232,7 +237,10 @@ def _image_classes(
         problems.append(str(error))
         as_stored = {name: (Counter(map(str, labels.tolist())), 0, labels) for name, labels in stored.items()}
         return {n: (dict(sorted(c.items())), v, s) for n, (c, v, s) in as_stored.items()}, found.names
-    problems += _unsplit({name: part.labels for name, part in settled.items()}, classes.names)
+    labels_of = {name: part.labels for name, part in settled.items()}
+    problems += _unsplit(
+        labels_of, lambda there: chosen_of(there, SHARE, None, torch.Generator(), names=classes.names)
+    )
     counted: Counted = {}
     for name, labels in stored.items():
         numbers = torch.bincount(settled[name].labels, minlength=len(classes.names)).tolist()
@@ -241,13 +249,12 @@ def _image_classes(
     return counted, classes.names
 
 
-def _unsplit(labels: dict[str, Tensor], called: Sequence[str]) -> list[str]:
-    """Why no validation part can be cut from labels (N,) of each part, if so; `called` are the classes."""
+def _unsplit(parts: Mapping[str, V], cut: Callable[[Mapping[str, V]], object]) -> list[str]:
+    """Why no validation part can be cut, or a part is empty, if so; `parts` by their names in the source."""
     try:
-        names = {"all": "all"} if "all" in labels else by_part(list(labels), where="")
+        names = {"all": "all"} if "all" in parts else by_part(list(parts), where="")
         if "all" in names or {"train", "test"} <= names.keys():
-            parts = {part: labels[name] for part, name in names.items()}
-            chosen_of(parts, SHARE, None, torch.Generator(), names=called)
+            cut({part: parts[name] for part, name in names.items()})
     except OpticsError as error:
         return [str(error)]
     return []
@@ -267,6 +274,7 @@ def _pixel_classes(
         problems.append(str(error))
         plain = {n: {str(k): v for k, v in sorted(seen[n].pixels.items())} for n in found.parts}
         return {n: (plain[n], 0, stored[n][1]) for n in found.parts}, found.names
+    problems += _unsplit(found.parts, lambda there: chosen_of_pixels(there, SHARE, None, torch.Generator()))
     counted: Counted = {}
     for name, (_, values) in stored.items():
         counts, void = dict.fromkeys(classes.names, 0), 0

@@ -64,7 +64,7 @@ def test_no_car_stands_in_two_parts(tmp_path):
         cars = [set(255 * part.images[:, 0, 0, 0].numpy()) for part in parts]
         assert len(set.union(*cars)) == sum(map(len, cars)) == 20
         assert [len(part) for part in parts] == counts
-    with pytest.raises(OpticsError, match="all 4 images show the same"):
+    with pytest.raises(OpticsError, match="all 4 images show one thing"):
         data.load(carvana(tmp_path / "one", cars=1, views=4))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tarfile
 import zipfile
 
@@ -217,6 +218,47 @@ def test_a_set_of_one_class_is_refused(tmp_path, case):
     assert any("nothing can be learnt" in problem for problem in check(source).problems)
     with pytest.raises(OpticsError, match=r"the labels hold one class, '(0|cat)'; nothing can be learnt"):
         load(source)
+
+
+def parts_of(path, **answers):
+    """An .npz file of parts with so many images as there are answers."""
+    images = {f"x_{part}": np.zeros((len(given), 6, 5), np.uint8) for part, given in answers.items()}
+    np.savez(path, **images, **{f"y_{part}": given for part, given in answers.items()})
+    return path
+
+
+WHOLE, MASKS = np.arange(8) % 2, np.arange(8 * 30).reshape(8, 6, 5) % 3
+REFUSED_LATE = {
+    "no test images": ({"train": WHOLE, "test": WHOLE[:0]}, "the test part has no images that count"),
+    "no test images that count": (
+        {"train": WHOLE, "test": np.full(4, 7)},
+        "the test part has no images that count",
+    ),
+    "no validation images": (
+        {"train": WHOLE, "val": WHOLE[:0], "test": WHOLE},
+        "the validation part has no images that count",
+    ),
+    "no test masks": ({"train": MASKS, "test": MASKS[:0]}, "the test part has no images that count"),
+    "one mask": ({"train": MASKS[:1], "test": MASKS}, "there is 1 image; at least 2 are needed to split"),
+    "labels and masks": (
+        {"train": WHOLE, "test": MASKS},
+        "'y_train' has a label for each image and .*'y_test' one for each pixel",
+    ),
+    "masks and labels": (
+        {"train": MASKS, "test": WHOLE},
+        "'y_test' has a label for each image and .*'y_train'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_LATE)
+def test_what_load_refuses_is_told(tmp_path, case):
+    answers, said = REFUSED_LATE[case]
+    source = parts_of(tmp_path / "a.npz", **answers)
+    with pytest.raises(OpticsError, match=said):
+        load(source, ignore=[7])
+    told = check(source, ignore=[7]).problems
+    assert any(re.search(said, line) for line in told), told
 
 
 NO_ARCHIVES = {
