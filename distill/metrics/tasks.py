@@ -264,11 +264,13 @@ class Strangers(_Faces):
     def row(self, answers: Tensor, test: Dataset, known: Known | None) -> Row:
         """Rank one among the other test pictures."""
         people = self.per_unit(answers, test, known)
-        shares = self.merit(people.sum(1)).tolist()
-        error = _bootstrapped(
+        shares = self.merit(people.sum(1))
+        over_people = _bootstrapped(
             people.shape[1], lambda index: float(self.merit(people[:, index].sum(1)).mean())
         )
-        return _row(self.metric, shares, len(test), error, _verification(answers, test.labels))
+        # no less than of pictures that have nothing to do with each other: not 0 where all or none are right
+        error = max(over_people, error_of_share(float(shares.mean()), len(test)))
+        return _row(self.metric, shares.tolist(), len(test), error, _verification(answers, test.labels))
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and how many, of each person's pictures: the sample is one of people, whose pictures are alike."""

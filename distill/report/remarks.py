@@ -120,7 +120,7 @@ def surprises(rows: Rows, *, centres: bool = False) -> list[str]:
             continue
         gain, error = difference(row, better)
         half = _NORMAL_95 * error
-        if gain > half or (already and gain > -half):
+        if gain > half or (already and gain >= -half):
             does = "does better than" if gain > half else "does as well, within the error, as"
             found.append(
                 f"{_begun(title_of(name))} {does} {title_of(other)}: {100 * gain:+.1f} ± {100 * half:.1f} points "

@@ -66,13 +66,24 @@ class Share(Validated):
 def share(scores: Tensor, people: Tensor | None = None) -> Share:
     """Mean and errors of scores (draws, images).
 
+    The error is not zero where all or none are right, see `distill.metrics.row.error_of_share`.
+
     Args:
-        scores: 0 to 1, or differences.
+        scores: 0 to 1.
         people: who each image shows, (images,) int64, where the sample is one of people.
 
     Raises:
         ShapeError: not two axes, or nothing in one; or not a person an image.
     """
+    found = _crossed(scores, people)
+    if found.mean not in (0.0, 1.0):
+        return found
+    least = error_of_share(found.mean, found.images)
+    return found.replace(sampling=least, error=least)
+
+
+def _crossed(scores: Tensor, people: Tensor | None) -> Share:
+    """Mean and errors by the table of draws and images, of scores or differences."""
     if scores.ndim != 2 or 0 in scores.shape:
         raise ShapeError(
             f"scores have shape {tuple(scores.shape)}, expected (draws, images), at least one of each."
@@ -129,7 +140,7 @@ def difference(scores: Tensor, reference: Tensor, people: Tensor | None = None) 
         raise ShapeError(
             f"scores have shapes {tuple(a.shape)} and {tuple(b.shape)}; pair the same draws and images."
         )
-    return share(a - b, people)
+    return _crossed(a - b, people)
 
 
 def yield_above(accuracies: Tensor, threshold: float) -> tuple[float, float]:

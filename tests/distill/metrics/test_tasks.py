@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from distill.data.dataset import VOID, Dataset, Splits
+from distill.metrics.row import error_of_share
 from distill.metrics.tasks import Classes, Known, People, Pixels, Strangers, task_of
 from optics.errors import OpticsError
 
@@ -113,6 +114,17 @@ def test_strangers_are_compared_with_each_other_and_never_with_themselves():
     )
     assert perfect.accuracy == 1.0
     assert perfect.figures["1 - EER"] == 1.0
+    assert perfect.uncertainty == pytest.approx(error_of_share(1.0, 5))  # of 5 of 5, and not 0
+
+
+def test_the_error_of_strangers_is_that_of_people_whose_pictures_are_alike():
+    labels = torch.arange(40).repeat_interleave(10)
+    # every second person's pictures are all the same, hence right; of the others no two are alike
+    shown = torch.where(labels % 2 == 0, labels, 40 + torch.arange(400))
+    vectors = nn.functional.one_hot(shown, 440).float()
+    row = Strangers().row(vectors[None], _data(labels, names=tuple(map(str, range(40)))), None)
+    assert row.accuracy == 0.5
+    assert row.uncertainty == pytest.approx((0.25 / 40) ** 0.5, rel=0.2)
 
 
 def test_the_difference_of_two_networks_is_sharper_than_two_rows_and_right_by_the_formula():

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from distill.metrics.row import error_of_share
 from distill.studies.statistics import difference, share, yield_above
 from optics.checks import ShapeError
 
@@ -35,7 +36,16 @@ def test_a_paired_difference_has_mcnemars_error():
 
 def test_the_same_scores_do_not_differ():
     scores = (torch.rand(3, 50, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    assert difference(scores, scores) == share(torch.zeros(3, 50))
+    found = difference(scores, scores)
+    assert (found.mean, found.spread, found.error, found.draws, found.images) == (0.0, 0.0, 0.0, 3, 50)
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_the_error_is_not_nothing_where_all_or_none_are_right(right):
+    scores, people = torch.full((3, 50), right), torch.arange(50) % 5
+    for found in (share(scores), share(scores, people)):
+        assert (found.mean, found.noise) == (right, 0.0)
+        assert found.error == found.sampling == pytest.approx(error_of_share(right, 50))
 
 
 @pytest.mark.parametrize(
