@@ -1,6 +1,6 @@
 """How well predictions agree with labels, class by class: confusion matrix, accuracy, intersection over union (IoU).
 
-Pixels whose label is `distill.data.dataset.VOID` count nowhere.
+What has no label (`distill.data.dataset.VOID` or `UNLABELLED`, both below 0) counts nowhere.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distill.data.dataset import VOID
 from optics.checks import ShapeError
 
 
@@ -21,7 +20,7 @@ def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int) -> Tenso
         classes: how many there are.
     """
     wanted = labels.expand_as(predictions).reshape(-1)
-    index = (wanted * classes + predictions.reshape(-1))[wanted != VOID]
+    index = (wanted * classes + predictions.reshape(-1))[wanted >= 0]
     return torch.bincount(index, minlength=classes**2).reshape(classes, classes)
 
 
@@ -56,8 +55,8 @@ def accuracy(predictions: Tensor, labels: Tensor, classes: int) -> float:
 def share_right(predictions: Tensor, labels: Tensor) -> Tensor:
     """Share of correct predictions in every draw, (draws,) float64, of predictions (draws, N) or (draws, N, H, W).
 
-    Images or pixels that are void do not count; where nothing counts, the share is nan.
+    Images or pixels without a label do not count; where nothing counts, the share is nan.
     """
-    counts = labels != VOID
+    counts = labels >= 0
     right = ((predictions == labels) & counts).flatten(1).double().sum(1)
     return right / counts.sum()

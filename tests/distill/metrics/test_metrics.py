@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from distill.data.dataset import UNLABELLED, VOID
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
 from distill.metrics.recognition import equal_error_rate, rank_one
-from distill.metrics.row import error_of_share
+from distill.metrics.row import error_of_share, score
+from distill.metrics.tasks import Pixels
 from optics.checks import OpticsError, ShapeError
 from tests.scenes import generator
 
@@ -29,6 +31,16 @@ def test_intersection_over_union_by_hand():
     assert accuracy(torch.tensor([1, 0, 2]), torch.tensor([1, 1, 2]), 3) == pytest.approx(2 / 3)
     with pytest.raises(ShapeError, match=r"\(2, 3\)"):
         intersection_over_union(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("nothing", [VOID, UNLABELLED])
+def test_what_has_no_label_counts_nowhere(nothing):
+    labels, answers = torch.tensor([0, 1, nothing, nothing]), torch.tensor([0, 1, 1, 0])
+    assert confusion_matrix(answers, labels, 2).tolist() == [[1, 0], [0, 1]]
+    assert score(answers[None], labels).accuracy == accuracy(answers, labels, 2) == 1.0
+    pixels = (answers.reshape(1, 1, 2, 2), labels.reshape(1, 2, 2))
+    assert accuracy(pixels[0][0], pixels[1], 2) == 1.0
+    assert Pixels().per_image(*pixels, None).tolist() == [[1.0]]
 
 
 def test_nothing_anywhere_has_no_intersection_however_many_pixels_are_right():
