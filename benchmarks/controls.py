@@ -124,8 +124,8 @@ def _one(task: Task, splits: Splits, network: Any, seed: int, epochs: int | None
 
 def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """One row of the table from its runs, one per seed."""
-    names = list(runs[0]["score"])
-    each = {name: [run["score"][name] for run in runs] for name in names}
+    names = list(dict.fromkeys(name for run in runs for name in run["score"]))
+    each = {name: [run["score"][name] for run in runs if name in run["score"]] for name in names}
     return {
         "mean": {name: statistics.mean(values) for name, values in each.items()},
         "spread": {name: statistics.stdev(v) if len(v) > 1 else 0.0 for name, v in each.items()},
@@ -227,7 +227,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     made = []
     for task in result["tasks"].values():
         rows = task["rows"]
-        main, *others = list(next(iter(rows.values()))["mean"])
+        main, *others = dict.fromkeys(name for values in rows.values() for name in values["mean"])
         images = ", ".join(f"{k} {n}" for k, n in task["images"].items())
         about = f"{task['about']}; {images}; {len(task['seeds'])} seeds, {task['training']['epochs']} epochs"
         table = Table(title=task["title"], caption=about)
@@ -243,7 +243,10 @@ def tables(result: dict[str, Any]) -> list[Table]:
         if others:
             more = Table("row", *others, title=f"{task['title']}: more figures, %")
             for row, values in rows.items():
-                more.add_row(ROWS[row], *(f"{100 * values['mean'][k]:.1f}" for k in others))
+                more.add_row(
+                    ROWS[row],
+                    *(f"{100 * values['mean'][k]:.1f}" if k in values["mean"] else "-" for k in others),
+                )
             made.append(more)
     if result.get("skipped"):
         missing = Table("task", "skipped because", title="Not measured")

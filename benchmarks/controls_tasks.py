@@ -8,6 +8,7 @@ training part (CamVid brings its own); the test part is scored once.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -134,10 +135,12 @@ def _iou(model: nn.Module, splits: Splits) -> Score:
     """Intersection over union of all test pixels: the object's, or the mean over classes and each of them."""
     test = splits.test
     answers = logits(model, test.images, 16).argmax(1)
-    each = intersection_over_union(confusion_matrix(answers, test.labels, test.classes)).nan_to_num().tolist()
+    each = intersection_over_union(confusion_matrix(answers, test.labels, test.classes))
     if test.classes == 2:
-        return {"IoU": each[1]}
-    return {"mean IoU": sum(each) / len(each)} | dict(zip(test.class_names, each, strict=True))
+        return {"IoU": float(each[1].nan_to_num())}
+    # a class that no pixel has and no answer is has none
+    named = {n: v for n, v in zip(test.class_names, each.tolist(), strict=True) if not math.isnan(v)}
+    return {"mean IoU": float(each.nanmean())} | named
 
 
 def _embedded(model: Any, images: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from distill.data.dataset import VOID, Dataset, Splits
+from distill.data.dataset import Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
 from distill.metrics.recognition import equal_error_rate, most_alike
 from distill.metrics.row import Row, error_of_share, score
@@ -178,9 +178,11 @@ class Pixels(Task):
         """Mean IoU, and that of each class."""
         counts = self.per_unit(answers, test, known).unflatten(-1, (test.classes, test.classes))
         by_draw = [_mean_iou(c) for c in counts.sum(1)]
-        each = intersection_over_union(counts.sum((0, 1))).nan_to_num()
+        each = intersection_over_union(counts.sum((0, 1)))
         shares = share_right(answers.long(), test.labels)
-        figures = {f"IoU {n}": float(v) for n, v in zip(test.class_names, each, strict=True)}
+        # a class that no pixel has and no answer is has none, as in the mean
+        named = zip(test.class_names, each.tolist(), strict=True)
+        figures = {f"IoU {name}": iou for name, iou in named if not math.isnan(iou)}
         return _row(
             self.metric,
             by_draw,
@@ -198,7 +200,7 @@ class Pixels(Task):
 
         Unlike the whole part's it is a mean over images (Csurka et al., BMVC 2013).
         """
-        classes, counts = int(max(answers.max(), labels.max())) + 1, labels != VOID
+        classes, counts = int(max(answers.max(), labels.max())) + 1, labels >= 0
         shape = (*answers.shape[:2], classes)
         union, overlap = torch.zeros(shape), torch.zeros(shape)
         for c in range(classes):

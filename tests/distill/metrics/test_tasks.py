@@ -59,6 +59,16 @@ def test_pixels_score_the_mean_overlap_of_the_whole_part_and_leave_void_out():
     assert row.uncertainty > 0
 
 
+def test_a_class_that_no_pixel_has_and_none_is_taken_for_has_no_overlap():
+    truth = torch.tensor([[[0, 0, 1], [1, 1, 1]]])
+    rows = [
+        Pixels().row(said[None], _data(truth, names=("a", "b", "c")), None) for said in (truth, truth + 1)
+    ]
+    assert rows[0].figures == {"IoU a": 1.0, "IoU b": 1.0, "right pixels": 1.0}
+    assert rows[0].accuracy == 1.0
+    assert rows[1].figures == {"IoU a": 0.0, "IoU b": 0.0, "IoU c": 0.0, "right pixels": 0.0}
+
+
 def test_the_error_of_pixels_falls_with_the_root_of_the_images():
     generator = torch.Generator().manual_seed(3)
     errors = []
