@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,18 @@ def _part(images: Path, labels: Path, options: Options, swapped: bool) -> Part:
             f"{images.name} has shape {shape} and {labels.name} {answers.shape}; expected (N, H, W) and (N,)."
         )
 
+    @cache  # unpacked once, however few pictures are asked for at a time; a damaged file, too
+    def whole() -> NDArray[np.uint8] | str:
+        try:
+            return read_idx(images)
+        except OpticsError as error:
+            return str(error)
+
     def pictures(index: Tensor) -> Tensor:
-        pixels = read_idx(images)[index.numpy()]
+        found = whole()
+        if isinstance(found, str):
+            raise OpticsError(found)
+        pixels = found[index.numpy()]
         if swapped:
             pixels = np.ascontiguousarray(pixels.transpose(0, 2, 1))
         return to_images(

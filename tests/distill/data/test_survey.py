@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from distill.cli.main import main
-from distill.data import load
+from distill.data import idx, load
 from distill.data.parts import Options
 from distill.data.survey import check, convert, opened
 from optics.checks import OpticsError
@@ -203,6 +203,22 @@ def test_a_file_that_is_truncated_is_told_once(tmp_path):
     (line,) = found.problems
     assert "train-images-idx3-ubyte.gz" in line and "(Picture 0 and 7 more.)" in line
     assert found.parts["train"].unreadable_count == 8
+
+
+@pytest.mark.parametrize("cut", [0, 12])
+def test_a_packed_file_is_unpacked_once(tmp_path, monkeypatch, cut):
+    for part in ("train", "t10k"):
+        for name, shape in (("images-idx3", (200, 5, 5)), ("labels-idx1", (200,))):
+            head = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
+            packed = gzip.compress(head + bytes(k % 2 for k in range(int(np.prod(shape)))))
+            (tmp_path / f"{part}-{name}-ubyte.gz").write_bytes(
+                packed[: len(packed) - cut * (shape[1:] == (5, 5))]
+            )
+    read = []
+    whole = idx.read_idx
+    monkeypatch.setattr(idx, "read_idx", lambda path: (read.append(path.name), whole(path))[1])
+    assert (check(tmp_path).problems == ()) is (cut == 0)
+    assert sorted(read) == sorted(set(read)) and len(read) == 4
 
 
 ONE_CLASS = {
