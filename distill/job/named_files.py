@@ -7,7 +7,7 @@ folder first, as it is meant there. Data are also looked for in the folder that 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +46,22 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
         folder: where its file stands.
         typed: the tables of what was typed on top of it.
     """
+
+    def place(key: str, name: str) -> str | None:
+        if not name or _shipped(key, name):
+            return None
+        here = any(holds(table, tuple(key.split("."))) for table in typed)
+        places = [Path(), folder] if here else [folder, Path()]
+        if key.startswith("data.") and (shared := os.environ.get("SCLC_DATA")):
+            places.append(Path(shared))
+        found = next((p / home(name) for p in places if exists(p / home(name))), None)
+        return None if found is None else str(found.resolve())
+
+    return with_names(config, place)
+
+
+def with_names(config: V, new: Callable[[str, str], str | None]) -> V:
+    """The same configuration with other names of files: what `new` says of a key and the name there, or as it is."""
     changes: dict[str, Any] = {}
     for key in FILES:
         path = tuple(key.split("."))
@@ -53,15 +69,8 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
         if key == "teacher.module" and isinstance(name, str):
             name, colon, inside = name.rpartition(":")
             rest = colon + inside
-        if not isinstance(name, str) or not name or _shipped(key, name):
-            continue
-        here = any(holds(table, path) for table in typed)
-        places = [Path(), folder] if here else [folder, Path()]
-        if key.startswith("data.") and (shared := os.environ.get("SCLC_DATA")):
-            places.append(Path(shared))
-        found = next((p / home(name) for p in places if exists(p / home(name))), None)
-        if found is not None:
-            _put(changes, config, path, str(found.resolve()) + rest)
+        if isinstance(name, str) and (other := new(key, name)) is not None:
+            _put(changes, config, path, other + rest)
     return config.replace(**changes) if changes else config
 
 

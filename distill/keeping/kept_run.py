@@ -8,7 +8,8 @@
       network.safetensors  the network of the bench's rows, for `sclc evaluate|export|study`; where it is small enough
       rows.png             the rows with their errors
 
-Two megabytes at most, see `MOST`: a network that is larger is left out, and `kept.json` says so.
+and the files that describe the bench, where the configuration names any. Two megabytes at most, see `MOST`: a network
+or a file that is larger is left out, and `kept.json` says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from distill.environment import version
 from distill.job.config import RunConfig
 from distill.job.job import MODEL
 from distill.job.ledger import LEDGER, going_on, key_of, read_json
+from distill.job.named_files import with_names
 from distill.job.result import Result
 from distill.job.rows import TRAINED, title_of
 from distill.metrics.row import Row
@@ -33,11 +35,11 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
-from optics.reading import damaged, home, sha256_of
+from optics.reading import damaged, home, read_bytes, sha256_of
 from optics.spec import Validated
 
 KEPT = "kept.json"
-MOST = 2_000_000  # bytes of a network that is kept
+MOST = 2_000_000  # bytes of a network, or a file of the bench, that is kept
 _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
     "config.toml",
     "result.json",
@@ -45,6 +47,7 @@ _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
     "network.safetensors",
     "rows.png",
 )
+_OURS = (KEPT, _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE)
 _ANY_RUN = (
     "name",
     "seed",
@@ -119,14 +122,14 @@ def keep(run: str | Path, folder: str | Path, *, overwrite: bool = False) -> Kep
 
 
 def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun:
-    config = _portable(config, place)
+    left_out: list[str] = []
+    config = _portable(config, place, left_out)
     data = result.data | {"source_name": config.data.source}
     result.replace(config=config.model_dump(mode="json"), data=data).write(place / _RESULT)
     write_text(place / _CONFIG, config.to_toml())
     networks = {n: run / n / MODEL for n in (*TRAINED[1:], "refit") if (run / n / MODEL).is_file()}
     write_text(place / _HISTORY, _history(run))
     write_bytes(place / _PICTURE, _picture(result))
-    left_out = []
     best = networks.get("refit")
     if best is not None and best.stat().st_size <= MOST:
         write_bytes(place / _NETWORK, best.read_bytes())
@@ -162,16 +165,24 @@ def recipe_of(config: RunConfig) -> str:
     return key_of(told)
 
 
-def _portable(config: RunConfig, place: Path) -> RunConfig:
-    """The same without paths of this machine: data by their file's name, the bench's file beside it."""
-    changes = {"data.source": Path(config.data.source).name}
-    bench = Path(config.bench.source)
-    if bench.is_file():
-        write_bytes(place / bench.name, bench.read_bytes())
-        changes["bench.source"] = bench.name
-    if config.student.file is not None:
-        changes["student.file"] = Path(config.student.file).name
-    return config.replace(**changes)
+def _portable(config: RunConfig, place: Path, left_out: list[str]) -> RunConfig:
+    """The same without paths of this machine: every file by its name, those that describe the bench beside it."""
+
+    def kept(key: str, name: str) -> str:
+        file = home(name)
+        if not key.startswith("bench.") or not file.is_file():
+            return file.name
+        content = read_bytes(file)
+        if len(content) > MOST:
+            left_out.append(f"{file.name} ({len(content)} bytes)")
+            return file.name
+        beside = place / file.name
+        if beside.name in _OURS or (beside.exists() and beside.read_bytes() != content):
+            beside = place / f"{key}-{file.name}"
+        write_bytes(beside, content)
+        return beside.name
+
+    return with_names(config, kept)
 
 
 def _parameters(path: Path) -> tuple[int, int]:

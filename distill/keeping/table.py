@@ -25,8 +25,9 @@ _RESULT = "result.json"
 class Figure:
     """A figure of merit over seeds.
 
-    mean, spread: over the runs' figures; spread is 0 of one. sampling: mean standard
-    error from the number of test images, which all seeds share.
+    mean, spread: over the runs' figures; spread is 0 of one. sampling: mean standard error from the number of test
+    images. The seeds share these where the source brings a test part that is taken whole; where the seed draws it
+    (`data.strangers`, `data.limit`, a source without parts) the spread holds that, too.
     """
 
     mean: float
@@ -42,7 +43,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """All runs of one recipe.
+    """All runs of one recipe, of each seed the one that ended last.
 
     rows: each row's figure, over the runs that have it. gain: distilled less labels alone, on the same images, and its
     standard error from seeds and images; None where one is absent. operations: electronic multiply-accumulates of each
@@ -170,7 +171,7 @@ def results(
 
 
 def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
-    read = [(place, kept, Result.read(place / _RESULT)) for place, kept in found]
+    read = _one_a_seed([(place, kept, Result.read(place / _RESULT)) for place, kept in found])
     _, kept, first = read[0]
     named = [result.rows.by_name() for _, _, result in read]
     names = [row for row in ROWS if any(row in rows for rows in named)]
@@ -193,8 +194,19 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
     )
 
 
+def _one_a_seed(read: Sequence[tuple[Path, KeptRun, Result]]) -> list[tuple[Path, KeptRun, Result]]:
+    """Of the runs of one recipe and one seed the one that ended last: the others are the same training once more."""
+    latest: dict[int, tuple[Path, KeptRun, Result]] = {}
+    for one in sorted(read, key=lambda each: each[2].finished):
+        latest[one[1].seed] = one
+    return [one for one in read if latest[one[1].seed] is one]
+
+
 def _gain(found: Sequence[Difference | None]) -> tuple[float, float] | None:
-    """Mean over the runs, and its standard error: of the test images, which all share, and of the seeds."""
+    """Mean over the runs, and its standard error: of the test images, and of the seeds.
+
+    Where the seed draws the test images (see `Figure`) both hold them: the error is too large then, never too small.
+    """
     each = [gain for gain in found if gain is not None]
     if len(each) < len(found):
         return None

@@ -15,6 +15,7 @@ from distill.job.result import Result
 from distill.keeping.kept_run import keep, read_kept
 from distill.keeping.table import results
 from distill.training.checkpoint import load as load_network
+from optics.bench.files import BENCHES
 from optics.errors import OpticsError
 
 
@@ -109,6 +110,49 @@ def test_a_run_without_controls_and_with_other_noise_draws_is_a_repeat_of_one_th
     first = Result.read(tmp_path / "results" / line.folders[0] / "result.json").rows
     assert line.rows["random_masks"].mean == first.random_masks.accuracy
     assert line.operations["random_masks"] == line.operations["linear"]
+
+
+def _named(run, place, seed):
+    """The same run with another seed and files of `place` in every key that names one."""
+    place.mkdir()
+    (place / "phase.csv").write_text("\n".join(str(1.1 * k / 256) for k in range(256)))
+    (place / "config.toml").write_text((BENCHES / "pluto2-200mm.toml").read_text())
+    data = json.loads((run / "result.json").read_text())
+    response = {"response": {"file": str(place / "phase.csv"), "unit": "turns"}}
+    data["config"]["seed"] = seed
+    data["config"]["bench"] |= {"source": str(place / "config.toml"), "slm": response}
+    data["config"]["data"]["unlabelled"] = str(place / "pictures")
+    teacher = {"module": f"{place / 'my.py'}:Net", "weights": str(place / "net.safetensors")}
+    data["config"]["teacher"] |= teacher
+    (run / "result.json").write_text(json.dumps(data))
+
+
+def test_files_of_two_places_are_one_recipe_and_those_of_the_bench_are_kept(run, tmp_path):
+    for seed in (0, 1):
+        _named(run, tmp_path / f"place{seed}", seed)
+        (line,) = results([run], folder=tmp_path / "results").lines
+    assert line.seeds == (0, 1)
+    place = tmp_path / "results" / line.folders[1]
+    for file in (p for p in place.iterdir() if p.suffix in (".json", ".toml", ".csv")):
+        assert str(tmp_path) not in file.read_text(), file
+    told = load(place / "config.toml")
+    assert told.bench.source == str(place / "bench.source-config.toml")
+    assert told.bench.slm["response"]["file"] == str(place / "phase.csv")
+    assert (told.data.unlabelled, told.teacher.weights) == ("pictures", "net.safetensors")
+    assert told.teacher.module == "my.py:Net"
+    assert {"phase.csv", "bench.source-config.toml"} <= set(read_kept(place).files)
+
+
+def test_a_seed_counts_once(run, tmp_path):
+    keep(run, tmp_path / "results")
+    data = json.loads((run / "result.json").read_text())
+    data |= {"name": "again", "finished": "2999-01-01T00:00:00Z"}
+    data["config"]["name"] = "again"
+    data["rows"]["linear"]["accuracy"] = 0.25
+    (run / "result.json").write_text(json.dumps(data))
+    (line,) = results([run], folder=tmp_path / "results").lines
+    assert (line.seeds, line.folders) == ((0,), ("again-seed0",))
+    assert line.rows["linear"].mean == 0.25
 
 
 def test_what_cannot_be_kept_or_was_changed_is_named(run, tmp_path):
