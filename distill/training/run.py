@@ -148,7 +148,7 @@ class Run:
             self.best_weights = self.stepper.kept()
 
     def _own_draws(self) -> torch.Generator:
-        """What the model draws its noise from in an epoch; order and moves, which others share, stay the same."""
+        """What the model draws its noise from in an epoch, apart from the order and the moves, which others share."""
         return generator_of("noise", self.spec.seed, len(self.epochs), self.processes.rank)
 
     def _gradient(self, batch: Batch, shares: dict[str, float], draws: torch.Generator) -> tuple[float, int]:
