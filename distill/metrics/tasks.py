@@ -28,6 +28,7 @@ from distill.metrics.recognition import equal_error_rate, most_alike
 from distill.metrics.row import Row, error_of_share, score
 from optics.checks import OpticsError
 from optics.devices import device_of
+from optics.modules import evaluating
 from optics.spec import Validated
 
 _RESAMPLES = 200  # of images or people, for the errors of figures that are no mean over images
@@ -376,12 +377,8 @@ def _embedding(network: nn.Module) -> Callable[[Tensor], Tensor]:
 def _batched(
     network: nn.Module, inputs: Tensor, batch_size: int, answer: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """`answer` of all inputs, on the network's device, in `eval` mode without gradients; the mode stays as it was."""
-    mode, device = network.training, device_of(network)
-    network.eval()
-    try:
-        with torch.no_grad():
-            parts = (answer(part.to(device)) for part in inputs.split(batch_size))
-            return torch.cat([part.to(inputs.device) for part in parts])
-    finally:
-        network.train(mode)
+    """`answer` of all inputs, on the network's device, in `eval` mode without gradients; modes stay as they were."""
+    device = device_of(network)
+    with evaluating(network), torch.no_grad():
+        parts = (answer(part.to(device)) for part in inputs.split(batch_size))
+        return torch.cat([part.to(inputs.device) for part in parts])

@@ -23,6 +23,7 @@ from distill.training.train_loop import Progress, fit
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError
 from optics.devices import device_of
+from optics.modules import evaluating
 
 _BATCH = 1000
 
@@ -94,23 +95,19 @@ def record_features(
     generators = [torch.Generator().manual_seed(seed + k) for k in range(draws)]
     steady = on_bench.bench.slm.flicker == 0.0
     parts = images.split(batch_size)
-    mode, device = on_bench.training, device_of(on_bench)
-    on_bench.eval()
-    try:
-        with torch.no_grad():
-            per_draw: list[list[Tensor]] = [[] for _ in range(draws)]
-            done = 0
-            for part in parts:
-                shown = part.to(device)
-                light = on_bench.expected(shown) if steady else None
-                for k, generator in enumerate(generators):
-                    per_draw[k].append(_one_exposure(on_bench, shown, light, generator).to(images.device))
-                    done += 1
-                    if progress is not None:
-                        progress(done, draws * len(parts), f"{draws} exposures of every image")
-            return torch.stack([torch.cat(p) for p in per_draw])
-    finally:
-        on_bench.train(mode)
+    device = device_of(on_bench)
+    per_draw: list[list[Tensor]] = [[] for _ in range(draws)]
+    done = 0
+    with evaluating(on_bench), torch.no_grad():
+        for part in parts:
+            shown = part.to(device)
+            light = on_bench.expected(shown) if steady else None
+            for k, generator in enumerate(generators):
+                per_draw[k].append(_one_exposure(on_bench, shown, light, generator).to(images.device))
+                done += 1
+                if progress is not None:
+                    progress(done, draws * len(parts), f"{draws} exposures of every image")
+    return torch.stack([torch.cat(p) for p in per_draw])
 
 
 def _one_exposure(

@@ -16,6 +16,7 @@ from distill.training.checkpoint import digest_of
 from distill.training.taps import Taps
 from optics.devices import device_of
 from optics.errors import OpticsError, ShapeError
+from optics.modules import evaluating
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def takes_generator(model: nn.Module) -> bool:
 def logits(
     model: nn.Module, images: Tensor, batch_size: int = 256, *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """The model's output for all images, in `eval` mode without gradients; its mode is left as it was.
+    """The model's output for all images, in `eval` mode without gradients; each of its parts is left in its mode.
 
     Args:
         model: images (B, C, H, W) to logits.
@@ -192,11 +193,7 @@ def logits(
         (N, classes), or (N, classes, H, W) of a segmentation model; where the images are.
     """
     options = {"generator": generator} if generator is not None and takes_generator(model) else {}
-    mode, device = model.training, device_of(model)
-    model.eval()
-    try:
-        with torch.no_grad():
-            parts = (model(part.to(device), **options) for part in images.split(batch_size))
-            return torch.cat([part.to(images.device) for part in parts])
-    finally:
-        model.train(mode)
+    device = device_of(model)
+    with evaluating(model), torch.no_grad():
+        parts = (model(part.to(device), **options) for part in images.split(batch_size))
+        return torch.cat([part.to(images.device) for part in parts])

@@ -33,6 +33,7 @@ from distill.training.losses.functions import void_in
 from distill.training.losses.term import Seen, Setup, Term
 from distill.training.taps import BACKEND, CAMERA, has_part, part
 from optics.errors import OpticsError
+from optics.modules import evaluating
 
 _TINY = 1e-12
 
@@ -61,12 +62,8 @@ def gram(module: nn.Module, inputs: Tensor, directions: Tensor) -> Tensor:
         return (functional_call(module, (own, held), (one[None],))[0] * direction).sum()
 
     tangents = vmap(grad(answer), in_dims=(None, 0, 0))
-    mode = module.training
-    module.eval()
-    try:
+    with evaluating(module):
         return _mean_gram(lambda direction: tangents(parameters, inputs, direction).values(), directions)
-    finally:
-        module.train(mode)
 
 
 def gram_of_optics(model: nn.Module, inputs: Tensor, directions: Tensor, optics: nn.Module) -> Tensor:
@@ -80,9 +77,7 @@ def gram_of_optics(model: nn.Module, inputs: Tensor, directions: Tensor, optics:
         raise OpticsError(
             "distillation.tangent.of is 'network' and the optics is not trained; take 'electronics'."
         )
-    mode = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         out = model(inputs)
 
         def rows(direction: Tensor) -> list[Tensor]:
@@ -92,8 +87,6 @@ def gram_of_optics(model: nn.Module, inputs: Tensor, directions: Tensor, optics:
             return [torch.stack([row[k] for row in found]) for k in used]
 
         return _mean_gram(rows, directions)
-    finally:
-        model.train(mode)
 
 
 def _mean_gram(rows: Callable[[Tensor], Iterable[Tensor]], directions: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from distill.data.dataset import Dataset
 from distill.metrics.row import Row, score
 from distill.training import evaluation
 from distill.training.evaluation import evaluate, evaluate_draws, refit_backend
+from distill.training.losses.tangent import gram, gram_of_optics
 from distill.training.spec import TrainSpec
+from distill.training.teaching import logits
 from distill.training.train_loop import train
 from networks import Student
 from networks.onbench.network import OnBench
@@ -171,3 +173,28 @@ def test_a_hint_of_the_back_end_alone_names_its_part(tmp_path):
         refit({})
     refitted = refit({"student": "mix", "teacher": "backend.root"})
     assert not torch.equal(refitted.backend.mix.weight, on_bench.backend.mix.weight)
+
+
+def _asked() -> dict:
+    """Everything that asks a network something in `eval` mode, of a network and data."""
+    directions = torch.eye(3)[:, None].expand(3, 4, 3)
+    return {
+        "logits": lambda net, data: logits(net, data.images),
+        "a row": evaluate,
+        "the tangents of the electronics": lambda net, data: gram(
+            net.backend, net.features(data.images[:4]), directions
+        ),
+        "the tangents of the optics": lambda net, data: gram_of_optics(
+            net, data.images[:4], directions, net.cascade
+        ),
+    }
+
+
+@pytest.mark.parametrize("asked", _asked())
+def test_what_is_asked_is_left_in_its_modes_frozen_parts_too(asked):
+    net = Student.build((1, 2), image_shape=SHAPE, classes=3, bins=(2, 2), generator=generator()).train()
+    frozen = net.backend.norm.eval()
+    modes = {name: part.training for name, part in net.named_modules()}
+    assert sum(modes.values()) == len(modes) - 1 and not frozen.training
+    _asked()[asked](net, shapes(12))
+    assert {name: part.training for name, part in net.named_modules()} == modes
