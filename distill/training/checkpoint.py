@@ -257,7 +257,7 @@ def load_state(path: Path, key: str, beside: Mapping[str, str] | None = None) ->
     with reading(path, "the state of a training", fix="delete it to begin anew."):
         content = torch.load(regular_file(path), weights_only=True, map_location="cpu")
         found, state, there = content["key"], dict(content["state"]), dict(content.get("beside", {}))
-        version = content.get("version", 1)
+        version = int(content.get("version", 1))
     if version != _STATE:
         raise OpticsError(
             f"{path} was written by another version, whose trainings draw other numbers; delete it to begin this "
