@@ -30,6 +30,7 @@ def benchmarks(*arguments):
 
 
 NEEDED = {
+    "beam": ["network.safetensors", "--config", "run.toml"],
     "depth": ["run.toml"],
     "labels": ["run.toml", "-o", "out"],
     "methods": ["run.toml", "-o", "out"],
