@@ -24,7 +24,9 @@ from distill.designs.quality import (
 )
 from distill.designs.targets import read_target
 from distill.export.design_files import DesignFiles, frame_names, write_design
+from distill.export.design_manifest import FORMAT
 from distill.export.lab import LabEntry
+from distill.export.write import check_directory
 from distill.progress import told
 from distill.verify.point_sources import (
     LIGHTPIPES_FRAMES,
@@ -170,6 +172,7 @@ def design(
         OpticsError: the target, the bench or the directory cannot be used; one line that says why.
     """
     spec = _encoded(bench if isinstance(bench, BenchSpec) else load_bench(bench), encoding, carrier)
+    check_directory(Path(directory), overwrite, kind=FORMAT)
     if pictures < 0:
         raise OpticsError(f"pictures is {pictures}; expected how many masks to draw, 0 or more.")
     shown_images = _images(images)

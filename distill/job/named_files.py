@@ -52,12 +52,39 @@ def located(config: V, folder: Path, typed: Sequence[Table] = ()) -> V:
             return None
         here = any(holds(table, tuple(key.split("."))) for table in typed)
         places = [Path(), folder] if here else [folder, Path()]
-        if key.startswith("data.") and (shared := os.environ.get("SCLC_DATA")):
-            places.append(Path(shared))
-        found = next((p / home(name) for p in places if exists(p / home(name))), None)
-        return None if found is None else str(found.resolve())
+        return _first(home(name), [*places, *_shared(key)])
 
     return with_names(config, place)
+
+
+def relocated(config: V, folder: Path) -> V:
+    """The same configuration; a file that is no longer where it was is looked for by its own name.
+
+    Whether it is the same file is not asked here: what was done in a run is known by what its files hold.
+
+    Args:
+        config: of a run, with absolute paths.
+        folder: of the run; next come the current folder and, for data, `SCLC_DATA`.
+    """
+
+    def place(key: str, name: str) -> str | None:
+        path = Path(name)
+        if not path.is_absolute() or exists(path):
+            return None
+        return _first(Path(path.name), [folder, Path(), *_shared(key)])
+
+    return with_names(config, place)
+
+
+def _shared(key: str) -> list[Path]:
+    """The folder of data sets, for a key that names one."""
+    shared = os.environ.get("SCLC_DATA")
+    return [Path(shared)] if shared and key.startswith("data.") else []
+
+
+def _first(name: Path, places: Sequence[Path]) -> str | None:
+    found = next((p / name for p in places if exists(p / name)), None)
+    return None if found is None else str(found.resolve())
 
 
 def with_names(config: V, new: Callable[[str, str], str | None]) -> V:

@@ -35,6 +35,7 @@ from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import Ledger
+from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
 from distill.pipeline import gather, steps, together
 from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
@@ -115,7 +116,8 @@ def _lead(
     wanted, earlier = keys_and_earlier(job)
     with book.locked():
         _check_new(book, resume)
-        book.adopt(earlier, wanted, write=True)
+        for each in earlier:
+            book.adopt(each, wanted, write=True)
         book.check_free(todo, {} if resume is False else wanted)
         book.begin()
         if resume is False:
@@ -194,7 +196,7 @@ def _in_parallel(job: Job, book: Ledger, names: list[str], keys: dict[str, str])
 
 
 def load_config(directory: str | Path) -> RunConfig:
-    """The configuration of the run in `directory`.
+    """The configuration of the run in `directory`; files that have moved since are looked for, see `relocated`.
 
     Raises:
         OpticsError: no run is there.
@@ -204,4 +206,4 @@ def load_config(directory: str | Path) -> RunConfig:
         raise OpticsError(
             f"{directory} holds no run: {CONFIG} is missing. Begin one with `sclc run` or `sclc demo`."
         )
-    return load(directory / CONFIG)
+    return relocated(load(directory / CONFIG), directory)

@@ -24,7 +24,7 @@ from distill.training.evaluation import evaluate
 from distill.verify.verdict import Verification
 from distill.verify.verification import verify
 from optics.checks import OpticsError
-from optics.reading import home, sha256_of
+from optics.reading import exists, home, sha256_of
 
 T = TypeVar("T")
 
@@ -37,10 +37,12 @@ def open_run(directory: str | Path, needs: Sequence[str], watcher: Watcher | Non
     """
     directory = home(directory)
     config = pipeline.load_config(directory)
+    _check_there(directory, config.data.source)
     job = Job.prepare(config, directory, watcher)
     job.made_by = _made_by(directory, job.made_by)
     book, (keys, earlier) = step_table.ledger(directory), step_table.keys_and_earlier(job)
-    book.adopt(earlier, keys, write=False)
+    for each in earlier:
+        book.adopt(each, keys, write=False)
     has = step_table.steps_of(config)
     missing = [step for step in needs if step in has and not book.done(step, keys[step])]
     if missing:
@@ -49,6 +51,15 @@ def open_run(directory: str | Path, needs: Sequence[str], watcher: Watcher | Non
             f"`{going_on(directory)}`."
         )
     return job
+
+
+def _check_there(directory: Path, source: str) -> None:
+    path = Path(source)
+    if path.is_absolute() and not exists(path):
+        raise OpticsError(
+            f"{directory}: its images are no longer at {path}; call this from the folder that holds {path.name!r}, or "
+            "name that folder in SCLC_DATA."
+        )
 
 
 def _made_by(directory: Path, here: str) -> str:

@@ -54,23 +54,34 @@ def _told(model: BaseModel, **of: Any) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_defaults=True, **of)
 
 
-def _teacher(job: Job) -> Any:
+def _data(job: Job, *, names: bool = False) -> Any:
+    """names: with where the images are, as earlier versions had it; what is in them is what counts."""
+    without = set() if names else {"source", "unlabelled"}
+    digests = (part.digest() for part in vars(job.splits).values())
+    return [job.made_by, _told(job.config.data, exclude=without), *digests]
+
+
+def _teacher(job: Job, *, names: bool = False) -> Any:
+    """names: with the names of its files, as earlier versions had it."""
     told = job.config.teacher
     if not told.given:
         return [told.name, _told(told.training)]
-    return [_told(told, exclude={"name", "training", "check"}), *given_teacher.digests(told)]
+    without = {"name", "training", "check"} | (set() if names else {"file", "module", "weights"})
+    inside = [] if names or told.module is None else [told.module.rpartition(":")[2]]
+    return [_told(told, exclude=without), *given_teacher.digests(told), *inside]
 
 
-def _student(job: Job) -> Any:
+def _student(job: Job, *, names: bool = False) -> Any:
+    """names: with the name of its file, as earlier versions had it."""
     file = job.config.student.file
     digest = None if file is None else sha256_of(Path(file))
-    told = _told(job.config.student, exclude={"realisation", "controls"})
+    told = _told(job.config.student, exclude={"realisation", "controls"} | (set() if names else {"file"}))
     return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
 
-def _labels_alone(job: Job) -> Any:
+def _labels_alone(job: Job, *, names: bool = False) -> Any:
     """Of what the teacher does, a training without one depends on the moves that it shares with the others alone."""
-    told, *rest = _student(job)
+    told, *rest = _student(job, names=names)
     kept = {k: v for k, v in told.items() if k != "distilled_controls"}
     if "training" in kept:
         moves = _told(job.config.student.training.moves)
@@ -128,11 +139,7 @@ STEPS: dict[str, Step] = {
         "Loading the images",
         ("data.json",),
         (),
-        lambda j: [
-            j.made_by,
-            _told(j.config.data),
-            *(p.digest() for p in vars(j.splits).values()),
-        ],
+        _data,
         steps.run_data,
     ),
     "teacher": Step(
@@ -214,10 +221,21 @@ def keys(job: Job) -> dict[str, str]:
     return keys_and_earlier(job)[0]
 
 
-def keys_and_earlier(job: Job) -> tuple[dict[str, str], dict[str, str]]:
-    """The keys; and those of earlier versions, where a training on the labels depended on the teacher's part too."""
+def keys_and_earlier(job: Job) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The keys; and those of earlier versions.
+
+    Those depended on the names of files too, of a bare folder as it was written; in the first of them a training on
+    the labels depended on the teacher's part too.
+    """
     told = {name: step.depends_on(job) for name, step in STEPS.items()}
-    return _keys(job, told), _keys(job, told | {"linear": _student(job)})
+    named = {"data": _data(job, names=True), "teacher": _teacher(job, names=True)}
+    named |= {n: _student(job, names=True) for n, step in STEPS.items() if step.depends_on is _student}
+    named["linear"] = _labels_alone(job, names=True)
+    first = named | {"linear": _student(job, names=True)}
+    bare = _data(job, names=True)
+    bare[1] |= {"source": Path(job.config.data.source).name}
+    each = [named, first, named | {"data": bare}, first | {"data": bare}]
+    return _keys(job, told), [_keys(job, told | earlier) for earlier in each]
 
 
 def _keys(job: Job, told: Mapping[str, Any]) -> dict[str, str]:

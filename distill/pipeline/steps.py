@@ -24,7 +24,7 @@ from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
 from distill.training.stepping import lowered
 from distill.training.teaching import Guide, Memory
-from distill.training.trackers import tensorboard
+from distill.training.trackers import OnEpoch, tensorboard
 from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
 from distill.verify.simulators import LightPipesPath
@@ -227,12 +227,15 @@ def run_refit(job: Job) -> None:
     """Fit the distilled network's back end anew, to exposures of the training images on the realistic bench."""
     make_folder(job.path("refit"))
     student = job.student("linear_kd")
-    fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"))
+    told = tensorboard(job.path("refit")) if job.config.tensorboard else None
+    fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"), on_epoch=told)
     student.backend = fitted.backend
     save(student, job.path("refit") / MODEL)
 
 
-def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench:
+def refit(
+    job: Job, bench: OnBench, *, directory: Path | None = None, on_epoch: OnEpoch | None = None
+) -> OnBench:
     """The same network on the same bench with a back end fitted there."""
     config = job.config.refit
     return evaluation.refit_backend(
@@ -244,6 +247,7 @@ def refit(job: Job, bench: OnBench, *, directory: Path | None = None) -> OnBench
         seed=seed_of(job, "refit"),
         directory=directory,
         progress=job.progress,
+        on_epoch=on_epoch,
     )
 
 

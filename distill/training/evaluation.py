@@ -19,6 +19,7 @@ from distill.metrics.tasks import Classes, Pixels, Task
 from distill.progress import told
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide, logits
+from distill.training.trackers import OnEpoch
 from distill.training.train_loop import Progress, fit
 from networks.onbench.network import OnBench
 from optics.checks import OpticsError
@@ -150,6 +151,7 @@ def refit_backend(
     draws: int = 1,
     directory: str | Path | None = None,
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> OnBench:
     """The same network on the same bench with its back end trained on what the bench's camera really gives.
 
@@ -166,6 +168,7 @@ def refit_backend(
         draws: exposures of every training image.
         directory: receives the checkpoint and the metrics.
         progress: see `distill.training.train_loop`.
+        on_epoch: called with each new `Epoch`.
 
     Returns:
         A new network on the bench; `.backend` is what changed.
@@ -200,6 +203,7 @@ def refit_backend(
                 "noise": f"{seed} {draws}",
             },
             progress=tell,
+            on_epoch=on_epoch,
         )
     return on_bench.with_backend(backend).eval()
 

@@ -160,8 +160,8 @@ def as_cascade(
 def _check_origin(kind: str, corner: bool | None, values: Tensor) -> None:
     if kind in ("mask", "phase") and corner is None and max(values.shape[-2:], default=1) > 1:
         raise OpticsError(
-            f"say where the {kind} of shape {tuple(values.shape)} has its zero frequency: corner=True if at index 0, "
-            "as a discrete transform leaves it, corner=False if in the middle."
+            f"say where the {kind} of shape {tuple(values.shape)} has its zero frequency: corner=True (--origin "
+            "corner) if at index 0, as a discrete transform leaves it, corner=False (--origin middle) if in the middle."
         )
     if kind.startswith("panel") and corner:
         raise OpticsError("a panel's mask has its origin in the panel's middle; leave corner out.")

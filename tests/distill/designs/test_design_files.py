@@ -185,3 +185,10 @@ def test_the_commands(tmp_path, capsys):
     assert main(["verify", str(where), "--lightpipes-counts-error", "1e-6"]) == 1
     assert "Failed: LightPipes: the field of a point behind mask 0" in capsys.readouterr().out
     assert main([*call[:-4], "--origin", "left"]) == 2
+
+
+def test_a_folder_of_other_things_is_told_before_anything_is_designed(tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.setattr("distill.designs.designer.lay_out", None)  # nothing is designed
+    with pytest.raises(OpticsError, match="is not empty and holds no export"):
+        design("identity", bench=BENCH, directory=tmp_path, pictures=0, compare=False, lab=False)

@@ -335,7 +335,7 @@ def test_what_the_teacher_does_is_nothing_to_a_training_on_the_labels(tmp_path, 
 
 def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied):
     job = Job.prepare(config.demo(fast=True), copied)
-    now, earlier = step_table.keys_and_earlier(job)
+    now, (_, earlier, *_) = step_table.keys_and_earlier(job)
     assert now["linear"] != earlier["linear"] and now["data"] == earlier["data"]
     ledger = json.loads((copied / "steps.json").read_text())
     for name, step in ledger["steps"].items():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from distill.job import config
+from distill.pipeline import main_job
 from distill.training.trackers import tensorboard
 from distill.training.train_loop import train
 from optics.checks import OpticsError
@@ -22,8 +25,10 @@ def test_each_new_epoch_is_told_once(tmp_path):
     assert len(told) == 3  # what was done before is not told again
 
 
-def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
-    written = {}
+@pytest.fixture
+def written(monkeypatch) -> dict:
+    """What goes to a stand-in for TensorBoard, by folder, curve and epoch."""
+    found = {}
 
     class SummaryWriter:
         def __init__(self, folder):
@@ -36,11 +41,15 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
             pass
 
         def add_scalar(self, name, value, step):
-            written[self.folder, name, step] = value
+            found[self.folder, name, step] = value
 
     module = ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    return found
+
+
+def test_tensorboard_gets_every_figure(tmp_path, written):
     history = train(
         small(),
         blobs(),
@@ -51,6 +60,14 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
     )
     assert written[str(tmp_path), "validation_loss", 2] == history.epochs[1].validation_loss
     assert len(written) == 12
+
+
+def test_every_training_of_a_run_is_told_the_refit_too(tmp_path, written):
+    sets = ["tensorboard=true", "data.limit=60", "data.labelled='all'", "student.controls=[]", "refit.epochs=1"]
+    sets += ["teacher.training.epochs=1", "student.training.epochs=1", "student.repeats=1", "teacher.check=false"]
+    main_job.run(config.demo(fast=True, sets=sets), tmp_path / "run", last="refit")
+    folders = {Path(folder).name for folder, _, _ in written}
+    assert folders == {"teacher", "linear_kd", "refit"}  # the labels alone are not needed for it
 
 
 def test_without_the_package_its_name_and_its_extra_are_said(tmp_path, monkeypatch):
