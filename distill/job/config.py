@@ -252,7 +252,7 @@ class RefitConfig(TrainSpec):
 
 
 class EvaluationConfig(Validated):
-    """draws: independent noise draws of each bench row."""
+    """draws: independent noise draws of each bench row, at least 2."""
 
     draws: int = Field(default=10, ge=2)
 
