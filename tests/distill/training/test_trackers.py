@@ -63,8 +63,19 @@ def test_tensorboard_gets_every_figure(tmp_path, written):
 
 
 def test_every_training_of_a_run_is_told_the_refit_too(tmp_path, written):
-    sets = ["tensorboard=true", "data.limit=60", "data.labelled='all'", "student.controls=[]", "refit.epochs=1"]
-    sets += ["teacher.training.epochs=1", "student.training.epochs=1", "student.repeats=1", "teacher.check=false"]
+    sets = [
+        "tensorboard=true",
+        "data.limit=60",
+        "data.labelled='all'",
+        "student.controls=[]",
+        "refit.epochs=1",
+    ]
+    sets += [
+        "teacher.training.epochs=1",
+        "student.training.epochs=1",
+        "student.repeats=1",
+        "teacher.check=false",
+    ]
     main_job.run(config.demo(fast=True, sets=sets), tmp_path / "run", last="refit")
     folders = {Path(folder).name for folder, _, _ in written}
     assert folders == {"teacher", "linear_kd", "refit"}  # the labels alone are not needed for it
