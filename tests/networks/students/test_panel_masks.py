@@ -110,8 +110,8 @@ REFUSED = {
         {"kind": "panel", "bench": BENCH, "corner": True},
         "leave corner out",
     ),
-    "no word on the zero frequency": (FEW, {"kind": "mask"}, "corner=True if at index 0"),
-    "nor of a phase": (FEW, {"kind": "phase"}, "corner=True if at index 0"),
+    "no word on the zero frequency": (FEW, {"kind": "mask"}, "corner=True .* if at index 0"),
+    "nor of a phase": (FEW, {"kind": "phase"}, "corner=True .* if at index 0"),
     "levels as radians": (
         torch.arange(396.0).reshape(18, 22),
         {"kind": "phase", "corner": False},
