@@ -116,9 +116,8 @@ class Job:
         images = _pooled(splits, d, config.seed)
         student = config.student
         again = (student.distilled_controls and student.controls) or not student.training.moves.active
-        answers = (
-            Memory() if again else Memory(most=0)
-        )  # repeats see other moves, and the same images without
+        # repeats see other moves, and the same images without
+        answers = Memory() if again else Memory(most=0)
         job = cls(config, bench, images, directory, watcher or Silent(), module=teacher, answers=answers)
         job.check()
         return job

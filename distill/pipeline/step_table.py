@@ -54,11 +54,10 @@ def _told(model: BaseModel, **of: Any) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_defaults=True, **of)
 
 
-def _data(job: Job, *, names: bool = False) -> Any:
-    """names: with where the images are, as earlier versions had it; what is in them is what counts."""
-    without = set() if names else {"source", "unlabelled"}
+def _data(job: Job) -> Any:
+    """Not where the images are: what is in them is what counts."""
     digests = (part.digest() for part in vars(job.splits).values())
-    return [job.made_by, _told(job.config.data, exclude=without), *digests]
+    return [job.made_by, _told(job.config.data, exclude={"source", "unlabelled"}), *digests]
 
 
 def _teacher(job: Job, *, names: bool = False) -> Any:
@@ -218,7 +217,7 @@ STEPS: dict[str, Step] = {
 
 def keys(job: Job) -> dict[str, str]:
     """The key of every step: the hash of what it depends on and of the keys of the steps that it reads."""
-    return keys_and_earlier(job)[0]
+    return _keys(job, _depends(job))
 
 
 def keys_and_earlier(job: Job) -> tuple[dict[str, str], list[dict[str, str]]]:
@@ -227,15 +226,21 @@ def keys_and_earlier(job: Job) -> tuple[dict[str, str], list[dict[str, str]]]:
     Those depended on the names of files too, of a bare folder as it was written; in the first of them a training on
     the labels depended on the teacher's part too.
     """
-    told = {name: step.depends_on(job) for name, step in STEPS.items()}
-    named = {"data": _data(job, names=True), "teacher": _teacher(job, names=True)}
-    named |= {n: _student(job, names=True) for n, step in STEPS.items() if step.depends_on is _student}
-    named["linear"] = _labels_alone(job, names=True)
-    first = named | {"linear": _student(job, names=True)}
-    bare = _data(job, names=True)
-    bare[1] |= {"source": Path(job.config.data.source).name}
-    each = [named, first, named | {"data": bare}, first | {"data": bare}]
-    return _keys(job, told), [_keys(job, told | earlier) for earlier in each]
+    told = _depends(job)
+    made_by, _, *digests = told["data"]
+    data, student = _told(job.config.data), _student(job, names=True)
+    named = {n: student for n, step in STEPS.items() if step.depends_on is _student}
+    named["teacher"] = _teacher(job, names=True)
+    earlier = []
+    for where in (data, data | {"source": Path(job.config.data.source).name}):
+        for linear in (_labels_alone(job, names=True), student):
+            known = named | {"data": [made_by, where, *digests], "linear": linear}
+            earlier.append(_keys(job, told | known))
+    return _keys(job, told), earlier
+
+
+def _depends(job: Job) -> dict[str, Any]:
+    return {name: step.depends_on(job) for name, step in STEPS.items()}
 
 
 def _keys(job: Job, told: Mapping[str, Any]) -> dict[str, str]:

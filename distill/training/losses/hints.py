@@ -39,9 +39,8 @@ class Hint(nn.Module):
                 f"features have shapes {tuple(student.shape)} and {tuple(teacher.shape)}; expected two "
                 "batches (B, maps, y, x) of the same images."
             )
-        student, teacher = (
-            x.to(self.mix.weight.dtype) for x in (student, teacher)
-        )  # of a part in bfloat16, too
+        # of a part in bfloat16, too
+        student, teacher = (x.to(self.mix.weight.dtype) for x in (student, teacher))
         mixed = self.mix(student)
         wanted = F.adaptive_avg_pool2d(teacher.detach(), (student.shape[-2], student.shape[-1]))
         return (_unit(mixed) - _unit(wanted)).square().mean()
