@@ -37,7 +37,7 @@ def _version(name: str) -> str | None:
 
 
 def environment(seed: int) -> dict[str, Any]:
-    """Versions, machine, threads and seed."""
+    """Versions, machine (of accelerators those of CUDA), threads and seed."""
     import torch
 
     from optics.devices import CPU, multiplies_bfloat16
@@ -51,6 +51,7 @@ def environment(seed: int) -> dict[str, Any]:
             "architecture": platform.machine(),
             "processors": processors(),
             "bfloat16": multiplies_bfloat16(CPU),
+            "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
         "threads": torch.get_num_threads(),
         "seed": seed,
