@@ -6,6 +6,9 @@ device changes the rounding of a result and nothing else.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -60,6 +63,25 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return device.type != "cpu" or any(
         there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name
     )
+
+
+@contextlib.contextmanager
+def single_precision(device: torch.device) -> Iterator[None]:
+    """Convolutions of float32 in float32, on CUDA too.
+
+    Its library else rounds what goes in to TF32, whose 10 bits are fewer than a camera's. Products of matrices are
+    float32 there unless the caller has said otherwise to torch.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    convolutions = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
 
 
 def doubles(device: torch.device) -> torch.device:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from optics.checks import OpticsError
 from optics.conventions import complex_dtype
+from optics.devices import device_of, single_precision
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # of typing itself since Python 3.11
@@ -28,11 +29,12 @@ def check_dtype(dtype: torch.dtype) -> None:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Puts a module in eval mode; behind it each of its parts is in its own again, a frozen one too."""
+    """Puts a module in eval mode, see also `single_precision`; behind it each part is in its own again, a frozen one too."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
-        yield
+        with single_precision(device_of(module)):
+            yield
     finally:
         for part, mode in modes:
             part.training = mode

@@ -25,15 +25,15 @@ class Place:
     double: bool = True
     near: float = 0.0
 
-    def same(self, got: Tensor, want: Tensor) -> None:
+    def same(self, got: Tensor, want: Tensor, *, loose: float = 1.0) -> None:
         """The numbers of the CPU, on this device."""
         assert got.device.type == self.name
-        self.near_to(got.detach().cpu(), want)
+        self.near_to(got.detach().cpu(), want, loose=loose)
 
-    def near_to(self, got: Tensor, want: Tensor) -> None:
-        """The numbers of the CPU, wherever they are."""
+    def near_to(self, got: Tensor, want: Tensor, *, loose: float = 1.0) -> None:
+        """The numbers of the CPU, wherever they are; on a real device, near to them or `loose` times less near."""
         assert got.dtype == want.dtype
-        assert torch.equal(got, want) if self.near == 0.0 else error(got, want) < self.near
+        assert torch.equal(got, want) if self.near == 0.0 else error(got, want) < loose * self.near
 
     @contextlib.contextmanager
     def here(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:

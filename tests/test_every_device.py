@@ -48,6 +48,7 @@ class Subject:
     ask: Callable[[Any, To], Tensor]
     backward: bool = True
     double: bool = False  # it needs 64 bits
+    loose: float = 1.0  # how much less near than others a real device may be
 
 
 def drawn(*shape: int, seed: int = 1) -> Tensor:
@@ -84,7 +85,14 @@ SUBJECTS["Camera"] = Subject(
 )
 for name, way in WAYS.items():
     SUBJECTS |= {
-        f"{name}: noisy": Subject(way.on, lambda m, to, w=way: noisy(m, to, w.images()), False),
+        f"{name}: noisy": Subject(
+            way.on,
+            lambda m, to, w=way: noisy(m, to, w.images()),
+            False,
+            loose=5.0
+            if "by gradient" in name
+            else 1.0,  # hundreds of steps down a slope carry rounding along
+        ),
         f"{name}: training": Subject(
             lambda w=way: w.on().train(),
             lambda m, to, w=way: m(to(w.images()), generator=generator(2)),
@@ -132,7 +140,7 @@ def test_every_subject_gives_the_numbers_of_the_cpu(name, place):
     want = subject.ask(module, lambda t: t).detach()
     module = subject.make().to(place.name)
     got = subject.ask(module, lambda t: t.to(place.name))
-    place.same(got, want)
+    place.same(got, want, loose=subject.loose)
     if subject.backward and got.requires_grad:
         got.abs().sum().backward()
         slopes = [p.grad for p in module.parameters() if p.requires_grad and p.grad is not None]

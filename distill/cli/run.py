@@ -109,6 +109,8 @@ def run(
     """
     from distill.job.config import load
     from distill.job.ledger import folder_name
+    from distill.job.named_files import relocated
+    from distill.pipeline.main_job import CONFIG
     from optics.errors import OpticsError
 
     fresh = fresh or overwrite
@@ -116,6 +118,8 @@ def run(
         raise OpticsError("--resume goes on with a run and --fresh removes it; choose one of them.")
     chosen = load(config, sets=with_device(sets, device))
     folder = output or directory or Path("runs") / folder_name(chosen.name)
+    if config.resolve() == (folder / CONFIG).resolve():  # the run's own, which may have moved with it
+        chosen = relocated(chosen, folder)
     again = "" if resume else " with --resume in place of --fresh" if fresh else " with --resume"
     with goes_on(f"the same command{again} goes on where it was"):
         _work(chosen, folder, resume=True if resume else False if fresh else None, threads=threads, json=json)

@@ -22,7 +22,7 @@ from distill.training.stepping import Stepper, lower_precision, lowered
 from distill.training.taps import Taps
 from distill.training.teaching import Guide, logits, takes_generator
 from distill.training.thinning import Thinning
-from optics.devices import CPU, device_of
+from optics.devices import CPU, device_of, single_precision
 from optics.draws import generator_of
 from optics.errors import OpticsError, ShapeError
 
@@ -104,7 +104,7 @@ class Run:
         self.model.train()
         total, right, done = 0.0, 0, 0
         batches = torch.tensor_split(order, self.batches)
-        with lower_precision(self.model, self.spec.step):
+        with single_precision(self.device), lower_precision(self.model, self.spec.step):
             for first in range(0, len(batches), self.spec.step.accumulate):
                 group = batches[first : first + self.spec.step.accumulate]
                 images, shown = sum(len(index) for index in group), [self._shown(index) for index in group]
@@ -121,7 +121,7 @@ class Run:
     def try_out(self) -> None:
         """The gradient of one batch, and no step."""
         self.model.train()
-        with lower_precision(self.model, self.spec.step):
+        with single_precision(self.device), lower_precision(self.model, self.spec.step):
             batch = self._shown(torch.arange(len(self.inputs)))
             self._gradient(batch, self._shares([batch])[0], self.generator)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from distill import load
+from distill.cli.main import main
 from distill.job import config
 from distill.job.job import Job
 from distill.pipeline import main_job, step_table
@@ -84,6 +85,7 @@ def test_a_moved_run_is_used_where_its_files_are_and_goes_on_there(tmp_path, mon
     here, there = project(tmp_path / "here"), tmp_path / "there"
     main_job.run(config.load(here / "run.toml"), here / "runs" / "moved")
     weights = (here / "runs" / "moved" / "linear_kd" / "model.safetensors").read_bytes()
+    stored = (here / "runs" / "moved" / "config.toml").read_text()
     shutil.move(here, there)
     run = there / "runs" / "moved"
     assert load(run) is not None
@@ -97,6 +99,11 @@ def test_a_moved_run_is_used_where_its_files_are_and_goes_on_there(tmp_path, mon
     main_job.run(config.load(there / "run.toml"), run, resume=True)
     after = json.loads((run / "steps.json").read_text())["steps"]
     assert {n for n in after if after[n] != before[n]} <= {"report"}
+    assert (run / "linear_kd" / "model.safetensors").read_bytes() == weights
+    shutil.move(there / "run.toml", there / "other.toml")  # its own configuration is enough
+    (run / "steps.json").write_text(json.dumps({"version": 1, "steps": before}))
+    (run / "config.toml").write_text(stored)
+    assert main(["run", str(run / "config.toml"), "-o", str(run), "--resume"]) == 0
     assert (run / "linear_kd" / "model.safetensors").read_bytes() == weights
 
 
