@@ -37,7 +37,7 @@ def _version(name: str) -> str | None:
 
 
 def environment(seed: int) -> dict[str, Any]:
-    """Versions, machine (of accelerators those of CUDA), threads and seed."""
+    """Versions, machine, threads and seed."""
     import torch
 
     from optics.devices import CPU, multiplies_bfloat16
@@ -51,8 +51,16 @@ def environment(seed: int) -> dict[str, Any]:
             "architecture": platform.machine(),
             "processors": processors(),
             "bfloat16": multiplies_bfloat16(CPU),
-            "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            "accelerator": _accelerators(),
         },
         "threads": torch.get_num_threads(),
         "seed": seed,
     }
+
+
+def _accelerators() -> str:
+    """CUDA's names of those that are here, or "none"; what a network was trained on is for its configuration to say."""
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(names) or "none"
