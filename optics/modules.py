@@ -29,7 +29,7 @@ def check_dtype(dtype: torch.dtype) -> None:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Puts a module in eval mode, and in single precision; behind it each part is in its own again, a frozen one too."""
+    """Puts a module in eval mode and single precision; behind it each part is in its own again, a frozen one too."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
