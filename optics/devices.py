@@ -75,7 +75,7 @@ def single_precision(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:

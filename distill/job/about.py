@@ -1,4 +1,4 @@
-"""What a directory or a file is: a run, an export, a design, a network, a bench; by what lies in it alone.
+"""What a directory or a file is: a run, a kept one, an export, a design, a network, a bench; by what lies in it alone.
 
 Nothing that it names elsewhere is opened, neither data nor bench, so that it answers on another machine too.
 """
@@ -21,7 +21,7 @@ from optics.reading import home
 from optics.recognise import recognise
 from optics.toml_errors import parse
 
-CONFIG, RESULT = "config.toml", "result.json"
+CONFIG, RESULT, KEPT = "config.toml", "result.json", "kept.json"
 
 Facts = dict[str, Any]
 
@@ -36,10 +36,12 @@ def about(path: str | Path) -> Facts:
     if place.is_dir():
         if (place / CONFIG).is_file() and (place / LEDGER).is_file():
             return _run(place)
+        if (place / CONFIG).is_file() and (place / KEPT).is_file():
+            return _named(place, "a kept run") | _result(read_json(place / RESULT))
         if (place / NAME).is_file():
             return _exported(place)
         raise OpticsError(
-            f"{path} is neither a run, an export nor a design; `sclc data check` tells of images."
+            f"{path} is neither a run, a kept run, an export nor a design; `sclc data check` tells of images."
         )
     if not place.exists():
         raise OpticsError(f"there is no {path}.")
@@ -65,17 +67,9 @@ def _names(part: Any, key: str) -> bool:
 
 
 def _run(folder: Path) -> Facts:
-    told, steps = parse(folder / CONFIG)[0], read_json(folder / LEDGER, fix=UNREADABLE).get("steps", {})
-    done = [name for name, step in steps.items() if step.get("done")]
-    facts: Facts = {
-        "what": "a run" if (folder / RESULT).is_file() else "a run that is not finished",
-        "name": told.get("name"),
-        "seed": told.get("seed", 0),
-        "data": told.get("data", {}).get("source"),
-        "bench": told.get("bench", {}).get("source"),
-        "steps done": done,
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-    }
+    steps = read_json(folder / LEDGER, fix=UNREADABLE).get("steps", {})
+    what = "a run" if (folder / RESULT).is_file() else "a run that is not finished"
+    facts = _named(folder, what) | {"steps done": [name for name, step in steps.items() if step.get("done")]}
     if (folder / "data.json").is_file():
         seen = read_json(folder / "data.json")
         shape = " x ".join(map(str, seen.get("image_shape", [])))
@@ -87,6 +81,19 @@ def _run(folder: Path) -> Facts:
     if (folder / RESULT).is_file():
         facts |= _result(read_json(folder / RESULT))
     return facts
+
+
+def _named(folder: Path, what: str) -> Facts:
+    """What the configuration in a run's folder says it is, and its size."""
+    told = parse(folder / CONFIG)[0]
+    return {
+        "what": what,
+        "name": told.get("name"),
+        "seed": told.get("seed", 0),
+        "data": told.get("data", {}).get("source"),
+        "bench": told.get("bench", {}).get("source"),
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+    }
 
 
 def _result(result: Mapping[str, Any]) -> Facts:

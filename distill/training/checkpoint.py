@@ -47,7 +47,7 @@ def save(student: Student | RawImage, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Student:
-    """The network that `save` wrote, or that of a run's directory, in `eval` mode.
+    """The network that `save` wrote, or that of a run's directory or of a kept run's, in `eval` mode.
 
     Of a run it is the distilled one with its back end refitted on the bench, or as it was distilled where it was not.
     Neither its data nor its bench are opened: a run that was moved, or made on another machine, gives it as well.
@@ -58,8 +58,8 @@ def load(path: str | Path) -> Student:
     place = home(path)
     if not place.is_dir():
         return load_student(place)
-    for step in ("refit", "linear_kd"):
-        file = place / step / "model.safetensors"
+    for name in ("refit/model", "linear_kd/model", "network"):  # the last is a kept run's
+        file = place / f"{name}.safetensors"
         if file.is_file():
             return load_student(file)
     raise OpticsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -161,20 +162,24 @@ class Student(nn.Module):
         parts = self.cascade.config(), self.readout.config(), backends.description(self.backend)
         return StudentSpec.of_parts(*parts, image_shape=self.image_shape, control=self.control)
 
-    def on(self, bench: BenchSpec, *, realisation: str = "collapsed", **options: Any) -> OnBench:
+    def on(self, bench: BenchSpec | str | Path, *, realisation: str = "collapsed", **options: Any) -> OnBench:
         """The same network with its optical part on `bench`.
 
         Args:
-            bench: what the bench is.
+            bench: what the bench is; or the name of a shipped one, or a TOML file, as of `optics.load_bench`.
             realisation: "collapsed" (one 4f pass and one exposure per mask), "tiled" (several masks side by side in one
                 frame) or "staged" (one 4f stage per layer).
             options: see `networks.onbench.network.OnBench.build`; `image_shape` is this student's own where it knows
                 it.
 
         Raises:
-            OpticsError: no such realisation, or the size of the images is not known.
+            OpticsError: no such bench or realisation, or the size of the images is not known.
         """
         from networks.onbench.network import OnBench
+        from optics.bench.files import load_bench
+
+        if isinstance(bench, str | Path):
+            bench = load_bench(bench)
 
         if self.image_shape is not None:
             options.setdefault("image_shape", self.image_shape)

@@ -14,6 +14,7 @@ from distill.data import load
 from distill.environment import version
 from distill.export.write import export
 from distill.job.about import about
+from distill.keeping import keep
 from optics.checks import OpticsError
 from tests.distill.exportbench import dataset, network
 
@@ -53,6 +54,17 @@ def test_a_moved_run_goes_on_in_the_commands(moved, capsys):
     capsys.readouterr()
     assert main(["report", str(moved), "--json"]) == 0
     assert str(moved) in capsys.readouterr().out
+
+
+def test_a_kept_run_is_told_and_gives_the_network_of_the_bench(fast_run, tmp_path, capsys):
+    keep(fast_run, tmp_path)
+    (place,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    assert main(["info", str(place), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["what"], told["seed"], told["data"]) == ("a kept run", 0, "digits")
+    assert told["on the realistic bench as it comes"] == about(fast_run)["on the realistic bench as it comes"]
+    x = load("digits", limit=50).test.images
+    assert torch.equal(distill.load(place)(x), distill.load(fast_run)(x))
 
 
 def test_files_are_told(tmp_path, fast_run):

@@ -8,6 +8,7 @@ import torch
 from networks import RawImage, Student, create_teacher, teacher_names
 from networks.cascade.separable import bin_area
 from networks.students.spec import StudentSpec
+from optics import load_bench
 from optics.checks import OpticsError
 from tests.scenes import generator
 
@@ -130,3 +131,10 @@ def test_a_strictly_linear_cascade_learns_digits(readout, optics, digits):
     with torch.no_grad():
         right = student(digits.validation.images).argmax(1) == digits.validation.labels
     assert right.double().mean() > 0.8
+
+
+def test_a_bench_may_be_named():
+    student = Student.build((1, 2), image_shape=(12, 10), classes=3, bins=(2, 2), generator=generator())
+    assert student.on("pluto2-200mm").bench == load_bench("pluto2-200mm")
+    with pytest.raises(OpticsError, match=r"unknown bench 'pluto3-200mm'\. Nearest: pluto2-200mm"):
+        student.on("pluto3-200mm")
