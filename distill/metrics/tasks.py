@@ -70,6 +70,9 @@ class Task(abc.ABC):
             one: of `per_unit`, (draws, units, sums). Draws are trainings, paired where there are as many of both: the
                 same first values, the same order of images.
             other: of the other network.
+
+        Where no unit tells them apart, the sampling error is that of half a unit for either, `1 / (units + 2)`
+        (Agresti and Min, Statistics in Medicine 24, 729 (2005)): few units say little.
         """
         one, other = one.double(), other.double()
         if len(one) != len(other):
@@ -79,12 +82,14 @@ class Task(abc.ABC):
         def of(index: Tensor) -> float:
             return float((self.merit(one[:, index].sum(1)) - self.merit(other[:, index].sum(1))).mean())
 
+        units = one.shape[1]
+        alike = torch.equal(one.mean(0), other.mean(0))
         return Difference(
             mean=float(by_draw.mean()),
             spread=float(by_draw.std()) if len(by_draw) > 1 else 0.0,
-            sampling=_bootstrapped(one.shape[1], of, resamples=1000),
+            sampling=1 / (units + 2) if alike else _bootstrapped(units, of, resamples=1000),
             draws=len(by_draw),
-            units=one.shape[1],
+            units=units,
         )
 
     def gallery(self, splits: Splits) -> Dataset | None:
