@@ -23,6 +23,7 @@ from distill.training.run import Progress, Run
 from distill.training.spec import TrainSpec
 from distill.training.teaching import Guide
 from distill.training.trackers import OnEpoch
+from optics.errors import OpticsError
 from optics.files import write_csv
 from optics.reading import home
 
@@ -64,8 +65,10 @@ def train(
         The history of all epochs, the resumed ones included.
 
     Raises:
-        OpticsError: the directory holds the checkpoint of another run, or a loss that is not finite.
+        OpticsError: the directory holds the checkpoint of another run, a student is for other images or classes than
+            these, or a loss is not finite.
     """
+    _check_fits(model, train)
     identity = {"train": train.digest(), "validation": validation.digest()}
     with told(progress, "Training", quiet=not processes.first) as tell:
         return fit(
@@ -81,6 +84,25 @@ def train(
             on_epoch=on_epoch,
             processes=processes,
             beside=beside,
+        )
+
+
+def _check_fits(model: nn.Module, part: Dataset) -> None:
+    """Raise OpticsError where a student says that it is for other images or classes than these."""
+    classes, shape = (
+        getattr(getattr(model, "backend", None), "classes", None),
+        getattr(model, "image_shape", None),
+    )
+    binary = part.segmentation and classes == 1  # one channel: object against background
+    if isinstance(classes, int) and classes != part.classes and not binary:
+        raise OpticsError(
+            f"the student tells {classes} classes apart and the images have {part.classes}; build it with "
+            f"classes={part.classes}."
+        )
+    if isinstance(shape, tuple) and shape != part.image_shape:
+        raise OpticsError(
+            f"the student is for images of {shape} pixels and these have {part.image_shape}; build it with "
+            f"image_shape={part.image_shape}, or load the data with size={shape}."
         )
 
 

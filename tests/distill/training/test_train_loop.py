@@ -439,3 +439,20 @@ def test_teachers_come_back_and_damage_is_told(tmp_path):
         load_teacher(path)
     with pytest.raises(OpticsError, match="there is no model file"):
         load_teacher(tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": 5}, r"tells 5 classes apart and the images have 3; build it with classes=3"),
+        ({"image_shape": (9, 10)}, r"images of \(9, 10\) pixels and these have \(10, 10\)"),
+    ],
+)
+def test_a_student_for_other_images_or_classes_is_refused_before_anything_is_written(
+    tmp_path, options, message
+):
+    shape = {"image_shape": (10, 10), "classes": 3, "bins": None} | options
+    student = Student.build((1, 2), generator=generator(), **shape)
+    with pytest.raises(OpticsError, match=message):
+        train(student, blobs(), blobs(seed=1), TrainSpec(epochs=1), directory=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
