@@ -26,7 +26,7 @@ from optics.bench.spec import BenchSpec
 from optics.checks import SpecError
 from optics.reading import quoted, shortened
 from optics.spec import Validated
-from optics.toml_errors import table_of
+from optics.toml_errors import table_of, unknown
 
 COUNT = 8  # values of a range whose number is not said
 MOST = 1000  # values of a range
@@ -168,8 +168,8 @@ def value_at(spec: BaseModel, path: str) -> Any:
 def _inside(value: Any, name: str, where: str) -> Any:
     if isinstance(value, BaseModel):
         if name not in type(value).model_fields:
-            known = ", ".join(type(value).model_fields)
-            raise SpecError(f"{where} has no key {shortened(name, most=40)!r}; it has {known}.")
+            known = tuple(type(value).model_fields)
+            raise SpecError(f"{where}: {unknown('key', shortened(name, most=40), known)}")
         return getattr(value, name)
     if isinstance(value, Mapping) and name.isdecimal() and len(name) < 5:
         return value.get(int(name), 0.0)
