@@ -108,9 +108,8 @@ def run(
     Example: sclc run mine.toml --set bench.camera.read_noise=5 --set 'data.source="digits.h5"' --resume
     """
     from distill.job.config import load
-    from distill.job.ledger import folder_name
+    from distill.job.ledger import CONFIG, folder_name
     from distill.job.named_files import relocated
-    from distill.pipeline.main_job import CONFIG
     from optics.errors import OpticsError
 
     fresh = fresh or overwrite

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from distill.export.manifest import NAME, manifest_data
-from distill.job.ledger import LEDGER, UNREADABLE, read_json
+from distill.job.ledger import CONFIG, LEDGER, UNREADABLE, read_json
 from distill.job.rows import Rows
 from distill.training.checkpoint import load_config, load_network
 from networks import Student
@@ -21,7 +21,7 @@ from optics.reading import home
 from optics.recognise import recognise
 from optics.toml_errors import parse
 
-CONFIG, RESULT, KEPT = "config.toml", "result.json", "kept.json"
+RESULT, KEPT = "result.json", "kept.json"
 
 Facts = dict[str, Any]
 

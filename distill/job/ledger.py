@@ -25,7 +25,7 @@ from optics.errors import OpticsError
 from optics.files import is_temporary, make_folder, remove_folder, remove_leftovers, told, write_json
 from optics.reading import from_json, reason
 
-LEDGER, LOCK = "steps.json", ".lock"
+LEDGER, LOCK, CONFIG = "steps.json", ".lock", "config.toml"
 UNREADABLE = "what is done there is not known without it; choose another directory."  # of a ledger
 _VERSION = 1
 
@@ -36,7 +36,7 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def going_on(directory: Path, config: str = "config.toml") -> str:
+def going_on(directory: Path, config: str = CONFIG) -> str:
     """The command that goes on with the run in a directory, in that directory."""
     place = shlex.quote(str(directory))
     return f"sclc run {shlex.quote(str(directory / config))} --output {place} --resume"

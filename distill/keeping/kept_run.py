@@ -23,9 +23,10 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator
 
 from distill.environment import version
+from distill.job.about import KEPT
 from distill.job.config import RunConfig
 from distill.job.job import MODEL
-from distill.job.ledger import LEDGER, going_on, key_of, read_json
+from distill.job.ledger import CONFIG, LEDGER, going_on, key_of, read_json
 from distill.job.named_files import with_names
 from distill.job.result import Result
 from distill.job.rows import TRAINED, title_of
@@ -38,10 +39,9 @@ from optics.plots.charts import Curve, bars, panels
 from optics.reading import damaged, home, read_bytes, sha256_of
 from optics.spec import Validated
 
-KEPT = "kept.json"
 MOST = 2_000_000  # bytes of a network, or a file of the bench, that is kept
 _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
-    "config.toml",
+    CONFIG,
     "result.json",
     "history.csv",
     "network.safetensors",

@@ -34,7 +34,7 @@ from torch import nn
 from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
-from distill.job.ledger import Ledger
+from distill.job.ledger import CONFIG, Ledger
 from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
 from distill.pipeline import gather, steps, together
@@ -46,8 +46,6 @@ from optics.devices import CPU
 from optics.errors import OpticsError
 from optics.files import write_text
 from optics.reading import home
-
-CONFIG = "config.toml"
 
 
 def run(

@@ -89,10 +89,8 @@ def train(
 
 def _check_fits(model: nn.Module, part: Dataset) -> None:
     """Raise OpticsError where a student says that it is for other images or classes than these."""
-    classes, shape = (
-        getattr(getattr(model, "backend", None), "classes", None),
-        getattr(model, "image_shape", None),
-    )
+    classes = getattr(getattr(model, "backend", None), "classes", None)
+    shape = getattr(model, "image_shape", None)
     binary = part.segmentation and classes == 1  # one channel: object against background
     if isinstance(classes, int) and classes != part.classes and not binary:
         raise OpticsError(
