@@ -177,10 +177,11 @@ def parse(path: Path) -> tuple[dict[str, Any], Lines]:
 
 
 def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    """One line for an unknown name: the nearest known names, and all of them."""
+    """One line for an unknown name: the nearest known names, and as many of all of them as the line has room for."""
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
     nearest = f" Nearest: {', '.join(near)}." if near else ""
-    return f"unknown {what} {quoted(name)}.{nearest} Known: {', '.join(known)}."
+    said = f"unknown {what} {quoted(name)}.{nearest} Known: "
+    return said + shortened(", ".join(known) + ".", most=_LINE - len(said))
 
 
 def where(source: str, places: Places | None, path: tuple[str, ...]) -> str:

@@ -169,7 +169,7 @@ def _inside(value: Any, name: str, where: str) -> Any:
     if isinstance(value, BaseModel):
         if name not in type(value).model_fields:
             known = tuple(type(value).model_fields)
-            raise SpecError(f"{where}: {unknown('key', shortened(name, most=40), known)}")
+            raise SpecError(f"{where}: {unknown('key', name, known)}")
         return getattr(value, name)
     if isinstance(value, Mapping) and name.isdecimal() and len(name) < 5:
         return value.get(int(name), 0.0)
