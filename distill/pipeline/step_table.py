@@ -78,10 +78,15 @@ def _student(job: Job, *, names: bool = False) -> Any:
     return [told, digest, None if job.config.student.noise_aware is None else _realised(job)]
 
 
+def _network(job: Job, *, names: bool = False) -> Any:
+    """How its controls are trained is nothing to the network: they can be added when it is done."""
+    told, *rest = _student(job, names=names)
+    return [{k: v for k, v in told.items() if k != "distilled_controls"}, *rest]
+
+
 def _labels_alone(job: Job, *, names: bool = False) -> Any:
     """Of what the teacher does, a training without one depends on the moves that it shares with the others alone."""
-    told, *rest = _student(job, names=names)
-    kept = {k: v for k, v in told.items() if k != "distilled_controls"}
+    kept, *rest = _network(job, names=names)
     if "training" in kept:
         moves = _told(job.config.student.training.moves)
         kept["training"] = {k: v for k, v in kept["training"].items() if k != "distillation"} | {
@@ -152,7 +157,7 @@ STEPS: dict[str, Step] = {
     "linear": _training(
         "linear", "Training linear optics on the labels", reads=("data",), depends_on=_labels_alone
     ),
-    "linear_kd": _training("linear_kd", "Distilling linear optics"),
+    "linear_kd": _training("linear_kd", "Distilling linear optics", depends_on=_network),
     "random_masks": _training("random_masks", "Training the control: random masks"),
     "no_mask": _training("no_mask", "Training the control: no mask"),
     "raw_image": _training("raw_image", "Training the control: raw image"),
@@ -224,18 +229,19 @@ def keys_and_earlier(job: Job) -> tuple[dict[str, str], list[dict[str, str]]]:
     """The keys; and those of earlier versions.
 
     Those depended on the names of files too, of a bare folder as it was written; in the first of them a training on
-    the labels depended on the teacher's part too.
+    the labels depended on the teacher's part too. Until lately the network depended on how its controls are trained.
     """
     told = _depends(job)
     made_by, _, *digests = told["data"]
     data, student = _told(job.config.data), _student(job, names=True)
-    named = {n: student for n, step in STEPS.items() if step.depends_on is _student}
+    named = {n: student for n, step in STEPS.items() if step.depends_on in (_student, _network)}
     named["teacher"] = _teacher(job, names=True)
     earlier = []
     for where in (data, data | {"source": Path(job.config.data.source).name}):
         for linear in (_labels_alone(job, names=True), student):
             known = named | {"data": [made_by, where, *digests], "linear": linear}
             earlier.append(_keys(job, told | known))
+    earlier.append(_keys(job, told | {"linear_kd": _student(job)}))
     return _keys(job, told), earlier
 
 

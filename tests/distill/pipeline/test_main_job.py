@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from distill.job import config
-from distill.job.job import Job
+from distill.job.job import MODEL, Job
 from distill.job.result import Result, json_schema
 from distill.job.rows import ROWS, TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import score
@@ -330,7 +330,8 @@ def _keys(tmp_path, *sets):
 def test_what_the_teacher_does_is_nothing_to_a_training_on_the_labels(tmp_path, told, same):
     before, after = _keys(tmp_path), _keys(tmp_path, told)
     assert (before["linear"] == after["linear"]) == same
-    assert before["linear_kd"] != after["linear_kd"]
+    assert (before["linear_kd"] == after["linear_kd"]) == ("distilled_controls" in told)
+    assert before["raw_image"] != after["raw_image"]
 
 
 def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied):
@@ -346,5 +347,7 @@ def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied)
     watcher = Record()
     pipeline.run(config.demo(fast=True), copied, ui=watcher)
     assert watcher.done == []
-    pipeline.run(config.demo(fast=True, sets=["student.distillation.alpha=0.8"]), copied, ui=watcher)
-    assert "linear_kd" in watcher.done and "linear" not in watcher.done
+    changed = config.demo(fast=True, sets=["student.distillation.alpha=0.8"])
+    pipeline.run(changed, copied, ui=watcher, last="linear_kd")
+    assert watcher.done == ["linear_kd"]
+    assert (copied / "linear" / MODEL).exists() and not (copied / "evaluation.json").exists()
