@@ -144,7 +144,7 @@ def _controls(lines: list[Line]) -> str:
         body.append(
             [
                 aim.title,
-                *(str(line.rows[row]) if row in line.rows else "–" for row in _SHORT),
+                *(line.cell(row) or "–" for row in _SHORT),
                 _gained(line, aim),
                 f"{line.masks} ({line.readout}, {'grey' if line.grey else 'colour'})",
                 f"{line.parameters[0]:,} + {line.parameters[1]:,}",

@@ -157,11 +157,13 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
 def recipe_of(config: RunConfig) -> str:
     """What runs have in common that are repeats of each other.
 
-    One may have controls that another goes without, and more noise draws: each is a row's mean over its own.
+    One may have controls that another goes without, or that learned otherwise, and more noise draws: each is a row's
+    mean over its own.
     """
     # without defaults: a key that a later version adds makes no other recipe of an older run
     told = config.model_dump(mode="json", exclude=set(_ANY_RUN), exclude_defaults=True)
-    told.get("student", {}).pop("controls", None)
+    for beside in ("controls", "distilled_controls"):
+        told.get("student", {}).pop(beside, None)
     return key_of(told)
 
 

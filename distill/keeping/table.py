@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from distill.job.config import RunConfig
 from distill.job.result import Result
@@ -15,6 +15,7 @@ from distill.job.rows import ROWS, is_on_bench, title_of
 from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept, recipe_of
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
+from networks.students.spec import Control
 from optics.errors import OpticsError
 from optics.notebook import table
 
@@ -45,10 +46,11 @@ class Figure:
 class Line:
     """All runs of one recipe, of each seed the one that ended last.
 
-    rows: each row's figure, over the runs that have it. gain: distilled less labels alone, on the same images, and its
-    standard error from seeds and images; None where one is absent. operations: electronic multiply-accumulates of each
-    row's network. parameters: of the network on the bench, (optics, electronics). exposures: camera exposures for one
-    image.
+    rows: each row's figure, over the runs that have it; of a control that some distilled and others trained on the
+    labels alone, over the former. on_labels: the controls whose figure is of the labels alone. gain: distilled less
+    labels alone, on the same images, and its standard error from seeds and images; None where one is absent.
+    operations: electronic multiply-accumulates of each row's network. parameters: of the network on the bench,
+    (optics, electronics). exposures: camera exposures for one image.
     """
 
     name: str
@@ -59,12 +61,19 @@ class Line:
     masks: int
     readout: str
     rows: dict[str, Figure]
+    on_labels: tuple[str, ...]
     gain: tuple[float, float] | None
     operations: dict[str, int]
     parameters: tuple[int, int]
     exposures: int
     seeds: tuple[int, ...]
     folders: tuple[str, ...]
+
+    def cell(self, row: str) -> str | None:
+        """A row's figure in a table, with its own learning where it differs from the line's; None without the row."""
+        if row not in self.rows:
+            return None
+        return f"{self.rows[row]} (labels)" if row in self.on_labels else str(self.rows[row])
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Table:
                 line.name,
                 line.metric,
                 f"{line.images} test, {'grey' if line.grey else 'colour'} {'x'.join(map(str, line.image_shape))}",
-                *(str(line.rows[row]) if row in line.rows else "-" for row in self._rows()),
+                *(line.cell(row) or "-" for row in self._rows()),
                 f"{line.operations.get('linear_kd', line.operations.get('given', 0)):,}",
                 f"{line.masks} {line.readout}",
                 str(len(line.seeds)),
@@ -173,7 +182,7 @@ def results(
 def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
     read = _one_a_seed([(place, kept, Result.read(place / _RESULT)) for place, kept in found])
     _, kept, first = read[0]
-    named = [result.rows.by_name() for _, _, result in read]
+    named, on_labels = _alike([result for _, _, result in read])
     names = [row for row in ROWS if any(row in rows for rows in named)]
     rows = {name: _figure(name, [rows[name] for rows in named if name in rows]) for name in names}
     return Line(
@@ -185,6 +194,7 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
         masks=kept.masks,
         readout=first.readout,
         rows=rows,
+        on_labels=on_labels,
         gain=_gain([result.gain for _, _, result in read]),
         operations={name: _operations(name, [result for _, _, result in read]) for name in rows},
         parameters=kept.parameters.get("refit", (0, 0)),
@@ -200,6 +210,19 @@ def _one_a_seed(read: Sequence[tuple[Path, KeptRun, Result]]) -> list[tuple[Path
     for one in sorted(read, key=lambda each: each[2].finished):
         latest[one[1].seed] = one
     return [one for one in read if latest[one[1].seed] is one]
+
+
+def _alike(results: Sequence[Result]) -> tuple[list[dict[str, Row]], tuple[str, ...]]:
+    """Each run's rows without the controls that learned otherwise than others; and those of the labels alone."""
+    named = [result.rows.by_name() for result in results]
+    taught = [RunConfig.model_validate(result.config).student.distilled_controls for result in results]
+    of_labels = [rows for rows, told in zip(named, taught, strict=True) if not told]
+    distilled = {name for rows, told in zip(named, taught, strict=True) if told for name in rows}
+    on_labels = {name for rows in of_labels for name in rows if name in get_args(Control)}
+    for rows in of_labels:
+        for name in on_labels & distilled:
+            rows.pop(name, None)
+    return named, tuple(name for name in ROWS if name in on_labels - distilled)
 
 
 def _gain(found: Sequence[Difference | None]) -> tuple[float, float] | None:

@@ -54,7 +54,11 @@ def context(job: Job, result: Result) -> dict[str, Any]:
         "result": result,
         **_words(job, result),
         "chart": shown.rows(result.rows),
-        "surprises": surprises(result.rows, centres=job.student("linear_kd").spec.at_centres()),
+        "surprises": surprises(
+            result.rows,
+            centres=job.student("linear_kd").spec.at_centres(),
+            distilled=job.config.student.distilled_controls,
+        ),
         "rows": _rows(result),
         "metric": result.rows.bench_refit.metric,
         "bench": shown.bench(job),
@@ -93,22 +97,23 @@ def _words(job: Job, result: Result) -> dict[str, Any]:
     macs = result.operations.of("bench_refit")
     return {
         "headline": f"{_percent(p)} on the realistic bench: {masks} masks, {macs:,} electronic MACs",
-        "summary": _summary(result, masks, job.bench.name),
+        "summary": _summary(job, result, masks),
         **_verification(job, result),
     }
 
 
-def _summary(result: Result, masks: int, bench: str) -> str:
+def _summary(job: Job, result: Result, masks: int) -> str:
     rows = result.rows
     made = "trained before"
     if rows.linear_kd is not None:
         made = "distilled from a nonlinear teacher"
         made += f" ({_percent(rows.teacher.accuracy)})" if rows.teacher is not None else ""
     alone = rows.linear_kd or rows.given or rows.ideal_bench
-    more = "".join(f" {said}" for said in (distillation(rows, result.gain), controls(rows)) if said)
+    beside = controls(rows, distilled=job.config.student.distilled_controls)
+    more = "".join(f" {said}" for said in (distillation(rows, result.gain), beside) if said)
     return (
         f"A linear optical network of {masks} masks, {made}, {_does(alone)} when computed, "
-        f"{_percent(rows.bench_as_is.accuracy)} on the bench {bench!r} as it comes, "
+        f"{_percent(rows.bench_as_is.accuracy)} on the bench {job.bench.name!r} as it comes, "
         f"and {_percent(rows.bench_refit.accuracy)} there after refitting its back end.{more}"
     )
 

@@ -57,11 +57,13 @@ _CONTROLS = {
 }
 
 
-def controls(rows: Rows) -> str:
-    """One sentence: what the controls that there are reach; "" without any."""
+def controls(rows: Rows, *, distilled: bool = True) -> str:
+    """One sentence: what the controls that there are reach, distilled too or on the labels alone; "" without any."""
     there = [(said, getattr(rows, name)) for name, said in _CONTROLS.items()]
     said = ", ".join(f"{words} {100 * row.accuracy:.1f} %" for words, row in there if row is not None)
-    return f"{_begun(said)}." if said else ""
+    if not said:
+        return ""
+    return f"{_begun(said)}." if distilled else f"On the labels alone, {said}."
 
 
 _MASKS = (
@@ -106,15 +108,17 @@ _SURPRISES = (
 )
 
 
-def surprises(rows: Rows, *, centres: bool = False) -> list[str]:
+def surprises(rows: Rows, *, centres: bool = False, distilled: bool = True) -> list[str]:
     """A sentence or two for every row that does as well as one that should be better: by how much, why it may.
 
     Args:
         rows: the table.
         centres: the network was computed from the light at the pixels' centres, and need not have been.
+        distilled: the controls learned from the teacher too; else they stand beside the network that did not.
     """
     found = []
-    for name, other, already, why in _SURPRISES:
+    for name, against, already, why in _SURPRISES:
+        other = against if distilled or name not in _CONTROLS else "linear"
         row, better = getattr(rows, name), getattr(rows, other)
         if row is None or better is None or (why is _CENTRES and not centres):
             continue

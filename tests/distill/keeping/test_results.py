@@ -112,6 +112,34 @@ def test_a_run_without_controls_and_with_other_noise_draws_is_a_repeat_of_one_th
     assert line.operations["random_masks"] == line.operations["linear"]
 
 
+def test_controls_of_the_labels_alone_are_told_and_not_mixed_with_distilled_ones(run, tmp_path):
+    folder, path = tmp_path / "results", run / "result.json"
+    first = Result.read(path).rows
+
+    def kept(seed, *, distilled, lens):
+        data = json.loads(path.read_text())
+        data["config"]["seed"] = seed
+        data["config"]["student"]["distilled_controls"] = distilled
+        data["rows"]["no_mask"] |= {"accuracy": lens, "spread": 0.0}
+        path.write_text(json.dumps(data))
+        (line,) = results([run], folder=folder).lines
+        return line
+
+    line = kept(0, distilled=False, lens=0.5)
+    assert line.on_labels == ("random_masks", "no_mask")
+    assert (
+        line.cell("no_mask") == "50.0 ± 0.0 (labels)"
+        and "50.0 ± 0.0 (labels)" in results(folder=folder).markdown()
+    )
+    assert "labels" not in line.cell("linear_kd") and line.cell("shuffled") is None
+    line = kept(1, distilled=False, lens=0.7)
+    assert line.rows["no_mask"].mean == pytest.approx(0.6)
+    line = kept(2, distilled=True, lens=0.8)
+    assert line.seeds == (0, 1, 2) and line.on_labels == ()
+    assert line.cell("no_mask") == "80.0 ± 0.0" and line.rows["linear_kd"].seeds == 3
+    assert line.rows["random_masks"].mean == first.random_masks.accuracy
+
+
 def _named(run, place, seed):
     """The same run with another seed and files of `place` in every key that names one."""
     place.mkdir()

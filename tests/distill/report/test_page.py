@@ -110,7 +110,8 @@ def test_words_on_flaws_follow_the_numbers(earns, error, said):
 def test_the_summary_tells_what_rows_there_are(there, said, unsaid):
     bench = dict.fromkeys(("ideal_bench", "bench_as_is", "bench_refit"), 0.5)
     rows = Rows(**{n: Row(accuracy=a, spread=0.0, draws=1, images=100) for n, a in (there | bench).items()})
-    words = _summary(SimpleNamespace(rows=rows, gain=None), 4, "mine").removeprefix(
+    job = SimpleNamespace(bench=SimpleNamespace(name="mine"), config=config.demo())
+    words = _summary(job, SimpleNamespace(rows=rows, gain=None), 4).removeprefix(
         "A linear optical network of 4 masks"
     )
     assert all(part in words for part in said)

@@ -10,7 +10,7 @@ import pytest
 
 from distill.job.rows import Rows
 from distill.metrics.row import Row
-from distill.report.remarks import difference, distillation, error_of, surprises
+from distill.report.remarks import controls, difference, distillation, error_of, surprises
 
 
 def row(accuracy: float, *, spread: float = 0.0, draws: int = 1, images: int = 10_000) -> Row:
@@ -85,3 +85,18 @@ def test_a_control_that_wins_is_explained(changed, said):
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence
         assert "That may be: " in sentence
+
+
+def test_controls_on_the_labels_stand_beside_the_network_on_the_labels():
+    bench = {"ideal_bench": row(0.90), "bench_as_is": LOW, "bench_refit": row(0.89)}
+    made = Rows(**bench, teacher=FAR, linear=LOW, linear_kd=row(0.90), raw_image=row(0.801), no_mask=row(0.7))
+    (said,) = surprises(made, distilled=False)
+    assert said.startswith(
+        "Control: raw image does as well, within the error, as linear optics, trained on the labels"
+    )
+    assert surprises(made) == []
+    assert controls(made) == "A plain lens reaches 70.0 %, the raw image reaches 80.1 %."
+    assert (
+        controls(made, distilled=False)
+        == "On the labels alone, a plain lens reaches 70.0 %, the raw image reaches 80.1 %."
+    )
