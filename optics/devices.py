@@ -7,13 +7,17 @@ device changes the rounding of a result and nothing else.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import nn
 
 from optics.errors import SpecError
 
+P = ParamSpec("P")
+R = TypeVar("R")
 CPU = torch.device("cpu")
 AUTO = "auto"
 _WITHOUT_DOUBLE = {"mps"}
@@ -82,6 +86,23 @@ def single_precision(device: torch.device) -> Iterator[None]:
         yield
     finally:
         convolutions.fp32_precision = before
+
+
+def in_own_precision(compute: Callable[P, R]) -> Callable[P, R]:
+    """A function of light that computes in the precision of its tensors where `torch.autocast` lowers it around it.
+
+    A training loop's bfloat16 has eight bits, fewer than a camera, and no complex numbers. Electronics may have it.
+    """
+
+    @functools.wraps(compute)
+    def whole(*args: P.args, **kwargs: P.kwargs) -> R:
+        lowered = [kind for kind in ("cpu", *_BACKENDS) if torch.is_autocast_enabled(kind)]
+        with contextlib.ExitStack() as kept:
+            for kind in lowered:
+                kept.enter_context(torch.autocast(kind, enabled=False))
+            return compute(*args, **kwargs)
+
+    return whole
 
 
 def doubles(device: torch.device) -> torch.device:

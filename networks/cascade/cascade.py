@@ -33,6 +33,7 @@ from networks.cascade.pooling import Pools, Size, plan_pools
 from networks.cascade.unpooled import ComposedKernels, ComposedMasks
 from optics.checks import OpticsError, ShapeError, check_shape
 from optics.conventions import complex_dtype
+from optics.devices import in_own_precision
 
 T = TypeVar("T")
 
@@ -204,6 +205,7 @@ class Cascade(nn.Module):
 
     # ------------------------------------------------------------------ one convolution
 
+    @in_own_precision
     def kernels(self) -> Tensor:
         """The collapsed cascade: centred convolution kernels (out, in, K, K), complex, differentiable.
 
@@ -217,6 +219,7 @@ class Cascade(nn.Module):
         """The collapsed kernels (out, in, K, K), real where all layers are; None where they fill a grid."""
         return self._model.small_kernels(self._all_layers())
 
+    @in_own_precision
     def collapse(self, shape: Size) -> Tensor:
         """The collapsed masks: (out, in, ny, nx) complex, centred; `ifft` of one is its kernel.
 
@@ -235,16 +238,19 @@ class Cascade(nn.Module):
 
     # ------------------------------------------------------------------ applied to images
 
+    @in_own_precision
     def forward(self, x: Tensor) -> Tensor:
         """Images or fields (B, in, y, x), real or complex, to the complex field (B, out, y, x), collapsed."""
         maps = self.maps(x)
         return maps.to(complex_dtype(maps.dtype))
 
+    @in_own_precision
     def maps(self, x: Tensor) -> Tensor:
         """As `forward`, but real where the image and all layers are: half the memory."""
         self._check(x)
         return self._model.maps(self._all_layers(), x)
 
+    @in_own_precision
     def parts(
         self, x: Tensor, every: Every = ALL, *, on_pixels: bool = False
     ) -> tuple[Tensor, Tensor | None]:
@@ -258,6 +264,7 @@ class Cascade(nn.Module):
         """
         return self._parts(x, None, every, on_pixels=on_pixels)
 
+    @in_own_precision
     def binned(self, x: Tensor, bins: Size, oversampling: int = 1) -> Tensor:
         """The field averaged over `bins` = (by, bx) equal areas: (B, out, by, bx); exact, and far cheaper.
 
@@ -278,6 +285,7 @@ class Cascade(nn.Module):
         around = mean_over_pixel(x, oversampling, self.kernel_size // 2)
         return convolve_binned(around, self._kernels_between(), bins, boundary="surrounded")
 
+    @in_own_precision
     def alone(
         self, x: Tensor, channel: int, every: Every = ALL, *, on_pixels: bool = False
     ) -> tuple[Tensor, Tensor | None]:
@@ -304,6 +312,7 @@ class Cascade(nn.Module):
             )
         return kernels
 
+    @in_own_precision
     def separate(self, x: Tensor) -> Tensor:
         """The field each input channel makes by itself: (B, out, in, y, x) complex; their sum is `forward`."""
         fields = []
@@ -312,6 +321,7 @@ class Cascade(nn.Module):
             fields.append(torch.complex(real, torch.zeros_like(real) if imag is None else imag))
         return torch.stack(fields, dim=2)
 
+    @in_own_precision
     def layer_by_layer(self, x: Tensor) -> Tensor:
         """The same field computed one layer after another, every hidden channel for every image: slow, for proof.
 

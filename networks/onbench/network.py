@@ -21,7 +21,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_finite, check_shape
 from optics.conventions import complex_dtype, real_dtype
-from optics.devices import device_of
+from optics.devices import device_of, in_own_precision
 from optics.fourf.recorder import Recorder
 from optics.modules import ModuleTuple
 from optics.notebook import words
@@ -220,6 +220,7 @@ class OnBench(nn.Module):
             scales = [drive.scales.expand(len(part)) for drive, part in zip(drives, levels, strict=True)]
             return torch.cat(levels), torch.cat(scales)
 
+    @in_own_precision
     def light(self, *, generator: torch.Generator | None = None) -> Light:
         """What carries images to the camera: one draw of what the SLM does by chance, or without one all its states."""
         if generator is not None:
@@ -234,6 +235,7 @@ class OnBench(nn.Module):
             return make()  # stand-ins of a functional call, which carry derivatives of their own
         return self._cache.get(name, parameters, self.optics.buffers(), make)
 
+    @in_own_precision
     def reference_beam(self) -> Tensor:
         """The read-out's reference beam in the camera plane, (M, 1, 1) complex, in units of the fields there; or zeros.
 
@@ -273,6 +275,7 @@ class OnBench(nn.Module):
                 "reference as much smaller, or less light.photons."
             )
 
+    @in_own_precision
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Photons that every camera pixel expects, (B, F, cy, cx), from images (B, in, H, W) of 0 to 1.
 
@@ -281,6 +284,7 @@ class OnBench(nn.Module):
         self._check_images(x)
         return self.photons(x, self.light(generator=generator))
 
+    @in_own_precision
     def photons(self, x: Tensor, light: Light) -> Tensor:
         """`expected` for a light that is known."""
         self._check_images(x)
@@ -333,6 +337,7 @@ class OnBench(nn.Module):
 
     # ------------------------------------------------------------------ camera and electronics
 
+    @in_own_precision
     def record(self, photons: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Camera counts from `expected` photons: one exposure; draw many from the same photons for statistics."""
         through = self.training and torch.is_grad_enabled()
@@ -342,10 +347,12 @@ class OnBench(nn.Module):
 
         return self._per_window(expose, photons)
 
+    @in_own_precision
     def frames(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Camera counts (B, F, cy, cx); without a generator nothing is drawn, the converter still rounds."""
         return self.record(self.expected(x, generator=generator), generator=generator)
 
+    @in_own_precision
     def features_of(self, counts: Tensor, light: Light | None = None) -> Tensor:
         """Features (B, maps, by, bx) in the units that the back end was trained with, from counts (B, F, cy, cx).
 
@@ -359,6 +366,7 @@ class OnBench(nn.Module):
 
         return self.features_of_readings(self._per_window(read, counts), light)
 
+    @in_own_precision
     def features_of_readings(self, readings: Tensor, light: Light) -> Tensor:
         """Features (B, maps, by, bx) from the readings of the bins, (B, F, by, bx) in units of full scale."""
         factor = (light.scales / self.gain) ** 2
@@ -370,6 +378,7 @@ class OnBench(nn.Module):
         readings = readings * factor.repeat(repeats)[:, None, None].to(readings.dtype)
         return self.readout.combine(self.optics.setup.display.join(readings))
 
+    @in_own_precision
     def features(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Features (B, maps, by, bx) from images (B, in, H, W)."""
         light = self.light(generator=generator)

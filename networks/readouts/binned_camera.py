@@ -11,6 +11,7 @@ from networks.cascade.between import places
 from networks.cascade.convolution import ALL, Every
 from networks.cascade.separable import bin_area
 from optics.checks import OpticsError
+from optics.devices import in_own_precision
 
 
 class BinnedCamera(nn.Module):
@@ -62,6 +63,7 @@ class BinnedCamera(nn.Module):
         """(by, bx) that images of `image_shape` give."""
         return self.bins or image_shape
 
+    @in_own_precision
     def forward(self, frames: Tensor) -> Tensor:
         """(..., y, x) to (..., by, bx), real."""
         return frames if self.bins is None else bin_area(frames, self.bins)

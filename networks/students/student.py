@@ -18,7 +18,7 @@ from networks.readouts.readouts import Readout
 from networks.students.spec import Control, StudentSpec
 from optics.checks import OpticsError, check_finite
 from optics.conventions import real_dtype
-from optics.devices import device_of
+from optics.devices import device_of, in_own_precision
 
 if TYPE_CHECKING:
     from networks.onbench.network import OnBench
@@ -162,6 +162,7 @@ class Student(nn.Module):
         parts = self.cascade.config(), self.readout.config(), backends.description(self.backend)
         return StudentSpec.of_parts(*parts, image_shape=self.image_shape, control=self.control)
 
+    @in_own_precision
     def on(self, bench: BenchSpec | str | Path, *, realisation: str = "collapsed", **options: Any) -> OnBench:
         """The same network with its optical part on `bench`.
 
@@ -188,10 +189,12 @@ class Student(nn.Module):
         parts = (self.cascade, self.readout, self.backend)
         return OnBench.build(*parts, bench, realisation=realisation, **options)
 
+    @in_own_precision
     def field(self, x: Tensor) -> Tensor:
         """The complex field before the camera: (B, out, y, x)."""
         return self.cascade(x)
 
+    @in_own_precision
     def features(self, x: Tensor) -> Tensor:
         """What the camera gives the back end, binned: (B, maps, by, bx); intensities for the intensity read-out.
 

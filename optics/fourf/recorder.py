@@ -18,6 +18,7 @@ from optics.bench.spec import BenchSpec
 from optics.camera.camera import Camera, CameraSpec
 from optics.checks import OpticsError, ShapeError, SpecError, check_shape
 from optics.conventions import Point
+from optics.devices import in_own_precision
 from optics.fourf.camera_window import CameraWindow, Size
 from optics.modules import ConstantBuffers
 from optics.wave.pixel_integration import pixel_weights
@@ -112,6 +113,7 @@ class Recorder(ConstantBuffers):
     def _edges(self, k: int) -> tuple[float, float]:
         return image_edges(self.bench, self.view.shape[k], self.offset[k])
 
+    @in_own_precision
     def photons(self, intensity: Tensor) -> Tensor:
         """Expected photons per binned pixel (..., cy, cx) of intensity samples (..., oy, ox), full scale 1."""
         window = (self.rows.shape[1], self.cols.shape[1])
@@ -128,6 +130,7 @@ class Recorder(ConstantBuffers):
         rows, cols = self.rows.to(intensity.dtype), self.cols.to(intensity.dtype)
         return (rows @ intensity @ cols.mT) * self.full_scale
 
+    @in_own_precision
     def expose(
         self, intensity: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False
     ) -> Tensor:
@@ -136,6 +139,7 @@ class Recorder(ConstantBuffers):
         photons = self.photons(intensity).clamp(min=0)
         return self.camera.expose(photons, generator=generator, differentiable=differentiable)
 
+    @in_own_precision
     def relative(self, counts: Tensor) -> Tensor:
         """Intensities in units of full scale, estimated from counts (..., cy, cx); noise can make them negative."""
         self._check_frames(counts, "counts")
@@ -145,6 +149,7 @@ class Recorder(ConstantBuffers):
         fix = "One value per binned camera pixel of the region of interest."
         check_shape(frames, (*frames.shape[:-2], *self.shape), name=name, fix=fix)
 
+    @in_own_precision
     def bins(self, relative: Tensor, bins: tuple[int, int] | None) -> Tensor:
         """Average readings (..., cy, cx) over `bins` = (by, bx) parts of the image; None: one an input pixel.
 
