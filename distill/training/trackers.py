@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distill.training.history import Epoch
 from optics.errors import OpticsError
@@ -16,7 +18,10 @@ _CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learni
 
 
 def tensorboard(directory: str | Path) -> OnEpoch:
-    """Writes each epoch into TensorBoard's files in `directory`; `tensorboard --logdir` of any folder above shows it.
+    """Writes each epoch into a file of TensorBoard's in `directory`, for `tensorboard --logdir` of any folder above.
+
+    One file holds what it is told, from the first epoch on; each epoch is there as soon as it is told, and the file is
+    closed with what this returns.
 
     Raises:
         OpticsError: the package tensorboard is not installed.
@@ -28,10 +33,19 @@ def tensorboard(directory: str | Path) -> OnEpoch:
             "tensorboard = true needs the package tensorboard: pip install 'spectral-cascade[tensorboard]'."
         ) from error
 
-    def write(epoch: Epoch) -> None:
-        make_folder(directory)
-        with SummaryWriter(str(directory)) as writer:
-            for name in _CURVES:
-                writer.add_scalar(name, getattr(epoch, name), epoch.epoch)
+    return _TensorBoard(directory, SummaryWriter)
 
-    return write
+
+class _TensorBoard:
+    def __init__(self, directory: str | Path, make: Callable[[str], Any]) -> None:
+        self._directory, self._make = directory, make
+        self._writer: Any = None
+
+    def __call__(self, epoch: Epoch) -> None:
+        if self._writer is None:
+            make_folder(self._directory)
+            self._writer = self._make(str(self._directory))
+            weakref.finalize(self, self._writer.close)
+        for name in _CURVES:
+            self._writer.add_scalar(name, getattr(epoch, name), epoch.epoch)
+        self._writer.flush()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -26,27 +28,34 @@ def test_each_new_epoch_is_told_once(tmp_path):
 
 
 @pytest.fixture
-def written(monkeypatch) -> dict:
+def written(monkeypatch) -> Iterator[dict]:
     """What goes to a stand-in for TensorBoard, by folder, curve and epoch."""
-    found = {}
+    found, opened = {}, []
 
     class SummaryWriter:
         def __init__(self, folder):
             self.folder = folder
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
+            self.told, self.closed = {}, False
+            opened.append(self)
 
         def add_scalar(self, name, value, step):
-            found[self.folder, name, step] = value
+            assert not self.closed
+            self.told[self.folder, name, step] = value
+
+        def flush(self):
+            found.update(self.told)
+
+        def close(self):
+            self.closed = True
 
     module = ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    return found
+    yield found
+    gc.collect()
+    assert len(opened) == len({writer.folder for writer in opened}), "one file a training"
+    assert all(writer.closed for writer in opened)
 
 
 def test_tensorboard_gets_every_figure(tmp_path, written):
