@@ -2,7 +2,8 @@
 
 A teacher whose classes stand in another order, or that expects other values, answers all the same; a student learns
 nonsense from it. So it is asked about the validation part first. An accuracy near chance is an error that says what the
-likely cause is, and so is one that is far better with the classes in another order or with other values.
+likely cause is, and so is one that is far better with the classes in another order, with other values or in another
+size.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ _TRIED: dict[str, dict[str, tuple[float, ...]]] = {
     },
     "teacher.mean = [0.0] and teacher.std = [1.0] (values from 0 to 1)": {},
 }
+_SIZES = (28, 32, 64, 96, 128, 224)  # pixels along an axis that published networks take
+_PIXELS = 60 * 224 * 224  # at most, of all images that are asked about in another size
 
 
 def given(
@@ -73,10 +76,8 @@ def given(
                 "this run's teacher was passed from Python (teacher.passed); pass it again: distill.run(..., "
                 "teacher=...)."
             )
-    told: dict[str, Any] = {"mean": config.mean, "std": config.std} | changes
-    made = Adapted(
-        inner, image_size=config.image_size, channels=config.channels, order=_order(config, names), **told
-    )
+    told: dict[str, Any] = {"mean": config.mean, "std": config.std, "image_size": config.image_size} | changes
+    made = Adapted(inner, channels=config.channels, order=_order(config, names), **told)
     return made.eval()
 
 
@@ -135,8 +136,8 @@ def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -
     chance is. Where one class alone is labelled nothing can be told.
 
     Raises:
-        OpticsError: hardly more than by chance, far less than with its classes in another order or with other values,
-            or no numbers; what the likely cause is.
+        OpticsError: hardly more than by chance, far less than with its classes in another order, with other values or
+            in another size, or no numbers; what the likely cause is.
     """
     some = _some(part.labelled, _MOST_IMAGES)
     answers = logits(teacher, some.images)
@@ -148,7 +149,9 @@ def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -
     chance = 1 / len(counted)
     error = chance * math.sqrt(sum(chance * (1 - chance) / n for n in counted))
     limit = min(chance + _SIGMAS * error, (1 + chance) / 2)
-    found, line = (right, "") if right > _ABOVE_DOUBT else _better(config, teacher, answers, some)
+    found, line = (
+        (right, "") if right > _ABOVE_DOUBT else _better(config, teacher, answers, some, lost=right <= limit)
+    )
     if right > limit and (found - right < _SIGMAS * error or 1 - found > (1 - right) / 2):
         return right
     why = "" if right > limit else f", where answering at random gives {100 * chance:.1f} %"
@@ -191,24 +194,50 @@ def _share(table: Tensor) -> float:
     return float(table.diagonal().sum() / (table.sum(1) > 0).sum())
 
 
-def _better(config: TeacherConfig, teacher: nn.Module, answers: Tensor, part: Dataset) -> tuple[float, str]:
-    """The share that is right with the change that helps most, and that in words."""
+def _better(
+    config: TeacherConfig, teacher: nn.Module, answers: Tensor, part: Dataset, *, lost: bool
+) -> tuple[float, str]:
+    """The share that is right with the change that helps most, and that in words.
+
+    lost: it answers at random; then every size is tried with all values, else with those alone that help.
+    """
     found = [_reordered(answers, part)]
-    if isinstance(teacher, Adapted):
-        few = _some(part, _TRIED_IMAGES)
-        for told, change in _TRIED.items():
-            values = {"mean": (0.0,), "std": (1.0,)} | change
-            if values == {"mean": config.mean, "std": config.std}:
-                continue
-            other = given(config, part.class_names, inner=teacher.network, **values).to(teacher.mean.device)
-            try:
-                answers = logits(other, few.images)
-            except (RuntimeError, ValueError):  # three means for one channel
-                continue
-            share = _right(answers, few)
-            found.append((share, f"With {told} it is right on {100 * share:.1f} %."))
-            share, line = _reordered(answers, few)
-            found.append((share, f"With {told}: {line}"))
+    if not isinstance(teacher, Adapted):
+        return found[0]
+
+    def asked(some: Dataset, **changes: Any) -> Tensor | None:
+        other = given(config, part.class_names, inner=teacher.network, **changes).to(teacher.mean.device)
+        try:
+            return logits(other, some.images)
+        except (
+            RuntimeError,
+            ValueError,
+            OpticsError,
+        ):  # three means for one channel, or layers of another size
+            return None
+
+    few = _some(part, _TRIED_IMAGES)
+    also: dict[str, tuple[float, dict[str, Any]]] = {"": (_right(answers, part), {})}
+    for told, change in _TRIED.items():
+        values = {"mean": (0.0,), "std": (1.0,)} | change
+        if values == {"mean": config.mean, "std": config.std} or (got := asked(few, **values)) is None:
+            continue
+        share = _right(got, few)
+        also[f"{told} and "] = (share, values)
+        found.append((share, f"With {told} it is right on {100 * share:.1f} %."))
+        share, line = _reordered(got, few)
+        found.append((share, f"With {told}: {line}"))
+    if not lost:
+        also = {name: also[name] for name in {"", max(also, key=lambda name: also[name][0])}}
+    sizes = [] if part.segmentation else _SIZES  # pixels are answered in any
+    for n in (n for n in sizes if (n, n) != (config.image_size or part.image_shape)):
+        some = _some(part, min(_TRIED_IMAGES, _PIXELS // n**2))
+        for told, (_, values) in also.items():
+            if (got := asked(some, image_size=(n, n), **values)) is not None:
+                share = _right(got, some)
+                free = (2 if told else 1) * _SIGMAS_OF_BEST * math.sqrt(share * (1 - share) / len(some))
+                line = f"With {told}teacher.image_size = [{n}, {n}] it is right on {100 * share:.1f} %."
+                found.append((share - free, line))
     return max(found, key=lambda pair: pair[0])  # of those that are as good the first
 
 

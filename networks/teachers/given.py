@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks.teachers.program import ExportedProgram
 from optics.errors import OpticsError
 from optics.reading import home, listed, reading, reason, regular_file
 
@@ -86,6 +87,7 @@ class Adapted(nn.Module):
                 x = x.expand(-1, self.channels, -1, -1)
         if self.image_size is not None and tuple(shape) != self.image_size:
             x = F.interpolate(x, self.image_size, mode="bilinear", align_corners=False, antialias=True)
+        self._check(x)
         found = logits_of(self.network((x - self.mean) / self.std))
         if self.order is not None:
             if found.shape[1] <= self.most:
@@ -97,6 +99,24 @@ class Adapted(nn.Module):
         if found.ndim == 4 and found.shape[-2:] != shape:
             found = F.interpolate(found, shape, mode="bilinear", align_corners=False)
         return found
+
+    def _check(self, x: Tensor) -> None:
+        """Raise OpticsError where an exported program says that it was exported for other images."""
+        expects = self.network.expects if isinstance(self.network, ExportedProgram) else ()
+        if len(expects) != 3:
+            return
+        channels, *size = expects
+        if channels not in (None, x.shape[1]):
+            raise OpticsError(
+                f"the exported program was exported for images of {channels} channels and is given {x.shape[1]}; set "
+                f"teacher.channels = {channels}."
+            )
+        wanted = [n if told is None else told for told, n in zip(size, x.shape[-2:], strict=True)]
+        if wanted != list(x.shape[-2:]):
+            raise OpticsError(
+                f"the exported program was exported for images of {wanted[0]} x {wanted[1]} pixels and is given "
+                f"{x.shape[-2]} x {x.shape[-1]}; set teacher.image_size = {wanted}."
+            )
 
 
 def logits_of(found: Any) -> Tensor:

@@ -57,7 +57,10 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     for name in ("add", "floordiv", "getitem", "mod", "mul", "neg", "sub")
 }
 _WHOLE = ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string", "as_int_lists")
-_RUN = "its images may have another size than it was exported for, or the file is damaged."
+_RUN = (
+    "its images may have another size (teacher.image_size) or other channels (teacher.channels) than it was exported "
+    "for, or the file is damaged."
+)
 _FIX = "Export it again with torch.export.save from a plain model of tensors, on the CPU."
 
 
@@ -122,6 +125,9 @@ class ExportedProgram(nn.Module):
         graph_module: the "graph_module" of the archive's JSON.
         tensors: parameters, buffers and constants by their names in the exported model.
 
+    Attributes:
+        expects: (channels, y, x) of the images that it was exported for; None for what may be any.
+
     Raises:
         OpticsError: an operator that is not on this reader's list, or more than one image in or out.
     """
@@ -148,6 +154,7 @@ class ExportedProgram(nn.Module):
                 f"the exported program has {len(images)} images in and {len(results)} results; one each."
             )
         self._image, self._result = images[0], results[0]["as_tensor"]["name"]
+        self.expects = _sizes(graph, self._image)[1:]
         self._nodes = [_Node(node) for node in graph["nodes"]]
         known = {*self._held, self._image, *(name for node in self._nodes for name in node.writes)}
         if self._result not in known:
@@ -170,6 +177,12 @@ class ExportedProgram(nn.Module):
                 node.run(values)
         result: Tensor = values[self._result]
         return result
+
+
+def _sizes(graph: Mapping[str, Any], name: str) -> tuple[int | None, ...]:
+    """The sizes that the archive records of a tensor; None for one that may be any."""
+    told = graph.get("tensor_values", {}).get(name, {}).get("sizes", [])
+    return tuple(size.get("as_int") for size in told)
 
 
 class _Node:

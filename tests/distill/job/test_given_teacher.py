@@ -229,6 +229,55 @@ def test_another_normalisation_is_found_and_told():
     assert right(TeacherConfig(passed="x", mean=[1.0], std=[-1.0]), inner=wrong) > 0.6
 
 
+class InACorner(Linear):
+    """Of any size: what is smaller stands in the corner of its 28 x 28 pixels."""
+
+    def forward(self, x):
+        ny, nx = (28 - n for n in x.shape[-2:])
+        return super().forward(torch.nn.functional.pad(x, (0, nx, 0, ny)))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, r"With teacher\.image_size = \[28, 28\] it is"),
+        (
+            {"mean": 1.0, "std": -1.0},
+            r"With teacher\.mean = \[1\.0\].*exchanged\) and teacher\.image_size = \[28, 28\]",
+        ),
+    ],
+)
+def test_another_size_is_found_and_told(values, told):
+    small, network = load("digits", limit=600, size=(14, 14)), InACorner(**values)
+
+    def check(**keys):
+        config = TeacherConfig(passed="x", **keys)
+        made = given_teacher.given(config, NAMES, inner=network)
+        return given_teacher.check(config, made, small.validation, "the teacher")
+
+    with pytest.raises(OpticsError, match=told):
+        check()
+    assert check(image_size=(28, 28), **{key: [value] for key, value in values.items()}) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            {},
+            "exported for images of 28 x 28 pixels and is given 14 x 14; set teacher.image_size = [28, 28].",
+        ),
+        ({"image_size": (28, 14)}, "is given 28 x 14; set teacher.image_size = [28, 28]."),
+        ({"channels": 3}, "exported for images of 1 channels and is given 3; set teacher.channels = 1."),
+    ],
+)
+def test_an_exported_program_says_what_it_was_exported_for(keys, said, folder):
+    made = given_teacher.given(TeacherConfig(file=str(folder / "net.pt2"), **keys), NAMES)
+    with pytest.raises(OpticsError) as error:
+        made(torch.rand(2, 1, 14, 14))
+    assert str(error.value).endswith(said)
+
+
 def test_a_teacher_that_knows_nothing_is_refused_with_the_likely_causes():
     blind = Linear()
     with torch.no_grad():
