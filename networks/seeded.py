@@ -37,6 +37,11 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
                         value.copy_((2 * draw - 1) * bound)
 
 
+def alone(count: int) -> tuple[int, int]:
+    """The place of the rows of one process that trains by itself; see `Dropout`."""
+    return 0, count
+
+
 class Dropout(nn.Module):
     """Dropout whose draws depend only on its own seed and on how many it has made: resumes bit for bit.
 
@@ -45,7 +50,8 @@ class Dropout(nn.Module):
         generator: draws the seed.
 
     Attributes:
-        process: of several that train together, which one this is: each draws its own.
+        place: of several processes that train together, by the number of this one's rows: where these begin among the
+            rows of all, and how many all are. Each draws the same for the whole batch, and takes its rows of that.
     """
 
     seed: Tensor
@@ -53,7 +59,8 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.p, self.process = p, 0
+        self.p = p
+        self.place: Callable[[int], tuple[int, int]] = alone
         self.register_buffer("seed", torch.randint(2**31, (), generator=generator))
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
@@ -61,7 +68,9 @@ class Dropout(nn.Module):
         """Same shape; unchanged when not training."""
         if not self.training or self.p == 0:
             return x
-        here = draws.generator_of("dropout", int(self.seed), int(self.draws), self.process)
+        here = draws.generator_of("dropout", int(self.seed), int(self.draws), 0)
         self.draws += 1
-        keep = torch.rand(x.shape, generator=here, dtype=torch.float32) >= self.p
+        begin, count = self.place(len(x))
+        drawn = torch.rand((count, *x.shape[1:]), generator=here, dtype=torch.float32)
+        keep = drawn[begin : begin + len(x)] >= self.p
         return x * keep.to(x.device) / (1 - self.p)

@@ -2,7 +2,8 @@
 
 Every process holds the same images and weights and draws the same order, moves and mixtures; of each batch it computes
 its own share. Gradients, and the statistics of normalisation layers, are summed over all of them, so that a step is the
-step of one process with the whole batch, but for rounding. What a model draws itself (noise, dropout) differs.
+step of one process with the whole batch, but for rounding. Dropout too is drawn for the whole batch; the noise of a
+bench is each process's own.
 The first process alone writes. Gradients travel by gloo, on the CPU.
 """
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from networks.seeded import Dropout
+from networks.seeded import Dropout, alone
 from optics.errors import OpticsError
 
 _PATIENCE = timedelta(days=7)  # others wait while the first one evaluates, exports and verifies
@@ -99,6 +100,13 @@ class Processes:
         rows = part.new_zeros(count, *part.shape[1:])
         rows[self.share(count)] = part
         return self.sum(rows)
+
+    def place(self, count: int) -> tuple[int, int]:
+        """Where this process's `count` rows begin among the rows of all processes, in order, and how many these are."""
+        held = torch.zeros(self.size, dtype=torch.int64)
+        held[self.rank] = count
+        held = self.sum(held)
+        return int(held[: self.rank].sum()), int(held.sum())
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Let every process have the sum of all gradients."""
@@ -212,7 +220,7 @@ class SharedBatchNorm(nn.Module):
 
 @contextlib.contextmanager
 def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
-    """Let the model's batch normalisations share their statistics for a while, and its dropouts draw apart."""
+    """Let the model's batch normalisations share their statistics for a while, and its dropouts their draws."""
     if processes.size == 1:
         yield
         return
@@ -226,12 +234,12 @@ def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
                 setattr(parent, name, stand_in)
     dropouts = [part for part in model.modules() if isinstance(part, Dropout)]
     for dropout in dropouts:
-        dropout.process = processes.rank
+        dropout.place = processes.place
     try:
         yield
     finally:
         for dropout in dropouts:
-            dropout.process = 0
+            dropout.place = alone
         for parent, name, child in swapped:
             setattr(parent, name, child)
 
