@@ -122,8 +122,7 @@ def show_result(result: Result, folder: Path, bars: Bars) -> None:
     console.print(_ERRORS, soft_wrap=True)
     for name, row in result.rows.by_name().items():
         if row.figures:
-            figures = ", ".join(f"{what} {100 * value:.1f} %" for what, value in row.figures.items())
-            console.print(f"{name}: {figures}", soft_wrap=True)
+            console.print(f"{name}: {row.told()}", soft_wrap=True)
     if words := distillation(result.rows, result.gain):
         console.print(words, soft_wrap=True)
     if result.verify is not None:

@@ -27,6 +27,7 @@ class Row(Validated):
     accuracy: the figure of merit, 0 to 1, the mean over draws. metric: which figure that is (`distill.metrics.tasks`).
     spread: standard deviation between draws, 0 for one. draws: how many. images: in each draw. sampling: standard error
     from having only so many images; None where it follows from a share. figures: others of the same answers, by name.
+    errors: their standard errors from having only so many images or people; none in results of earlier versions.
     """
 
     accuracy: float = Field(ge=0, le=1)
@@ -36,6 +37,13 @@ class Row(Validated):
     metric: str = "accuracy"
     sampling: float | None = Field(default=None, ge=0)
     figures: dict[str, float] = Field(default_factory=dict)
+    errors: dict[str, float] = Field(default_factory=dict)
+
+    def told(self) -> str:
+        """The other figures with their errors, in per cent."""
+        said = {name: f"{100 * value:.1f}" for name, value in self.figures.items()}
+        said |= {name: f"{said[name]} ± {100 * error:.1f}" for name, error in self.errors.items()}
+        return ", ".join(f"{name} {value} %" for name, value in said.items())
 
     @property
     def uncertainty(self) -> float:

@@ -24,14 +24,13 @@ from torch import Tensor, nn
 
 from distill.data.dataset import Dataset, Splits
 from distill.metrics.confusion import confusion_matrix, intersection_over_union, share_right
-from distill.metrics.recognition import equal_error_rate, most_alike
+from distill.metrics.recognition import most_alike, verification
+from distill.metrics.resampling import bootstrapped
 from distill.metrics.row import Row, error_of_share, score
 from optics.checks import OpticsError
 from optics.devices import device_of
 from optics.modules import evaluating
 from optics.spec import Validated
-
-_RESAMPLES = 200  # of images or people, for the errors of figures that are no mean over images
 
 
 class Task(abc.ABC):
@@ -79,15 +78,15 @@ class Task(abc.ABC):
             one, other = one.mean(0, keepdim=True), other.mean(0, keepdim=True)
         by_draw = self.merit(one.sum(1)) - self.merit(other.sum(1))
 
-        def of(index: Tensor) -> float:
-            return float((self.merit(one[:, index].sum(1)) - self.merit(other[:, index].sum(1))).mean())
+        def of(index: Tensor) -> Tensor:
+            return (self.merit(one[:, index].sum(1)) - self.merit(other[:, index].sum(1))).mean()
 
         units = one.shape[1]
         alike = torch.equal(one.mean(0), other.mean(0))
         return Difference(
             mean=float(by_draw.mean()),
             spread=float(by_draw.std()) if len(by_draw) > 1 else 0.0,
-            sampling=1 / (units + 2) if alike else _bootstrapped(units, of, resamples=1000),
+            sampling=1 / (units + 2) if alike else float(bootstrapped(units, of, resamples=1000)),
             draws=len(by_draw),
             units=units,
         )
@@ -189,12 +188,23 @@ class Pixels(Task):
         # a class that no pixel has and no answer is has none, as in the mean
         named = zip(test.class_names, each.tolist(), strict=True)
         figures = {f"IoU {name}": iou for name, iou in named if not math.isnan(iou)}
+
+        def again(index: Tensor) -> Tensor:
+            total = counts[:, index].sum((0, 1))
+            right = total.diagonal().sum() / total.sum()
+            return torch.stack(
+                (*intersection_over_union(total), right, intersection_over_union(total).nanmean())
+            )
+
+        *by_class, pixels, mean = bootstrapped(len(test), again).tolist()
+        errors = {f"IoU {name}": error for name, error in zip(test.class_names, by_class, strict=True)}
         return _row(
             self.metric,
             by_draw,
             len(test),
-            _bootstrapped(len(test), lambda index: _mean_iou(counts[:, index].sum((0, 1)))),
+            mean,
             figures | {"right pixels": float(shares.mean())},
+            {name: error for name, error in errors.items() if name in figures} | {"right pixels": pixels},
         )
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
@@ -249,7 +259,7 @@ class People(_Faces):
         """Rank one among `known`."""
         shares = self.merit(self.per_unit(answers, test, known).sum(1))
         error = error_of_share(float(shares.mean()), len(test))
-        return _row(self.metric, shares.tolist(), len(test), error, _verification(answers, test.labels))
+        return _row(self.metric, shares.tolist(), len(test), error, *verification(answers, test.labels))
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and one, of each image."""
@@ -273,12 +283,10 @@ class Strangers(_Faces):
         """Rank one among the other test pictures."""
         people = self.per_unit(answers, test, known)
         shares = self.merit(people.sum(1))
-        over_people = _bootstrapped(
-            people.shape[1], lambda index: float(self.merit(people[:, index].sum(1)).mean())
-        )
+        over_people = bootstrapped(people.shape[1], lambda index: self.merit(people[:, index].sum(1)).mean())
         # no less than of pictures that have nothing to do with each other: not 0 where all or none are right
-        error = max(over_people, error_of_share(float(shares.mean()), len(test)))
-        return _row(self.metric, shares.tolist(), len(test), error, _verification(answers, test.labels))
+        error = max(float(over_people), error_of_share(float(shares.mean()), len(test)))
+        return _row(self.metric, shares.tolist(), len(test), error, *verification(answers, test.labels))
 
     def per_unit(self, answers: Tensor, test: Dataset, known: Known | None) -> Tensor:
         """Right, and how many, of each person's pictures: the sample is one of people, whose pictures are alike."""
@@ -323,7 +331,14 @@ def task_of(splits: Splits, backend: str) -> Task:
 # ---------------------------------------------------------------------- figures
 
 
-def _row(metric: str, by_draw: list[float], images: int, error: float, figures: dict[str, float]) -> Row:
+def _row(
+    metric: str,
+    by_draw: list[float],
+    images: int,
+    error: float,
+    figures: dict[str, float],
+    errors: dict[str, float],
+) -> Row:
     values = torch.tensor(by_draw, dtype=torch.float64)
     return Row(
         metric=metric,
@@ -333,6 +348,7 @@ def _row(metric: str, by_draw: list[float], images: int, error: float, figures: 
         images=images,
         sampling=error,
         figures=figures,
+        errors=errors,
     )
 
 
@@ -349,21 +365,6 @@ def _right_of_one(right: Tensor) -> Tensor:
     """(draws, N, 2) float64: whether each is right, and one."""
     right = right.double()
     return torch.stack((right, torch.ones_like(right)), -1)
-
-
-def _bootstrapped(count: int, figure: Callable[[Tensor], float], *, resamples: int = _RESAMPLES) -> float:
-    """Standard error of a figure over resamples of `count` units (Efron & Tibshirani 1993, chapter 6); seeded."""
-    generator = torch.Generator().manual_seed(0)
-    found = [figure(torch.randint(count, (count,), generator=generator)) for _ in range(resamples)]
-    return float(torch.tensor(found, dtype=torch.float64).std())
-
-
-def _verification(answers: Tensor, labels: Tensor) -> dict[str, float]:
-    """1 - EER; none where no two pictures show one person, or all do: there is nothing to tell apart."""
-    pictures = labels.unique(return_counts=True)[1]
-    if len(pictures) < 2 or int(pictures.max()) < 2:
-        return {}
-    return {"1 - EER": 1 - sum(equal_error_rate(a, labels) for a in answers) / len(answers)}
 
 
 def _nearest_is_right(vectors: Tensor, labels: Tensor) -> Tensor:

@@ -127,7 +127,7 @@ def _does(row: Row) -> str:
 
 def _figures(row: Row) -> str:
     """The other figures of the same answers."""
-    return ", ".join(f"{name} {_percent(value)}" for name, value in row.figures.items())
+    return row.told()
 
 
 _NOTE = (

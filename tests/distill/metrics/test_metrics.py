@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from distill.data.dataset import UNLABELLED, VOID
 from distill.metrics.confusion import accuracy, confusion_matrix, intersection_over_union
-from distill.metrics.recognition import equal_error_rate, rank_one
+from distill.metrics.recognition import equal_error_rate, error_of_people, rank_one
 from distill.metrics.row import error_of_share, score
 from distill.metrics.tasks import Pixels
 from optics.checks import OpticsError, ShapeError
@@ -89,3 +89,29 @@ def test_the_error_of_a_share_is_the_textbook_one_of_many_and_never_nothing():
     # 80 of 80: (82 / 84) (2 / 84) / 84
     assert error_of_share(1.0, 80) == pytest.approx(math.sqrt(164) / 84**1.5)
     assert error_of_share(0.0, 80) == pytest.approx(error_of_share(1.0, 80))
+
+
+def test_people_who_count_twice_are_as_two_people_whose_pictures_are_not_compared():
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 3])
+    vectors = F.normalize(torch.randn(8, 3, generator=generator(5)) + 2 * torch.eye(4, 3)[labels], dim=1)
+    of = error_of_people(vectors, labels)
+    assert of(torch.ones(8)) == equal_error_rate(vectors, labels)
+    times = torch.tensor([2, 0, 1, 3])[labels]
+    likeness = vectors @ vectors.mT
+    pairs = [(i, j) for i in range(8) for j in range(i)]
+    genuine = [
+        float(likeness[i, j]) for i, j in pairs if labels[i] == labels[j] for _ in range(int(times[i]))
+    ]
+    others = [
+        float(likeness[i, j])
+        for i, j in pairs
+        if labels[i] != labels[j]
+        for _ in range(int(times[i] * times[j]))
+    ]
+    both = []
+    for threshold in [-2.0, *sorted({*genuine, *others})]:
+        missed = sum(g <= threshold for g in genuine) / len(genuine)
+        accepted = sum(o > threshold for o in others) / len(others)
+        both.append((abs(missed - accepted), (missed + accepted) / 2))
+    assert of(times) == pytest.approx(min(both)[1])
+    assert math.isnan(of((labels == 3).long()))

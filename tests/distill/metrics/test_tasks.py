@@ -57,6 +57,12 @@ def test_pixels_score_the_mean_overlap_of_the_whole_part_and_leave_void_out():
     assert row.accuracy == pytest.approx((zero + one) / 2)
     assert row.figures == pytest.approx({"IoU a": zero, "IoU b": one, "right pixels": 8 / 11})
     assert row.uncertainty > 0
+    # of two images a resample has both (half of them) or one of them twice: a share s, or that of either image
+    by_image = {"IoU a": (1 / 3, 4 / 5), "IoU b": (2 / 4, 1 / 2), "right pixels": (3 / 5, 5 / 6)}
+    for name, ends in by_image.items():
+        seen = torch.tensor([*ends, row.figures[name], row.figures[name]], dtype=torch.float64)
+        assert row.errors[name] == pytest.approx(float(seen.std(correction=0)), rel=0.15, abs=1e-12)
+    assert row.told().startswith(f"IoU a 62.5 ± {100 * row.errors['IoU a']:.1f} %, IoU b 50.0 ±")
 
 
 def test_a_class_that_no_pixel_has_and_none_is_taken_for_has_no_overlap():
@@ -124,6 +130,7 @@ def test_strangers_are_compared_with_each_other_and_never_with_themselves():
     )
     assert perfect.accuracy == 1.0
     assert perfect.figures["1 - EER"] == 1.0
+    assert perfect.errors["1 - EER"] == pytest.approx(error_of_share(1.0, 2))  # of two people
     assert perfect.uncertainty == pytest.approx(error_of_share(1.0, 5))  # of 5 of 5, and not 0
 
 

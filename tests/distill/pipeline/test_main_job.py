@@ -60,7 +60,16 @@ def test_every_row_is_there_with_its_draws_and_images(fast_run, result):
     assert tuple(rows) == OF_A_TRAINING
     settings = config.demo(fast=True)
     for name, row in rows.items():
-        assert set(row) == {"accuracy", "spread", "draws", "images", "metric", "sampling", "figures"}
+        assert set(row) == {
+            "accuracy",
+            "spread",
+            "draws",
+            "images",
+            "metric",
+            "sampling",
+            "figures",
+            "errors",
+        }
         assert 0.1 < row["accuracy"] <= 1
         assert row["images"] == settings.data.limit
         trainings = 1 if name == "teacher" else settings.student.repeats
