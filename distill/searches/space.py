@@ -18,6 +18,8 @@ _HIDDEN = (16, 24, 32, 48, 64, 96, 128, 192, 256)
 _MIXES = (4, 8, 12, 16, 24, 32, 48)
 _WIDTHS = (4, 8, 12, 16, 24, 32, 48)
 _DIMENSIONS = (8, 16, 32, 64, 128)
+_STEPS = (0, 1, 2, 3, 4, 5)
+_AVERAGES = (2, 4, 8)
 _RATE = 3.0  # times the file's learning rate, and below it
 _EACH_WAY = 2  # choices on either side of the file's own
 _PIXELS = 2  # of a bin, a side, that a training step computes at least
@@ -27,8 +29,9 @@ _PIXELS = 2  # of a bin, a side, that a training step computes at least
 class Space:
     """What may be chosen, by name; the learning rate between `rates`, the rest from a list.
 
-    masks: of the last layer. taps: a side, of every layer. bin: camera pixels of a bin, a side. hidden, mix
-    (classifier), width (segmenter), dimension (embedder): of the back end; hidden 0 and mix 0 are none.
+    masks: of the last layer. taps: a side, of every layer. bin: camera pixels of a bin, a side. hidden, mix, average
+    (classifier), width (segmenter), context (both), dimension (embedder): of the back end; hidden, mix and average 0
+    are none, and so is an average of no fewer values than there are bins.
     """
 
     base: RunConfig
@@ -57,10 +60,13 @@ class Space:
         backend = student.backend
         if backend.kind == "classifier":
             lists["mix"] = (0, *_near(_MIXES, backend.mix or 16))
+            lists["average"] = (0, *_near(_AVERAGES, backend.average[0] if backend.average else 4, 1))
         if backend.kind == "segmenter":
             lists["width"] = _near(_WIDTHS, backend.width or 16)
         else:
             lists["hidden"] = (0, *_near(_HIDDEN, backend.hidden[0] if backend.hidden else 32))
+        if backend.kind in ("classifier", "segmenter"):
+            lists["context"] = _near(_STEPS, backend.context or 0)
         if backend.kind == "embedder":
             lists["dimension"] = _near(_DIMENSIONS, backend.dimension or 64)
         rate = student.training.learning_rate
@@ -88,7 +94,10 @@ class Space:
             changes["backend.hidden"] = (number["hidden"],) if number["hidden"] else ()
         if "mix" in number:
             changes["backend.mix"] = number["mix"] or None
-        for name in ("width", "dimension"):
+        if "average" in number:
+            side, bins = number["average"], changes.get("readout.bins", student.readout.grid or image_shape)
+            changes["backend.average"] = (side, side) if 0 < side < min(bins) else None
+        for name in ("width", "dimension", "context"):
             if name in number:
                 changes[f"backend.{name}"] = number[name]
         return self.base.replace(**{f"student.{name}": value for name, value in changes.items()})

@@ -1,7 +1,8 @@
 """Trials by Optuna, the front of accuracy against electronic operations, and its files; extra `search`.
 
     DIR/search.json   every trial: what was chosen, validation figure, operations, exposures; a stopped search goes on
-    DIR/front.pdf     the figure against operations, and the front (also .png)
+    DIR/front.pdf     the figure against operations and exposures, and the front (also .png)
+    DIR/search.html   a page: the front, what it costs, every trial
     DIR/best.toml     the run file of the most accurate trial: `sclc run DIR/best.toml`
 
 A trial trains the student on labels alone for few epochs and is judged on the validation images; test images are not
@@ -23,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field, ValidationError
 
-from distill.job.config import RunConfig, load
+from distill.job.config import ASSETS, RunConfig, load
 from distill.job.job import Job
 from distill.job.ledger import key_of, read_json
+from distill.metrics.row import error_of_share
 from distill.progress import Silent, Watcher
 from distill.searches.space import Choice, Space
 from distill.training.run import Run
@@ -33,13 +35,15 @@ from networks import Student
 from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text
 from optics.notebook import table, words
+from optics.plots import page
 from optics.reading import damaged
 from optics.spec import Validated, validated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_FILE, _BEST, _FIGURE = "search.json", "best.toml", "front"
+_NEAR = 20  # tries near what was best so far before any choice is taken
+_FILE, _BEST, _FIGURE, _PAGE = "search.json", "best.toml", "front", "search.html"
 _TRIES = 500  # choices drawn for one that keeps the budget
 
 
@@ -83,8 +87,8 @@ class Search:
         """The most accurate; of several the cheapest."""
         return self.front[-1]
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Titles and cells of the front."""
+    def table(self, trials: Sequence[Trial] | None = None) -> tuple[list[str], list[list[str]]]:
+        """Titles and cells of the front, or of other trials."""
         names = list(self.space.lists)
         head = [f"{self.metric}, %", "operations", "exposures", *names, "learning rate"]
         body = [
@@ -95,22 +99,29 @@ class Search:
                 *(str(t.choice[n]) for n in names),
                 f"{float(t.choice['rate'] or 0):.2g}",
             ]
-            for t in self.front
+            for t in (self.front if trials is None else trials)
         ]
         return head, body
 
     def figure(self) -> Figure:
-        """Every trial and the front, against operations."""
+        """Every trial and the front, against operations; and against exposures, of which a mask is at least one."""
         from optics.plots import charts
 
-        drawn, (axes,) = charts.panels(1)
-        tried = sorted(self.trials, key=lambda t: t.operations)
-        lines = [
-            charts.Curve(label, tuple(float(t.operations) for t in of), tuple(100 * t.figure for t in of), ())
-            for label, of in (("tried", tried), ("front", self.front))
-        ]
-        charts.curves(axes, lines, x="electronic multiply-accumulates", y=f"{self.metric} (%)", log=True)
-        axes.lines[0].set_linestyle("none")
+        drawn, panels = charts.panels(2)
+        for axes, cost, name in zip(
+            panels, ("operations", "exposures"), ("electronic multiply-accumulates", "exposures"), strict=True
+        ):
+            tried = sorted(self.trials, key=lambda t: float(getattr(t, cost)))
+            front = sorted(self.front, key=lambda t: float(getattr(t, cost)))
+            lines = [
+                charts.Curve(
+                    label, tuple(float(getattr(t, cost)) for t in of), tuple(100 * t.figure for t in of), ()
+                )
+                for label, of in (("tried", tried), ("front", front))
+            ]
+            charts.curves(axes, lines, x=name, y=f"{self.metric} (%)", log=True)
+            axes.lines[0].set_linestyle("none")
+        panels[1].lines[1].set_linestyle("none")  # the front is one of operations
         return drawn
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +172,7 @@ def search(
     job = Job.prepare(told, folder)
     space = Space.around(told, job.image_shape)
     about = {"config": key_of(told.model_dump(mode="json", exclude={"name"})), "epochs": epochs, "most": most}
+    about["sizes"] = ", ".join(sorted(space.lists))  # a search of an earlier version had fewer to choose
     done = _read(folder / _FILE, about)
     study = _study(optuna, space, told.seed, done)
     make_folder(folder)
@@ -215,10 +227,17 @@ def _study(optuna: Any, space: Space, seed: int, done: Sequence[Trial]) -> Any:
 def _affordable(
     study: Any, optuna: Any, space: Space, job: Job, most: int | None
 ) -> tuple[Any, RunConfig, Student]:
-    """The next choice that can be built and keeps the budget, its run file, and its network."""
+    """The next choice that can be built and keeps the budget, its run file, and its network.
+
+    What is near the best may cost too much, and the sampler learns nothing of what is not trained; after a while
+    anything may come.
+    """
     told, cheapest = _distributions(optuna, space), math.inf
-    for _ in range(_TRIES):
+    learned, anything = study.sampler, optuna.samplers.RandomSampler(seed=len(study.trials))
+    for k in range(_TRIES):
+        study.sampler = learned if k < _NEAR else anything
         asked = study.ask(told)
+        study.sampler = learned
         tried = space.config(asked.params, job.image_shape)
         with contextlib.suppress(OpticsError):  # sizes that do not fit each other
             student = _student(tried, job)
@@ -277,10 +296,31 @@ def _read(path: Path, about: dict[str, Any]) -> list[Trial]:
 
 
 def _write(found: Search, job: Job) -> None:
-    """The run file of the best, and the figure."""
+    """The run file of the best, the figure, and the page."""
     best = found.space.config(found.best.choice, job.image_shape)
     write_text(found.folder / _BEST, best.to_toml())
     drawn = found.figure()
     for kind in ("pdf", "png"):
         drawn.savefig(out := io.BytesIO(), format=kind, dpi=150)
         write_bytes(found.folder / f"{_FIGURE}.{kind}", out.getvalue())
+    write_text(found.folder / _PAGE, page.render(ASSETS / "search.html.j2", _shown(found, job)))
+
+
+def _shown(found: Search, job: Job) -> dict[str, Any]:
+    """Every value that the page shows."""
+    best, images = found.best, len(job.splits.validation)
+    head, front = found.table()
+    return {
+        "name": job.config.name,
+        "headline": f"{100 * best.figure:.1f} % with {best.operations:,} multiply-accumulates",
+        "metric": found.metric,
+        "images": images,
+        "error": f"{100 * error_of_share(best.figure, images):.1f}",
+        "epochs": found.epochs,
+        "count": len(found.trials),
+        "chart": page.chart(found.figure(), "The figure against operations and exposures"),
+        "head": head,
+        "front": front[::-1],
+        "trials": found.table(sorted(found.trials, key=lambda t: -t.figure))[1],
+        "lists": [[name, ", ".join(map(str, values))] for name, values in found.space.lists.items()],
+    }

@@ -13,6 +13,7 @@ from distill.job.config import load
 from distill.searches.space import Space
 from distill.searches.trials import Search, Trial, search
 from optics.errors import OpticsError
+from tests.browser import windows, wrong_with
 
 needs_optuna = pytest.mark.skipif(
     importlib.util.find_spec("optuna") is None, reason="optuna is not installed (extra `search`)"
@@ -43,7 +44,8 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "more"), [(RUN, "mix"), (SEGMENT, "width"), (FACES, "dimension"), (FINER, "mix")]
+    ("told", "more"),
+    [(RUN, "mix"), (RUN, "average"), (SEGMENT, "context"), (FACES, "dimension"), (FINER, "context")],
 )
 def test_every_choice_makes_a_run_file_whose_network_fits(tmp_path, told, more):
     (tmp_path / "a.toml").write_text(told)
@@ -56,6 +58,9 @@ def test_every_choice_makes_a_run_file_whose_network_fits(tmp_path, told, more):
         number = dict(zip(space.lists, choice, strict=True))
         assert made.cascade.channels == (1, 4, number["masks"])
         assert made.readout.grid == (28 // number["bin"], 28 // number["bin"])
+        assert (made.backend.context or 0) == number.get("context", 0)
+        side = number.get("average", 0)
+        assert made.backend.average == ((side, side) if 0 < side < 28 // number["bin"] else None)
         every, samples = made.training.step.every, made.readout.oversampling or 1
         assert every == 1 or every % samples == 0
         assert number["bin"] * samples % every == 0
@@ -99,7 +104,16 @@ def test_a_search_keeps_its_budget_goes_on_and_writes_a_run_file(file, tmp_path,
     kept = json.loads((folder / "search.json").read_text())["trials"]
     assert kept[:2] == before and len(kept) == 3
     assert all(0 < t["operations"] <= 4000 for t in kept)
-    assert {p.name for p in folder.iterdir()} == {"search.json", "best.toml", "front.pdf", "front.png"}
+    assert {p.name for p in folder.iterdir()} == {
+        "search.json",
+        "search.html",
+        "best.toml",
+        "front.pdf",
+        "front.png",
+    }
+    shown = (folder / "search.html").read_text(encoding="utf-8")
+    for trial in kept:
+        assert f">{100 * trial['figure']:.2f}</td>" in shown and f">{trial['operations']:,}</td>" in shown
     best = load(folder / "best.toml").student
     top = max(kept, key=lambda t: (t["figure"], -t["operations"]))
     assert best.cascade.channels[-1] == top["choice"]["masks"] == top["exposures"]
@@ -111,6 +125,20 @@ def test_a_search_keeps_its_budget_goes_on_and_writes_a_run_file(file, tmp_path,
     (folder / "search.json").write_text('{"about": {}, "trials": [{"choice": {}}]}')
     with pytest.raises(OpticsError, match=r"search\.json"):
         search(file, trials=3, **options)
+
+
+@needs_optuna
+def test_a_search_whose_best_costs_too_much_goes_on_with_what_does_not(file, tmp_path):
+    """Near the best of the first ten there may be nothing within the budget."""
+    made = search(file, folder=tmp_path / "found", trials=14, epochs=1, most=1500)
+    assert len(made.trials) == 14 and max(t.operations for t in made.trials) <= 1500
+
+
+@needs_optuna
+@windows
+def test_a_browser_finds_nothing_wrong_with_the_page(browser, file, tmp_path, width):
+    search(file, folder=tmp_path / "found", trials=1, epochs=1)
+    assert wrong_with(browser, tmp_path / "found" / "search.html", width) == []
 
 
 @needs_optuna
