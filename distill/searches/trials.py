@@ -105,6 +105,8 @@ class Search:
 
     def figure(self) -> Figure:
         """Every trial and the front, against operations; and against exposures, of which a mask is at least one."""
+        from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
         from optics.plots import charts
 
         drawn, panels = charts.panels(2)
@@ -119,8 +121,11 @@ class Search:
                 )
                 for label, of in (("tried", tried), ("front", front))
             ]
-            charts.curves(axes, lines, x=name, y=f"{self.metric} (%)", log=True)
+            charts.curves(axes, lines, x=name, y=f"{self.metric} (%)", log=cost == "operations")
             axes.lines[0].set_linestyle("none")
+        panels[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        panels[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
+        panels[0].xaxis.set_minor_formatter(NullFormatter())
         panels[1].lines[1].set_linestyle("none")  # the front is one of operations
         return drawn
 
