@@ -8,7 +8,9 @@
 4. A value in `ignore` (a number or a class name) is *void*: images with it are left out, pixels with it stay and count
    in no loss and no metric. In masks, 255 is void where at least two other values occur and it is no class's label;
    two values, 0 and 255, are background and object.
-5. Every class has an image to learn from, and no part holds a class that the training part does not.
+5. Of whole images: every class has one to learn from, and no part holds a class that the training part does not. Of
+   pixels, whose lists of classes are fixed and whose subsets are small, the survey notes it; only a part without any
+   pixel that counts is refused.
 """
 
 from __future__ import annotations
@@ -252,6 +254,14 @@ def check_parts(labels: Mapping[str, tuple[str, Tensor]], classes: Classes) -> N
         raise OpticsError(
             f"{where} has no image of class {listed([repr(m) for m in missing])}; add some, or take the class out of "
             "the names."
+        )
+
+
+def check_pixels(where: str, part: str, counting: int, void: int) -> None:
+    """Raise OpticsError where a part has pixels and all of them are void; `counting` and `void` count pixels."""
+    if void and not counting:
+        raise OpticsError(
+            f"{where}: every pixel of the {part!r} part is void (255, or in data.ignore); some must have a class."
         )
 
 

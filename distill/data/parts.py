@@ -131,7 +131,11 @@ def settle(found: Found, *, ignore: Ignore = ()) -> tuple[dict[str, Labelled], C
 
 
 def read_pixels(found: Found, chosen: Mapping[str, Tensor], *, ignore: Ignore = ()) -> dict[str, Dataset]:
-    """Chosen images of a source whose pixels have labels."""
+    """Chosen images of a source whose pixels have labels; a class may be in any part, or in none.
+
+    Raises:
+        OpticsError: masks that do not fit their images, or of one part all pixels are void.
+    """
     stored = {}
     for name, index in chosen.items():
         part = found.parts[name]
@@ -146,6 +150,8 @@ def read_pixels(found: Found, chosen: Mapping[str, Tensor], *, ignore: Ignore = 
                 f"{found.parts[name].where}: masks are {tuple(labels.shape[-2:])} and images "
                 f"{tuple(images.shape[-2:])} pixels; pass size=(H, W) to bring both to one size."
             )
+        void = int((labels == VOID).sum())
+        answers.check_pixels(found.parts[name].where, name, labels.numel() - void, void)
         made[name] = Dataset(images, labels, classes.names, found.source, found.licence)
     return made
 

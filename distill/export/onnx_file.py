@@ -1,7 +1,8 @@
 """The electronic back end as an ONNX file, for whatever runs behind the laboratory's camera; extra `onnx`.
 
-One input, `features` (images, maps, y, x): the readings of the bins as `docs/export.md` has them; one output,
-`answers`. The number of images is free.
+One input, `features` (images, maps, y, x): the readings of the bins as `docs/export.md` has them. One output:
+`answers`, logits of classes (images, classes) or of pixels (images, classes, H, W); or, of an embedder, `embeddings`:
+unit vectors (images, dimension), by which known people and strangers are told. The number of images is free.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from distill.export.answers import described, kind_of
 from networks import Student
 from optics.errors import OpticsError
 from optics.files import write_bytes
@@ -24,6 +26,8 @@ from optics.reading import home, reason
 
 def write_onnx(student: Student, to: str | Path, *, image_shape: tuple[int, int] | None = None) -> Path:
     """Write a student's back end to an ONNX file; gives its path.
+
+    Its output is `embeddings` where the back end is an embedder, else `answers`, see above.
 
     Args:
         student: whose back end it is.
@@ -52,18 +56,31 @@ def write_onnx(student: Student, to: str | Path, *, image_shape: tuple[int, int]
     return path
 
 
+class _Embedding(nn.Module):
+    """An embedder whose `forward` gives its unit vectors, not the likeness to the people of its training."""
+
+    def __init__(self, backend: nn.Module) -> None:
+        super().__init__()
+        self.backend = backend
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.backend.embed(features)  # type: ignore[operator]
+
+
 def _model(backend: nn.Module, features: Tensor) -> bytes:
+    embeds = kind_of(described(backend)) == "embeddings"
+    asked = _Embedding(backend) if embeds else backend
     try:
-        with evaluating(backend), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with evaluating(asked), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of torch's own exporter about itself
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             made = torch.onnx.export(
-                backend,
+                asked,
                 (features,),
                 dynamo=True,
                 verbose=False,
                 input_names=["features"],
-                output_names=["answers"],
+                output_names=["embeddings" if embeds else "answers"],
                 dynamic_shapes=({0: torch.export.Dim("images")},),
             )
     except ImportError as error:

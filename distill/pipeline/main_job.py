@@ -39,7 +39,8 @@ from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
 from distill.pipeline import gather, steps, together
 from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
-from distill.progress import Watcher
+from distill.pipeline.telling import OnStepEpoch, Telling
+from distill.progress import Silent, Watcher
 from distill.training.processes import ALONE, Processes
 from distill.training.trackers import tensorboard
 from optics.devices import CPU
@@ -57,6 +58,7 @@ def run(
     last: str = "report",
     processes: Processes = ALONE,
     teacher: nn.Module | None = None,
+    on_epoch: OnStepEpoch | None = None,
 ) -> dict[str, Any]:
     """Do the main job in `directory`, or what is left of it.
 
@@ -70,6 +72,9 @@ def run(
         processes: who trains together; others than the first only help.
         teacher: a network of yours in place of the configuration's teacher, images (B, C, H, W) of 0 to 1 to logits;
             the keys `image_size` to `check` of [teacher] hold for it. To go on with the run, pass it again.
+        on_epoch: called as `on_epoch(step, epoch)` with each new `Epoch` of every training and of the refit, one call
+            at a time, by the first process alone. step: the training's folder, such as "teacher", "linear_kd",
+            "linear_kd/repeat-1", "refit". What it raises ends the run, which goes on after that epoch when run again.
 
     Returns:
         What `result.json` holds; empty if `last` comes before the report, and in processes that help.
@@ -90,6 +95,7 @@ def run(
         together.follow(config, book.directory, processes, works)
         return {}
     with together.Crew(processes) as crew:
+        ui = ui if on_epoch is None else Telling(ui or Silent(), on_epoch)
         return _lead(config, book, resume, ui, last, crew, teacher)
 
 

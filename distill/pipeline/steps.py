@@ -19,12 +19,13 @@ from distill.job.rehearsal import rehearse
 from distill.job.rows import STUDENTS, Rows
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference, Known
+from distill.pipeline import telling
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
 from distill.training.stepping import lowered
 from distill.training.teaching import Guide, Memory
-from distill.training.trackers import OnEpoch, tensorboard
+from distill.training.trackers import OnEpoch
 from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
 from distill.verify.simulators import LightPipesPath
@@ -149,7 +150,7 @@ def _train(
         directory=job.path(step),
         teacher=teacher,
         progress=progress,
-        on_epoch=tensorboard(job.path(step)) if job.config.tensorboard else None,
+        on_epoch=telling.of_step(job, step),
         processes=job.processes,
     )
 
@@ -227,7 +228,7 @@ def run_refit(job: Job) -> None:
     """Fit the distilled network's back end anew, to exposures of the training images on the realistic bench."""
     make_folder(job.path("refit"))
     student = job.student("linear_kd")
-    told = tensorboard(job.path("refit")) if job.config.tensorboard else None
+    told = telling.of_step(job, "refit")
     fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"), on_epoch=told)
     student.backend = fitted.backend
     save(student, job.path("refit") / MODEL)

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from distill.data import labels as answers
 from distill.data.labels import Ignore
-from distill.data.parts import Found, Options, Part, by_part, check_kinds, settle
+from distill.data.parts import Found, Options, Part, by_part, check_kinds, part_called, settle
 from distill.data.sources import SHARE, chosen_of, chosen_of_pixels, find
 from distill.data.survey.archives import opened
 from optics.errors import OpticsError
+from optics.reading import listed
 from optics.spec import Validated
 
 _BLOCK = 64  # images that are read at once
@@ -199,6 +200,8 @@ def _told(source: str, found: Found, seen: dict[str, _Seen], ignore: Ignore) -> 
     remarks += [
         f"{p.repeated} pictures stand more than once in {n!r}." for n, p in parts.items() if p.repeated
     ]
+    if pixels:
+        remarks += _unlearned(parts, names)
     return Checked(
         source=source,
         kind="pixels" if pixels else "classes",
@@ -285,7 +288,31 @@ def _pixel_classes(
             else:
                 counts[classes.names[number]] += seen[name].pixels[value]
         counted[name] = (counts, void, values)
+        try:
+            answers.check_pixels(found.parts[name].where, name, sum(counts.values()), void)
+        except OpticsError as error:
+            problems.append(str(error))
     return counted, classes.names
+
+
+def _unlearned(parts: Mapping[str, PartChecked], names: Sequence[str]) -> Iterator[str]:
+    """Which classes of pixels training does not see: a line for each part that shows some, one for those of no part."""
+    taught = next((n for n in parts if n == "all" or part_called(n) == "train"), None)
+    known = {} if taught is None else parts[taught].classes
+    if not any(known.values()):  # why is among the problems
+        return
+    missing = [name for name in names if not known.get(name)]
+    for part, told in parts.items():
+        shown = [name for name in missing if told.classes.get(name)]
+        if shown:
+            classes = listed([repr(name) for name in shown])
+            yield f"{part!r} shows {classes}, which no picture of {taught!r} does: expect an IoU of 0."
+    nowhere = [name for name in missing if not any(told.classes.get(name) for told in parts.values())]
+    if nowhere:
+        yield (
+            f"no picture shows {listed([repr(name) for name in nowhere])}, {len(nowhere)} of the {len(names)} classes: "
+            "none has an IoU unless a network answers it."
+        )
 
 
 def _part(part: Part, seen: _Seen, classes: dict[str, int], void: int, stored: Any) -> PartChecked:

@@ -160,7 +160,11 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         "import sys\nfrom pathlib import Path\nfrom distill.job.config import load\n"
         "from distill.pipeline import main_job\nfrom distill.training.processes import Processes\n"
         "processes = Processes.joined()\n"
-        "main_job.run(load(Path(sys.argv[1])), Path(sys.argv[2]), last='linear_kd', processes=processes)\n"
+        "def told(step, epoch):\n"
+        "    with Path(sys.argv[1]).with_name(f'told-{processes.rank}').open('a') as out:\n"
+        "        out.write(f'{step} {epoch.epoch}\\n')\n"
+        "place = Path(sys.argv[2])\n"
+        "main_job.run(load(sys.argv[1]), place, last='linear_kd', processes=processes, on_epoch=told)\n"
         "def threads():\n"
         "    try:\n        return {f.read_text().strip() for f in Path('/proc/self/task').glob('*/comm')}\n"
         "    except FileNotFoundError:  # one has just ended\n        return threads()\n"
@@ -175,6 +179,8 @@ def test_a_run_in_two_processes_is_that_of_one(tmp_path):
         started.append(subprocess.Popen(command, env=os.environ | own | {"OMP_NUM_THREADS": "1"}))
     main_job.run(config.load(tmp_path / "run.toml"), tmp_path / "one", last="linear_kd")
     assert [p.wait(240) for p in started] == [0, 0]
+    told = {path.name: path.read_text().splitlines() for path in tmp_path.glob("told-*")}
+    assert told == {"told-0": ["teacher 1", "teacher 2", "linear_kd 1", "linear_kd 2"]}
     for step in ("teacher", "linear_kd"):
         tables = [(tmp_path / d / step / "history.csv").read_text().splitlines() for d in ("one", "two")]
         losses = [[float(row["loss"]) for row in csv.DictReader(table)] for table in tables]

@@ -13,7 +13,7 @@ from distill.training.distillation import DistillationSpec, Ramp
 from distill.training.losses.hints import Hint
 from distill.training.losses.tangent import alignment_loss, gram, gram_of_optics
 from distill.training.losses.term import Seen, Setup
-from distill.training.losses.terms import TERMS, terms_of
+from distill.training.losses.terms import terms_of
 from distill.training.run import Run
 from distill.training.spec import TrainSpec
 from distill.training.taps import Taps, last_maps
@@ -449,10 +449,6 @@ def test_without_a_teacher_the_methods_ask_for_nothing():
     model = small()
     run = Run(model, parts(blobs()), parts(blobs()), TrainSpec(distillation=told), None)
     assert list(run.terms) == ["labels"]
-
-
-def test_every_term_is_asked_for_by_some_test():
-    assert set(TERMS) == {"labels", "taught", "overlap", "taught_overlap", "hint", "tangent", "light"}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
-"""Trackers: each new epoch is told once, and TensorBoard is asked for only where it is wanted."""
+"""Trackers: each new epoch is told once, and TensorBoard and the user's function only where they are wanted."""
 
 from __future__ import annotations
 
+import csv
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from distill.job import config
 from distill.pipeline import main_job
@@ -71,23 +74,84 @@ def test_tensorboard_gets_every_figure(tmp_path, written):
     assert len(written) == 12
 
 
-def test_every_training_of_a_run_is_told_the_refit_too(tmp_path, written):
-    sets = [
-        "tensorboard=true",
-        "data.limit=60",
-        "data.labelled='all'",
-        "student.controls=[]",
-        "refit.epochs=1",
-    ]
-    sets += [
-        "teacher.training.epochs=1",
-        "student.training.epochs=1",
-        "student.repeats=1",
-        "teacher.check=false",
-    ]
-    main_job.run(config.demo(fast=True, sets=sets), tmp_path / "run", last="refit")
-    folders = {Path(folder).name for folder, _, _ in written}
-    assert folders == {"teacher", "linear_kd", "refit"}  # the labels alone are not needed for it
+SETS = [
+    "data.limit=60",
+    "data.labelled='all'",
+    "student.controls=[]",
+    "refit.epochs=1",
+    "teacher.training.epochs=1",
+    "student.training.epochs=2",
+    "student.repeats=2",
+    "teacher.check=false",
+]
+# what a run up to its refit trains (the labels alone are not needed for it)
+EPOCHS = {"teacher": [1], "linear_kd": [1, 2], "linear_kd/repeat-1": [1, 2], "refit": [1]}
+
+
+def run(folder, *sets, last="refit", on_epoch=None):
+    made = config.demo(fast=True, sets=[*SETS, *sets])
+    main_job.run(made, folder, last=last, on_epoch=on_epoch)
+
+
+class Told:
+    """A function of the user's that remembers what it was told, and fails as it is told `fails`."""
+
+    def __init__(self, fails=None):
+        self.told, self.fails, self.inside = [], fails, 0
+
+    def __call__(self, step, epoch):
+        self.inside += 1
+        assert self.inside == 1, "one call at a time"
+        self.told.append((step, epoch))
+        time.sleep(0.01)
+        self.inside -= 1
+        if (step, epoch.epoch) == self.fails:
+            raise ZeroDivisionError("the tracker is gone")
+
+    @property
+    def epochs(self):
+        found = {}
+        for step, epoch in self.told:
+            found.setdefault(step, []).append(epoch.epoch)
+        return found
+
+
+@pytest.mark.parametrize("board", [False, True])
+@pytest.mark.parametrize("hook", [False, True])
+def test_every_training_of_a_run_is_told_the_refit_too(board, hook, tmp_path, written):
+    told = Told()
+    place = tmp_path / "run"
+    run(place, f"tensorboard={str(board).lower()}", on_epoch=told if hook else None)
+    assert told.epochs == (EPOCHS if hook else {})
+    assert {Path(folder).relative_to(place).as_posix() for folder, _, _ in written} == (
+        set(EPOCHS) if board else set()
+    )
+    for step, epoch in told.told:
+        with (place / step / "history.csv").open() as file:
+            row = list(csv.DictReader(file))[epoch.epoch - 1]
+        assert float(row["validation_loss"]) == epoch.validation_loss
+        if board:
+            assert written[str(place / step), "validation_loss", epoch.epoch] == epoch.validation_loss
+    run(place, on_epoch=told)
+    assert len(told.told) == (6 if hook else 0)  # what was done before is not told again
+
+
+@pytest.mark.parametrize("fails", [("teacher", 1), ("linear_kd", 1), ("linear_kd/repeat-1", 2), ("refit", 1)])
+def test_what_the_function_raises_ends_the_run_which_goes_on_after_it(fails, tmp_path):
+    told = Told(fails)
+    with pytest.raises(ZeroDivisionError, match="the tracker is gone"):
+        run(tmp_path / "run", on_epoch=told)
+    assert (told.told[-1][0], told.told[-1][1].epoch) == fails
+    run(tmp_path / "run", on_epoch=told)
+    assert told.epochs == EPOCHS
+
+
+def test_students_side_by_side_are_told_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    told = Told()
+    run(tmp_path / "run", "student.repeats=1", "refit.images=20", last="evaluate", on_epoch=told)
+    assert told.epochs == {"teacher": [1], "linear": [1, 2], "linear_kd": [1, 2], "refit": [1]}
 
 
 def test_without_the_package_its_name_and_its_extra_are_said(tmp_path, monkeypatch):
