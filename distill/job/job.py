@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ from distill.job.ledger import read_json
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
+from distill.training.history import Epoch
 from distill.training.processes import ALONE, Processes
 from distill.training.teaching import Memory, logits
+from distill.training.trackers import OnEpoch, OnStepEpoch, tensorboard
 from networks import RawImage, Student, StudentSpec
 from networks.onbench.network import OnBench
 from networks.students.controls import shuffled
@@ -66,6 +68,7 @@ class Job:
         module: a teacher that was passed from Python, in place of the configuration's.
         made_by: the version of this project whose steps count as done; this one, or that of a finished run.
         answers: what the teacher said, shared by the rows of a run that ask about the same images.
+        on_epoch: a function of the user's that is told of each epoch of every training, with the training's folder.
     """
 
     config: RunConfig
@@ -82,6 +85,7 @@ class Job:
     module: nn.Module | None = None
     made_by: str = field(default_factory=version)
     answers: Memory = field(default_factory=lambda: Memory(most=0))
+    on_epoch: OnStepEpoch | None = None
 
     @classmethod
     def prepare(
@@ -132,6 +136,20 @@ class Job:
         if self.stopped.is_set():
             raise Stopped
         self.watcher.progress(self.step, done, total, note)
+
+    def told(self, step: str) -> OnEpoch:
+        """Whoever is told of each epoch of one training; `step`: its folder, such as linear_kd/repeat-1."""
+        asked: list[OnEpoch] = []
+        if self.config.tensorboard:
+            asked.append(tensorboard(self.path(step)))
+        if self.on_epoch is not None:
+            asked.append(partial(self.on_epoch, step))
+
+        def tell(epoch: Epoch) -> None:
+            for each in asked:
+                each(epoch)
+
+        return tell
 
     def check(self) -> None:
         """Raise OpticsError unless images, network and bench fit each other."""

@@ -9,8 +9,6 @@ step_table.py    The steps: what each writes, reads and depends on, and so which
 steps.py         What each step of the main job does, given a `Job`; `main_job` says in which order and when to
                  skip one
 study.py         `distill.study`: vary anything of a bench and see what it does to a network
-telling.py       Who is told of each epoch of a run's trainings: TensorBoard, and a function of the user's, where
-                 asked for
 together.py      The main job in several processes: the first one does it, the others help where a network is
                  trained
 unfinished.py    A command that writes nothing but its answer, killed on its way, goes on where it was

@@ -39,10 +39,9 @@ from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
 from distill.pipeline import gather, steps, together
 from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
-from distill.pipeline.telling import OnStepEpoch, Telling
-from distill.progress import Silent, Watcher
+from distill.progress import Watcher
 from distill.training.processes import ALONE, Processes
-from distill.training.trackers import tensorboard
+from distill.training.trackers import OnStepEpoch, one_at_a_time, tensorboard
 from optics.devices import CPU
 from optics.errors import OpticsError
 from optics.files import write_text
@@ -95,8 +94,7 @@ def run(
         together.follow(config, book.directory, processes, works)
         return {}
     with together.Crew(processes) as crew:
-        ui = ui if on_epoch is None else Telling(ui or Silent(), on_epoch)
-        return _lead(config, book, resume, ui, last, crew, teacher)
+        return _lead(config, book, resume, ui, last, crew, teacher, on_epoch)
 
 
 def _lead(
@@ -107,6 +105,7 @@ def _lead(
     last: str,
     crew: together.Crew,
     teacher: nn.Module | None,
+    on_epoch: OnStepEpoch | None,
 ) -> dict[str, Any]:
     """The main job, as its first process does it; see `run`."""
     directory = book.directory
@@ -114,6 +113,7 @@ def _lead(
     if config.tensorboard:
         tensorboard(directory)  # whether it is installed
     job = Job.prepare(config, directory, ui, teacher=teacher)
+    job.on_epoch = None if on_epoch is None else one_at_a_time(on_epoch)
     _ = job.device  # one that is not here is told before anything is written
     todo = [name for name in needed(last) if name in steps_of(config)]
     steps.check_later(job, todo)

@@ -19,7 +19,6 @@ from distill.job.rehearsal import rehearse
 from distill.job.rows import STUDENTS, Rows
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference, Known
-from distill.pipeline import telling
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
@@ -150,7 +149,7 @@ def _train(
         directory=job.path(step),
         teacher=teacher,
         progress=progress,
-        on_epoch=telling.of_step(job, step),
+        on_epoch=job.told(step),
         processes=job.processes,
     )
 
@@ -228,8 +227,8 @@ def run_refit(job: Job) -> None:
     """Fit the distilled network's back end anew, to exposures of the training images on the realistic bench."""
     make_folder(job.path("refit"))
     student = job.student("linear_kd")
-    told = telling.of_step(job, "refit")
-    fitted = refit(job, job.on_bench(student, job.bench), directory=job.path("refit"), on_epoch=told)
+    bench = job.on_bench(student, job.bench)
+    fitted = refit(job, bench, directory=job.path("refit"), on_epoch=job.told("refit"))
     student.backend = fitted.backend
     save(student, job.path("refit") / MODEL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ from optics.errors import OpticsError
 from optics.files import make_folder
 
 OnEpoch = Callable[[Epoch], None]
+OnStepEpoch = Callable[
+    [str, Epoch], None
+]  # of a run with several trainings: the training's folder, and the epoch
 EVENTS = "events.out.tfevents.*"  # what TensorBoard calls its files
 
 _CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
@@ -34,6 +38,17 @@ def tensorboard(directory: str | Path) -> OnEpoch:
         ) from error
 
     return _TensorBoard(directory, SummaryWriter)
+
+
+def one_at_a_time(told: OnStepEpoch) -> OnStepEpoch:
+    """The same, never in two calls at once, also where students train side by side."""
+    lock = threading.Lock()
+
+    def tell(step: str, epoch: Epoch) -> None:
+        with lock:
+            told(step, epoch)
+
+    return tell
 
 
 class _TensorBoard:
