@@ -209,11 +209,7 @@ def _better(
         other = given(config, part.class_names, inner=teacher.network, **changes).to(teacher.mean.device)
         try:
             return logits(other, some.images)
-        except (
-            RuntimeError,
-            ValueError,
-            OpticsError,
-        ):  # three means for one channel, or layers of another size
+        except (RuntimeError, ValueError):  # three means for one channel, or layers of another size
             return None
 
     few = _some(part, _TRIED_IMAGES)
@@ -228,7 +224,8 @@ def _better(
         share, line = _reordered(got, few)
         found.append((share, f"With {told}: {line}"))
     if not lost:
-        also = {name: also[name] for name in {"", max(also, key=lambda name: also[name][0])}}
+        best = max(also, key=lambda name: also[name][0])
+        also = {"": also[""], best: also[best]}
     sizes = [] if part.segmentation else _SIZES  # pixels are answered in any
     for n in (n for n in sizes if (n, n) != (config.image_size or part.image_shape)):
         some = _some(part, min(_TRIED_IMAGES, _PIXELS // n**2))

@@ -191,10 +191,8 @@ class Pixels(Task):
 
         def again(index: Tensor) -> Tensor:
             total = counts[:, index].sum((0, 1))
-            right = total.diagonal().sum() / total.sum()
-            return torch.stack(
-                (*intersection_over_union(total), right, intersection_over_union(total).nanmean())
-            )
+            by_class, right = intersection_over_union(total), total.diagonal().sum() / total.sum()
+            return torch.stack((*by_class, right, by_class.nanmean()))
 
         *by_class, pixels, mean = bootstrapped(len(test), again).tolist()
         errors = {f"IoU {name}": error for name, error in zip(test.class_names, by_class, strict=True)}

@@ -125,11 +125,6 @@ def _does(row: Row) -> str:
     return f"reaches {_percent(row.accuracy)} {row.metric} on {row.images} test images"
 
 
-def _figures(row: Row) -> str:
-    """The other figures of the same answers."""
-    return row.told()
-
-
 _NOTE = (
     "Only the exported directory was read, the levels out of the PNG files. Agreement is the share of images (or "
     "pixels) for which the engine predicts the same class as the trained network on the same bench without noise; the "
@@ -172,7 +167,7 @@ def _rows(result: Result) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "meaning": meaning_of(name),
-                "figures": _figures(row),
+                "figures": row.told(),
                 "accuracy": _percent(row.accuracy, 2),
                 "spread": f"{100 * row.spread:.2f}" if row.draws > 1 else "-",
                 "sampling": f"{100 * row.uncertainty:.2f}",

@@ -308,10 +308,10 @@ def _write(found: Search, job: Job) -> None:
     for kind in ("pdf", "png"):
         drawn.savefig(out := io.BytesIO(), format=kind, dpi=150)
         write_bytes(found.folder / f"{_FIGURE}.{kind}", out.getvalue())
-    write_text(found.folder / _PAGE, page.render(ASSETS / "search.html.j2", _shown(found, job)))
+    write_text(found.folder / _PAGE, page.render(ASSETS / "search.html.j2", _shown(found, drawn, job)))
 
 
-def _shown(found: Search, job: Job) -> dict[str, Any]:
+def _shown(found: Search, drawn: Figure, job: Job) -> dict[str, Any]:
     """Every value that the page shows."""
     best, images = found.best, len(job.splits.validation)
     head, front = found.table()
@@ -323,7 +323,7 @@ def _shown(found: Search, job: Job) -> dict[str, Any]:
         "error": f"{100 * error_of_share(best.figure, images):.1f}",
         "epochs": found.epochs,
         "count": len(found.trials),
-        "chart": page.chart(found.figure(), "The figure against operations and exposures"),
+        "chart": page.chart(drawn, "The figure against operations and exposures"),
         "head": head,
         "front": front[::-1],
         "trials": found.table(sorted(found.trials, key=lambda t: -t.figure))[1],

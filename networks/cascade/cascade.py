@@ -238,7 +238,6 @@ class Cascade(nn.Module):
 
     # ------------------------------------------------------------------ applied to images
 
-    @in_own_precision
     def forward(self, x: Tensor) -> Tensor:
         """Images or fields (B, in, y, x), real or complex, to the complex field (B, out, y, x), collapsed."""
         maps = self.maps(x)

@@ -275,7 +275,6 @@ class OnBench(nn.Module):
                 "reference as much smaller, or less light.photons."
             )
 
-    @in_own_precision
     def expected(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Photons that every camera pixel expects, (B, F, cy, cx), from images (B, in, H, W) of 0 to 1.
 
@@ -347,7 +346,6 @@ class OnBench(nn.Module):
 
         return self._per_window(expose, photons)
 
-    @in_own_precision
     def frames(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Camera counts (B, F, cy, cx); without a generator nothing is drawn, the converter still rounds."""
         return self.record(self.expected(x, generator=generator), generator=generator)

@@ -189,7 +189,6 @@ class Student(nn.Module):
         parts = (self.cascade, self.readout, self.backend)
         return OnBench.build(*parts, bench, realisation=realisation, **options)
 
-    @in_own_precision
     def field(self, x: Tensor) -> Tensor:
         """The complex field before the camera: (B, out, y, x)."""
         return self.cascade(x)

@@ -130,7 +130,6 @@ class Recorder(ConstantBuffers):
         rows, cols = self.rows.to(intensity.dtype), self.cols.to(intensity.dtype)
         return (rows @ intensity @ cols.mT) * self.full_scale
 
-    @in_own_precision
     def expose(
         self, intensity: Tensor, *, generator: torch.Generator | None = None, differentiable: bool = False
     ) -> Tensor:

@@ -31,6 +31,8 @@ TINY = (
     "export.count=1",
     "verify.wave_images=1",
     "verify.processes=1",
+    "student.controls=[]",
+    "flaws.images=0",
 )
 KEPT = (  # a tiny run that loses one of these tries something else
     "bench.source",
@@ -59,13 +61,13 @@ KEPT = (  # a tiny run that loses one of these tries something else
     "teacher.training.augmentation",
     "teacher.training.step",
 )
-NO_CONTROLS = ("student.controls=[]", "flaws.images=0")
-NO_LIGHTPIPES = ("verify.lightpipes_images=0",)
-LIGHTPIPES = ("verify.lightpipes_images=1",)
 
 
 class Tiny(NamedTuple):
-    """A tiny run. make: its data. sets: what is smaller. test, classes: images and classes that it is to find."""
+    """A tiny run. make: its data. sets: what is smaller. test, classes: images and classes that it is to find.
+
+    lightpipes: images that LightPipes proves too.
+    """
 
     make: Callable[[Path], None]
     sets: tuple[str, ...]
@@ -73,7 +75,7 @@ class Tiny(NamedTuple):
     classes: int
     metric: str = "accuracy"
     answers: str = "classes"
-    more: tuple[str, ...] = (*NO_CONTROLS, *NO_LIGHTPIPES)
+    lightpipes: int = 0
 
 
 # fewer, larger pixels behind the longer first lens: lambda f1 / pitch is half as wide, on a quarter of the panel
@@ -82,13 +84,13 @@ COLOURS = ("student.channels=[3, 2, 3, 2]",)
 PIXELS: dict[str, Any] = {"metric": "mean IoU", "answers": "pixels"}
 FACES: dict[str, Any] = {"metric": "rank one", "answers": "embeddings"}
 RUNS = {
-    "mnist": Tiny(sets.mnist, ("student.channels=[1, 2, 2]",), 20, 10, more=(*NO_CONTROLS, *LIGHTPIPES)),
+    "mnist": Tiny(sets.mnist, ("student.channels=[1, 2, 2]",), 20, 10, lightpipes=1),
     "fashion-mnist": Tiny(
         sets.fashion_mnist, ("student.channels=[1, 2, 2]", 'data.source="./fashion-mnist"'), 20, 10
     ),
     "cifar10-grey": Tiny(sets.cifar10, ("student.channels=[1, 2, 3, 2]",), 20, 10),
     "cifar10-small": Tiny(sets.cifar10, COLOURS, 20, 10),
-    "cifar10": Tiny(sets.cifar10, COLOURS, 20, 10, more=(*NO_CONTROLS, *NO_LIGHTPIPES)),
+    "cifar10": Tiny(sets.cifar10, COLOURS, 20, 10),
     "cifar10-large": Tiny(sets.cifar10, COLOURS, 20, 10),
     "cifar10-linear": Tiny(sets.cifar10, COLOURS, 20, 10),
     "cifar100": Tiny(sets.cifar100, COLOURS, 20, 100),
@@ -110,7 +112,6 @@ RUNS = {
         6,
         2,
         **PIXELS,
-        more=(*NO_CONTROLS, *NO_LIGHTPIPES),
     ),
     "faces": Tiny(
         sets.fasseg,
@@ -140,7 +141,6 @@ RUNS = {
         40,
         10,
         **FACES,
-        more=(*NO_CONTROLS, *NO_LIGHTPIPES),
     ),
 }
 
@@ -162,13 +162,13 @@ def test_it_runs_from_its_data_to_a_proved_export(name, tmp_path, monkeypatch):
     case, file, run = RUNS[name], FOLDER / f"{name}.toml", tmp_path / "run"
     monkeypatch.setenv("SCLC_DATA", str(tmp_path))
     case.make(tmp_path)
-    whole, told = config.load(file), config.load(file, sets=[*TINY, *case.sets, *case.more])
+    small = [*TINY, *case.sets, f"verify.lightpipes_images={case.lightpipes}"]
+    whole, told = config.load(file), config.load(file, sets=small)
     assert {key: value(told, key) for key in KEPT} == {key: value(whole, key) for key in KEPT}
     result = main_job.run(told, run)
 
-    rows, controls = result["rows"], set(told.student.controls)
-    on_bench = {"ideal_bench", "bench_as_is", "bench_refit"}
-    assert set(rows) == {"teacher", "linear", "linear_kd"} | controls | on_bench
+    rows = result["rows"]
+    assert set(rows) == {"teacher", "linear", "linear_kd", "ideal_bench", "bench_as_is", "bench_refit"}
     assert {row["metric"] for row in rows.values()} == {case.metric}
     assert {row["images"] for row in rows.values()} == {case.test}
     assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
@@ -176,7 +176,7 @@ def test_it_runs_from_its_data_to_a_proved_export(name, tmp_path, monkeypatch):
     assert result["verdict"]["passed"], result["verdict"]
     proved = {n: None if e is None else e["images"] for n, e in result["verify"].items() if n != "shared"}
     assert result["verify"]["wave"]["signal"] > 1  # dark counts would agree whatever the frames are
-    assert proved == {"wave": 1, "lightpipes": told.verify.lightpipes_images or None}
+    assert proved == {"wave": 1, "lightpipes": case.lightpipes or None}
     exported = read_export(run / "export")
     manifest = exported.manifest
     assert manifest.answers == result["verify"]["wave"]["answers"] == case.answers
