@@ -6,13 +6,14 @@ import importlib
 import json
 import os
 import sys
-from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+from benchmarks.options import Allocator, Epochs, Factor, Json, Malloc, Peers, Quick, Sets, Trainings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,40 +27,6 @@ _KEEP = {
     "MALLOC_TRIM_THRESHOLD_": "-1",
     "MALLOC_TOP_PAD_": "67108864",
 }
-
-
-class Allocator(str, Enum):
-    """What glibc does with freed memory."""
-
-    default = "default"
-    keep = "keep"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
-Peers = Annotated[bool, typer.Option("--peers", help="Measure other packages too, where they are installed.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A short run, to see that it works; noisy numbers.")]
-Malloc = Annotated[
-    Allocator,
-    typer.Option(
-        "--allocator",
-        help="'keep': freed memory stays in the process (fewer page faults), for everyone alike.",
-    ),
-]
-
-Factor = Annotated[
-    list[float] | None,
-    typer.Option(min=1e-3, help="Of the file's learning rate; may be repeated. 0.3, 1 and 3 by default."),
-]
-Epochs = Annotated[int | None, typer.Option(min=1, help="In place of the file's own.")]
-Trainings = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Folder of the teachers and of finished trainings; the same command goes on there.",
-    ),
-]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as of `sclc run`.")]
 
 
 def _module(name: str) -> ModuleType:
@@ -118,6 +85,12 @@ def cascade(
 ) -> None:
     """Speed and memory of the linear cascade against the paper's formulation."""
     _run("cascade", as_json=as_json, peers=peers, quick=quick, allocator=allocator)
+
+
+@app.command()
+def start(as_json: Json = False, quick: Quick = False) -> None:
+    """Processor time of `sclc --help` and others beside that of Python with the same command-line library."""
+    _run("start", as_json=as_json, quick=quick)
 
 
 @app.command()

@@ -73,6 +73,14 @@ def test_airy_errors_ours_and_theirs():
     assert min(row["error"] for row in result["peers"]["LightPipes"].values()) > 1e-4
 
 
+def test_the_processor_time_of_a_start_has_a_reference_in_the_same_run():
+    done = benchmarks("start", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    first, *rows = json.loads(done.stdout)["rows"]
+    assert first["ratio"] == 1.0 and {row["command"] for row in rows} >= {"sclc --help", "sclc --version"}
+    assert all(row["seconds"] > 0.0 and row["ratio"] > 0.0 for row in rows)
+
+
 def test_an_unknown_benchmark_is_one_clear_error():
     done = benchmarks("nothing")
     assert done.returncode == 2
