@@ -278,7 +278,7 @@ def methods(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="'plain', 'fading', 'decoupled', 'feature hints', 'neural tangents' or 'function matching'; may be "
+            help="'plain', 'fading', 'function matching', 'decoupled', 'feature hints' or 'neural tangents'; may be "
             "repeated, all by default. Labels alone are always there."
         ),
     ] = None,

@@ -80,7 +80,8 @@ def _key(row: str, share: float, seed: int) -> str:
 
 def _one_share(kept: Kept, base: RunConfig, directory: Path, share: float) -> None:
     """Train what is not kept yet."""
-    seed, ways = base.seed, {ALONE: None, DISTILLED: HOW}
+    seed = base.seed
+    ways: dict[str, dict[str, Any]] = {ALONE: {}, DISTILLED: {"distillation": HOW}}
     wanted = [row for row in ways if _key(row, share, seed) not in kept.done]
     if not wanted and _key("teacher", share, seed) in kept.done:
         return

@@ -1,18 +1,19 @@
 """What does each way of distilling earn? The student of a run file by every method, beside the labels alone.
 
 For each seed a teacher is trained as the file says; then the student learns from the labels alone and by each method of
-`METHODS`, at each of the method's settings and several learning rates. Setting and rate are those with the best mean on
-the *validation* images; what is told is the test part. A method has two settings to choose from (the plain one four),
-the labels none, which favours the methods a little. Students of one seed have the same first values and, where every
+`METHODS`. What is tried is chosen by the best mean over the seeds on the *validation* images, in three rounds: the
+settings of the labels alone and of the plain method at the file's learning rate; those of every other method, added to
+the plain setting that was best; then the best setting of each at the other learning rates. Plain distillation has four
+settings, the rest two; what is told is the test part. Students of one seed have the same first values and, where every
 image has its label, see the same images in the same order; a gain is told with the standard error of its mean over the
 seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -20,26 +21,41 @@ from benchmarks.kept import Kept, run_file
 from benchmarks.one_student import ALONE, figures, prepared, trained
 from benchmarks.paired import beyond, chosen
 from distill.job.config import RunConfig
+from distill.job.job import Job
 from distill.job.ledger import key_of
 from distill.training.teaching import Memory
 from optics.errors import OpticsError
 
 FACTORS = (0.3, 1.0, 3.0)
-_PLAIN = {"temperature": 4.0, "alpha": 0.5}  # what a method that adds to the plain one is added to
+PLAIN = "plain"
 _TANGENT = {"images": 8, "directions": 2}  # a tenth of the default's work
 _GONE = {"begin": 0.9, "end": 0.0, "over": 0.7}
-METHODS: dict[str, dict[str, dict[str, Any]]] = {
-    "plain": {
-        f"T {t:g}, alpha {a:g}": {"temperature": t, "alpha": a} for t in (1.0, 4.0) for a in (0.5, 0.9)
+Setting = dict[str, Any]  # keys of [student.training]
+METHODS: dict[str, dict[str, Setting]] = {
+    PLAIN: {
+        f"T {t:g}, alpha {a:g}": {"distillation": {"temperature": t, "alpha": a}}
+        for t in (1.0, 4.0)
+        for a in (0.5, 0.9)
     },
-    "fading": {f"T {t:g}": {"temperature": t, "alpha": _GONE} for t in (1.0, 4.0)},
-    "decoupled": {
-        f"rest {r:g}": {"temperature": 4.0, "alpha": 0.5, "decoupled": {"rest": r}} for r in (1.0, 4.0)
+    "fading": {f"T {t:g}": {"distillation": {"temperature": t, "alpha": _GONE}} for t in (1.0, 4.0)},
+    "function matching": {
+        f"T {t:g}": {"distillation": {"temperature": t, "function_matching": True}} for t in (1.0, 4.0)
     },
-    "feature hints": {f"weight {w:g}": _PLAIN | {"hint": {"weight": w}} for w in (0.1, 1.0)},
-    "neural tangents": {f"weight {w:g}": _PLAIN | {"tangent": _TANGENT | {"weight": w}} for w in (0.1, 1.0)},
-    "function matching": {f"T {t:g}": {"temperature": t, "function_matching": True} for t in (1.0, 4.0)},
 }
+ADDED: dict[str, dict[str, Setting]] = {  # to the best plain setting
+    "decoupled": {f"rest {r:g}": {"decoupled": {"rest": r}} for r in (1.0, 4.0)},
+    "feature hints": {f"weight {w:g}": {"hint": {"weight": w}} for w in (0.1, 1.0)},
+    "neural tangents": {f"weight {w:g}": {"tangent": _TANGENT | {"weight": w}} for w in (0.1, 1.0)},
+}
+LABELS: dict[str, Setting] = {"as they are": {}, "smoothed by 0.1": {"label_smoothing": 0.1}}
+NAMES = (*METHODS, *ADDED)
+
+
+class Form(NamedTuple):
+    """One form of a training: a setting's name and the learning rate."""
+
+    setting: str
+    rate: float
 
 
 def measure(
@@ -52,14 +68,14 @@ def measure(
     seeds: int = 3,
     sets: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Figure of merit of every method at every setting, learning rate and seed.
+    """Figure of merit of every method in the forms that were tried, and of the best form on the test part.
 
     Args:
         config: a run file.
         directory: of the teachers, a folder each seed; finished trainings are in its `methods.json`, and the same call
             goes on.
-        methods: of `METHODS`; all by default.
-        factors: of the file's learning rate.
+        methods: of `NAMES`; all by default. The plain one, to which others are added, is always there.
+        factors: of the file's learning rate, tried for the best setting of each method.
         epochs: of the students' trainings; the file's own by default.
         seeds: how many, from the file's own on.
         sets: `KEY=VALUE`, as of `sclc run`.
@@ -69,63 +85,93 @@ def measure(
             known people, or a directory that holds other trainings.
     """
     for name in methods:
-        if name not in METHODS:
-            raise OpticsError(f"no method is called {name!r}; choose from {', '.join(map(repr, METHODS))}.")
+        if name not in NAMES:
+            raise OpticsError(f"no method is called {name!r}; choose from {', '.join(map(repr, NAMES))}.")
     base, about = run_file(config, sets, epochs)
-    about |= {"methods": key_of(METHODS)}
-    kept = Kept(directory / "methods.json", about)
-    rates = [factor * base.student.training.learning_rate for factor in factors]
-    tried = {ALONE: {"": None}} | {name: METHODS[name] for name in methods or METHODS}
-    for seed in range(base.seed, base.seed + seeds):
-        _one_seed(kept, base.replace(seed=seed), directory / f"seed-{seed}", tried, rates)
-    rows = []
-    for name, settings in tried.items():
-        runs = {
-            (setting, rate): [kept.done[_key(name, setting, rate, base.seed + k)] for k in range(seeds)]
-            for setting in settings
-            for rate in rates
-        }
-        rows.append({"method": name} | _row(runs))
-    teachers = [kept.done[f"teacher/{base.seed + k}"]["test"] for k in range(seeds)]
-    setting = {"epochs": base.student.training.epochs, "seeds": seeds, "teacher": teachers}
-    return about | setting | {"rows": [row | beyond(row["test"], rows[0]["test"]) for row in rows]}
+    about |= {"methods": key_of([METHODS, ADDED, LABELS])}
+    wanted = [name for name in NAMES if not methods or name in methods or name == PLAIN]
+    tried = _Trainings(Kept(directory / "methods.json", about), base, directory, seeds)
+    rate = base.student.training.learning_rate
+    settings = {ALONE: LABELS} | {name: METHODS[name] for name in wanted if name in METHODS}
+    rows = {name: tried.figures(name, told, [rate]) for name, told in settings.items()}
+    best = chosen(rows[PLAIN])[0].setting
+    for name in (name for name in wanted if name in ADDED):
+        settings[name] = _added(name, best)
+        rows[name] = tried.figures(name, settings[name], [rate])
+    for name, runs in rows.items():
+        setting = chosen(runs)[0].setting
+        runs |= tried.figures(name, {setting: settings[name][setting]}, [factor * rate for factor in factors])
+    told = [{"method": name} | _row(runs) for name, runs in rows.items()]
+    return (
+        about
+        | {"epochs": base.student.training.epochs, "seeds": seeds, "teacher": tried.teachers()}
+        | {"rows": [row | beyond(row["test"], told[0]["test"]) for row in told]}
+    )
 
 
-def _key(name: str, setting: str, rate: float, seed: int) -> str:
-    return f"{name}/{setting}/{rate:.3g}/{seed}"
+def _added(name: str, plain: str) -> dict[str, Setting]:
+    """The settings of a method that is added to one of the plain settings."""
+    under = METHODS[PLAIN][plain]["distillation"]
+    return {f"{plain}, {setting}": {"distillation": under | more} for setting, more in ADDED[name].items()}
 
 
-def _one_seed(
-    kept: Kept, config: RunConfig, directory: Path, tried: dict[str, dict[str, Any]], rates: Sequence[float]
-) -> None:
-    """Train what is not kept yet."""
-    seed = config.seed
-    wanted = [
-        (name, setting, rate)
-        for name, settings in tried.items()
-        for setting in settings
-        for rate in rates
-        if _key(name, setting, rate, seed) not in kept.done
-    ]
-    if not wanted:
-        return
-    ways = [how for name in {name: None for name, _, _ in wanted} for how in tried[name].values()]
-    job, memory = prepared(config, directory, ways), Memory()
-    if f"teacher/{seed}" not in kept.done:
-        kept.keep(f"teacher/{seed}", figures(job, job.teacher()))
-    for name, setting, rate in wanted:
-        kept.keep(_key(name, setting, rate, seed), trained(job, tried[name][setting], memory, rate=rate))
+class _Trainings:
+    """Trains what is not kept yet, at every seed.
+
+    Args:
+        kept: of what is done.
+        base: the run file, with its first seed.
+        directory: of the teachers.
+        seeds: how many.
+    """
+
+    def __init__(self, kept: Kept, base: RunConfig, directory: Path, seeds: int) -> None:
+        self.kept, self.base, self.directory = kept, base, directory
+        self.seeds = range(base.seed, base.seed + seeds)
+        self._jobs: dict[int, tuple[Job, Memory]] = {}
+
+    def figures(
+        self, name: str, settings: Mapping[str, Setting], rates: Sequence[float]
+    ) -> dict[Form, list[dict[str, float]]]:
+        """Figures of every form, one a seed."""
+        found: dict[Form, list[dict[str, float]]] = {}
+        for setting, changes in settings.items():
+            for rate in rates:
+                for seed in self.seeds:
+                    key = f"{name}/{setting}/{rate:.3g}/{seed}"
+                    if key not in self.kept.done:
+                        job, memory = self._job(seed)
+                        self.kept.keep(key, trained(job, {"learning_rate": rate} | changes, memory))
+                    found.setdefault(Form(setting, rate), []).append(self.kept.done[key])
+        return found
+
+    def teachers(self) -> list[float]:
+        """The teachers' figures of the test part, one a seed."""
+        for seed in self.seeds:
+            if f"teacher/{seed}" not in self.kept.done:
+                job = self._job(seed)[0]
+                self.kept.keep(f"teacher/{seed}", figures(job, job.teacher()))
+        return [self.kept.done[f"teacher/{seed}"]["test"] for seed in self.seeds]
+
+    def _job(self, seed: int) -> tuple[Job, Memory]:
+        if seed not in self._jobs:
+            first = next(iter(METHODS[PLAIN]))
+            ways = [METHODS, {name: _added(name, first) for name in ADDED}]
+            every = [how["distillation"] for way in ways for told in way.values() for how in told.values()]
+            job = prepared(self.base.replace(seed=seed), self.directory / f"seed-{seed}", every)
+            self._jobs[seed] = job, Memory()
+        return self._jobs[seed]
 
 
-def _row(runs: dict[tuple[str, float], list[dict[str, float]]]) -> dict[str, Any]:
-    """Every setting's mean on the validation images, and the test images of the best."""
+def _row(runs: Mapping[Form, Sequence[Mapping[str, float]]]) -> dict[str, Any]:
+    """Every form's mean on the validation images, and the test images of the best."""
     best, means = chosen(runs)
     return {
         "validation": [
-            {"setting": setting, "rate": rate, "mean": mean} for (setting, rate), mean in means.items()
+            {"setting": form.setting, "rate": form.rate, "mean": mean} for form, mean in means.items()
         ],
-        "setting": best[0],
-        "rate": best[1],
+        "setting": best.setting,
+        "rate": best.rate,
         "test": [run["test"] for run in runs[best]],
     }
 

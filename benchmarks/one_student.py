@@ -22,19 +22,19 @@ from optics.errors import OpticsError
 ALONE = "labels alone"
 
 
-def prepared(config: RunConfig, directory: Path, ways: list[dict[str, Any] | None]) -> Job:
+def prepared(config: RunConfig, directory: Path, ways: list[dict[str, Any]]) -> Job:
     """The job with its teacher trained in `directory`; what one of `ways` cannot be is told before that.
 
     Args:
         config: of the job.
         directory: of the teacher, who is trained once.
-        ways: keys of `[student.distillation]`; None is the labels alone.
+        ways: keys of `[student.distillation]`.
 
     Raises:
         OpticsError: a way that this job cannot go, or a task whose figure compares with images of known people.
     """
     job = Job.prepare(config, directory)
-    for told in filter(None, ways):
+    for told in ways:
         rehearse(replace(job, config=config.replace(**{"student.training.distillation": told})))
     if job.task.gallery(job.splits) is not None:
         raise OpticsError(
@@ -44,27 +44,24 @@ def prepared(config: RunConfig, directory: Path, ways: list[dict[str, Any] | Non
     return job
 
 
-def trained(
-    job: Job, how: dict[str, Any] | None, memory: Memory, *, rate: float | None = None
-) -> dict[str, float]:
+def trained(job: Job, changes: dict[str, Any], memory: Memory) -> dict[str, float]:
     """Figures of one training; the epoch is chosen as in every run.
 
     Args:
         job: whose student, first values and order of images.
-        how: keys of `[student.distillation]`; None is the labels alone, gone through for as many steps.
+        changes: keys of `[student.training]` that are not as the file has them; without `distillation` it is the labels
+            alone, gone through for as many steps.
         memory: the teacher's answers, for students that are shown the same images.
-        rate: the learning rate; the file's own by default.
     """
     part, seed = job.splits.train, job.config.seed
-    spec = seeded(job, job.config.student.training)
-    spec = spec.replace(
-        learning_rate=rate or spec.learning_rate, distillation=DistillationSpec(**(how or {}))
-    )
+    distilled = "distillation" in changes
+    changes = changes | {"distillation": DistillationSpec(**changes.get("distillation", {}))}
+    spec = seeded(job, job.config.student.training).replace(**changes)
     teacher = None
-    if how is None:
-        part = part.labelled.repeated(len(part))
-    else:
+    if distilled:
         teacher = guide(job, part.images, spec, memory)
+    else:
+        part = part.labelled.repeated(len(part))
     student = job.build(None, torch.Generator().manual_seed(seed))
     check = job.splits.validation
     fit(

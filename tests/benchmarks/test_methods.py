@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from benchmarks.methods import METHODS, measure, tables
+from benchmarks.methods import ADDED, LABELS, METHODS, NAMES, measure, tables
 from benchmarks.one_student import ALONE
 from distill.training.distillation import DistillationSpec
 from optics.errors import OpticsError
@@ -28,47 +28,58 @@ learning_rate = 1e-2
 """
 
 
+SETTINGS = [LABELS, *METHODS.values(), *ADDED.values()]
+
+
 def test_every_method_of_the_losses_is_there():
-    chosen = {
-        name
-        for settings in METHODS.values()
-        for how in settings.values()
-        for name in DistillationSpec(**how).chosen
-    }
+    every = [how["distillation"] for told in METHODS.values() for how in told.values()]
+    every += [how for told in ADDED.values() for how in told.values()]
+    chosen = {name for how in every for name in DistillationSpec(**how).chosen}
     assert chosen == {"decoupled", "hint", "tangent", "function_matching"}  # Dice is for pixels
 
 
 def test_methods_are_tuned_on_validation_images_and_a_stopped_search_goes_on(tmp_path):
     (tmp_path / "tiny.toml").write_text(RUN)
-    options = {
-        "config": tmp_path / "tiny.toml",
-        "directory": tmp_path / "runs",
-        "epochs": 1,
-        "factors": (1.0,),
-    }
-    one = measure(seeds=1, **options)
-    assert [row["method"] for row in one["rows"]] == [ALONE, *METHODS]
+    options = {"config": tmp_path / "tiny.toml", "directory": tmp_path / "runs", "epochs": 1}
+    one = measure(seeds=1, factors=(1.0,), **options)
+    assert [row["method"] for row in one["rows"]] == [ALONE, *NAMES]
     assert one["rows"][0]["gain"] == 0.0 and one["rows"][0]["error"] is None
     before = json.loads((tmp_path / "runs" / "methods.json").read_text())["done"]
-    assert len(before) == 2 + sum(map(len, METHODS.values()))  # and a teacher
+    assert len(before) == 1 + sum(map(len, SETTINGS))  # and a teacher
     teacher = (tmp_path / "runs" / "seed-0" / "teacher" / "history.csv").stat().st_mtime_ns
-    two = measure(seeds=2, methods=("plain",), **options)
+    two = measure(seeds=2, factors=(0.3, 1.0), methods=("decoupled",), **options)
     done = json.loads((tmp_path / "runs" / "methods.json").read_text())["done"]
-    assert before.items() <= done.items() and len(done) == len(before) + 2 + len(METHODS["plain"])
+    assert before.items() <= done.items()
     assert (tmp_path / "runs" / "seed-0" / "teacher" / "history.csv").stat().st_mtime_ns == teacher
-    alone, plain = two["rows"]
-    means = {tried["setting"]: tried["mean"] for tried in plain["validation"]}
-    assert set(means) == set(METHODS["plain"]) and means[plain["setting"]] == max(means.values())
-    assert plain["test"] == [done[f"plain/{plain['setting']}/0.01/{seed}"]["test"] for seed in (0, 1)]
+    alone, plain, decoupled = two["rows"]
+    assert set(METHODS["plain"]) == {tried["setting"] for tried in plain["validation"]}
+    under = _best([tried for tried in plain["validation"] if tried["rate"] == 0.01])["setting"]
+    assert {tried["setting"] for tried in decoupled["validation"]} == {
+        f"{under}, {setting}" for setting in ADDED["decoupled"]
+    }
+    for row in two["rows"]:
+        best, first = (
+            _best(row["validation"]),
+            _best([tried for tried in row["validation"] if tried["rate"] == 0.01]),
+        )
+        assert (row["setting"], row["rate"]) == (best["setting"], best["rate"])
+        slower = [tried["setting"] for tried in row["validation"] if tried["rate"] != 0.01]
+        assert slower == [first["setting"]]  # the best one alone is tried at other rates
+        key = f"{row['method']}/{row['setting']}/{row['rate']:.3g}"
+        assert row["test"] == [done[f"{key}/{seed}"]["test"] for seed in (0, 1)]
     gains = [a - b for a, b in zip(plain["test"], alone["test"], strict=True)]
     assert plain["gain"] == pytest.approx(sum(gains) / 2)
     assert plain["error"] == pytest.approx(abs(gains[0] - gains[1]) / math.sqrt(2) / math.sqrt(2))
     assert two["teacher"] == [done[f"teacher/{seed}"]["test"] for seed in (0, 1)]
-    assert tables(two)[0].row_count == 2
+    assert tables(two)[0].row_count == 3
     with pytest.raises(OpticsError, match=r"methods\.json is of .* use another file"):
         measure(**options | {"epochs": 2})
     with pytest.raises(OpticsError, match="no method is called 'plane'; choose from 'plain', 'fading'"):
         measure(methods=("plane",), **options)
+
+
+def _best(tried):
+    return max(tried, key=lambda form: form["mean"])
 
 
 def test_the_labels_of_few_images_are_gone_through_as_often(tmp_path, monkeypatch):
@@ -88,8 +99,9 @@ def test_the_labels_of_few_images_are_gone_through_as_often(tmp_path, monkeypatc
         methods=("plain",),
         factors=(1.0,),
     )
-    (images, labelled, alone), *others = seen
-    assert alone and labelled == images
+    ours, others = seen[: len(LABELS)], seen[len(LABELS) :]
+    images = ours[0][0]
+    assert all(alone and labelled == images for _, labelled, alone in ours)
     assert all(o == (images, o[1], False) and o[1] < images for o in others) and len(others) == len(
         METHODS["plain"]
     )
