@@ -5,20 +5,17 @@ of rising width is trained, then the linear 4f network, distilled from the best 
 is that of the narrowest rung which reaches the linear network's accuracy *on the validation images* (between rungs:
 linear in the logarithm of the operations). Both accuracies are then told on the test images.
 
-What the linear network costs: its back end's multiply-accumulates, which its bins fix, whatever the resolution; the
-exposures of the camera and the frames of the SLM, at the rates of the bench's devices; and light, so many photons a
-camera pixel, whose number grows with the image. Not counted on either side: the display, moving data, cooling. The
-ladder's first layers keep the image's resolution up to 64 pixels a side and reduce it to a quarter from there on (both
-at 64): whatever is cheaper counts. So it is with the linear network's bins: 8 x 8 up to 64 pixels, 16 x 16 from there
-on, and what counts is the better one on the validation images. A step of its training sees about 32 x 32 samples of an
-exposure, but for the last fiftieth of the steps, which see all (`distill.training.thinning`).
+What an image costs in exposures, light, time and energy, linear, nonlinear on the same bench and nonlinear in
+electronics, is `benchmarks.resolution_cost`, which says what is assumed. The ladder's first layers keep the image's
+resolution up to 64 pixels a side and reduce it to a quarter from there on (both at 64): whatever is cheaper counts. So
+it is with the linear network's bins: 8 x 8 up to 64 pixels, 16 x 16 from there on, and what counts is the better one on
+the validation images. A step of its training sees about 32 x 32 samples of an exposure, but for the last fiftieth of
+the steps, which see all (`distill.training.thinning`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
+from benchmarks.resolution_cost import as_good, at_accuracy, of_converted, of_electronic, of_linear
 from distill.data import sources
 from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Splits
@@ -38,7 +36,6 @@ from networks import Student, multiply_accumulates
 from networks.teachers.resnet import ResNet
 from optics.bench.files import load_bench
 from optics.errors import OpticsError
-from optics.plan import plan
 
 SETS = {"cats_vs_dogs": (32, 48, 64, 96, 128), "high10_imagenette224": (32, 64, 96, 128, 224)}
 WIDTHS = (2, 4, 8, 16)
@@ -214,25 +211,6 @@ def _trained(
     return kept.done[key]
 
 
-def operations_at(accuracies: Sequence[float], operations: Sequence[float], wanted: float) -> float | None:
-    """Operations of the ladder at an accuracy, between rungs linear in their logarithm; None above its last rung.
-
-    Rungs below a better and cheaper one are passed over, so that the curve rises. Below the first rung it is the first.
-    """
-    best: list[tuple[float, float]] = []
-    for cost, reached in sorted(zip(operations, accuracies, strict=True)):
-        if not best or reached > best[-1][0]:
-            best.append((reached, math.log(cost)))
-    if wanted > best[-1][0]:
-        return None
-    if wanted <= best[0][0]:
-        return math.exp(best[0][1])
-    for (low, cheap), (high, dear) in pairwise(best):
-        if wanted <= high:
-            return math.exp(cheap + (dear - cheap) * (wanted - low) / (high - low))
-    return None
-
-
 def _summary(
     size: int, splits: Splits, widths: Sequence[int], runs: Sequence[dict[str, dict[str, float]]]
 ) -> dict[str, Any]:
@@ -243,22 +221,15 @@ def _summary(
     linears = {bins: {k: mean(_linear(bins), k) for k in FIGURES} for bins in _bins(size)}
     chosen = max(linears, key=lambda bins: (linears[bins]["validation"], -bins))
     optics = linears[chosen]
-    equal = operations_at(
-        [mean(r, "validation") for r in rungs],
-        [mean(r, "operations") for r in rungs],
-        optics["validation"],
-    )
-    network = linear(splits, chosen, 0)
-    bench = load_bench(BENCH)
-    told = plan(
-        bench, kernels=MASKS, taps=network.cascade.kernel_size, image_shape=(size, size), tiles_wanted=MASKS
-    )
-    alone = told.schedules[0]
-    photons = bench.light.photons
-    magnification = bench.lens2.focal_length / bench.lens1.focal_length
-    pixels = (
-        size * bench.input.pitch * magnification / bench.camera.pitch
-    ) ** 2  # of the sensor, in one exposure
+    ladder = [(mean(rung, "validation"), mean(rung, "operations")) for rung in rungs]
+    equal = at_accuracy(ladder, [operations for _, operations in ladder], optics["validation"])
+    bench, shape = load_bench(BENCH), (splits.train.channels, size, size)
+    networks = [_ladder(splits, *rung, 0) for rung in _rungs(size, widths)]
+    costs = {
+        "linear": of_linear(linear(splits, chosen, 0), bench),
+        "converted": as_good(ladder, [of_converted(n, shape, bench) for n in networks], optics["validation"]),
+        "electronic": as_good(ladder, [of_electronic(n, shape) for n in networks], optics["validation"]),
+    }
     return {
         "resolution": size,
         "linear": {"bins": chosen, **optics},
@@ -266,9 +237,10 @@ def _summary(
         "ladder": {r: {k: mean(r, k) for k in FIGURES} for r in rungs},
         "equal_operations": equal,
         "ratio": None if equal is None else equal / optics["operations"],
-        "exposures": alone.exposures,
-        "images_per_second": alone.images_per_second,
-        "photons": None if photons is None else photons * pixels * alone.exposures,
+        "costs": {
+            way: cost._asdict() | {"seconds": cost.seconds, "joules": cost.joules(bench)}
+            for way, cost in costs.items()
+        },
         "images": len(splits.test),
     }
 
@@ -281,7 +253,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     for name in (
         "pixels a side", "bins", "linear: test %", "operations", "ladder: test % (operations)",
         "equal accuracy, nonlinear",
-        "ratio", "exposures", "images/s", "photons an image",
+        "ratio", "exposures", "converted", "s an image", "converted", "electronic", "photons an image", "converted",
     ):  # fmt: skip
         table.add_column(name, justify="right")
     for row in result["rows"]:
@@ -294,8 +266,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
             ladder,
             "above the ladder" if row["equal_operations"] is None else f"{row['equal_operations']:,.0f}",
             "-" if row["ratio"] is None else f"{row['ratio']:.1f}",
-            str(row["exposures"]),
-            "-" if row["images_per_second"] is None else f"{row['images_per_second']:.3g}",
-            "-" if row["photons"] is None else f"{row['photons']:.2g}",
+            *(f"{row['costs'][way]['exposures']:.0f}" for way in ("linear", "converted")),
+            *(f"{row['costs'][way]['seconds']:.2g}" for way in ("linear", "converted", "electronic")),
+            *(f"{row['costs'][way]['photons']:.2g}" for way in ("linear", "converted")),
         )
     return [table]

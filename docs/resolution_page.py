@@ -1,4 +1,4 @@
-"""The table of `resolution.md` from `resolution-result.json`, and its picture: `python docs/resolution_page.py`."""
+"""The tables of `resolution.md` from `resolution/*.json`, and their pictures: `python docs/resolution_page.py`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.resolution import operations_at  # noqa: E402
+from benchmarks.resolution_cost import at_accuracy  # noqa: E402
 from distill.metrics.row import error_of_share  # noqa: E402
-from optics.bench.files import load_bench  # noqa: E402
 from optics.files import write_text  # noqa: E402
 from optics.plots import style  # noqa: E402
 from optics.plots.charts import Curve, curves, panels  # noqa: E402
 
-PAGE, RESULT = ROOT / "docs" / "resolution.md", ROOT / "docs" / "resolution-result.json"
-PICTURE = ROOT / "docs" / "images" / "resolution.png"
-PLANCK, LIGHT = 6.62607015e-34, 299792458.0
+DOCS = ROOT / "docs"
+PAGE, RESULTS = DOCS / "resolution.md", DOCS / "resolution"
+WAYS = ("linear", "converted", "electronic")
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """One line a resolution."""
-    photon = PLANCK * LIGHT / load_bench(result["bench"]).light.wavelength
+def accuracy(result: dict[str, Any]) -> str:
+    """Accuracy and operations, a line a resolution."""
     head = (
         "pixels a side",
         "bins",
@@ -34,15 +32,11 @@ def markdown(result: dict[str, Any]) -> str:
         "operations behind the optics",
         "operations of a nonlinear network as good",
         "ratio (by the test images)",
-        "exposures",
-        "images/s",
-        "photons an image",
-        "energy, J",
     )
     lines = [head, ("---",) * len(head)]
     for row in result["rows"]:
         best = max(row["ladder"].values(), key=lambda rung: rung["validation"])
-        linear, photons = row["linear"], row["photons"]
+        linear = row["linear"]
         equal = "above the ladder" if row["equal_operations"] is None else f"{row['equal_operations']:,.0f}"
         lines.append(
             (
@@ -53,20 +47,57 @@ def markdown(result: dict[str, Any]) -> str:
                 f"{linear['operations']:,.0f}",
                 equal,
                 f"{_ratio(row, 'validation')} ({_ratio(row, 'test')})",
-                str(row["exposures"]),
-                f"{row['images_per_second']:.2g}",
-                f"{photons:.1e}",
-                f"{photons * photon:.0e}",
             )
         )
-    out = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join(out) + "\n"
+    return _table(lines)
+
+
+def costs(result: dict[str, Any]) -> str:
+    """Light, time and energy at equal accuracy, a line a resolution."""
+    head = (
+        "pixels a side",
+        "exposures: linear / nonlinear on the bench",
+        "seconds on the bench",
+        "photons an image",
+        "electronics, ms: linear / nonlinear",
+        "energy, J: linear / nonlinear in electronics",
+        "as fast as electronics from, exposures/s",
+        "as frugal below, mW",
+    )
+    lines = [head, ("---",) * len(head)]
+    for row in result["rows"]:
+        linear, converted, electronic = (row["costs"][way] for way in WAYS)
+        above = "" if row["equal_operations"] else "> "
+        saved = {k: electronic[k] - linear[k] for k in ("electronics_seconds", "joules")}
+        as_fast = (
+            linear["exposures"] / saved["electronics_seconds"] if saved["electronics_seconds"] > 0 else None
+        )
+        frugal = 1e3 * saved["joules"] / linear["bench_seconds"]
+        lines.append(
+            (
+                str(row["resolution"]),
+                f"{linear['exposures']:.0f} / {above}{converted['exposures']:.0f}",
+                f"{linear['bench_seconds']:.2g} / {above}{converted['bench_seconds']:.2g}",
+                f"{linear['photons']:.1e} / {above}{converted['photons']:.1e}",
+                f"{1e3 * linear['electronics_seconds']:.2g} / {above}{1e3 * electronic['electronics_seconds']:.2g}",
+                f"{linear['joules']:.1e} / {above}{electronic['joules']:.1e}",
+                "never" if as_fast is None else f"{'< ' if above else ''}{float(f'{as_fast:.2g}'):,.0f}",
+                "never" if frugal <= 0 else f"{above}{frugal:.2g}",
+            )
+        )
+    return _table(lines)
+
+
+def _table(lines: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _ratio(row: dict[str, Any], part: str) -> str:
     """Operations of the ladder where it is as good on a part's images, over those behind the optics."""
     rungs, linear = row["ladder"].values(), row["linear"]
-    found = operations_at([r[part] for r in rungs], [r["operations"] for r in rungs], linear[part])
+    operations = [r["operations"] for r in rungs]
+    ladder = list(zip((r[part] for r in rungs), operations, strict=True))
+    found = at_accuracy(ladder, operations, linear[part])
     if found is None:
         return f"more than {max(r['operations'] for r in rungs) / linear['operations']:.0f}"
     return f"{found / linear['operations']:.0f}"
@@ -76,7 +107,7 @@ def _percent(share: float, images: int) -> str:
     return f"{100 * share:.1f} ± {_error(share, images):.1f}"
 
 
-def picture(result: dict[str, Any]) -> None:
+def picture(result: dict[str, Any], path: Path) -> None:
     """Accuracy, and operations at equal accuracy, against resolution."""
     rows = result["rows"]
     sides = tuple(float(row["resolution"]) for row in rows)
@@ -102,7 +133,7 @@ def picture(result: dict[str, Any]) -> None:
         )
     curves(right, operations, x="pixels a side", y="multiply-accumulates an image")
     right.set_yscale("log")
-    figure.savefig(PICTURE, dpi=style.DPI)
+    figure.savefig(path, dpi=style.DPI)
 
 
 def _error(share: float, images: int) -> float:
@@ -110,12 +141,20 @@ def _error(share: float, images: int) -> float:
 
 
 def main() -> None:
-    """Rewrite the page's table and the picture."""
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    """Rewrite the page's tables and the pictures, of every set whose numbers are there."""
     page = PAGE.read_text(encoding="utf-8")
-    block = f"<!-- table -->\n{markdown(result)}<!-- /table -->"
-    write_text(PAGE, re.sub(r"<!-- table -->.*<!-- /table -->", lambda _: block, page, flags=re.DOTALL))
-    picture(result)
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for kind, lines in (("accuracy", accuracy(result)), ("costs", costs(result))):
+            mark = f"{path.stem} {kind}"
+            block = f"<!-- {mark} -->\n{lines}<!-- /{mark} -->"
+            page, count = re.subn(
+                rf"<!-- {mark} -->.*<!-- /{mark} -->", lambda _, b=block: b, page, flags=re.DOTALL
+            )
+            if count != 1:
+                raise SystemExit(f"{PAGE.name} has no place <!-- {mark} --> for {path.name}")
+        picture(result, DOCS / "images" / f"resolution-{path.stem}.png")
+    write_text(PAGE, page)
 
 
 if __name__ == "__main__":

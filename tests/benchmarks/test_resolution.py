@@ -8,8 +8,21 @@ import math
 import h5py
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.resolution import BINS, SETS, _every, measure, operations_at, tables
+from benchmarks.resolution import BINS, SETS, _every, measure, tables
+from benchmarks.resolution_cost import (
+    SIGNED,
+    Cost,
+    as_good,
+    at_accuracy,
+    of_converted,
+    of_electronic,
+    of_linear,
+)
+from networks import Student
+from networks.teachers.resnet import ResNet
+from optics.bench.files import load_bench
 from optics.errors import OpticsError
 
 
@@ -24,8 +37,47 @@ from optics.errors import OpticsError
     ],
 )
 def test_operations_at_an_accuracy(accuracies, wanted, found):
-    got = operations_at(accuracies, (1e2, 1e4, 1e6), wanted)
+    operations = (1e2, 1e4, 1e6)
+    ladder = list(zip(accuracies, operations, strict=True))
+    got = at_accuracy(ladder, operations, wanted)
     assert got == (None if found is None else pytest.approx(found))
+
+
+def test_every_cost_at_an_accuracy_is_of_the_same_rungs():
+    ladder = [(0.6, 1e2), (0.5, 1e3), (0.8, 1e4)]
+    costs = [Cost(1e2, 1, 0.1, 0, 1e-3), Cost(1e3, 9, 0.9, 0, 9e-3), Cost(1e4, 4, 0.4, 0, 4e-3)]
+    assert as_good(ladder, costs, 0.7) == pytest.approx(
+        (1e3, 2, 0.2, 0, 2e-3)
+    )  # a worse, dearer rung counts in none
+    assert as_good(ladder, costs, 0.9) == pytest.approx(costs[2])  # above the ladder: too small
+
+
+def test_what_an_image_costs_by_hand():
+    bench, shape = load_bench("pluto2-200mm"), (3, 64, 64)
+    network = ResNet(3, 2, widths=(2, 4), blocks=1, large_images=False, generator=torch.Generator())
+    electronic, converted = of_electronic(network, shape), of_converted(network, shape, bench)
+    # 3 x 3: stem of 2 maps, two of 2, at 64 x 64; then 4 from 64 x 64 and 4 at 32 x 32; 1 x 1 to 4 beside; 2 classes
+    threes = 9 * (3 * 2 + 2 * 2 + 2 * 2) * 64**2 + 9 * (2 * 4 + 4 * 4) * 32**2
+    rest = 2 * 4 * 32**2 + 4 * 2
+    assert electronic[:4] == (threes + rest, 0, 0, 0)
+    assert converted.operations == rest
+    assert converted.exposures == SIGNED * (2 + 2 + 2 + 4 + 4)
+    student = Student.build(
+        (3, 6), kernel_size=5, image_shape=(64, 64), classes=2, bins=(8, 8), generator=torch.Generator()
+    )
+    linear = of_linear(student, bench)
+    assert linear.exposures == 6 and linear.operations == student.operations(torch.zeros(1, *shape))
+    one = linear.photons / 6  # an exposure of 64 x 64
+    assert converted.photons == pytest.approx(one * SIGNED * (2 + 2 + 2 + 4 + 4 / 4))
+    pixels = (
+        64 * bench.input.pitch * bench.lens2.focal_length / bench.lens1.focal_length / bench.camera.pitch
+    ) ** 2
+    assert one == pytest.approx(bench.light.photons * pixels)
+    frame = bench.slm.timing.latency + bench.slm.timing.settling + bench.camera.exposure
+    assert linear.bench_seconds == pytest.approx(6 * max(frame, 1 / bench.slm.frame_rate))
+    assert converted.bench_seconds > linear.bench_seconds * 14 / 6  # each frame is exposed twice
+    photon = 6.62607015e-34 * 299792458.0 / bench.light.wavelength
+    assert linear.joules(bench) == pytest.approx(4.6e-12 * linear.operations + photon * linear.photons)
 
 
 def test_a_tiny_run_counts_what_grows_and_goes_on_where_it_was(tmp_path):
@@ -43,12 +95,18 @@ def test_a_tiny_run_counts_what_grows_and_goes_on_where_it_was(tmp_path):
     assert rows[1]["linear"]["validation"] == best
     ladder = [row["ladder"]["full, width 4"]["operations"] for row in rows]
     assert 3.8 < ladder[1] / ladder[0] < 4.2  # pixels
-    assert 3.9 < rows[1]["photons"] / rows[0]["photons"] < 4.1
-    assert rows[0]["exposures"] == rows[1]["exposures"] == 24
+    costs = [row["costs"]["linear"] for row in rows]
+    assert costs[1]["photons"] / costs[0]["photons"] == pytest.approx(4.0)
+    assert costs[0]["exposures"] == costs[1]["exposures"] == 24
+    assert all(row["costs"]["converted"]["exposures"] >= 124 for row in rows)  # the first rung's
     before = json.loads((tmp_path / "kept.json").read_text())["done"]
     assert "quarter, width 4" in rows[1]["ladder"] and len(rows[0]["ladder"]) == 2  # both stems at 64
     assert len(before) == 3 + 6  # the rungs and the linear networks at both resolutions
-    assert measure(resolutions=[64], **options)["rows"][0] == rows[1]
+    again = measure(resolutions=[64], **options)["rows"][0]
+    for row in (again, rows[1]):
+        for cost in row["costs"].values():  # electronics' time is measured anew
+            del cost["electronics_seconds"], cost["seconds"]
+    assert again == rows[1]
     assert tables(measure(resolutions=[64], **options))[0].row_count == 1
     with pytest.raises(OpticsError, match="256 would be made up"):
         measure(resolutions=[256], **options)
