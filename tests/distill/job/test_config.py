@@ -34,8 +34,8 @@ def test_the_shipped_demo_distils_three_convolutions_into_16_masks_on_the_pluto_
     assert demo.student.training.distillation.alpha > 0
     assert len(demo.student.cascade.channels) >= 4  # three spectral convolutions or more
     assert demo.student.cascade.channels[-1] <= 16
-    assert demo.evaluation.draws >= 10
-    assert (demo.verify.wave_images, demo.verify.lightpipes_images) >= (200, 50)
+    assert demo.evaluation.draws >= 5
+    assert demo.verify.wave_images >= 100 and demo.verify.lightpipes_images >= 12  # within two minutes
     bench = demo.bench.resolve()
     assert bench.slm.shape == (1080, 1920)
     assert bench.slm.pitch == 8e-6
@@ -48,8 +48,9 @@ def test_the_fast_setting_changes_counts_and_sizes_only():
     full, fast = config.demo(), config.demo(fast=True)
     assert fast.bench == full.bench
     assert fast.student.readout.kind == full.student.readout.kind
-    assert fast.student.training.epochs < full.student.training.epochs
     assert fast.data.limit is not None
+    shown = 5000 * full.student.training.epochs
+    assert fast.data.limit * fast.student.training.epochs < shown / 4
     assert fast.evaluation.draws >= 10
 
 
