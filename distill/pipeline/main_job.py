@@ -11,7 +11,8 @@ with the same inputs (`distill.job.ledger`). A job that is killed goes on where 
 | random_masks, no_mask, raw_image, shuffled | a folder each | train the controls that `student.controls` names |
 | calibrate | calibration.json | radiometry of the bench's camera from simulated flat fields |
 | refit | refit/ | fits the distilled network's back end to exposures on the realistic bench |
-| evaluate | evaluation.json | every row of the table; it and flaws alone look at the test part |
+| benches | benches.json | the rows on the ideal and on the realistic bench, on the test part |
+| evaluate | evaluation.json | every row of the table; these two and flaws alone look at the test part |
 | export | export/ | SLM frames, masks, reference images |
 | verify | verify.json | runs the exported files through the wave path and through LightPipes |
 | flaws | flaws.json | a small study for the report: what mending each flaw would earn |
@@ -37,7 +38,7 @@ from distill.job.job import Job
 from distill.job.ledger import CONFIG, Ledger
 from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
-from distill.pipeline import gather, steps, together
+from distill.pipeline import evaluating, gather, steps, together
 from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
 from distill.progress import Watcher
 from distill.training.processes import ALONE, Processes
@@ -122,6 +123,7 @@ def _lead(
         _check_new(book, resume)
         for each in earlier:
             book.adopt(each, wanted, write=True)
+        evaluating.split_earlier(book, wanted)
         book.check_free(todo, {} if resume is False else wanted)
         book.begin()
         if resume is False:

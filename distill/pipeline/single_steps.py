@@ -17,7 +17,7 @@ from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
 from distill.job.job import MODEL, Job
 from distill.job.ledger import LEDGER, going_on, key_of, read_json
-from distill.pipeline import gather, step_table, steps, unfinished
+from distill.pipeline import evaluating, gather, step_table, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
 from distill.training.evaluation import evaluate
@@ -173,14 +173,17 @@ def bench_rows(
             lambda: steps.refit(job, as_is, directory=folder),
         )
         rows = _timed(
-            job, "evaluate", "Evaluating the rows", lambda: steps.bench_rows(job, ideal, as_is, refitted)[0]
+            job,
+            "evaluate",
+            "Evaluating the rows",
+            lambda: evaluating.bench_rows(job, ideal, as_is, refitted)[0],
         )
     if network.is_file():
         rows = {"given": evaluate(student, job.splits.test)} | rows
     return {
         "bench": job.bench.model_dump(mode="json"),
         "rows": {name: row.model_dump(mode="json") for name, row in rows.items()},
-        "light": steps.light(job, refitted),
+        "light": evaluating.light(job, refitted),
     }
 
 

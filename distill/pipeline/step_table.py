@@ -20,7 +20,7 @@ from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import TRAINED
-from distill.pipeline import flaws, gather, steps
+from distill.pipeline import evaluating, flaws, gather, steps
 from distill.training.trackers import EVENTS
 from distill.training.train_loop import CHECKPOINT, METRICS
 from distill.verify.verdict import Limits
@@ -181,16 +181,19 @@ STEPS: dict[str, Step] = {
         work=steps.run_refit,
         **_trained("refit"),
     ),
+    "benches": Step(
+        "Evaluating the benches",
+        (evaluating.BENCHES,),
+        ("linear_kd", "refit"),
+        lambda j: [SCHEMA_VERSION, _told(j.config.evaluation)],
+        evaluating.run_benches,
+    ),
     "evaluate": Step(
-        "Evaluating every row",
-        ("evaluation.json",),
-        (*TRAINED, "refit"),
-        lambda j: [
-            SCHEMA_VERSION,
-            _told(j.config.evaluation),
-            list(j.config.student.controls),
-        ],
-        steps.run_evaluate,
+        "Evaluating the other rows",
+        (evaluating.EVALUATION,),
+        (*TRAINED, "benches"),
+        lambda j: [SCHEMA_VERSION, list(j.config.student.controls)],
+        evaluating.run_evaluate,
     ),
     "export": Step(
         "Writing the files for the SLM",
@@ -229,30 +232,37 @@ def keys_and_earlier(job: Job) -> tuple[dict[str, str], list[dict[str, str]]]:
     """The keys; and those of earlier versions.
 
     Those depended on the names of files too, of a bare folder as it was written; in the first of them a training on
-    the labels depended on the teacher's part too. Until lately the network depended on how its controls are trained.
+    the labels depended on the teacher's part too. Until lately the network depended on how its controls are trained,
+    and the benches were evaluated together with the other rows.
     """
     told = _depends(job)
     made_by, _, *digests = told["data"]
     data, student = _told(job.config.data), _student(job, names=True)
     named = {n: student for n, step in STEPS.items() if step.depends_on in (_student, _network)}
     named["teacher"] = _teacher(job, names=True)
-    earlier = []
+    earlier: list[dict[str, Any]] = []
     for where in (data, data | {"source": Path(job.config.data.source).name}):
         for linear in (_labels_alone(job, names=True), student):
             known = named | {"data": [made_by, where, *digests], "linear": linear}
-            earlier.append(_keys(job, told | known))
-    earlier.append(_keys(job, told | {"linear_kd": _student(job)}))
-    return _keys(job, told), earlier
+            earlier.append(known)
+    earlier += [{"linear_kd": _student(job)}, {}]
+    one_step = {"evaluate": [SCHEMA_VERSION, _told(job.config.evaluation), list(job.config.student.controls)]}
+    reads = {"evaluate": (*TRAINED, "refit")}
+    return _keys(job, told), [_keys(job, told | one_step | known, reads) for known in earlier]
 
 
 def _depends(job: Job) -> dict[str, Any]:
     return {name: step.depends_on(job) for name, step in STEPS.items()}
 
 
-def _keys(job: Job, told: Mapping[str, Any]) -> dict[str, str]:
+def _keys(
+    job: Job, told: Mapping[str, Any], reads: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, str]:
+    """reads: of steps that read others in earlier versions."""
     found: dict[str, str] = {}
     for name, step in STEPS.items():
-        found[name] = key_of(name, job.config.seed, told[name], [found[a] for a in step.reads])
+        read = (reads or {}).get(name, step.reads)
+        found[name] = key_of(name, job.config.seed, told[name], [found[a] for a in read])
     return found
 
 

@@ -11,14 +11,10 @@ from torch import Tensor, nn
 
 from calibration import SimulatedCamera, measure_radiometry
 from distill.data.dataset import limited
-from distill.environment import environment
 from distill.export.write import export
 from distill.job import given_teacher
 from distill.job.job import MODEL, Job
 from distill.job.rehearsal import rehearse
-from distill.job.rows import STUDENTS, Rows
-from distill.metrics.row import Row
-from distill.metrics.tasks import Difference, Known
 from distill.training import evaluation
 from distill.training.checkpoint import save, save_model
 from distill.training.spec import TrainSpec
@@ -29,7 +25,7 @@ from distill.training.train_loop import Progress, train
 from distill.verify.scenes import check_layout
 from distill.verify.simulators import LightPipesPath
 from distill.verify.verification import verify
-from networks import RawImage, Student, multiply_accumulates
+from networks import Student
 from networks.onbench.network import OnBench
 from networks.students.spec import Control
 from networks.teachers import registry as teachers
@@ -249,131 +245,6 @@ def refit(
         progress=job.progress,
         on_epoch=on_epoch,
     )
-
-
-def run_evaluate(job: Job) -> None:
-    """Every row of the table, on the test part."""
-    networks, rows, gain = _given(job) if job.config.student.file else _trained(job)
-    kd = job.student("linear_kd")
-    refitted = job.on_bench(job.student("refit"), job.bench)
-    found, counts = bench_rows(
-        job, job.on_bench(kd, job.bench.ideal(), calibrated=False), job.on_bench(kd, job.bench), refitted
-    )
-    write_json(
-        job.directory / "evaluation.json",
-        {
-            "rows": Rows(**rows, **found).model_dump(mode="json"),
-            "gain": None if gain is None else gain.model_dump(mode="json"),
-            "confusion": None if counts is None else counts.tolist(),
-            "operations": _operations(job, networks),
-            "light": light(job, refitted),
-            "environment": environment(job.config.seed),
-        },
-    )
-
-
-def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], None]:
-    """The network of a file, and its row without a bench."""
-    network = job.student("linear_kd")
-    return {"given": network}, {"given": _computed(job, [network])[0]}, None
-
-
-def _computed(job: Job, networks: Sequence[nn.Module]) -> tuple[Row, Tensor]:
-    """The row of networks that differ in their training alone, without a bench; and what each image adds to it."""
-    task, test = job.task, job.splits.test
-    known, gallery = None, task.gallery(job.splits)
-    if gallery is not None:
-        vectors = torch.stack([task.answers(n, gallery.images, BATCH) for n in networks])
-        known = Known(vectors, gallery.labels)
-    answers = torch.stack([task.answers(n, test.images, BATCH) for n in networks])
-    return task.row(answers, test, known), task.per_unit(answers, test, known)
-
-
-def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], Difference]:
-    """The teacher, the students and their controls, their rows without a bench, and what distillation gained."""
-    networks: dict[str, nn.Module] = {"teacher": job.teacher()}
-    rows = {"teacher": _computed(job, [networks["teacher"]])[0]}
-    parts: dict[str, Tensor] = {}
-    for step in (s for s in STUDENTS if s not in CONTROLS or s in job.config.student.controls):
-        networks[step] = job.network(step)
-        repeats = [job.network(job.repeat(step, r)) for r in range(job.config.student.repeats)]
-        rows[step], parts[step] = _computed(job, repeats)
-    return networks, rows, job.task.difference(parts["linear_kd"], parts["linear"])
-
-
-def bench_rows(
-    job: Job, ideal: OnBench, as_is: OnBench, refitted: OnBench
-) -> tuple[dict[str, Row], Tensor | None]:
-    """The three rows of a bench, and the confusion counts (classes, classes) of the last, where there are classes.
-
-    The network as it is and the refitted one share their masks, hence their light and their exposures; only the
-    electronics differs.
-    """
-    task, test, gallery = job.task, job.splits.test, job.task.gallery(job.splits)
-    rows: dict[str, Row] = {}
-    counts = None
-    for bench, named in (
-        (ideal, {"ideal_bench": ideal}),
-        (as_is, {"bench_as_is": as_is, "bench_refit": refitted}),
-    ):
-        features = exposures(job, bench)
-        known = None if gallery is None else exposures(job, bench, gallery.images)
-        for name, network in named.items():
-            answers = evaluation.answers_from(task, network.backend, features)
-            if gallery is None or known is None:
-                rows[name] = task.row(answers, test, None)
-            else:
-                vectors = evaluation.answers_from(task, network.backend, known)
-                rows[name] = task.row(answers, test, Known(vectors, gallery.labels))
-            counts = task.confusion(answers, test)
-    return rows, counts
-
-
-def exposures(job: Job, bench: OnBench, known: Tensor | None = None) -> Tensor:
-    """Features (draws, N, maps, by, bx) of the test images, the same noise for every bench.
-
-    known: in their place images of people who are known, exposed once, with noise of their own.
-    """
-    draws = job.config.evaluation.draws
-    return evaluation.record_features(
-        bench,
-        job.splits.test.images if known is None else known,
-        draws=draws if known is None else 1,
-        seed=seed_of(job, "evaluate") + (0 if known is None else draws),
-        progress=job.progress,
-    )
-
-
-def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
-    x = job.splits.validation.images[:1]
-    counts = {}
-    for name, model in networks.items():
-        counts[name] = (
-            model.operations(x) if isinstance(model, Student | RawImage) else multiply_accumulates(model, x)
-        )
-    cascade = job.student("linear_kd").cascade
-    # what the collapsed convolution would cost: a complex kernel on a real image is two products a tap
-    taps = 2 * cascade.kernel_size**2 * cascade.in_channels * cascade.out_channels
-    counts["optics_replaced"] = taps * x.shape[-2] * x.shape[-1]
-    return counts
-
-
-def light(job: Job, bench: OnBench) -> dict[str, Any]:
-    """Photons and saturation on the bench, over validation images, one exposure of each SLM frame."""
-    images = job.splits.validation.images[:LIGHT_IMAGES]
-    with torch.no_grad():
-        photons = bench.expected(images.to(job.device))
-        counts = bench.record(photons, generator=stream(job, "light"))
-    budget, camera = job.bench.light.photons, job.bench.camera
-    area = photons.shape[-2] * photons.shape[-1] * camera.binning**2
-    per_exposure = float(photons.cpu().double().sum((-2, -1)).mean())
-    return {
-        "photons_full_scale": budget,
-        "photons_per_pixel": None if budget is None else per_exposure / area,
-        "photons_per_exposure": None if budget is None else per_exposure,
-        "saturated": bench.recorders[0].camera.saturation(counts),
-        "exposures": photons.shape[1],
-    }
 
 
 def run_export(job: Job) -> None:

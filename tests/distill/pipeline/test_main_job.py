@@ -18,9 +18,9 @@ from distill.job.job import MODEL, Job
 from distill.job.result import Result, json_schema
 from distill.job.rows import ROWS, TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import score
+from distill.pipeline import evaluating, step_table, steps
 from distill.pipeline import main_job as pipeline
 from distill.pipeline import single_steps as standalone
-from distill.pipeline import step_table, steps
 from distill.progress import Silent
 from distill.training import evaluation
 from distill.training.spec import TrainSpec
@@ -271,7 +271,7 @@ def as_is(folder: Path, *sets: str) -> float:
     job.calibration = steps.calibration(job)
     bench = job.on_bench(job.student("linear_kd"), job.bench)
     return score(
-        evaluation.predictions_from(bench.backend, steps.exposures(job, bench)), part.labels
+        evaluation.predictions_from(bench.backend, evaluating.exposures(job, bench)), part.labels
     ).accuracy
 
 
@@ -343,11 +343,29 @@ def test_what_the_teacher_does_is_nothing_to_a_training_on_the_labels(tmp_path, 
     assert before["raw_image"] != after["raw_image"]
 
 
+def test_other_controls_leave_the_benches_as_they_are(copied):
+    before = json.loads((copied / "evaluation.json").read_text())
+    written = (copied / "benches.json").stat().st_mtime_ns
+    watcher = Record()
+    pipeline.run(config.demo(fast=True, sets=["student.controls=['random_masks']"]), copied, ui=watcher)
+    assert watcher.done == ["evaluate", "report"]
+    after = json.loads((copied / "evaluation.json").read_text())
+    assert (copied / "benches.json").stat().st_mtime_ns == written
+    assert before["rows"].keys() - after["rows"].keys() == {"no_mask"}
+    assert {name for name in before if name != "environment" and before[name] != after[name]} == {
+        "rows",
+        "operations",
+    }
+
+
 def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied):
     job = Job.prepare(config.demo(fast=True), copied)
     now, (_, earlier, *_) = step_table.keys_and_earlier(job)
     assert now["linear"] != earlier["linear"] and now["data"] == earlier["data"]
     ledger = json.loads((copied / "steps.json").read_text())
+    benches = json.loads((copied / "benches.json").read_text())
+    del ledger["steps"]["benches"]  # the evaluation was one step
+    (copied / "benches.json").unlink()
     for name, step in ledger["steps"].items():
         assert step["key"] == now[name]
         step["key"] = earlier[name]
@@ -356,6 +374,7 @@ def test_a_run_of_an_earlier_version_keeps_its_steps_by_the_earlier_rule(copied)
     watcher = Record()
     pipeline.run(config.demo(fast=True), copied, ui=watcher)
     assert watcher.done == []
+    assert json.loads((copied / "benches.json").read_text()) == benches
     changed = config.demo(fast=True, sets=["student.distillation.alpha=0.8"])
     pipeline.run(changed, copied, ui=watcher, last="linear_kd")
     assert watcher.done == ["linear_kd"]
