@@ -9,7 +9,7 @@ from distill.training.losses.terms import TERMS
 from distill.training.run import Run
 from distill.training.spec import TrainSpec
 from networks import Student, create_teacher
-from tests.distill.training.test_methods import seen_by
+from tests.distill.training.one_method import seen_by
 from tests.scenes import generator
 
 # name of a term to: what asks for it; whether a teacher is there; pixels or whole images; the other terms then
