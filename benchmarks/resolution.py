@@ -23,7 +23,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.kept import Kept
-from benchmarks.resolution_cost import as_good, at_accuracy, of_converted, of_electronic, of_linear
+from benchmarks.resolution_cost import as_good, at_accuracy, bench_of, of_converted, of_electronic, of_linear
 from distill.data import sources
 from distill.data.augmentation import AugmentSpec
 from distill.data.dataset import Splits
@@ -34,7 +34,6 @@ from distill.training.teaching import logits
 from distill.training.train_loop import fit
 from networks import Student, multiply_accumulates
 from networks.teachers.resnet import ResNet
-from optics.bench.files import load_bench
 from optics.errors import OpticsError
 
 SETS = {"cats_vs_dogs": (32, 48, 64, 96, 128), "high10_imagenette224": (32, 64, 96, 128, 224)}
@@ -223,7 +222,7 @@ def _summary(
     optics = linears[chosen]
     ladder = [(mean(rung, "validation"), mean(rung, "operations")) for rung in rungs]
     equal = at_accuracy(ladder, [operations for _, operations in ladder], optics["validation"])
-    bench, shape = load_bench(BENCH), (splits.train.channels, size, size)
+    bench, shape = bench_of(BENCH), (splits.train.channels, size, size)
     networks = [_ladder(splits, *rung, 0) for rung in _rungs(size, widths)]
     costs = {
         "linear": of_linear(linear(splits, chosen, 0), bench),

@@ -12,8 +12,13 @@ Three ways to an answer are compared on one bench:
 
 What is assumed, in favour of the nonlinear ways where there is a choice: a display that holds all channels of a layer,
 no time or energy for loading it, two exposures a signed map where this project's homodyne read-out takes four, light of
-the pixels that a map covers and no more. A multiply-accumulate takes `JOULES` (float32 in 45 nm: 3.7 pJ to multiply and
-0.9 to add; Horowitz, ISSCC 2014, figure 1.1.9). Electronics' time is measured, on one thread of this machine.
+the pixels that a map covers and no more. Light is the budget: as much at the camera as a clear mask passes at full
+scale. A multiply-accumulate takes `JOULES` (float32 in 45 nm: 3.7 pJ to multiply and 0.9 to add; Horowitz, ISSCC 2014,
+figure 1.1.9). Electronics' time is measured, on one thread of this machine: behind the optics it begins with the
+binning of frames that have a pixel for each of the image's.
+
+The bench is one of the catalogue, with what `CHANGES` says: its display's pixels, carrier and second lens are for
+images of small digits, and colour pictures of 64 pixels a side do not fit.
 """
 
 from __future__ import annotations
@@ -22,16 +27,25 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from networks import Student, multiply_accumulates
+from optics.bench.files import load_bench
 from optics.bench.spec import BenchSpec
+from optics.errors import OpticsError
 from optics.modules import evaluating
 from optics.plan import plan
 
+CHANGES: dict[str, Any] = {
+    "input.pitch": 13e-6,
+    "stop.width": (8.18e-3, 8.18e-3),  # lambda f / input pitch
+    "encoding.carrier": (0.225, 0.0),  # cycles a pixel of the SLM
+    "lens2.focal_length": 0.14,
+    "camera.binning": 2,
+}
 JOULES = 4.6e-12  # a multiply-accumulate
 SIGNED = 2  # exposures of a map whose sign counts
 PLANCK, LIGHT = 6.62607015e-34, 299792458.0
@@ -39,7 +53,7 @@ ROUNDS, BATCH = 5, 20
 
 
 class Cost(NamedTuple):
-    """Of an image: multiply-accumulates, exposures, seconds on the bench, photons at the camera, electronics' time."""
+    """Of an image: multiply-accumulates, exposures, seconds on the bench, photons (full scale), electronics' time."""
 
     operations: float
     exposures: float
@@ -57,20 +71,39 @@ class Cost(NamedTuple):
         return self.operations * JOULES + self.photons * PLANCK * LIGHT / bench.light.wavelength
 
 
+def bench_of(name: str) -> BenchSpec:
+    """A bench of the catalogue with `CHANGES`."""
+    return load_bench(name).replace(**CHANGES)
+
+
 def of_linear(student: Student, bench: BenchSpec) -> Cost:
-    """The linear network on the bench."""
+    """The linear network on the bench.
+
+    Raises:
+        OpticsError: its images do not fit the bench.
+    """
     size = student.image_shape
     assert size is not None
-    told = plan(
-        bench, kernels=student.cascade.out_channels, taps=student.cascade.kernel_size, image_shape=size
-    ).schedules[0]
-    features = torch.zeros(BATCH, student.cascade.out_channels, *(student.readout.camera.bins or size))
+    cascade = student.cascade
+    found = plan(
+        bench,
+        kernels=cascade.out_channels,
+        taps=cascade.kernel_size,
+        image_shape=size,
+        channels=cascade.in_channels,
+    )
+    if not found.fits:
+        raise OpticsError(f"images of {size} pixels do not fit the bench: {found.problems[0]}")
+    told = found.schedules[0]
+    bins = student.readout.camera.bins or size
+    frames = torch.zeros(BATCH, cascade.out_channels, *size)
+    behind = nn.Sequential(nn.AdaptiveAvgPool2d(bins), student.backend)
     return Cost(
         student.operations(torch.zeros(1, student.cascade.in_channels, *size)),
         told.exposures,
         1 / told.images_per_second,
         told.exposures * _light(bench, size),
-        _seconds(student.backend, features),
+        _seconds(behind, frames),
     )
 
 

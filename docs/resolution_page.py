@@ -56,11 +56,12 @@ def costs(result: dict[str, Any]) -> str:
     """Light, time and energy at equal accuracy, a line a resolution."""
     head = (
         "pixels a side",
-        "exposures: linear / nonlinear on the bench",
+        "exposures: linear / converted",
         "seconds on the bench",
-        "photons an image",
-        "electronics, ms: linear / nonlinear",
-        "energy, J: linear / nonlinear in electronics",
+        "photons at full scale",
+        "operations in electronics",
+        "energy without devices, J: linear / converted / electronic",
+        "electronics' time, ms: linear / electronic",
         "as fast as electronics from, exposures/s",
         "as frugal below, mW",
     )
@@ -69,20 +70,19 @@ def costs(result: dict[str, Any]) -> str:
         linear, converted, electronic = (row["costs"][way] for way in WAYS)
         above = "" if row["equal_operations"] else "> "
         saved = {k: electronic[k] - linear[k] for k in ("electronics_seconds", "joules")}
-        as_fast = (
-            linear["exposures"] / saved["electronics_seconds"] if saved["electronics_seconds"] > 0 else None
-        )
-        frugal = 1e3 * saved["joules"] / linear["bench_seconds"]
+        fast, frugal = saved["electronics_seconds"], 1e3 * saved["joules"] / linear["bench_seconds"]
+        rate = float(f"{linear['exposures'] / fast:.1g}") if fast > 0 else None
         lines.append(
             (
                 str(row["resolution"]),
                 f"{linear['exposures']:.0f} / {above}{converted['exposures']:.0f}",
                 f"{linear['bench_seconds']:.2g} / {above}{converted['bench_seconds']:.2g}",
-                f"{linear['photons']:.1e} / {above}{converted['photons']:.1e}",
-                f"{1e3 * linear['electronics_seconds']:.2g} / {above}{1e3 * electronic['electronics_seconds']:.2g}",
-                f"{linear['joules']:.1e} / {above}{electronic['joules']:.1e}",
-                "never" if as_fast is None else f"{'< ' if above else ''}{float(f'{as_fast:.2g}'):,.0f}",
-                "never" if frugal <= 0 else f"{above}{frugal:.2g}",
+                f"{linear['photons']:.0e} / {above}{converted['photons']:.0e}",
+                f"{linear['operations']:,.0f} / {above}{converted['operations']:,.0f}",
+                f"{linear['joules']:.0e} / {above}{converted['joules']:.0e} / {above}{electronic['joules']:.0e}",
+                f"{1e3 * linear['electronics_seconds']:.1f} / {above}{1e3 * electronic['electronics_seconds']:.1f}",
+                "never" if rate is None else f"{'< ' if above else ''}{rate:,.0f}",
+                f"{above}{frugal:.1g}" if frugal > 0 else "never",
             )
         )
     return _table(lines)

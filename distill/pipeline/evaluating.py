@@ -21,10 +21,11 @@ from distill.pipeline.steps import BATCH, CONTROLS, LIGHT_IMAGES, seed_of, strea
 from distill.training import evaluation
 from networks import RawImage, Student, multiply_accumulates
 from networks.onbench.network import OnBench
+from optics.errors import OpticsError
 from optics.files import write_json
 
 BENCHES, EVALUATION = "benches.json", "evaluation.json"
-_OF_BENCHES = ("confusion", "light")  # beside the rows
+_OF_BENCHES = ("confusion", "light", "environment")  # beside the rows
 
 
 def run_benches(job: Job) -> None:
@@ -39,6 +40,7 @@ def run_benches(job: Job) -> None:
             "rows": {name: row.model_dump(mode="json") for name, row in found.items()},
             "confusion": None if counts is None else counts.tolist(),
             "light": light(job, refitted),
+            "environment": environment(job.config.seed),
         },
     )
 
@@ -54,20 +56,29 @@ def run_evaluate(job: Job) -> None:
             "rows": Rows.model_validate(found).model_dump(mode="json"),
             "gain": None if gain is None else gain.model_dump(mode="json"),
             "operations": _operations(job, networks),
-            "environment": environment(job.config.seed),
         }
         | {name: benches[name] for name in _OF_BENCHES},
     )
 
 
-def split_earlier(book: Ledger, keys: dict[str, str]) -> None:
-    """Take the benches out of the evaluation of an earlier version, which was one step, so that none is done twice."""
-    if not book.done("evaluate", keys["evaluate"]) or book.listed("benches"):
+def split_earlier(book: Ledger, key: str, evaluated: set[str]) -> None:
+    """Take the benches out of the evaluation of an earlier version, which was one step, so that none is done twice.
+
+    Args:
+        book: of the run; what it cannot read there is done anew.
+        key: of the benches.
+        evaluated: the keys for which that evaluation's benches are these.
+    """
+    if book.listed("benches") or not any(book.done("evaluate", earlier) for earlier in evaluated):
         return
-    found = read_json(book.directory / EVALUATION)
-    rows = {name: row for name, row in found["rows"].items() if is_on_bench(name)}
-    with book.working("benches", keys["benches"], keep=False):
-        write_json(book.directory / BENCHES, {"rows": rows} | {name: found[name] for name in _OF_BENCHES})
+    try:
+        found = read_json(book.directory / EVALUATION)
+        rows = {name: row for name, row in found["rows"].items() if is_on_bench(name)}
+        benches = {"rows": rows} | {name: found[name] for name in _OF_BENCHES}
+    except (OpticsError, KeyError, TypeError, AttributeError):
+        return
+    with book.working("benches", key, keep=False):
+        write_json(book.directory / BENCHES, benches)
 
 
 def _given(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], None]:

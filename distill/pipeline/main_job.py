@@ -123,7 +123,8 @@ def _lead(
         _check_new(book, resume)
         for each in earlier:
             book.adopt(each, wanted, write=True)
-        evaluating.split_earlier(book, wanted)
+        if resume is not False:
+            evaluating.split_earlier(book, wanted["benches"], _evaluated(job, wanted, earlier))
         book.check_free(todo, {} if resume is False else wanted)
         book.begin()
         if resume is False:
@@ -142,6 +143,16 @@ def _lead(
             if not set(STUDENTS) & set(left):
                 job.answers.forget()
         return gather.read_result(directory) if last == "report" else {}
+
+
+def _evaluated(job: Job, wanted: dict[str, str], earlier: list[dict[str, str]]) -> set[str]:
+    """The keys of an evaluation that has this job's benches: with the controls that the directory's run had, too."""
+    known = [wanted, *earlier]
+    with contextlib.suppress(OpticsError):
+        had = load(job.directory / CONFIG).student
+        controls = {"student.controls": had.controls, "student.distilled_controls": had.distilled_controls}
+        known += keys_and_earlier(replace(job, config=job.config.replace(**controls)))[1]
+    return {keys["evaluate"] for keys in known}
 
 
 def _check_new(book: Ledger, resume: bool | None) -> None:

@@ -10,6 +10,7 @@ _RUN = (
     ("result.json", "every number of this page"),
     ("config.toml", "what the run was asked to do"),
     ("evaluation.json", "the rows, with their draws"),
+    ("benches.json", "those on a bench, and the machine that evaluated them"),
     ("calibration.json", "the camera as it was measured"),
     ("flaws.json", "what mending each flaw earns"),
     ("verify.json", "what both engines found in the files"),
