@@ -1,9 +1,9 @@
 """What does each way of distilling earn? The student of a run file by every method, beside the labels alone.
 
 For each seed a teacher is trained as the file says; then the student learns from the labels alone and by each method of
-`METHODS`. What is tried is chosen by the best mean over the seeds on the *validation* images, in three rounds: the
-settings of the labels alone and of the plain method at the file's learning rate; those of every other method, added to
-the plain setting that was best; then the best setting of each at the other learning rates. Plain distillation has four
+`NAMES`. What is tried is chosen by the best mean over the seeds on the *validation* images, in three rounds: the
+settings of the labels alone and of `METHODS` at the file's learning rate; those of `ADDED`, which are added to the
+plain setting that was best; then the best setting of each at the other learning rates. Plain distillation has four
 settings, the rest two; what is told is the test part. Students of one seed have the same first values and, where every
 image has its label, see the same images in the same order; a gain is told with the standard error of its mean over the
 seeds.
@@ -12,6 +12,7 @@ seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,9 @@ def measure(
     base, about = run_file(config, sets, epochs)
     about |= {"methods": key_of([METHODS, ADDED, LABELS])}
     wanted = [name for name in NAMES if not methods or name in methods or name == PLAIN]
-    tried = _Trainings(Kept(directory / "methods.json", about), base, directory, seeds)
+    first = next(iter(METHODS[PLAIN]))
+    ways = [METHODS[name] if name in METHODS else _added(name, first) for name in wanted]
+    tried = _Trainings(Kept(directory / "methods.json", about), base, directory, seeds, ways)
     rate = base.student.training.learning_rate
     settings = {ALONE: LABELS} | {name: METHODS[name] for name in wanted if name in METHODS}
     rows = {name: tried.figures(name, told, [rate]) for name, told in settings.items()}
@@ -123,44 +126,47 @@ class _Trainings:
         base: the run file, with its first seed.
         directory: of the teachers.
         seeds: how many.
+        ways: the settings of each method, rehearsed before the first training.
     """
 
-    def __init__(self, kept: Kept, base: RunConfig, directory: Path, seeds: int) -> None:
+    def __init__(
+        self, kept: Kept, base: RunConfig, directory: Path, seeds: int, ways: Sequence[Mapping[str, Setting]]
+    ) -> None:
         self.kept, self.base, self.directory = kept, base, directory
         self.seeds = range(base.seed, base.seed + seeds)
-        self._jobs: dict[int, tuple[Job, Memory]] = {}
+        self._ways = [how["distillation"] for told in ways for how in told.values()]
+        self._job: tuple[int, Job, Memory] | None = (
+            None  # of one seed at a time: its images, the teacher's answers
+        )
 
     def figures(
         self, name: str, settings: Mapping[str, Setting], rates: Sequence[float]
     ) -> dict[Form, list[dict[str, float]]]:
         """Figures of every form, one a seed."""
         found: dict[Form, list[dict[str, float]]] = {}
-        for setting, changes in settings.items():
-            for rate in rates:
-                for seed in self.seeds:
-                    key = f"{name}/{setting}/{rate:.3g}/{seed}"
-                    if key not in self.kept.done:
-                        job, memory = self._job(seed)
-                        self.kept.keep(key, trained(job, {"learning_rate": rate} | changes, memory))
-                    found.setdefault(Form(setting, rate), []).append(self.kept.done[key])
+        for seed in self.seeds:
+            for setting, rate in product(settings, rates):
+                key = f"{name}/{setting}/{rate:.3g}/{seed}"
+                if key not in self.kept.done:
+                    job, memory = self._of(seed)
+                    self.kept.keep(key, trained(job, {"learning_rate": rate} | settings[setting], memory))
+                found.setdefault(Form(setting, rate), []).append(self.kept.done[key])
         return found
 
     def teachers(self) -> list[float]:
         """The teachers' figures of the test part, one a seed."""
         for seed in self.seeds:
             if f"teacher/{seed}" not in self.kept.done:
-                job = self._job(seed)[0]
+                job, _ = self._of(seed)
                 self.kept.keep(f"teacher/{seed}", figures(job, job.teacher()))
         return [self.kept.done[f"teacher/{seed}"]["test"] for seed in self.seeds]
 
-    def _job(self, seed: int) -> tuple[Job, Memory]:
-        if seed not in self._jobs:
-            first = next(iter(METHODS[PLAIN]))
-            ways = [METHODS, {name: _added(name, first) for name in ADDED}]
-            every = [how["distillation"] for way in ways for told in way.values() for how in told.values()]
-            job = prepared(self.base.replace(seed=seed), self.directory / f"seed-{seed}", every)
-            self._jobs[seed] = job, Memory()
-        return self._jobs[seed]
+    def _of(self, seed: int) -> tuple[Job, Memory]:
+        """The job of a seed, its teacher trained, and what the teacher answered there."""
+        if self._job is None or self._job[0] != seed:
+            job = prepared(self.base.replace(seed=seed), self.directory / f"seed-{seed}", self._ways)
+            self._job = seed, job, Memory()
+        return self._job[1:]
 
 
 def _row(runs: Mapping[Form, Sequence[Mapping[str, float]]]) -> dict[str, Any]:

@@ -82,26 +82,55 @@ def _best(tried):
     return max(tried, key=lambda form: form["mean"])
 
 
-def test_the_labels_of_few_images_are_gone_through_as_often(tmp_path, monkeypatch):
+OWN = """[student.distillation]
+temperature = 7.0
+alpha = 0.2
+"""
+
+
+def test_every_training_is_what_its_name_says(tmp_path, monkeypatch):
+    """Labels alone are gone through as often as all images; nothing of the file's own distillation is left."""
     from benchmarks import one_student
 
     seen = []
 
     def fit(model, train, check, spec, *, directory, teacher):
-        seen.append((len(train[0]), int((train[1] >= 0).sum()), teacher is None))
+        seen.append((spec, len(train[0]), int((train[1] >= 0).sum()), teacher is None))
 
     monkeypatch.setattr(one_student, "fit", fit)
-    (tmp_path / "tiny.toml").write_text(RUN)
-    measure(
+    (tmp_path / "tiny.toml").write_text(RUN + OWN)
+    found = measure(
         config=tmp_path / "tiny.toml",
         directory=tmp_path / "runs",
         seeds=1,
-        methods=("plain",),
-        factors=(1.0,),
+        methods=("fading", "decoupled"),
+        factors=(0.3, 1.0),
     )
-    ours, others = seen[: len(LABELS)], seen[len(LABELS) :]
-    images = ours[0][0]
-    assert all(alone and labelled == images for _, labelled, alone in ours)
-    assert all(o == (images, o[1], False) and o[1] < images for o in others) and len(others) == len(
-        METHODS["plain"]
-    )
+    names = list(json.loads((tmp_path / "runs" / "methods.json").read_text())["done"])
+    names = [name for name in names if not name.startswith("teacher")]
+    assert len(seen) == len(names)
+    images = seen[0][1]
+    settings = {"labels alone": LABELS, **METHODS}
+    for name, (spec, shown, labelled, alone) in zip(names, seen, strict=True):
+        method, setting, rate, seed = name.split("/")
+        assert (float(rate), int(seed), images) == (spec.learning_rate, spec.seed, shown)
+        assert alone == (method == ALONE) == (labelled == images)
+        if method == "decoupled":
+            plain, _, own = setting.rpartition(", ")
+            told = {"distillation": METHODS["plain"][plain]["distillation"] | ADDED[method][own]}
+        else:
+            told = settings[method][setting]
+        assert spec.distillation == DistillationSpec(**told.get("distillation", {}))
+        assert spec.label_smoothing == told.get("label_smoothing", 0.0)
+    assert {spec.learning_rate for spec, *_ in seen} == {0.003, 0.01}
+    assert [row["method"] for row in found["rows"]] == [ALONE, "plain", "fading", "decoupled"]
+
+
+def test_methods_that_are_not_asked_for_are_not_rehearsed(tmp_path):
+    """Mixed images have two labels, which decoupled distillation refuses."""
+    mixed = RUN.replace("epochs = 3\n", "epochs = 3\naugmentation = { mixup = 0.2 }\n")
+    (tmp_path / "tiny.toml").write_text(mixed)
+    options = {"config": tmp_path / "tiny.toml", "epochs": 1, "seeds": 1, "factors": (1.0,)}
+    assert len(measure(directory=tmp_path / "runs", methods=("plain",), **options)["rows"]) == 2
+    with pytest.raises(OpticsError, match="one label an image"):
+        measure(directory=tmp_path / "more", methods=("decoupled",), **options)
