@@ -12,10 +12,12 @@ import torch
 
 from benchmarks.resolution import BINS, SETS, _every, measure, tables
 from benchmarks.resolution_cost import (
+    BATCH,
     SIGNED,
     Cost,
     as_good,
     at_accuracy,
+    bench_of,
     of_converted,
     of_electronic,
     of_linear,
@@ -53,7 +55,7 @@ def test_every_cost_at_an_accuracy_is_of_the_same_rungs():
 
 
 def test_what_an_image_costs_by_hand():
-    bench, shape = load_bench("pluto2-200mm"), (3, 64, 64)
+    bench, shape = bench_of("pluto2-200mm"), (3, 64, 64)
     network = ResNet(3, 2, widths=(2, 4), blocks=1, large_images=False, generator=torch.Generator())
     electronic, converted = of_electronic(network, shape), of_converted(network, shape, bench)
     # 3 x 3: stem of 2 maps, two of 2, at 64 x 64; then 4 from 64 x 64 and 4 at 32 x 32; 1 x 1 to 4 beside; 2 classes
@@ -69,15 +71,61 @@ def test_what_an_image_costs_by_hand():
     assert linear.exposures == 6 and linear.operations == student.operations(torch.zeros(1, *shape))
     one = linear.photons / 6  # an exposure of 64 x 64
     assert converted.photons == pytest.approx(one * SIGNED * (2 + 2 + 2 + 4 + 4 / 4))
-    pixels = (
-        64 * bench.input.pitch * bench.lens2.focal_length / bench.lens1.focal_length / bench.camera.pitch
-    ) ** 2
-    assert one == pytest.approx(bench.light.photons * pixels)
-    frame = bench.slm.timing.latency + bench.slm.timing.settling + bench.camera.exposure
-    assert linear.bench_seconds == pytest.approx(6 * max(frame, 1 / bench.slm.frame_rate))
-    assert converted.bench_seconds > linear.bench_seconds * 14 / 6  # each frame is exposed twice
-    photon = 6.62607015e-34 * 299792458.0 / bench.light.wavelength
+    pixels = (64 * 13e-6 * 0.14 / 0.2 / 3.45e-6) ** 2  # the image at the camera, in its unbinned pixels
+    assert one == pytest.approx(3e4 * pixels)
+    frame = (
+        0.015 + 0.010
+    )  # the panel settles, the camera exposes; a second exposure waits for the panel's next frame
+    assert linear.bench_seconds == pytest.approx(6 * frame)
+    assert converted.bench_seconds == pytest.approx(14 * (frame + 1 / 60))
+    photon = 6.62607015e-34 * 299792458.0 / 532e-9
     assert linear.joules(bench) == pytest.approx(4.6e-12 * linear.operations + photon * linear.photons)
+    assert linear.seconds == linear.bench_seconds + linear.electronics_seconds
+
+
+def test_images_that_do_not_fit_the_bench_have_no_costs():
+    student = Student.build(
+        (3, 6), kernel_size=5, image_shape=(128, 128), classes=2, generator=torch.Generator()
+    )
+    with pytest.raises(OpticsError, match=r"images of \(128, 128\) pixels do not fit the bench: .*sensor"):
+        of_linear(student, load_bench("pluto2-200mm"))
+
+
+def test_electronics_time_is_an_images_and_begins_with_binning(monkeypatch):
+    ticks = iter(float(n) for n in range(1000))
+    monkeypatch.setattr("benchmarks.resolution_cost.time.process_time", lambda: next(ticks))
+    seen = []
+    student = Student.build(
+        (1, 6), kernel_size=5, image_shape=(32, 32), classes=2, bins=(8, 8), generator=torch.Generator()
+    )
+    student.backend.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    found = of_linear(student, bench_of("pluto2-200mm")).electronics_seconds
+    assert found == pytest.approx(1 / BATCH)  # a second each time, of a whole batch
+    assert set(seen[-3:]) == {(BATCH, 6, 8, 8)}
+
+
+def _row(saved_ms: float, saved_joules: float, *, above: bool) -> dict:
+    """Costs of which the electronic network's are so much more than the linear one's."""
+    linear = {"operations": 10, "exposures": 24, "bench_seconds": 0.5, "photons": 1e10}
+    linear |= {"electronics_seconds": 1e-3, "joules": 1e-6}
+    electronic = linear | {"electronics_seconds": 1e-3 * (1 + saved_ms), "joules": 1e-6 + saved_joules}
+    costs = {"linear": linear, "converted": linear | {"exposures": 480}, "electronic": electronic}
+    return {"resolution": 32, "equal_operations": None if above else 1e5, "costs": costs}
+
+
+@pytest.mark.parametrize(
+    ("row", "ends"),
+    [
+        (_row(0.5, 1e-5, above=False), ["24 / 480", "50,000", "0.02"]),  # 24 in 0.5 ms; 10 uJ in 0.5 s
+        (_row(0.5, 1e-5, above=True), ["24 / > 480", "< 50,000", "> 0.02"]),
+        (_row(-0.5, -1e-7, above=False), ["24 / 480", "never", "never"]),
+    ],
+)
+def test_where_the_crossing_is(row, ends):
+    from docs.resolution_page import costs
+
+    cells = costs({"rows": [row]}).splitlines()[2].strip("| ").split(" | ")
+    assert [cells[1], *cells[-2:]] == ends
 
 
 def test_a_tiny_run_counts_what_grows_and_goes_on_where_it_was(tmp_path):
