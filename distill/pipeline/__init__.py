@@ -1,5 +1,6 @@
 """The main job, step by step, whole or one step on a finished run.
 
+evaluating.py    Every row of the table, on the test part: the benches, and what is computed without one
 flaws.py         What mending each flaw of the bench alone would earn: the small study that a run does for its report
 gather.py        The last step: every number into `result.json`, and with the pictures into `report.html`
 main_job.py      The main job, step by step: data, teacher, students and controls, bench, files for the SLM,
