@@ -1,6 +1,7 @@
 """Every row of the table, on the test part: the benches, and what is computed without one.
 
-Two steps of the main job. The benches take most of the time and do not know the controls: a control that is added later leaves them as they are.
+Two steps of the main job. The benches take most of the time and do not know the controls: one that is added later
+leaves them as they are.
 """
 
 from __future__ import annotations
