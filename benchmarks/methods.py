@@ -135,9 +135,8 @@ class _Trainings:
         self.kept, self.base, self.directory = kept, base, directory
         self.seeds = range(base.seed, base.seed + seeds)
         self._ways = [how["distillation"] for told in ways for how in told.values()]
-        self._job: tuple[int, Job, Memory] | None = (
-            None  # of one seed at a time: its images, the teacher's answers
-        )
+        # of one seed at a time: its images and the teacher's answers
+        self._job: tuple[int, Job, Memory] | None = None
 
     def figures(
         self, name: str, settings: Mapping[str, Setting], rates: Sequence[float]

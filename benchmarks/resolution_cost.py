@@ -30,6 +30,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
+from scipy.constants import c, h
 from torch import nn
 
 from networks import Student, multiply_accumulates
@@ -48,7 +49,6 @@ CHANGES: dict[str, Any] = {
 }
 JOULES = 4.6e-12  # a multiply-accumulate
 SIGNED = 2  # exposures of a map whose sign counts
-PLANCK, LIGHT = 6.62607015e-34, 299792458.0
 ROUNDS, BATCH = 5, 20
 
 
@@ -68,7 +68,7 @@ class Cost(NamedTuple):
 
     def joules(self, bench: BenchSpec) -> float:
         """Of the electronics' multiply-accumulates and of the light that reaches the camera; of no device."""
-        return self.operations * JOULES + self.photons * PLANCK * LIGHT / bench.light.wavelength
+        return self.operations * JOULES + self.photons * h * c / bench.light.wavelength
 
 
 def bench_of(name: str) -> BenchSpec:
@@ -151,7 +151,7 @@ def _light(bench: BenchSpec, size: tuple[int, int]) -> float:
     """Photons at the camera in one exposure: the bench's photons a sensor pixel, times the pixels a map covers."""
     if bench.light.photons is None:
         return math.nan
-    scale = bench.input.pitch * bench.lens2.focal_length / bench.lens1.focal_length / bench.camera.pitch
+    scale = bench.input.pitch * bench.magnification / bench.camera.pitch
     return bench.light.photons * size[0] * size[1] * scale**2
 
 

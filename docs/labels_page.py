@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from optics.files import write_text  # noqa: E402
+from docs.marked import between, table  # noqa: E402
 
 FOLDER, PAGE = ROOT / "docs" / "labels", ROOT / "docs" / "distillation.md"
 ORDER = ("cifar10-grey", "cats-dogs", "imagenette", "cars", "faces")
@@ -26,13 +25,7 @@ def main() -> None:
     """Write the table between its marks."""
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")}
     body = [line for name in sorted(found, key=ORDER.index) for line in lines(found[name])]
-    rows = (HEAD, ("---",) * len(HEAD), *body)
-    table = "".join("| " + " | ".join(cells) + " |\n" for cells in rows)
-    page = PAGE.read_text(encoding="utf-8")
-    marks = re.compile(r"(<!-- labels -->\n).*?(<!-- /labels -->)", re.DOTALL)
-    if not marks.search(page):
-        raise SystemExit(f"{PAGE.name} has no <!-- labels --> ... <!-- /labels --> to write between.")
-    write_text(PAGE, marks.sub(lambda m: f"{m[1]}{table}{m[2]}", page))
+    between(PAGE, "labels", table(HEAD, body))
 
 
 def lines(result: dict[str, Any]) -> list[tuple[str, ...]]:

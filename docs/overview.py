@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +12,21 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from distill.export.read import read_export
-from distill.job.rows import Rows, is_on_bench, title_of
-from distill.metrics.row import Row
-from distill.metrics.tasks import Difference
-from distill.report.remarks import distillation
-from optics.files import write_text
-from optics.plots import plots as plot
-from optics.plots import style
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from distill.export.read import read_export  # noqa: E402
+from distill.job.rows import Rows, is_on_bench, title_of  # noqa: E402
+from distill.metrics.row import Row  # noqa: E402
+from distill.metrics.tasks import Difference  # noqa: E402
+from distill.report.remarks import distillation  # noqa: E402
+from docs.marked import between  # noqa: E402
+from optics.plots import plots as plot  # noqa: E402
+from optics.plots import style  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[1]
 SAMPLE, FRAME = 3, 0  # which reference image, which mask
 DETAIL = 64  # SLM pixels shown of the panel
 
@@ -148,10 +149,7 @@ def main(directory: Path) -> None:
     target = ROOT / "docs" / "images" / "overview.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     sheet_of(directory).quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    marks = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
-    write_text(readme, marks.sub(lambda m: f"{m[1]}{table(directory)}\n{m[2]}", text))
+    between(ROOT / "README.md", "results", table(directory) + "\n")
 
 
 if __name__ == "__main__":

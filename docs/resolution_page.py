@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.resolution_cost import at_accuracy  # noqa: E402
 from distill.metrics.row import error_of_share  # noqa: E402
-from optics.files import write_text  # noqa: E402
+from docs.marked import between, table  # noqa: E402
 from optics.plots import style  # noqa: E402
 from optics.plots.charts import Curve, curves, panels  # noqa: E402
 
@@ -33,7 +32,7 @@ def accuracy(result: dict[str, Any]) -> str:
         "operations of a nonlinear network as good",
         "ratio (by the test images)",
     )
-    lines = [head, ("---",) * len(head)]
+    lines = []
     for row in result["rows"]:
         best = max(row["ladder"].values(), key=lambda rung: rung["validation"])
         linear = row["linear"]
@@ -49,7 +48,7 @@ def accuracy(result: dict[str, Any]) -> str:
                 f"{_ratio(row, 'validation')} ({_ratio(row, 'test')})",
             )
         )
-    return _table(lines)
+    return table(head, lines)
 
 
 def costs(result: dict[str, Any]) -> str:
@@ -65,7 +64,7 @@ def costs(result: dict[str, Any]) -> str:
         "as fast as electronics from, exposures/s",
         "as frugal below, mW",
     )
-    lines = [head, ("---",) * len(head)]
+    lines = []
     for row in result["rows"]:
         linear, converted, electronic = (row["costs"][way] for way in WAYS)
         above = "" if row["equal_operations"] else "> "
@@ -85,11 +84,7 @@ def costs(result: dict[str, Any]) -> str:
                 f"{above}{frugal:.1g}" if frugal > 0 else "never",
             )
         )
-    return _table(lines)
-
-
-def _table(lines: list[tuple[str, ...]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return table(head, lines)
 
 
 def _ratio(row: dict[str, Any], part: str) -> str:
@@ -142,19 +137,11 @@ def _error(share: float, images: int) -> float:
 
 def main() -> None:
     """Rewrite the page's tables and the pictures, of every set whose numbers are there."""
-    page = PAGE.read_text(encoding="utf-8")
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        for kind, lines in (("accuracy", accuracy(result)), ("costs", costs(result))):
-            mark = f"{path.stem} {kind}"
-            block = f"<!-- {mark} -->\n{lines}<!-- /{mark} -->"
-            page, count = re.subn(
-                rf"<!-- {mark} -->.*<!-- /{mark} -->", lambda _, b=block: b, page, flags=re.DOTALL
-            )
-            if count != 1:
-                raise SystemExit(f"{PAGE.name} has no place <!-- {mark} --> for {path.name}")
+        between(PAGE, f"{path.stem} accuracy", accuracy(result))
+        between(PAGE, f"{path.stem} costs", costs(result))
         picture(result, DOCS / "images" / f"resolution-{path.stem}.png")
-    write_text(PAGE, page)
 
 
 if __name__ == "__main__":

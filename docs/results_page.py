@@ -5,7 +5,6 @@ What is kept there comes from `sclc run examples/configs/NAME.toml --set seed=N`
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from distill.keeping.table import Figure, Line, results  # noqa: E402
-from optics.files import write_text  # noqa: E402
+from docs.marked import between, table  # noqa: E402
 
 FOLDER, PAGE, README = ROOT / "results", ROOT / "docs" / "results.md", ROOT / "README.md"
 
@@ -93,8 +92,8 @@ def main() -> None:
         (line for line in results(folder=FOLDER).lines if line.name in AIMS),
         key=lambda line: list(AIMS).index(line.name),
     )
-    _between(PAGE, "tasks", _goals(lines) + "\n" + _controls(lines))
-    _between(README, "tasks", _goals(lines))
+    between(PAGE, "tasks", _goals(lines) + "\n" + _controls(lines))
+    between(README, "tasks", _goals(lines))
 
 
 def _goals(lines: list[Line]) -> str:
@@ -125,7 +124,7 @@ def _goals(lines: list[Line]) -> str:
                 f"`{line.name}`",
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _held(figure: Figure, least: float | None) -> tuple[str, str]:
@@ -159,7 +158,7 @@ def _controls(lines: list[Line]) -> str:
                 f"{100 * line.rows['linear_kd'].sampling:.1f}",
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _gained(line: Line, aim: Aim) -> str:
@@ -170,19 +169,6 @@ def _gained(line: Line, aim: Aim) -> str:
     if aim.gain is None:
         return told
     return f"{told}{' ✓' if 100 * line.gain[0] >= aim.gain else ''} (goal {aim.gain:.0f})"
-
-
-def _table(head: list[str], body: list[list[str]]) -> str:
-    rows = (head, ["---"] * len(head), *body)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
-
-
-def _between(page: Path, name: str, made: str) -> None:
-    text = page.read_text(encoding="utf-8")
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    if not marks.search(text):
-        raise SystemExit(f"{page.name} has no <!-- {name} --> ... <!-- /{name} --> to write between.")
-    write_text(page, marks.sub(lambda m: f"{m[1]}{made}{m[2]}", text))
 
 
 if __name__ == "__main__":

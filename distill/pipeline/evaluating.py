@@ -70,7 +70,7 @@ def split_earlier(book: Ledger, key: str, evaluated: set[str]) -> None:
         key: of the benches.
         evaluated: the keys for which that evaluation's benches are these.
     """
-    if book.listed("benches") or not any(book.done("evaluate", earlier) for earlier in evaluated):
+    if not any(book.done("evaluate", earlier) for earlier in evaluated):
         return
     try:
         found = read_json(book.directory / EVALUATION)

@@ -123,7 +123,7 @@ def _lead(
         _check_new(book, resume)
         for each in earlier:
             book.adopt(each, wanted, write=True)
-        if resume is not False:
+        if resume is not False and book.listed("evaluate") and not book.listed("benches"):
             evaluating.split_earlier(book, wanted["benches"], _evaluated(job, wanted, earlier))
         book.check_free(todo, {} if resume is False else wanted)
         book.begin()
