@@ -2,6 +2,8 @@
 
 classifier.py          The electronic back end: camera features in, logits out, with its multiply-accumulates
                        counted
+depthwise.py           A depthwise 3x3 convolution that looks some bins far; on a CPU trained without that
+                       library's slow gradient
 parts.py               What the back ends share: the square root of the counts, a multilayer perceptron, the
                        check of what comes in
 registry.py            The back ends by name: built new, built again from a configuration, or built alike for

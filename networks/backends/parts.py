@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from networks.backends.depthwise import Depthwise
 from networks.seeded import drawn
 from optics.checks import check_shape
 
@@ -52,24 +53,6 @@ def perceptron(widths: Sequence[int], generator: torch.Generator) -> nn.Sequenti
     for a, b in pairwise(widths):
         steps += [drawn(lambda a=a, b=b: nn.Linear(a, b), generator), nn.ReLU()]  # type: ignore[misc]
     return nn.Sequential(*steps[:-1])
-
-
-class Depthwise(nn.Conv2d):
-    """A depthwise 3x3 convolution that looks `dilation` far; where it is dilated, in float32 on a CPU.
-
-    In bfloat16 the CPU's library (oneDNN, torch 2.13) reads beyond the maps for the weights' gradient of a dilated one
-    from about 28 x 28 bins on: values of any size, from memory that belongs to others.
-    """
-
-    def __init__(self, width: int, *, dilation: int = 1) -> None:
-        super().__init__(width, width, 3, padding=dilation, dilation=dilation, groups=width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
-        if self.dilation == (1, 1) or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-            return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float())
 
 
 def refine(width: int, generator: torch.Generator, *, dilation: int = 1) -> nn.Sequential:

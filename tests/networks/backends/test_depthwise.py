@@ -1,15 +1,58 @@
-"""Dilated convolutions in bfloat16: gradients against float64, over memory that is not clean."""
+"""Dilated convolutions in whichever order they are summed, against torch's own; in bfloat16, over unclean memory."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from networks.backends.parts import Depthwise
+from networks.backends.depthwise import Depthwise
 from networks.channels_last import channels_last
 
 # at 16 x 16 bfloat16 is right by itself; from 32 x 32 on its weights' gradient was 1e17 and more
 BINS = [(16, 16), (21, 24), (32, 32), (48, 36)]
+
+# each way of `networks.backends.depthwise`: the own tap alone, matrices, interleaved (whole or not), torch's own
+SIZES = [(1, 1), (3, 5), (8, 8), (7, 9), (14, 14), (16, 12), (21, 35)]
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("bins", SIZES, ids=str)
+def test_the_order_of_summing_changes_nothing(bins, dilation):
+    """Answers with and without a gradient, and the gradients of maps, taps and biases, are torch's own in float64."""
+    draws = torch.Generator().manual_seed(dilation)
+    convolution = Depthwise(5, dilation=dilation).double()
+    x = torch.randn(4, 5, *bins, generator=draws, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(4, 5, *bins, generator=draws, dtype=torch.float64)
+    theirs = torch.nn.Conv2d(5, 5, 3, padding=dilation, dilation=dilation, groups=5).double()
+    theirs.load_state_dict(convolution.state_dict())
+    own = torch.autograd.grad(convolution(x), [x, *convolution.parameters()], upstream)
+    truth = torch.autograd.grad(theirs(x), [x, *theirs.parameters()], upstream)
+    torch.testing.assert_close(own, truth, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(convolution(x), theirs(x), rtol=1e-10, atol=1e-10)
+    with torch.no_grad():
+        assert torch.equal(convolution(x), theirs(x))
+
+
+@pytest.mark.parametrize("bins", SIZES, ids=str)
+def test_tangents_are_those_of_torchs_own(bins):
+    """Forward derivatives and one gradient an image, as the distillation of tangent kernels asks for them."""
+    convolution = Depthwise(3, dilation=2).double()
+    weights = {k: v.detach() for k, v in convolution.named_parameters()}
+    x = torch.randn(4, 3, *bins, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def own(w, image):
+        return torch.func.functional_call(convolution, w, image[None]).square().sum()
+
+    def theirs(w, image):
+        maps = torch.nn.functional.conv2d(
+            image[None], w["weight"], w["bias"], padding=2, dilation=2, groups=3
+        )
+        return maps.square().sum()
+
+    got, truth = (torch.func.vmap(torch.func.grad(f), (None, 0))(weights, x) for f in (own, theirs))
+    torch.testing.assert_close(got, truth, rtol=1e-10, atol=1e-10)
+    forward = [torch.func.jvp(lambda w, f=f: f(w, x[0]), (weights,), (weights,)) for f in (own, theirs)]
+    torch.testing.assert_close(*forward, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4, 8])
