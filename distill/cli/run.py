@@ -134,6 +134,10 @@ def search(
             "--most", min=1, help="Electronic multiply-accumulates that an image may cost; any number."
         ),
     ] = None,
+    exposures: Annotated[
+        int | None,
+        typer.Option("--exposures", min=1, help="Camera exposures that an image may cost; any number."),
+    ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="Networks to try.")] = 30,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of each training.")] = 5,
     output: Annotated[
@@ -143,11 +147,11 @@ def search(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Try sizes of a network: masks, kernels, bins, electronics and learning rate, within a budget of operations.
+    """Try sizes of a network: masks, kernels, bins, electronics and learning rate, within a budget.
 
     Each trial trains the student on labels alone for few epochs and is judged on the validation images; test images are
-    not looked at. Writes search.json, the front of accuracy against operations (front.pdf, front.png), and best.toml,
-    the run file of the best. Run again, it goes on. Needs the extra `search` (optuna).
+    not looked at. Writes search.json, the front of accuracy against operations and exposures (search.html, front.pdf,
+    front.png), and best.toml, the run file of the best. Run again, it goes on. Needs the extra `search` (optuna).
 
     Example: sclc search examples/configs/cifar10-grey.toml --most 125000 --trials 40
     """
@@ -163,7 +167,15 @@ def search(
     told = load(config, sets=sets or ())
     folder = output or Path("runs") / f"{folder_name(told.name)}-search"
     with goes_on("the same command goes on behind the last whole trial"), cli_show.Bars() as bars:
-        found = searched(told, folder=folder, trials=trials, epochs=epochs, most=most, ui=bars)
+        found = searched(
+            told,
+            folder=folder,
+            trials=trials,
+            epochs=epochs,
+            most=most,
+            most_exposures=exposures,
+            ui=bars,
+        )
     if json:
         cli_show.print_json(found.to_dict())
         return

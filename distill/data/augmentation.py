@@ -1,4 +1,4 @@
-"""More images than there are: training images moved, mirrored, cropped, covered and mixed, each time anew."""
+"""More images than there are: training images lit, moved, mirrored, cropped, covered and mixed, each time anew."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from optics.spec import Validated
 
 
 class AugmentSpec(Validated):
-    """How far a training image may be moved, each time anew; zero is off. What comes in from outside is dark.
+    """How far a training image may be moved and lit otherwise, each time anew; zero is off.
 
+    brightness: its values are multiplied by 2 to a power within so many stops either way; what is brighter than white
+    is white. gamma: they are raised to 2 to a power within this, which leaves black and white as they are. colour:
+    each channel by a power of 2 of its own within this, as another white balance. What comes in from outside is dark.
     shift: up to so many pixels along each axis. rotation: up to so many radians either way. zoom: size
     changes by up to this share either way. Draws are uniform. flip: mirror left and right, every other time; not for
     what reads one way, such as digits. crop: as many dark pixels around the image, then a window of its size at
@@ -31,6 +34,9 @@ class AugmentSpec(Validated):
     are void.
     """
 
+    brightness: float = Field(default=0.0, ge=0.0, le=8.0)
+    gamma: float = Field(default=0.0, ge=0.0, le=3.0)
+    colour: float = Field(default=0.0, ge=0.0, le=4.0)
     shift: float = Field(default=0.0, ge=0.0)
     rotation: float = Field(default=0.0, ge=0.0, le=3.1416)
     zoom: float = Field(default=0.0, ge=0.0, lt=0.9)
@@ -42,7 +48,12 @@ class AugmentSpec(Validated):
     @property
     def active(self) -> bool:
         """Whether anything is changed at all."""
-        return self.flip or self.moves or max(self.crop, self.cutout, self.mixup) > 0
+        return self.flip or self.moves or self.lights or max(self.crop, self.cutout, self.mixup) > 0
+
+    @property
+    def lights(self) -> bool:
+        """Whether images are made brighter, darker or of other colours."""
+        return max(self.brightness, self.gamma, self.colour) > 0
 
     @property
     def moves(self) -> bool:
@@ -73,7 +84,7 @@ class Answers:
 def augment(
     images: Tensor, spec: AugmentSpec, generator: torch.Generator, *, labels: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Each image moved by its own draw, all but mixed (see `mixed`).
+    """Each image lit and moved by its own draw, all but mixed (see `mixed`).
 
     Args:
         images: (B, C, H, W).
@@ -94,6 +105,8 @@ def augment(
                 f"augmentation.{name} is {getattr(spec, name)} pixels and the images have {ny} x {nx}; at most {most}."
             )
     pixels = labels is not None and labels.ndim == 3
+    if spec.lights:
+        images = _lit(images, spec, generator)
     if spec.flip:
         mirrored = torch.rand(len(images), generator=generator) < 0.5
         images = torch.where(mirrored[:, None, None, None].to(images.device), images.flip(-1), images)
@@ -137,6 +150,14 @@ def mixed(images: Tensor, labels: Tensor, mixup: float, generator: torch.Generat
     wide = share[:, None, None, None]
     answers = Answers(labels, labels[partner.to(labels.device)], share)
     return wide * images + (1 - wide) * images[partner.to(images.device)], answers
+
+
+def _lit(images: Tensor, spec: AugmentSpec, generator: torch.Generator) -> Tensor:
+    """`2^(b + c_k) x^(2^g)` for channel k, at most white; b, c_k and g are uniform draws of the image's own."""
+    batch, channels = images.shape[:2]
+    draws = (2 * torch.rand(batch, 2 + channels, 1, 1, generator=generator) - 1).to(images)
+    bent = images ** torch.exp2(spec.gamma * draws[:, :1])
+    return (bent * torch.exp2(spec.brightness * draws[:, 1:2] + spec.colour * draws[:, 2:])).clamp(max=1)
 
 
 def _moved(

@@ -1,7 +1,7 @@
 """Sizes of a student within a budget: which masks, kernels, bins and electronics are worth their operations.
 
 space.py   the choices around a run file's student, and the run file that a choice makes
-trials.py  trials by Optuna, the front of accuracy against operations, and its files
+trials.py  trials by Optuna, the front of accuracy against operations and exposures, and its files
 """
 
 from distill.searches.space import Space

@@ -1,4 +1,4 @@
-"""Trials by Optuna, the front of accuracy against electronic operations, and its files; extra `search`.
+"""Trials by Optuna, the front of accuracy against operations and exposures, and its files; extra `search`.
 
     DIR/search.json   every trial: what was chosen, validation figure, operations, exposures; a stopped search goes on
     DIR/front.pdf     the figure against operations and exposures, and the front (also .png)
@@ -16,10 +16,10 @@ import functools
 import io
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError
@@ -42,6 +42,8 @@ from optics.spec import Validated, validated
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Cost = Literal["operations", "exposures"]
+
 _NEAR = 20  # tries near what was best so far before any choice is taken
 _FILE, _BEST, _FIGURE, _PAGE = "search.json", "best.toml", "front", "search.html"
 _TRIES = 500  # choices drawn for one that keeps the budget
@@ -63,6 +65,10 @@ class _Kept(Validated):
     trials: tuple[Trial, ...]
 
 
+def _costs(trial: Trial, costs: Sequence[Cost]) -> tuple[int, ...]:
+    return tuple(getattr(trial, cost) for cost in costs)
+
+
 @dataclass(frozen=True)
 class Search:
     """All trials, in their order; a notebook shows the front as a table."""
@@ -75,17 +81,27 @@ class Search:
 
     @property
     def front(self) -> tuple[Trial, ...]:
-        """Trials that no other equals with fewer operations, the cheapest first."""
+        """Trials that no other equals for as few operations and exposures, the cheapest electronics first."""
+        return self.front_of("operations", "exposures")
+
+    def front_of(self, *costs: Cost) -> tuple[Trial, ...]:
+        """Trials that no other equals at the given costs, the cheapest first; of equal ones the first tried."""
         found: list[Trial] = []
-        for trial in sorted(self.trials, key=lambda t: (t.operations, -t.figure)):
-            if not found or trial.figure > found[-1].figure:
+        for trial in sorted(
+            self.trials, key=lambda t: (*_costs(t, costs), -t.figure)
+        ):  # what beats it is before it
+            if not any(
+                f.figure >= trial.figure
+                and all(a <= b for a, b in zip(_costs(f, costs), _costs(trial, costs), strict=True))
+                for f in found
+            ):
                 found.append(trial)
         return tuple(found)
 
     @property
     def best(self) -> Trial:
-        """The most accurate; of several the cheapest."""
-        return self.front[-1]
+        """The most accurate; of several the one with the cheapest electronics."""
+        return max(self.front, key=lambda t: (t.figure, -t.operations, -t.exposures))
 
     def table(self, trials: Sequence[Trial] | None = None) -> tuple[list[str], list[list[str]]]:
         """Titles and cells of the front, or of other trials."""
@@ -104,29 +120,29 @@ class Search:
         return head, body
 
     def figure(self) -> Figure:
-        """Every trial and the front, against operations; and against exposures, of which a mask is at least one."""
+        """Every trial against operations, and against exposures, of which a mask is at least one; each cost's front."""
         from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
         from optics.plots import charts
 
         drawn, panels = charts.panels(2)
-        for axes, cost, name in zip(
-            panels, ("operations", "exposures"), ("electronic multiply-accumulates", "exposures"), strict=True
-        ):
-            tried = sorted(self.trials, key=lambda t: float(getattr(t, cost)))
-            front = sorted(self.front, key=lambda t: float(getattr(t, cost)))
+        names: dict[Cost, str] = {"operations": "electronic multiply-accumulates", "exposures": "exposures"}
+        for axes, (cost, name) in zip(panels, names.items(), strict=True):
+            tried = sorted(self.trials, key=lambda t, c=cost: _costs(t, (c,)))  # type: ignore[misc]
             lines = [
                 charts.Curve(
-                    label, tuple(float(getattr(t, cost)) for t in of), tuple(100 * t.figure for t in of), ()
+                    label,
+                    tuple(float(getattr(t, cost)) for t in of),
+                    tuple(100 * t.figure for t in of),
+                    (),
                 )
-                for label, of in (("tried", tried), ("front", front))
+                for label, of in (("tried", tried), ("front", self.front_of(cost)))
             ]
             charts.curves(axes, lines, x=name, y=f"{self.metric} (%)", log=cost == "operations")
             axes.lines[0].set_linestyle("none")
         panels[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         panels[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
         panels[0].xaxis.set_minor_formatter(NullFormatter())
-        panels[1].lines[1].set_linestyle("none")  # the front is one of operations
         return drawn
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,6 +169,7 @@ def search(
     trials: int = 30,
     epochs: int = 5,
     most: int | None = None,
+    most_exposures: int | None = None,
     sets: Sequence[str] = (),
     ui: Watcher | None = None,
 ) -> Search:
@@ -163,7 +180,8 @@ def search(
         folder: receives the files; a search that was stopped goes on there.
         trials: networks to train, with those that `folder` holds already.
         epochs: of each training.
-        most: electronic multiply-accumulates that a network may cost; any number without.
+        most: electronic multiply-accumulates that an image may cost; any number without.
+        most_exposures: camera exposures that it may cost; any number without.
         sets: `KEY=VALUE`, as of `sclc run`.
         ui: told of the progress.
 
@@ -176,19 +194,23 @@ def search(
     optuna = _optuna()
     job = Job.prepare(told, folder)
     space = Space.around(told, job.image_shape)
+    about: dict[str, str | int | None]
     about = {"config": key_of(told.model_dump(mode="json", exclude={"name"})), "epochs": epochs, "most": most}
+    if most_exposures is not None:
+        about["most_exposures"] = most_exposures
     about["sizes"] = ", ".join(sorted(space.lists))  # a search of an earlier version had fewer to choose
+    budget = {c: n for c, n in (("operations", most), ("exposures", most_exposures)) if n is not None}
     done = _read(folder / _FILE, about)
     study = _study(optuna, space, told.seed, done)
     make_folder(folder)
     for k in range(len(done), trials):
         name, begin = f"trial {k + 1}", time.perf_counter()
-        asked, tried, student = _affordable(study, optuna, space, job, most)
+        asked, tried, student = _affordable(study, optuna, space, job, budget)
         operations, exposures = _cost(student, job)
         watcher.begin(name, f"Trial {k + 1} of {trials}: {operations:,} operations")
         figure = _trained(student, tried, job, epochs, functools.partial(watcher.progress, name))
         watcher.end(name, time.perf_counter() - begin)
-        study.tell(asked, (figure, operations))
+        study.tell(asked, (figure, operations, exposures))
         done.append(Trial(choice=asked.params, figure=figure, operations=operations, exposures=exposures))
         write_json(folder / _FILE, _Kept(about=about, trials=tuple(done)).model_dump(mode="json"))
     found = Search(space, epochs, _metric(job), tuple(done), folder)
@@ -218,26 +240,28 @@ def _distributions(optuna: Any, space: Space) -> dict[str, Any]:
 def _study(optuna: Any, space: Space, seed: int, done: Sequence[Trial]) -> Any:
     """A study that knows the trials before it; they move its seed on, so that no choice is drawn twice over."""
     sampler = optuna.samplers.TPESampler(seed=(seed + len(done)) % 2**32, n_startup_trials=10)
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
     told = _distributions(optuna, space)
     for trial in done:
         study.add_trial(
             optuna.trial.create_trial(
-                params=trial.choice, distributions=told, values=(trial.figure, trial.operations)
+                params=trial.choice,
+                distributions=told,
+                values=(trial.figure, trial.operations, trial.exposures),
             )
         )
     return study
 
 
 def _affordable(
-    study: Any, optuna: Any, space: Space, job: Job, most: int | None
+    study: Any, optuna: Any, space: Space, job: Job, budget: Mapping[str, int]
 ) -> tuple[Any, RunConfig, Student]:
     """The next choice that can be built and keeps the budget, its run file, and its network.
 
     What is near the best may cost too much, and the sampler learns nothing of what is not trained; after a while
     anything may come.
     """
-    told, cheapest = _distributions(optuna, space), math.inf
+    told, cheapest = _distributions(optuna, space), dict.fromkeys(budget, math.inf)
     learned, anything = study.sampler, optuna.samplers.RandomSampler(seed=len(study.trials))
     for k in range(_TRIES):
         study.sampler = learned if k < _NEAR else anything
@@ -246,14 +270,15 @@ def _affordable(
         tried = space.config(asked.params, job.image_shape)
         with contextlib.suppress(OpticsError):  # sizes that do not fit each other
             student = _student(tried, job)
-            operations, _ = _cost(student, job)
-            if most is None or operations <= most:
+            costs = dict(zip(("operations", "exposures"), _cost(student, job), strict=True))
+            if all(costs[c] <= most for c, most in budget.items()):
                 return asked, tried, student
-            cheapest = min(cheapest, operations)
+            cheapest = {c: min(least, costs[c]) for c, least in cheapest.items()}
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
-    raise OpticsError(
-        f"none of {_TRIES} choices keeps within {most:,} operations; the cheapest needs {cheapest:,}."
-    )
+    wanted = " and ".join(f"{most:,} {cost}" for cost, most in budget.items())
+    found = " and ".join(f"{least:,}" for least in cheapest.values())
+    alone = "; the cheapest needs" if len(budget) == 1 else ", of which the cheapest of each need"
+    raise OpticsError(f"none of {_TRIES} choices keeps within {wanted}{alone} {found}.")
 
 
 def _student(config: RunConfig, job: Job) -> Student:

@@ -1,6 +1,8 @@
-"""Crops, cut-outs and mixtures: what they do to images and to the labels of images and of pixels."""
+"""Light, crops, cut-outs and mixtures: what they do to images and to the labels of images and of pixels."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +16,50 @@ from tests.scenes import generator, lopsided
 B, NY, NX = 40, 7, 9
 IMAGES = lopsided(B, 2, NY, NX) * 0.9 + 0.1  # nowhere dark
 PIXELS = torch.arange(B * NY * NX).reshape(B, NY, NX) % 5
+
+
+LIGHT = {  # most of its logarithm to base 2 about the image's own, and whether channels differ
+    "brightness": (lambda lit, own: torch.log2(lit / own), 0.15, False),
+    "colour": (lambda lit, own: torch.log2(lit / own), 0.15, True),
+    "gamma": (lambda lit, own: torch.log2(lit.log() / own.log()), 0.7, False),
+}
+
+
+@pytest.mark.parametrize("light", LIGHT)
+def test_other_light_is_one_law_an_image_or_channel(light):
+    """Read back from every pixel: one number an image (or channel), drawn uniformly, labels untouched."""
+    law, most, by_channel = LIGHT[light]
+    own = IMAGES.double() * 0.85  # nowhere white: 0.95 and 0.15 stops more is 1 at most
+    many = own.repeat(10, 1, 1, 1)
+    lit, labels = augment(many, AugmentSpec(**{light: most}), generator(), labels=PIXELS.repeat(10, 1, 1))
+    assert torch.equal(labels, PIXELS.repeat(10, 1, 1))
+    read = law(lit, many)
+    drawn = read[:, :, :1, :1] if by_channel else read[:, :1, :1, :1]
+    torch.testing.assert_close(read, drawn.expand_as(read), rtol=1e-6, atol=1e-6)
+    assert len(drawn.unique()) == drawn.numel()
+    shares = (drawn.flatten() / most + 1) / 2  # of a uniform draw: within six errors of its moments
+    error = 6 / math.sqrt(len(shares))
+    assert 0 <= float(shares.min()) < error
+    assert 1 - error < float(shares.max()) <= 1
+    assert abs(float(shares.mean()) - 1 / 2) < error / math.sqrt(12)
+    assert abs(float(shares.var()) - 1 / 12) < error / math.sqrt(180)
+
+
+def test_what_is_brighter_than_white_is_white():
+    lit = augment(torch.full((100, 1, 2, 2), 0.8), AugmentSpec(brightness=2.0), generator())[0]
+    white = (lit == 1).flatten(1)
+    assert torch.equal(white.any(1), white.all(1))
+    assert abs(float(white[:, 0].double().mean()) - (1 - math.log2(1 / 0.8) / 2) / 2) < 0.2
+    assert lit.max() == 1
+    assert lit.min() > 0.2 * (1 - 1e-6)  # two stops below
+
+
+def test_black_and_white_stay_under_gamma_and_what_comes_in_is_dark():
+    ends = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2).repeat(50, 1, 2, 1)
+    assert torch.equal(augment(ends, AugmentSpec(gamma=2.0), generator())[0], ends)
+    lit = augment(torch.ones(50, 1, 6, 6), AugmentSpec(brightness=1.0, crop=2), generator())[0]
+    assert {len(image.unique()) for image in lit} <= {1, 2}
+    assert 0.0 in lit
 
 
 def test_a_crop_is_a_window_of_the_image_in_the_dark():

@@ -68,26 +68,36 @@ def test_every_choice_makes_a_run_file_whose_network_fits(tmp_path, told, more):
 
 
 def test_the_front_by_hand():
-    def trial(figure, operations):
-        return Trial(choice={"rate": 1e-3}, figure=figure, operations=operations, exposures=1)
-
+    """Of accuracy, operations and exposures together, and of either cost alone."""
+    numbers = [
+        (0.5, 100, 8),
+        (0.7, 300, 8),
+        (0.6, 300, 4),
+        (0.7, 400, 8),
+        (0.4, 50, 8),
+        (0.45, 200, 8),
+        (0.3, 60, 2),
+    ]
     tried = [
-        trial(0.5, 100),
-        trial(0.7, 300),
-        trial(0.6, 300),
-        trial(0.7, 400),
-        trial(0.4, 50),
-        trial(0.45, 200),
+        Trial(choice={"rate": 1e-3}, figure=figure, operations=operations, exposures=exposures)
+        for figure, operations, exposures in [*numbers, (0.3, 60, 2)]  # the last twice
     ]
     found = Search(None, 1, "validation accuracy", tuple(tried), None)
-    assert [(t.figure, t.operations) for t in found.front] == [(0.4, 50), (0.5, 100), (0.7, 300)]
+
+    def shown(trials):
+        return [(t.figure, t.operations, t.exposures) for t in trials]
+
+    assert shown(found.front) == [(0.4, 50, 8), (0.3, 60, 2), (0.5, 100, 8), (0.6, 300, 4), (0.7, 300, 8)]
+    assert shown(found.front_of("operations")) == [(0.4, 50, 8), (0.5, 100, 8), (0.7, 300, 8)]
+    assert shown(found.front_of("exposures")) == [(0.3, 60, 2), (0.6, 300, 4), (0.7, 300, 8)]
     assert found.best is tried[1]
-    all_of_them, front = found.figure().axes[0].lines
-    assert (list(all_of_them.get_xdata()), list(front.get_xdata())) == (
-        [50, 100, 200, 300, 300, 400],
-        [50, 100, 300],
-    )
-    assert all_of_them.get_color() != front.get_color()
+    for axes, cost, front in zip(
+        found.figure().axes, ("operations", "exposures"), ([50, 100, 300], [2, 4, 8]), strict=True
+    ):
+        all_of_them, best = axes.lines
+        assert list(all_of_them.get_xdata()) == sorted(getattr(t, cost) for t in tried)
+        assert list(best.get_xdata()) == front
+        assert all_of_them.get_color() != best.get_color()
 
 
 @needs_optuna
@@ -135,6 +145,31 @@ def test_a_search_whose_best_costs_too_much_goes_on_with_what_does_not(file, tmp
 
 
 @needs_optuna
+def test_exposures_have_a_budget_and_all_three_are_told(file, tmp_path, capsys, monkeypatch):
+    """No network above either budget is trained, and the sampler learns of all three figures."""
+    import optuna
+
+    told = []
+    tell = optuna.study.Study.tell
+    monkeypatch.setattr(
+        optuna.study.Study,
+        "tell",
+        lambda self, t, values=None, **k: told.append(values) or tell(self, t, values, **k),
+    )
+    folder = tmp_path / "found"
+    command = ["search", str(file), "-o", str(folder), "--trials", "6", "--epochs", "1", "--most", "9000"]
+    assert main([*command, "--exposures", "6"]) == 0
+    kept = json.loads((folder / "search.json").read_text())["trials"]
+    assert [(t["figure"], t["operations"], t["exposures"]) for t in kept] == [
+        v for v in told if v is not None
+    ]
+    assert {t["exposures"] for t in kept} == {4}  # of 4, 8, 12, 16
+    assert max(t["operations"] for t in kept) <= 9000
+    assert main([*command, "--exposures", "8"]) == 2
+    assert "is of another search" in capsys.readouterr().err
+
+
+@needs_optuna
 @windows
 def test_a_browser_finds_nothing_wrong_with_the_page(browser, file, tmp_path, width):
     search(file, folder=tmp_path / "found", trials=1, epochs=1)
@@ -148,6 +183,15 @@ def test_what_cannot_be_searched_is_one_line(file, tmp_path):
     ):
         search(file, folder=tmp_path / "a", trials=1, most=5)
     assert not (tmp_path / "a" / "best.toml").exists()
+    with pytest.raises(
+        OpticsError, match=r"none of 500 choices keeps within 3 exposures; the cheapest needs 4\."
+    ):
+        search(file, folder=tmp_path / "a", trials=1, most_exposures=3)
+    with pytest.raises(
+        OpticsError,
+        match=r"within 5 operations and 8 exposures, of which the cheapest of each need \d+ and 4\.",
+    ):
+        search(file, folder=tmp_path / "a", trials=1, most=5, most_exposures=8)
 
 
 def test_without_optuna_the_extra_is_named(file, tmp_path, monkeypatch):

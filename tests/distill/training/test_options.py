@@ -33,6 +33,7 @@ OPTIONS = {
     "mixup": {"augmentation.mixup": 0.4},
     "cutout": {"augmentation.cutout": 3},
     "crop": {"augmentation.crop": 1},
+    "light": {"augmentation.brightness": 0.5, "augmentation.gamma": 0.3, "augmentation.colour": 0.1},
     "accumulate": {"step.accumulate": 4},
     "clip": {"step.clip": 0.1},
     "bf16": {"step.precision": "bf16"},
