@@ -94,4 +94,4 @@ def _part(folder: Path, files: list[Path], labels: np.ndarray, options: Options)
     def images(index: Tensor) -> Tensor:
         return read_pictures(folder, [files[i] for i in index.tolist()], options)
 
-    return Part(str(folder), len(files), images, labels=labels)
+    return Part(str(folder), len(files), images, labels=labels, files=lambda: [f.name for f in files])

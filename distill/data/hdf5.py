@@ -3,6 +3,7 @@
 Layout A, per split: `images` (N, H, W), (N, H, W, C) or (N, C, H, W), see `distill.data.arrays`; `labels` (N,).
 Layout B, per split: `jpeg` uint8, the files end to end; `offsets` int64 (N + 1,), file `i` is
 `jpeg[offsets[i]:offsets[i + 1]]`; `labels` (N,). A segmentation set has masks (N, H, W) instead of labels.
+`names` (N,), where there are any, are the pictures' file names.
 Root attributes: `class_names`, and `source`, `license`, which are kept. Labels: see `distill.data.labels`.
 """
 
@@ -133,19 +134,40 @@ def _part(
             f"{where}: {target!r} has shape {shape}, expected ({count},) or ({count}, H, W) as there are {count} "
             "images."
         )
-    place = f"{path}, {key}/{target}"
+    place, files = f"{path}, {key}/{target}", _files(path, key, group, count)
     if len(shape) < 3:
         check_size(place, shape, most=_MOST_LABELS)
         name = f"{key}/{target}"
         values = np.asarray(strings[name], dtype=object) if name in strings else _numbers(stored, place)
-        return Part(place, count, images, labels=answers.plain(values, where=place))
+        return Part(place, count, images, labels=answers.plain(values, where=place), files=files)
 
     def masks(index: Tensor) -> NDArray[Any]:
         with reading(path, "HDF5"), h5py.File(path) as file:
             found = answers.plain(_rows(file[f"{key}/{target}"], index, place), where=place)
         return resized_masks(found, options.size)
 
-    return Part(place, count, images, masks=masks)
+    return Part(place, count, images, masks=masks, files=files)
+
+
+def _files(path: Path, key: str, group: h5py.Group, count: int) -> Callable[[], list[str]] | None:
+    """What reads the names of a group's pictures; None where it keeps none."""
+    stored = group.get("names")
+    if not isinstance(stored, h5py.Dataset):
+        return None
+    place, shape, variable = f"{path}, {key}/names", stored.shape, are_variable(stored.dtype)
+
+    def read() -> list[str]:
+        if shape != (count,):
+            raise OpticsError(f"{place} has shape {shape}, expected ({count},) as there are {count} images.")
+        check_size(place, shape, most=_MOST_LABELS)
+        if variable:
+            (found,) = read_strings(path, [(f"{key}/names", None)])
+        else:
+            with reading(path, "HDF5"), h5py.File(path) as file:
+                found = _numbers(file[f"{key}/names"], place).tolist()
+        return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in found]
+
+    return read
 
 
 def _images(

@@ -6,7 +6,7 @@ A reader gives `Found`; nothing but the labels of whole images has been read the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,7 +50,7 @@ class Part:
     where: for messages, such as "digits.h5, train/labels". count: images. images: int64 index (M,) to float32
     (M, C, H, W). labels: of every image, as `labels.plain` gives them; None where each pixel has one. masks: index to
     labels of pixels (M, H, W). groups: int64 (N,) of images with masks, the same number where they show the same thing:
-    wherever the part is cut they stay together.
+    wherever the part is cut they stay together. files: the name of every image's file, where images have one.
     """
 
     where: str
@@ -59,6 +59,20 @@ class Part:
     labels: NDArray[Any] | None = None
     masks: Callable[[Tensor], NDArray[Any]] | None = None
     groups: Tensor | None = None
+    files: Callable[[], Sequence[str]] | None = None
+
+    def taken(self, index: Tensor) -> Part:
+        """The images at `index`, int64 (M,), as a part of their own."""
+        images, masks, files = self.images, self.masks, self.files
+        return replace(
+            self,
+            count=len(index),
+            images=lambda some: images(index[some]),
+            labels=None if self.labels is None else self.labels[index.numpy()],
+            masks=None if masks is None else lambda some: masks(index[some]),
+            groups=None if self.groups is None else self.groups[index],
+            files=None if files is None else lambda: [files()[i] for i in index.tolist()],
+        )
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,37 @@ def by_part(names: Sequence[str], *, where: str) -> dict[str, str]:
             raise OpticsError(f"{where} has both {found[part]!r} and {name!r}, two {part} parts; keep one.")
         found[part] = name
     return found
+
+
+def without_held_out(found: Found, beginnings: Sequence[str]) -> Found:
+    """The same, the validation part being the training images whose files' names begin with one of `beginnings`.
+
+    A recording's frames look alike: a network is judged by what carries over only where a whole one is held out.
+
+    Raises:
+        OpticsError: the images have no names, no name begins so, or every name does.
+    """
+    name = "train" if "train" in found.parts else "all"
+    part = found.parts[name]
+    if part.files is None:
+        raise OpticsError(
+            f"{part.where}: its images have no file names, and data.held_out goes by them; leave it out."
+        )
+    files = list(part.files())
+    held = torch.tensor([f.startswith(tuple(beginnings)) for f in files])
+    for beginning in beginnings:
+        if not any(f.startswith(beginning) for f in files):
+            some = ", ".join(sorted(files)[:: max(1, len(files) // 3)][:3])
+            raise OpticsError(
+                f"{part.where}: no name begins with data.held_out = {beginning!r}; there are {some}."
+            )
+    if bool(held.all()):
+        raise OpticsError(
+            f"{part.where}: data.held_out holds out all {len(files)} images; leave some to train on."
+        )
+    others = {k: v for k, v in found.parts.items() if k not in (name, "validation")}
+    cut = {name: part.taken((~held).nonzero()[:, 0]), "validation": part.taken(held.nonzero()[:, 0])}
+    return replace(found, parts={**cut, **others})
 
 
 def check_kinds(parts: Mapping[str, Part]) -> None:

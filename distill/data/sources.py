@@ -28,7 +28,16 @@ from torch import Tensor
 from distill.data import arrays, cifar, download, folders, hdf5, idx
 from distill.data.dataset import Dataset, Splits, in_runs, limited_index, stratified
 from distill.data.labels import Ignore
-from distill.data.parts import Found, Options, Part, by_part, check_kinds, read_pixels, settle
+from distill.data.parts import (
+    Found,
+    Options,
+    Part,
+    by_part,
+    check_kinds,
+    read_pixels,
+    settle,
+    without_held_out,
+)
 from optics.checks import present
 from optics.errors import OpticsError
 from optics.reading import exists, home, listed, regular_file
@@ -61,6 +70,7 @@ def load(
     white: float | None = None,
     subset: str | None = None,
     strangers: int | None = None,
+    held_out: Sequence[str] = (),
     cache: str | Path | None = None,
 ) -> Splits:
     """Training, validation and test parts of a data set.
@@ -85,6 +95,8 @@ def load(
         subset: of an HDF5 file with several sets, the one whose groups are called "SUBSET_train", "SUBSET_test".
         strangers: so many classes, drawn with `seed`, whose images of every part become the test part, under class
             names of their own; training and validation share the images of all other classes.
+        held_out: what the names of some training images' files begin with, such as a recording's: they are the
+            validation part, in place of a share and of one that the set brings.
         cache: where downloads are kept; None is `~/.cache/spectral-cascade`.
 
     Raises:
@@ -102,6 +114,11 @@ def load(
                 )
         kept = {part: found.parts[name] for part, name in parts.items()}
         found = Found(kept, found.names, found.source, found.licence)
+    if held_out and strangers is not None:
+        raise OpticsError(
+            "data.held_out and data.strangers both say who is left out of training; give one of them."
+        )
+    found = without_held_out(found, held_out) if held_out else found
     check_kinds(found.parts)
     splits = _whole_image_splits if all(p.masks is None for p in found.parts.values()) else _pixel_splits
     made = splits(found, ignore, validation, limit, torch.Generator().manual_seed(seed))
@@ -183,7 +200,8 @@ def chosen_of(
 
     if "all" in labels:
         rest, chosen = cut("all", every["all"])
-        sources, every = dict.fromkeys(sources, "all"), {"train": rest, "test": chosen}
+        sources |= {"train": "all", "test": "all"}
+        every |= {"train": rest, "test": chosen}
 
     def some(part: str) -> Tensor:
         index = every[part]

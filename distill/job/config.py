@@ -53,7 +53,8 @@ class DataConfig(Validated):
     which answers, where a source has several. ignore: labels, or names of classes, that count nowhere. axes: "nhwc" or
     "nchw" of arrays whose shape does not tell. white: stored value of full white. subset: of an HDF5 file with several
     sets, the one whose parts are called "SUBSET_train", "SUBSET_test". strangers: so many classes, drawn by the seed,
-    are kept out of training, and their images are the test part. labelled: how many labels of training and validation
+    are kept out of training, and their images are the test part. held_out: the training images whose files' names begin
+    so are the validation part. labelled: how many labels of training and validation
     part are left, or which share (below 1). unlabelled: a further source of images without labels. `docs/data.md` has
     the rules.
     """
@@ -69,6 +70,7 @@ class DataConfig(Validated):
     white: float | None = Field(default=None, gt=0.0)
     subset: str | None = None
     strangers: int | None = Field(default=None, ge=2)
+    held_out: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     labelled: Annotated[
         Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0.0, lt=1.0)] | Literal["all"] | None,
         BeforeValidator(_none_for_all),

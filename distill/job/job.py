@@ -116,6 +116,7 @@ class Job:
             white=d.white,
             subset=d.subset,
             strangers=d.strangers,
+            held_out=d.held_out,
         )
         images = _pooled(splits, d, config.seed)
         student = config.student
