@@ -88,6 +88,12 @@ def cascade(
 
 
 @app.command()
+def depthwise(as_json: Json = False, quick: Quick = False, allocator: Malloc = Allocator.default) -> None:
+    """Training step of a convolution that looks some bins far, against the CPU library's own."""
+    _run("depthwise", as_json=as_json, quick=quick, allocator=allocator)
+
+
+@app.command()
 def start(as_json: Json = False, quick: Quick = False) -> None:
     """Processor time of `sclc --help` and others beside that of Python with the same command-line library."""
     _run("start", as_json=as_json, quick=quick)

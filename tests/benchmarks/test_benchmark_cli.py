@@ -81,6 +81,14 @@ def test_the_processor_time_of_a_start_has_a_reference_in_the_same_run():
     assert all(row["seconds"] > 0.0 and row["ratio"] > 0.0 for row in rows)
 
 
+def test_the_steps_of_a_dilated_convolution_have_the_librarys_in_the_same_run():
+    done = benchmarks("depthwise", "--json", "--quick")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["reference"] == "library" and {row["dilation"] for row in result["rows"]} == {2, 4}
+    assert all(row["times_faster"] > 0.0 and row["library_us_an_image"] > 0.0 for row in result["rows"])
+
+
 def test_an_unknown_benchmark_is_one_clear_error():
     done = benchmarks("nothing")
     assert done.returncode == 2
