@@ -73,7 +73,15 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
 def tables(result: dict[str, Any]) -> list[Table]:
     """A line a size."""
     table = Table(title="Training step of a depthwise 3x3 convolution, one thread, CPU time")
-    for name in ("maps", "bins", "images", "dilation", "library, us an image", "ours, faster", "not dilated, faster"):
+    for name in (
+        "maps",
+        "bins",
+        "images",
+        "dilation",
+        "library, us an image",
+        "ours, faster",
+        "not dilated, faster",
+    ):
         table.add_column(name, justify="right")
     for row in result["rows"]:
         table.add_row(

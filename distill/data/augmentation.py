@@ -21,7 +21,8 @@ class AugmentSpec(Validated):
 
     brightness: its values are multiplied by 2 to a power within so many stops either way; what is brighter than white
     is white. gamma: they are raised to 2 to a power within this, which leaves black and white as they are. colour:
-    each channel by a power of 2 of its own within this, as another white balance. What comes in from outside is dark.
+    each channel by a power of 2 of its own within this, as another white balance; a grey image's only one, too. What
+    comes in from outside is dark.
     shift: up to so many pixels along each axis. rotation: up to so many radians either way. zoom: size
     changes by up to this share either way. Draws are uniform. flip: mirror left and right, every other time; not for
     what reads one way, such as digits. crop: as many dark pixels around the image, then a window of its size at

@@ -94,4 +94,7 @@ def _part(folder: Path, files: list[Path], labels: np.ndarray, options: Options)
     def images(index: Tensor) -> Tensor:
         return read_pictures(folder, [files[i] for i in index.tolist()], options)
 
-    return Part(str(folder), len(files), images, labels=labels, files=lambda: [f.name for f in files])
+    def named() -> list[str]:
+        return ["/".join(f.relative_to(folder).parts[1:]) for f in files]  # below the class's folder
+
+    return Part(str(folder), len(files), images, labels=labels, files=named)

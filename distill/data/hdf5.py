@@ -154,17 +154,20 @@ def _files(path: Path, key: str, group: h5py.Group, count: int) -> Callable[[], 
     stored = group.get("names")
     if not isinstance(stored, h5py.Dataset):
         return None
-    place, shape, variable = f"{path}, {key}/names", stored.shape, are_variable(stored.dtype)
+    place, shape, kind = f"{path}, {key}/names", stored.shape, stored.dtype.kind
+    variable, told = are_variable(stored.dtype), str(stored.dtype)
 
     def read() -> list[str]:
         if shape != (count,):
             raise OpticsError(f"{place} has shape {shape}, expected ({count},) as there are {count} images.")
         check_size(place, shape, most=_MOST_LABELS)
+        if not variable and kind not in "SUiu":
+            raise OpticsError(f"{place} holds values of type {told}; file names are strings.")
         if variable:
             (found,) = read_strings(path, [(f"{key}/names", None)])
         else:
             with reading(path, "HDF5"), h5py.File(path) as file:
-                found = _numbers(file[f"{key}/names"], place).tolist()
+                found = file[f"{key}/names"][()].tolist()
         return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in found]
 
     return read

@@ -18,12 +18,16 @@ from distill.data.dataset import VOID, Dataset
 from distill.data.labels import Classes, Ignore
 from optics.checks import present
 from optics.errors import OpticsError
+from optics.reading import listed
 
 NAMES = {
     "train": ("train", "training", "trn", "trainset", "train_set"),
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "tst", "testset", "test_set"),
 }
+
+
+_LONG = 40  # letters of a name that a message shows
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Part:
     where: for messages, such as "digits.h5, train/labels". count: images. images: int64 index (M,) to float32
     (M, C, H, W). labels: of every image, as `labels.plain` gives them; None where each pixel has one. masks: index to
     labels of pixels (M, H, W). groups: int64 (N,) of images with masks, the same number where they show the same thing:
-    wherever the part is cut they stay together. files: the name of every image's file, where images have one.
+    wherever the part is cut they stay together. files: every image's file, by its
+    path below the part's (or class's) folder, where images have one.
     """
 
     where: str
@@ -64,6 +69,11 @@ class Part:
     def taken(self, index: Tensor) -> Part:
         """The images at `index`, int64 (M,), as a part of their own."""
         images, masks, files = self.images, self.masks, self.files
+
+        def chosen(named: Callable[[], Sequence[str]]) -> Sequence[str]:
+            every = named()
+            return [every[i] for i in index.tolist()]
+
         return replace(
             self,
             count=len(index),
@@ -71,7 +81,7 @@ class Part:
             labels=None if self.labels is None else self.labels[index.numpy()],
             masks=None if masks is None else lambda some: masks(index[some]),
             groups=None if self.groups is None else self.groups[index],
-            files=None if files is None else lambda: [files()[i] for i in index.tolist()],
+            files=None if files is None else lambda: chosen(files),
         )
 
 
@@ -107,14 +117,20 @@ def by_part(names: Sequence[str], *, where: str) -> dict[str, str]:
     return found
 
 
-def without_held_out(found: Found, beginnings: Sequence[str]) -> Found:
+def without_held_out(found: Found, beginnings: Sequence[str] | str) -> Found:
     """The same, the validation part being the training images whose files' names begin with one of `beginnings`.
 
-    A recording's frames look alike: a network is judged by what carries over only where a whole one is held out.
+    A recording's frames look alike: a network is judged by what carries over only where a whole one is held out. What
+    shows the same thing stays together, see `Part.groups`.
+
+    Args:
+        found: what a source holds.
+        beginnings: of names, or of paths below the part's or class's folder.
 
     Raises:
         OpticsError: the images have no names, no name begins so, or every name does.
     """
+    wanted = (beginnings,) if isinstance(beginnings, str) else tuple(beginnings)
     name = "train" if "train" in found.parts else "all"
     part = found.parts[name]
     if part.files is None:
@@ -122,20 +138,25 @@ def without_held_out(found: Found, beginnings: Sequence[str]) -> Found:
             f"{part.where}: its images have no file names, and data.held_out goes by them; leave it out."
         )
     files = list(part.files())
-    held = torch.tensor([f.startswith(tuple(beginnings)) for f in files])
-    for beginning in beginnings:
-        if not any(f.startswith(beginning) for f in files):
-            some = ", ".join(sorted(files)[:: max(1, len(files) // 3)][:3])
+    held = torch.zeros(len(files), dtype=torch.bool)
+    for beginning in wanted:
+        these = [f.startswith(beginning) or f.rpartition("/")[2].startswith(beginning) for f in files]
+        if not any(these):
+            some = listed([f[:_LONG] for f in sorted(files)[:: max(1, len(files) // 3)]]) or "none"
             raise OpticsError(
-                f"{part.where}: no name begins with data.held_out = {beginning!r}; there are {some}."
+                f"{part.where}: no name begins with data.held_out = {beginning[:_LONG]!r}; there are {some}."
             )
+        held |= torch.tensor(these)
+    if part.groups is not None:
+        held = torch.isin(part.groups, part.groups[held])
     if bool(held.all()):
         raise OpticsError(
             f"{part.where}: data.held_out holds out all {len(files)} images; leave some to train on."
         )
+    rest = replace(part.taken((~held).nonzero()[:, 0]), where=f"{part.where} without data.held_out")
+    apart = replace(part.taken(held.nonzero()[:, 0]), where=f"{part.where} in data.held_out")
     others = {k: v for k, v in found.parts.items() if k not in (name, "validation")}
-    cut = {name: part.taken((~held).nonzero()[:, 0]), "validation": part.taken(held.nonzero()[:, 0])}
-    return replace(found, parts={**cut, **others})
+    return replace(found, parts={name: rest, "validation": apart, **others})
 
 
 def check_kinds(parts: Mapping[str, Part]) -> None:

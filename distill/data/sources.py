@@ -70,7 +70,7 @@ def load(
     white: float | None = None,
     subset: str | None = None,
     strangers: int | None = None,
-    held_out: Sequence[str] = (),
+    held_out: Sequence[str] | str = (),
     cache: str | Path | None = None,
 ) -> Splits:
     """Training, validation and test parts of a data set.

@@ -22,16 +22,17 @@ from optics.errors import OpticsError
 from optics.reading import home
 
 
-def hide(splits: Splits, labelled: int | float, generator: torch.Generator) -> Splits:
+def hide(splits: Splits, labelled: int | float, generator: torch.Generator, *, apart: bool = False) -> Splits:
     """The same images of which only so many have labels, class by class; the test part keeps its own.
 
     Training and validation part share the labels as they share the images. Images of the validation part that lose
-    theirs go to the training part, where the teacher labels them.
+    theirs go to the training part, where the teacher labels them; or nowhere, where they are of recordings held out.
 
     Args:
         splits: training, validation and test part.
         labelled: how many labels are left, or which share of them (below 1).
         generator: draws whose.
+        apart: the validation part shows what training must not see (`data.held_out`).
 
     Raises:
         OpticsError: more labels than there are, or fewer than one of each class in both parts.
@@ -52,9 +53,10 @@ def hide(splits: Splits, labelled: int | float, generator: torch.Generator) -> S
     labels[known] = train.labels[known]
     rest = torch.ones(len(held), dtype=torch.bool)
     rest[chosen] = False
+    train = replace(train, labels=labels)
     return replace(
         splits,
-        train=joined(replace(train, labels=labels), held.images[rest]),
+        train=train if apart else joined(train, held.images[rest]),
         validation=held.take(chosen),
     )
 

@@ -54,9 +54,8 @@ class DataConfig(Validated):
     "nchw" of arrays whose shape does not tell. white: stored value of full white. subset: of an HDF5 file with several
     sets, the one whose parts are called "SUBSET_train", "SUBSET_test". strangers: so many classes, drawn by the seed,
     are kept out of training, and their images are the test part. held_out: the training images whose files' names begin
-    so are the validation part. labelled: how many labels of training and validation
-    part are left, or which share (below 1). unlabelled: a further source of images without labels. `docs/data.md` has
-    the rules.
+    so are the validation part. labelled: how many labels of training and validation part are left, or which share
+    (below 1). unlabelled: a further source of images without labels. `docs/data.md` has the rules.
     """
 
     source: str = "digits"

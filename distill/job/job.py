@@ -380,7 +380,7 @@ def _pooled(splits: Splits, told: DataConfig, seed: int) -> Splits:
     """The parts with so many labels as the configuration leaves, and with the images that came without any."""
     generator = torch.Generator().manual_seed(seed)
     if told.labelled is not None and told.labelled != "all":
-        splits = unlabelled.hide(splits, told.labelled, generator)
+        splits = unlabelled.hide(splits, told.labelled, generator, apart=bool(told.held_out))
     if told.unlabelled is not None:
         options = Options(told.size, told.grey, told.white, told.axes)
         images = unlabelled.pool(told.unlabelled, options, limit=told.limit, generator=generator)

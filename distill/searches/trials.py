@@ -195,12 +195,12 @@ def search(
     job = Job.prepare(told, folder)
     space = Space.around(told, job.image_shape)
     about: dict[str, str | int | None]
-    about = {"config": key_of(told.model_dump(mode="json", exclude={"name"})), "epochs": epochs, "most": most}
+    about = {"config": _key(told), "epochs": epochs, "most": most}
     if most_exposures is not None:
         about["most_exposures"] = most_exposures
     about["sizes"] = ", ".join(sorted(space.lists))  # a search of an earlier version had fewer to choose
     budget = {c: n for c, n in (("operations", most), ("exposures", most_exposures)) if n is not None}
-    done = _read(folder / _FILE, about)
+    done = _read(folder / _FILE, about, earlier=_earlier_key(told))
     study = _study(optuna, space, told.seed, done)
     make_folder(folder)
     for k in range(len(done), trials):
@@ -275,10 +275,14 @@ def _affordable(
                 return asked, tried, student
             cheapest = {c: min(least, costs[c]) for c, least in cheapest.items()}
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
+    if math.inf in cheapest.values() or not budget:
+        raise OpticsError(
+            f"none of {_TRIES} choices makes a network whose sizes fit; change student.readout.bins or student.backend."
+        )
     wanted = " and ".join(f"{most:,} {cost}" for cost, most in budget.items())
-    found = " and ".join(f"{least:,}" for least in cheapest.values())
-    alone = "; the cheapest needs" if len(budget) == 1 else ", of which the cheapest of each need"
-    raise OpticsError(f"none of {_TRIES} choices keeps within {wanted}{alone} {found}.")
+    found = " and ".join(f"{least:,} {cost}" for cost, least in cheapest.items())
+    each = "" if len(budget) == 1 else " of each"
+    raise OpticsError(f"none of {_TRIES} choices keeps within {wanted}; the cheapest{each} needs {found}.")
 
 
 def _student(config: RunConfig, job: Job) -> Student:
@@ -311,14 +315,29 @@ def _metric(job: Job) -> str:
     return "validation mean IoU" if job.splits.train.segmentation else "validation accuracy"
 
 
-def _read(path: Path, about: dict[str, Any]) -> list[Trial]:
+def _key(config: RunConfig) -> str:
+    """What a run file says; a key that a later version adds leaves it as it is where it is not used."""
+    return key_of(config.model_dump(mode="json", exclude={"name"}, exclude_defaults=True))
+
+
+def _earlier_key(config: RunConfig) -> str | None:
+    """The same as versions wrote it that knew no other light and no recordings held out; None where these are used."""
+    told = config.model_dump(mode="json", exclude={"name"})
+    moved = [told[who]["training"]["augmentation"] for who in ("teacher", "student")]
+    lights = ("brightness", "gamma", "colour")
+    used = [table.pop(name) for table in (*moved, told["refit"]["augmentation"]) for name in lights]
+    used.append(told["data"].pop("held_out"))
+    return None if any(used) else key_of(told)
+
+
+def _read(path: Path, about: dict[str, str | int | None], *, earlier: str | None) -> list[Trial]:
     if not path.is_file():
         return []
     try:
         found = validated(_Kept, read_json(path))
     except ValidationError as error:
         raise damaged(path, error, fix="remove it to begin anew.") from None
-    if found.about != about:
+    if found.about not in (about, about | {"config": earlier}):
         raise OpticsError(
             f"{path} is of another search; give another folder, or the same run file, epochs and budget."
         )

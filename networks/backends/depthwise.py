@@ -16,8 +16,6 @@ Answers without a gradient are the library's, as are those of an accelerator.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,7 +46,10 @@ class Depthwise(nn.Conv2d):
     def _dilated(self, x: Tensor) -> Tensor:
         (ny, nx), far, bias = x.shape[-2:], self.dilation[0], self.bias
         followed = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
-        if bias is None or not followed or torch.compiler.is_compiling():
+        kept = (
+            torch.compiler.is_compiling() or torch.jit.is_tracing()
+        )  # a program is for any number of images
+        if bias is None or not followed or kept or x.ndim != 4:
             return super().forward(x)
         if max(ny, nx) <= far:
             return x * self.weight[:, :, 1, 1, None] + bias[:, None, None]
@@ -61,18 +62,16 @@ class Depthwise(nn.Conv2d):
 
 def _as_matrices(x: Tensor, weight: Tensor, bias: Tensor, far: int) -> Tensor:
     ny, nx = x.shape[-2:]
-    taps = _taps(ny, nx, far).to(weight.dtype)
-    matrices = (weight.flatten(1) @ taps.flatten(1)).unflatten(1, (ny * nx, ny * nx))
+    matrices = (weight.flatten(1) @ _taps(ny, nx, far, weight)).unflatten(1, (ny * nx, ny * nx))
     maps = torch.baddbmm(bias[:, None, None], x.flatten(2).transpose(0, 1), matrices)
     return maps.transpose(0, 1).unflatten(2, (ny, nx))
 
 
-@lru_cache(maxsize=32)
-def _taps(ny: int, nx: int, far: int) -> Tensor:
-    """(9, bins in, bins out): 1 where a tap takes a bin to a bin."""
-    places = torch.eye(ny * nx).view(-1, 1, ny, nx)
-    kernels = torch.eye(9).view(9, 1, 3, 3)
-    return F.conv2d(places, kernels, padding=far, dilation=far).transpose(0, 1).flatten(2).contiguous()
+def _taps(ny: int, nx: int, far: int, like: Tensor) -> Tensor:
+    """(9, bins in x bins out): 1 where a tap takes a bin to a bin."""
+    places = torch.eye(ny * nx, dtype=like.dtype, device=like.device).view(-1, 1, ny, nx)
+    kernels = torch.eye(9, dtype=like.dtype, device=like.device).view(9, 1, 3, 3)
+    return F.conv2d(places, kernels, padding=far, dilation=far).transpose(0, 1).flatten(1)
 
 
 def _interleaved(x: Tensor, weight: Tensor, bias: Tensor, far: int) -> Tensor:

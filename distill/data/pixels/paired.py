@@ -114,7 +114,10 @@ def part_of_pairs(images: Path, masks: Path, pairs: list[tuple[Path, Path]], opt
             check_size(str(masks), (len(found), *one.shape), fix="Pass size=(H, W), or set limit.")
         return np.stack(found) if found else np.zeros((0, 1, 1), np.int32)
 
-    return Part(str(masks), len(pairs), pictures, masks=pixels, files=lambda: [p.name for p, _ in pairs])
+    def named() -> list[str]:
+        return [picture.relative_to(images).as_posix() for picture, _ in pairs]
+
+    return Part(str(masks), len(pairs), pictures, masks=pixels, files=named)
 
 
 def pairs_of(images: Path, masks: Path) -> list[tuple[Path, Path]]:

@@ -45,6 +45,28 @@ def test_other_light_is_one_law_an_image_or_channel(light):
     assert abs(float(shares.var()) - 1 / 12) < error / math.sqrt(180)
 
 
+def test_all_light_at_once_is_each_on_its_own_draws():
+    """`2^(b + c_k) x^(2^g)`: of the logarithms of every pixel of a channel, the slope is 2^g and the offset b + c_k."""
+    own = (lopsided(1000, 3, 4, 5) * 0.3 + 0.05).double()
+    light = AugmentSpec(brightness=0.4, gamma=0.3, colour=0.2)
+    lit = augment(own, light, generator())[0]
+    x, y = (v.log2().flatten(2) for v in (own, lit))
+    spread = x - x.mean(-1, keepdim=True)
+    slope = (spread * y).sum(-1) / (spread * spread).sum(-1)
+    offset = (y - slope[..., None] * x).mean(-1)
+    torch.testing.assert_close(slope[..., None] * x + offset[..., None], y, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(slope, slope[:, :1].expand_as(slope), rtol=1e-9, atol=1e-9)
+    bent = slope[:, 0].log2()
+    assert bent.abs().max() <= 0.3 < 1.1 * bent.abs().max()
+    assert offset.abs().max() <= 0.6 < 1.2 * offset.abs().max()
+    # b and c_k are uniform and independent: var(b + c_k) = (0.4^2 + 0.2^2) / 3, of two channels' sum and difference
+    total, apart = (offset[:, 0] + offset[:, 1]) / 2, offset[:, 0] - offset[:, 1]
+    assert float(total.var()) == pytest.approx((0.4**2 + 0.2**2 / 2) / 3, rel=0.15)
+    assert float(apart.var()) == pytest.approx(2 * 0.2**2 / 3, rel=0.15)
+    related = torch.corrcoef(torch.stack([bent, total, apart]))
+    assert (related - torch.eye(3)).abs().max() < 0.15
+
+
 def test_what_is_brighter_than_white_is_white():
     lit = augment(torch.full((100, 1, 2, 2), 0.8), AugmentSpec(brightness=2.0), generator())[0]
     white = (lit == 1).flatten(1)

@@ -170,6 +170,34 @@ def test_exposures_have_a_budget_and_all_three_are_told(file, tmp_path, capsys, 
 
 
 @needs_optuna
+def test_a_search_of_an_earlier_version_goes_on(file, tmp_path):
+    """As the version of commit 52dc715 began one; a run file that uses what came later is another search."""
+    folder = tmp_path / "found"
+    search(file, folder=folder, trials=1, epochs=1)
+    kept = json.loads((folder / "search.json").read_text())
+    kept["about"]["config"] = "30705cfa88a49bd5"
+    (folder / "search.json").write_text(json.dumps(kept))
+    again = search(file, folder=folder, trials=2, epochs=1)
+    assert again.trials[0].model_dump(mode="json") == kept["trials"][0] and len(again.trials) == 2
+    (folder / "search.json").write_text(json.dumps(kept))
+    with pytest.raises(OpticsError, match="is of another search"):
+        search(file, folder=folder, trials=2, epochs=1, sets=["student.training.augmentation.gamma=0.1"])
+
+
+@needs_optuna
+def test_where_no_choice_makes_a_network_it_says_so(file, tmp_path, monkeypatch):
+    def fails(config, job):
+        raise OpticsError("sizes")
+
+    monkeypatch.setattr("distill.searches.trials._student", fails)
+    for budget in ({}, {"most": 5}, {"most": 5, "most_exposures": 8}):
+        with pytest.raises(
+            OpticsError, match=r"none of 500 choices makes a network whose sizes fit; change student"
+        ):
+            search(file, folder=tmp_path / "a", trials=1, **budget)
+
+
+@needs_optuna
 @windows
 def test_a_browser_finds_nothing_wrong_with_the_page(browser, file, tmp_path, width):
     search(file, folder=tmp_path / "found", trials=1, epochs=1)
@@ -184,12 +212,12 @@ def test_what_cannot_be_searched_is_one_line(file, tmp_path):
         search(file, folder=tmp_path / "a", trials=1, most=5)
     assert not (tmp_path / "a" / "best.toml").exists()
     with pytest.raises(
-        OpticsError, match=r"none of 500 choices keeps within 3 exposures; the cheapest needs 4\."
+        OpticsError, match=r"none of 500 choices keeps within 3 exposures; the cheapest needs 4 exposures\."
     ):
         search(file, folder=tmp_path / "a", trials=1, most_exposures=3)
     with pytest.raises(
         OpticsError,
-        match=r"within 5 operations and 8 exposures, of which the cheapest of each need \d+ and 4\.",
+        match=r"within 5 operations and 8 exposures; the cheapest of each needs \d+ operations and 4 exposures\.",
     ):
         search(file, folder=tmp_path / "a", trials=1, most=5, most_exposures=8)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from networks.backends import depthwise
 from networks.backends.depthwise import Depthwise
 from networks.channels_last import channels_last
 
@@ -31,6 +32,71 @@ def test_the_order_of_summing_changes_nothing(bins, dilation):
     torch.testing.assert_close(convolution(x), theirs(x), rtol=1e-10, atol=1e-10)
     with torch.no_grad():
         assert torch.equal(convolution(x), theirs(x))
+
+
+WAYS = [  # bins, dilation, which way a step goes
+    ((8, 8), 1, "library"),
+    ((8, 8), 2, "_as_matrices"),
+    ((8, 8), 7, "_as_matrices"),
+    ((8, 8), 8, "own tap"),
+    ((3, 40), 8, "library"),
+    ((14, 14), 2, "_interleaved"),
+    ((14, 14), 4, "_interleaved"),
+    ((12, 12), 4, "library"),
+    ((13, 12), 8, "library"),
+    ((36, 48), 8, "_interleaved"),
+]
+
+
+@pytest.mark.parametrize(("bins", "dilation", "way"), WAYS, ids=str)
+def test_each_size_has_its_way_in_training_alone(bins, dilation, way, monkeypatch):
+    """With a gradient of the maps, of the taps, or of both; without any, and in a program, the library's."""
+    called = []
+    for name in ("_as_matrices", "_interleaved"):
+        real = getattr(depthwise, name)
+        monkeypatch.setattr(depthwise, name, lambda *a, n=name, f=real: called.append(n) or f(*a))
+    library = torch.nn.Conv2d.forward
+    monkeypatch.setattr(
+        torch.nn.Conv2d, "forward", lambda self, x: called.append("library") or library(self, x)
+    )
+    convolution, x = Depthwise(3, dilation=dilation), torch.randn(2, 3, *bins)
+    expected = [] if way == "own tap" else [way]
+    for frozen, followed in ((False, False), (False, True), (True, True)):
+        called.clear()
+        convolution.requires_grad_(not frozen)
+        convolution(x.clone().requires_grad_(followed))
+        assert called == expected
+    called.clear()
+    convolution(x)
+    with torch.no_grad():
+        convolution.requires_grad_(True)(x)
+    convolution(x[0])  # one image, without the axis of images
+    assert called == ["library"] * 3
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_program_is_the_librarys_for_any_number_of_images():
+    convolution, x = Depthwise(3, dilation=2), torch.randn(2, 3, 14, 14)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(convolution, (x,), dynamic_shapes=({0: batch},))
+    asked = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    assert asked == ["aten.conv2d.default"]
+    traced = torch.jit.trace(convolution, x)
+    more = torch.randn(5, 3, 14, 14)
+    for made in (program.module(), traced):
+        torch.testing.assert_close(made(more), convolution(more))
+
+
+@pytest.mark.parametrize(
+    "around", [torch.inference_mode, lambda: torch.device("meta")], ids=["inference", "meta"]
+)
+def test_nothing_is_kept_of_where_it_was_first_used(around):
+    convolution, x = Depthwise(3, dilation=2), torch.randn(2, 3, 8, 8)
+    with around(), torch.enable_grad():
+        convolution(x)
+    own = torch.autograd.grad(convolution(x).square().sum(), convolution.weight)
+    truth = torch.autograd.grad(torch.nn.Conv2d.forward(convolution, x).square().sum(), convolution.weight)
+    torch.testing.assert_close(own, truth)
 
 
 @pytest.mark.parametrize("bins", SIZES, ids=str)
