@@ -24,7 +24,7 @@ from distill.data.dataset import Dataset
 from distill.data.parts import Found, Options, Part, part_called, read_whole
 from distill.data.pictures import decode
 from optics.errors import OpticsError
-from optics.reading import are_variable, check_size, read_strings, reading, regular_file
+from optics.reading import are_variable, as_text, check_size, read_strings, reading, regular_file
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
 _ABOUT = ("class_names", "source", "license")
@@ -168,7 +168,7 @@ def _files(path: Path, key: str, group: h5py.Group, count: int) -> Callable[[], 
         else:
             with reading(path, "HDF5"), h5py.File(path) as file:
                 found = file[f"{key}/names"][()].tolist()
-        return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in found]
+        return [as_text(name) for name in found]
 
     return read
 

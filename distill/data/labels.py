@@ -26,7 +26,7 @@ from torch import Tensor
 
 from distill.data.dataset import VOID
 from optics.errors import OpticsError, ShapeError
-from optics.reading import check_size, listed
+from optics.reading import as_text, check_size, listed
 
 MOST_CLASSES = 10_000
 Ignore = Sequence[int | str]
@@ -107,7 +107,7 @@ def text_list(values: Any) -> tuple[str, ...]:
     """Class names from a file's attribute or lines: strings, bytes as UTF-8, numbers as their text."""
     flat = np.atleast_1d(np.asarray(values, dtype=object)).ravel().tolist()
     check_size("the class names", (len(flat),), most=MOST_CLASSES)
-    return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in flat)
+    return tuple(as_text(v) for v in flat)
 
 
 def reconcile(

@@ -18,7 +18,7 @@ from distill.data.dataset import VOID, Dataset
 from distill.data.labels import Classes, Ignore
 from optics.checks import present
 from optics.errors import OpticsError
-from optics.reading import listed
+from optics.reading import listed, shortened
 
 NAMES = {
     "train": ("train", "training", "trn", "trainset", "train_set"),
@@ -142,7 +142,10 @@ def without_held_out(found: Found, beginnings: Sequence[str] | str) -> Found:
     for beginning in wanted:
         these = [f.startswith(beginning) or f.rpartition("/")[2].startswith(beginning) for f in files]
         if not any(these):
-            some = listed([f[:_LONG] for f in sorted(files)[:: max(1, len(files) // 3)]]) or "none"
+            some = (
+                listed([shortened(f, most=_LONG) for f in sorted(files)[:: max(1, len(files) // 3)]])
+                or "none"
+            )
             raise OpticsError(
                 f"{part.where}: no name begins with data.held_out = {beginning[:_LONG]!r}; there are {some}."
             )

@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,13 +129,10 @@ class Search:
         drawn, panels = charts.panels(2)
         names: dict[Cost, str] = {"operations": "electronic multiply-accumulates", "exposures": "exposures"}
         for axes, (cost, name) in zip(panels, names.items(), strict=True):
-            tried = sorted(self.trials, key=lambda t, c=cost: _costs(t, (c,)))  # type: ignore[misc]
+            tried = sorted(self.trials, key=attrgetter(cost))
             lines = [
                 charts.Curve(
-                    label,
-                    tuple(float(getattr(t, cost)) for t in of),
-                    tuple(100 * t.figure for t in of),
-                    (),
+                    label, tuple(float(getattr(t, cost)) for t in of), tuple(100 * t.figure for t in of), ()
                 )
                 for label, of in (("tried", tried), ("front", self.front_of(cost)))
             ]
@@ -194,24 +192,23 @@ def search(
     optuna = _optuna()
     job = Job.prepare(told, folder)
     space = Space.around(told, job.image_shape)
-    about: dict[str, str | int | None]
-    about = {"config": _key(told), "epochs": epochs, "most": most}
+    about: dict[str, str | int | None] = {"config": _key(told), "epochs": epochs, "most": most}
     if most_exposures is not None:
         about["most_exposures"] = most_exposures
     about["sizes"] = ", ".join(sorted(space.lists))  # a search of an earlier version had fewer to choose
-    budget = {c: n for c, n in (("operations", most), ("exposures", most_exposures)) if n is not None}
+    limits: dict[Cost, int | None] = {"operations": most, "exposures": most_exposures}
+    budget = {cost: limit for cost, limit in limits.items() if limit is not None}
     done = _read(folder / _FILE, about, earlier=_earlier_key(told))
     study = _study(optuna, space, told.seed, done)
     make_folder(folder)
     for k in range(len(done), trials):
         name, begin = f"trial {k + 1}", time.perf_counter()
-        asked, tried, student = _affordable(study, optuna, space, job, budget)
-        operations, exposures = _cost(student, job)
-        watcher.begin(name, f"Trial {k + 1} of {trials}: {operations:,} operations")
+        asked, tried, student, costs = _affordable(study, optuna, space, job, budget)
+        watcher.begin(name, f"Trial {k + 1} of {trials}: {costs['operations']:,} operations")
         figure = _trained(student, tried, job, epochs, functools.partial(watcher.progress, name))
         watcher.end(name, time.perf_counter() - begin)
-        study.tell(asked, (figure, operations, exposures))
-        done.append(Trial(choice=asked.params, figure=figure, operations=operations, exposures=exposures))
+        done.append(Trial(choice=asked.params, figure=figure, **costs))
+        study.tell(asked, _values(done[-1]))
         write_json(folder / _FILE, _Kept(about=about, trials=tuple(done)).model_dump(mode="json"))
     found = Search(space, epochs, _metric(job), tuple(done), folder)
     _write(found, job)
@@ -244,19 +241,20 @@ def _study(optuna: Any, space: Space, seed: int, done: Sequence[Trial]) -> Any:
     told = _distributions(optuna, space)
     for trial in done:
         study.add_trial(
-            optuna.trial.create_trial(
-                params=trial.choice,
-                distributions=told,
-                values=(trial.figure, trial.operations, trial.exposures),
-            )
+            optuna.trial.create_trial(params=trial.choice, distributions=told, values=_values(trial))
         )
     return study
 
 
+def _values(trial: Trial) -> tuple[float, int, int]:
+    """What the sampler is told, in the order of the study's directions."""
+    return trial.figure, trial.operations, trial.exposures
+
+
 def _affordable(
-    study: Any, optuna: Any, space: Space, job: Job, budget: Mapping[str, int]
-) -> tuple[Any, RunConfig, Student]:
-    """The next choice that can be built and keeps the budget, its run file, and its network.
+    study: Any, optuna: Any, space: Space, job: Job, budget: Mapping[Cost, int]
+) -> tuple[Any, RunConfig, Student, dict[Cost, int]]:
+    """The next choice that can be built and keeps the budget, its run file, its network, and what that costs.
 
     What is near the best may cost too much, and the sampler learns nothing of what is not trained; after a while
     anything may come.
@@ -270,9 +268,9 @@ def _affordable(
         tried = space.config(asked.params, job.image_shape)
         with contextlib.suppress(OpticsError):  # sizes that do not fit each other
             student = _student(tried, job)
-            costs = dict(zip(("operations", "exposures"), _cost(student, job), strict=True))
+            costs = _cost(student, job)
             if all(costs[c] <= most for c, most in budget.items()):
-                return asked, tried, student
+                return asked, tried, student, costs
             cheapest = {c: min(least, costs[c]) for c, least in cheapest.items()}
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
     if math.inf in cheapest.values() or not budget:
@@ -290,10 +288,11 @@ def _student(config: RunConfig, job: Job) -> Student:
     return Student.from_spec(spec, generator=torch.Generator().manual_seed(config.seed))
 
 
-def _cost(student: Student, job: Job) -> tuple[int, int]:
+def _cost(student: Student, job: Job) -> dict[Cost, int]:
     """Electronic multiply-accumulates and camera exposures of one image."""
     image = job.splits.validation.images[:1]
-    return student.operations(image), student.readout.frame_count(student.cascade.out_channels)
+    exposures = student.readout.frame_count(student.cascade.out_channels)
+    return {"operations": student.operations(image), "exposures": exposures}
 
 
 def _trained(

@@ -1,8 +1,8 @@
 """A depthwise 3x3 convolution that looks some bins far; on a CPU trained without that library's slow gradient.
 
-The gradient of a dilated depthwise convolution takes the CPU's library (oneDNN, torch 2.13) some thirty times as long
-as the answer, and four to eight times the gradient of one that is not dilated. So a training step has the same sums in
-another order (`python -m benchmarks depthwise` measures each):
+A training step of a dilated depthwise convolution takes the CPU's library (oneDNN, torch 2.13) some five times as long
+as one that is not dilated, for its gradient. So it has the same sums in another order (`python -m benchmarks depthwise`
+measures each):
 
 | maps | as |
 | --- | --- |
@@ -47,10 +47,8 @@ class Depthwise(nn.Conv2d):
     def _dilated(self, x: Tensor) -> Tensor:
         (ny, nx), far, bias = x.shape[-2:], self.dilation[0], self.bias
         followed = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
-        kept = (
-            torch.compiler.is_compiling() or torch.jit.is_tracing()
-        )  # a program is for any number of images
-        if bias is None or not followed or kept or x.ndim != 4:
+        program = torch.compiler.is_compiling() or torch.jit.is_tracing()  # for any number of images
+        if bias is None or not followed or program or x.ndim != 4:
             return super().forward(x)
         if max(ny, nx) <= far:
             return x * self.weight[:, :, 1, 1, None] + bias[:, None, None]

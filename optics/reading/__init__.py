@@ -5,7 +5,7 @@ hdf5_strings.py   Strings of HDF5, read in a process of their own
 archives.py       Zip and tar archives, and what they may unpack to (not imported here)
 """
 
-from optics.reading.hdf5_strings import are_variable, attribute, fixed, read_strings
+from optics.reading.hdf5_strings import are_variable, as_text, attribute, fixed, read_strings
 from optics.reading.limits import (
     MOST_BYTES,
     MOST_VALUES,
@@ -31,6 +31,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_VALUES",
     "are_variable",
+    "as_text",
     "attribute",
     "check_size",
     "damaged",

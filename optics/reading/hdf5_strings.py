@@ -93,7 +93,12 @@ def attribute(path: Path, holder: h5py.Group | h5py.Dataset, name: str) -> tuple
         words = [bytes(word) for word in np.atleast_1d(holder.attrs[name]).ravel()]
     else:
         return None
-    return tuple(word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in words)
+    return tuple(as_text(word) for word in words)
+
+
+def as_text(value: Any) -> str:
+    """A string as it stands, bytes as UTF-8, another value as its text."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def read_strings(path: Path, places: Sequence[tuple[str, str | None]]) -> list[list[str | bytes]]:
