@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from distill.data.augmentation import Answers, augment, mixed
 from distill.metrics.confusion import accuracy
+from distill.training.held_out import HeldOut
 from distill.training.history import Epoch, History
 from distill.training.losses.functions import cross_entropy
 from distill.training.losses.term import Seen, Setup
@@ -20,7 +21,7 @@ from distill.training.processes import ALONE, Processes
 from distill.training.spec import TrainSpec
 from distill.training.stepping import Stepper, lower_precision, lowered
 from distill.training.taps import Taps
-from distill.training.teaching import Guide, logits, takes_generator
+from distill.training.teaching import Guide, takes_generator
 from distill.training.thinning import Thinning
 from optics.devices import CPU, device_of, single_precision
 from optics.draws import generator_of
@@ -68,6 +69,9 @@ class Run:
         # batches differ in size by at most one, so that no batch is left with a single image
         self.batches = max(1, min(math.ceil(len(self.inputs) / spec.batch_size), len(self.inputs) // 2))
         processes.share(len(self.inputs) // self.batches)  # of the smallest batch every process has some
+        held = validation[0]
+        self.shares_validation = len(held) >= processes.size
+        self.held_out = HeldOut(model, held[processes.share(len(held))] if self.shares_validation else held)
         if processes.size > 1 and self.device != CPU:
             raise OpticsError(
                 f"{processes.size} processes train together on the CPU; set device = 'cpu', or start one."
@@ -126,13 +130,11 @@ class Run:
             self._gradient(batch, self._shares([batch])[0], self.generator)
 
     def _record(self, begin: float, rate: float, loss: float, share: float) -> None:
-        inputs, labels = self.validation
-        mine = self.processes.share(len(inputs)) if len(inputs) >= self.processes.size else None
+        labels = self.validation[1]
         with self.stepper.averaged():
-            if mine is None:
-                out = logits(self.model, inputs)
-            else:
-                out = self.processes.whole(logits(self.model, inputs[mine]), len(inputs))
+            out = self.held_out.logits()
+            if self.shares_validation:
+                out = self.processes.whole(out, len(labels))
         self.epochs.append(
             Epoch(
                 epoch=len(self.epochs) + 1,
@@ -240,6 +242,7 @@ class Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.model.load_state_dict(state["model"])
+        self.held_out.forget()
         for name, term in self.terms.items():
             term.load_state_dict(state["terms"][name])
         self.stepper.restore(state)
