@@ -21,6 +21,7 @@ from .data.dataset import Dataset, Splits
 from .designs.designer import Design, design
 from .export.read import Exported, read_export
 from .job.config import RunConfig
+from .keeping.more_controls import add_controls
 from .keeping.table import results
 from .pipeline.main_job import run
 from .pipeline.study import study
@@ -42,6 +43,7 @@ __all__ = [
     "RunConfig",
     "Splits",
     "TrainSpec",
+    "add_controls",
     "cli",
     "compare",
     "comparison",

@@ -1,4 +1,4 @@
-"""`sclc results`, `sclc info`: finished runs kept as small files and side by side; what a run or a file is."""
+"""`sclc results`, `controls`, `info`: finished runs kept as small files, and given controls; what a file is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from distill.cli.options import Json, command
+from distill.cli.options import Device, Json, Threads, command
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the commands to the application."""
     command(app, "results", results)
+    command(app, "controls", controls)
     command(app, "info", info)
 
 
@@ -63,6 +64,47 @@ def results(
                 "(standard error of seeds and images)",
                 soft_wrap=True,
             )
+
+
+def controls(
+    kept: Annotated[Path, typer.Argument(metavar="KEPT", help="A kept run, such as results/mine-seed0.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="random_masks, no_mask, raw_image, shuffled.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the trainings; the same command goes on there.")
+    ] = Path("runs/controls"),
+    device: Device = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Train controls that a kept run has not, on the labels alone, from what is kept of it and its images.
+
+    They are those of `sclc run` with `student.distilled_controls = false`; each joins the kept rows when it is done. A
+    run whose directory is there takes them by `sclc run ... --resume`. random_masks: masks at their first values;
+    no_mask: a plain lens; raw_image: no optics; shuffled: the network's kernels with their taps in another order.
+
+    Example: sclc controls results/cifar10-small-seed0 random_masks shuffled
+    """
+    from distill.cli import show as cli_show
+    from distill.cli.process import goes_on, prepare
+    from distill.job.result import Result
+    from distill.job.rows import title_of
+    from distill.keeping.more_controls import add_controls
+
+    prepare(threads)
+    with goes_on("the same command goes on behind the last whole epoch"), cli_show.Bars() as bars:
+        add_controls(kept, names, output, device=device, ui=bars)
+    rows = Result.read(kept / "result.json").rows.by_name()
+    if json:
+        cli_show.print_json({name: row.model_dump(mode="json") for name, row in rows.items()})
+        return
+    for name in ("linear", *names):
+        row = rows[name]
+        cli_show.out().print(
+            f"{title_of(name)}: {row.metric} {100 * row.accuracy:.2f} ± {100 * row.uncertainty:.2f} %",
+            soft_wrap=True,
+        )
 
 
 def info(

@@ -68,7 +68,10 @@ class EnvironmentResult(Validated):
 
 
 class Result(Validated):
-    """All of `result.json`."""
+    """All of `result.json`.
+
+    added: of controls that a kept run was given later, where and with what each was made.
+    """
 
     schema_version: Literal[2] = SCHEMA_VERSION
     name: str
@@ -84,6 +87,7 @@ class Result(Validated):
     readout: str
     config: dict[str, Any]
     environment: EnvironmentResult
+    added: dict[str, EnvironmentResult] = Field(default_factory=dict)
     seconds: dict[str, float]
 
     @field_validator("data")

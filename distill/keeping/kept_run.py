@@ -40,14 +40,8 @@ from optics.reading import damaged, home, read_bytes, sha256_of
 from optics.spec import Validated
 
 MOST = 2_000_000  # bytes of a network, or a file of the bench, that is kept
-_CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE = (
-    CONFIG,
-    "result.json",
-    "history.csv",
-    "network.safetensors",
-    "rows.png",
-)
-_OURS = (KEPT, _CONFIG, _RESULT, _HISTORY, _NETWORK, _PICTURE)
+RESULT, HISTORY, NETWORK, PICTURE = "result.json", "history.csv", "network.safetensors", "rows.png"
+_OURS = (KEPT, CONFIG, RESULT, HISTORY, NETWORK, PICTURE)
 _ANY_RUN = (
     "name",
     "seed",
@@ -102,16 +96,16 @@ def keep(run: str | Path, folder: str | Path, *, overwrite: bool = False) -> Kep
         OpticsError: the run is not finished, or something else is kept under its name.
     """
     run, folder = home(run), home(folder)
-    if not (run / _RESULT).is_file():
+    if not (run / RESULT).is_file():
         if not (run / LEDGER).is_file():
-            raise OpticsError(f"{run} holds no run: neither {_RESULT} nor {LEDGER} is there; check the path.")
-        raise OpticsError(f"{run} has no {_RESULT}; finish the run first: {going_on(run)}.")
-    result = Result.read(run / _RESULT)
+            raise OpticsError(f"{run} holds no run: neither {RESULT} nor {LEDGER} is there; check the path.")
+        raise OpticsError(f"{run} has no {RESULT}; finish the run first: {going_on(run)}.")
+    result = Result.read(run / RESULT)
     config = RunConfig.model_validate(result.config)
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', result.name).strip('-.') or 'run'}-seed{config.seed}"
     place = folder / name
     if place.exists() and not overwrite:
-        if (place / KEPT).is_file() and read_json(place / _RESULT, fix="add --overwrite.")[
+        if (place / KEPT).is_file() and read_json(place / RESULT, fix="add --overwrite.")[
             "finished"
         ] == result.finished:
             return read_kept(place)
@@ -125,17 +119,17 @@ def _write(run: Path, place: Path, result: Result, config: RunConfig) -> KeptRun
     left_out: list[str] = []
     config = _portable(config, place, left_out)
     data = result.data | {"source_name": config.data.source}
-    result.replace(config=config.model_dump(mode="json"), data=data).write(place / _RESULT)
-    write_text(place / _CONFIG, config.to_toml())
+    result.replace(config=config.model_dump(mode="json"), data=data).write(place / RESULT)
+    write_text(place / CONFIG, config.to_toml())
     networks = {n: run / n / MODEL for n in (*TRAINED[1:], "refit") if (run / n / MODEL).is_file()}
-    write_text(place / _HISTORY, _history(run))
-    write_bytes(place / _PICTURE, _picture(result))
+    write_text(place / HISTORY, _history(run))
+    write_bytes(place / PICTURE, picture_of(result))
     best = networks.get("refit")
     if best is not None and best.stat().st_size <= MOST:
-        write_bytes(place / _NETWORK, best.read_bytes())
+        write_bytes(place / NETWORK, best.read_bytes())
     elif best is not None:
-        left_out.append(f"{_NETWORK} ({best.stat().st_size} bytes)")
-    parameters = {name: _parameters(path) for name, path in networks.items()}
+        left_out.append(f"{NETWORK} ({best.stat().st_size} bytes)")
+    parameters = {name: parameters_of(path) for name, path in networks.items()}
     student = load_network(best) if best is not None else None
     shape = result.data["image_shape"]
     kept = KeptRun(
@@ -187,7 +181,7 @@ def _portable(config: RunConfig, place: Path, left_out: list[str]) -> RunConfig:
     return with_names(config, kept)
 
 
-def _parameters(path: Path) -> tuple[int, int]:
+def parameters_of(path: Path) -> tuple[int, int]:
     """Real numbers that the optics and the electronics hold."""
     network = load_network(path)
     optics = network.cascade if isinstance(network, Student) else None
@@ -210,7 +204,7 @@ def _history(run: Path) -> str:
     return out.getvalue()
 
 
-def _picture(result: Result) -> bytes:
+def picture_of(result: Result) -> bytes:
     """The rows with their errors, PNG."""
     rows = result.rows.by_name()
     figure, (axes,) = panels(0, [0.34 * len(rows) + 0.8])

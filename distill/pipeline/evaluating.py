@@ -106,9 +106,17 @@ def _trained(job: Job) -> tuple[dict[str, nn.Module], dict[str, Row], Difference
     parts: dict[str, Tensor] = {}
     for step in (s for s in STUDENTS if s not in CONTROLS or s in job.config.student.controls):
         networks[step] = job.network(step)
-        repeats = [job.network(job.repeat(step, r)) for r in range(job.config.student.repeats)]
-        rows[step], parts[step] = _computed(job, repeats)
+        rows[step], parts[step] = _computed(job, _repeats(job, step))
     return networks, rows, job.task.difference(parts["linear_kd"], parts["linear"])
+
+
+def control(job: Job, step: str) -> tuple[Row, int]:
+    """A control's row, and its electronic multiply-accumulates for one image."""
+    return _computed(job, _repeats(job, step))[0], _operations_of(job, job.network(step))
+
+
+def _repeats(job: Job, step: str) -> list[nn.Module]:
+    return [job.network(job.repeat(step, r)) for r in range(job.config.student.repeats)]
 
 
 def bench_rows(
@@ -156,16 +164,17 @@ def exposures(job: Job, bench: OnBench, known: Tensor | None = None) -> Tensor:
 
 def _operations(job: Job, networks: dict[str, nn.Module]) -> dict[str, int]:
     x = job.splits.validation.images[:1]
-    counts = {}
-    for name, model in networks.items():
-        counts[name] = (
-            model.operations(x) if isinstance(model, Student | RawImage) else multiply_accumulates(model, x)
-        )
+    counts = {name: _operations_of(job, model) for name, model in networks.items()}
     cascade = job.student("linear_kd").cascade
     # what the collapsed convolution would cost: a complex kernel on a real image is two products a tap
     taps = 2 * cascade.kernel_size**2 * cascade.in_channels * cascade.out_channels
     counts["optics_replaced"] = taps * x.shape[-2] * x.shape[-1]
     return counts
+
+
+def _operations_of(job: Job, model: nn.Module) -> int:
+    x = job.splits.validation.images[:1]
+    return model.operations(x) if isinstance(model, Student | RawImage) else multiply_accumulates(model, x)
 
 
 def light(job: Job, bench: OnBench) -> dict[str, Any]:

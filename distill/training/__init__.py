@@ -15,6 +15,7 @@ spec.py        How a model is trained
 stepping.py    How one step changes the weights: rates, schedule, clipping, a moving average, mixed precision
 taps.py        What the parts of a network give while it computes
 teaching.py    The teacher as the losses ask it
+held_out.py     What a network says of its validation images; of frozen optics worked out once
 thinning.py      Fewer samples of the camera's frame in a training step: a bin is the average of many that say
                  nearly the same
 trackers.py      Who is told of each epoch of a training: `history.csv` always; TensorBoard, or any callable,

@@ -1,0 +1,175 @@
+"""Controls that a kept run is given: those that the run itself would have had, and what is refused before training."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from distill.cli.main import main
+from distill.job import config
+from distill.job.result import Result
+from distill.keeping.kept_run import KeptRun, keep, read_kept
+from distill.keeping.more_controls import add_controls
+from distill.keeping.table import results
+from distill.pipeline import main_job
+from optics.errors import OpticsError
+from optics.files import write_json
+from optics.reading import sha256_of
+
+CONTROLS = ("random_masks", "no_mask", "raw_image", "shuffled")
+
+
+def settings(controls: tuple[str, ...]) -> config.RunConfig:
+    """The fast demo with one training of each row, its controls on the labels alone, no files and no study."""
+    return config.demo(fast=True).replace(
+        **{
+            "student.repeats": 1,
+            "student.controls": controls,
+            "student.distilled_controls": False,
+            "export.count": 0,
+            "flaws.images": 0,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, Path]:
+    """The same run kept without its controls, and with all of them."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name, controls in (("without", ()), ("with", CONTROLS)):
+        main_job.run(settings(controls), folder / "run")
+        keep(folder / "run", folder / name)
+    (without,), (of_all,) = ((folder / name).glob("*-seed0") for name in ("without", "with"))
+    return without, of_all
+
+
+@pytest.fixture
+def kept(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole[0], tmp_path / whole[0].name))
+
+
+def epochs(place: Path) -> dict[str, list[dict[str, str]]]:
+    """Of each training, without the seconds."""
+    found: dict[str, list[dict[str, str]]] = {}
+    with (place / "history.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            row.pop("seconds")
+            found.setdefault(row.pop("network"), []).append(row)
+    return found
+
+
+def test_they_are_those_that_the_run_would_have_had(whole, kept, tmp_path):
+    """Rows, operations, parameters, every epoch; although neither its directory nor its teacher is there."""
+    before = Result.read(kept / "result.json")
+    seen: list[tuple[str, int]] = []
+    add_controls(kept, CONTROLS[:3], tmp_path / "work", on_epoch=lambda step, e: seen.append((step, e.epoch)))
+    now = add_controls(kept, CONTROLS[3:], tmp_path / "work")
+    assert now == read_kept(kept)
+    found, wanted = Result.read(kept / "result.json"), Result.read(whole[1] / "result.json")
+    assert found.rows == wanted.rows != before.rows
+    assert found.operations == wanted.operations
+    assert found.config == wanted.config
+    assert now.parameters == read_kept(whole[1]).parameters
+    assert epochs(kept) == epochs(whole[1])
+    assert set(found.added) == set(CONTROLS) and set(found.seconds) >= set(CONTROLS)
+    assert (found.environment, found.verdict, found.light) == (
+        before.environment,
+        before.verdict,
+        before.light,
+    )
+    assert (kept / "network.safetensors").read_bytes() == (whole[0] / "network.safetensors").read_bytes()
+    assert (kept / "rows.png").read_bytes() != (whole[0] / "rows.png").read_bytes()
+    assert [step for step, _ in seen[:: len(seen) // 3]][:3] == list(CONTROLS[:3])
+    (line,) = results(folder=kept.parent).lines
+    assert set(CONTROLS) <= set(line.on_labels)
+
+
+def test_what_was_trained_is_not_trained_again(kept, tmp_path, monkeypatch):
+    first: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        add_controls(
+            kept, ["raw_image"], tmp_path / "work", on_epoch=lambda step, epoch: first.append(step) or 1 / 0
+        )
+    assert first == ["raw_image"] and "raw_image" not in read_kept(kept).parameters
+    rest: list[int] = []
+    add_controls(
+        kept, ["raw_image"], tmp_path / "work", on_epoch=lambda step, epoch: rest.append(epoch.epoch)
+    )
+    assert rest and rest[0] == 2 and "raw_image" in read_kept(kept).parameters
+
+
+def edited(place: Path, change) -> None:
+    """Change a kept run's result as its manifest knows it."""
+    data = json.loads((place / "result.json").read_text())
+    change(data)
+    (place / "result.json").write_text(json.dumps(data))
+    manifest = read_kept_unchecked(place)
+    write_json(
+        place / "kept.json",
+        manifest.replace(files=manifest.files | {"result.json": sha256_of(place / "result.json")}).model_dump(
+            mode="json"
+        ),
+    )
+
+
+def read_kept_unchecked(place: Path) -> KeptRun:
+    return KeptRun.model_validate(json.loads((place / "kept.json").read_text()))
+
+
+def of_other_images(data) -> None:
+    data["data"]["digest"] = "0" * 64
+
+
+def with_distilled_controls(data) -> None:
+    data["config"]["student"] |= {"distilled_controls": True, "controls": ["raw_image"]}
+
+
+def with_repeats(data) -> None:
+    data["config"]["student"]["repeats"] = 3
+
+
+def of_a_given_network(data) -> None:
+    data["config"]["student"]["file"] = "mine.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "words"),
+    [
+        (None, [], "name at least one control: random_masks, no_mask, raw_image, shuffled."),
+        (None, ["lens"], "no control is called 'lens'"),
+        (of_other_images, ["raw_image"], "does not hold the images of"),
+        (with_distilled_controls, ["no_mask"], "were distilled, and its teacher is not kept"),
+        (with_repeats, ["shuffled"], "has 3 repeats and keeps the network of the first"),
+        (of_a_given_network, ["raw_image"], "is of a network that was given"),
+    ],
+)
+def test_what_cannot_be_had_is_told_before_training(kept, tmp_path, change, names, words):
+    if change is not None:
+        edited(kept, change)
+    before = {p.name: p.read_bytes() for p in kept.iterdir()}
+    with pytest.raises(OpticsError) as refused:
+        add_controls(kept, names, tmp_path / "work")
+    assert words in str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
+    assert {p.name: p.read_bytes() for p in kept.iterdir()} == before
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_command_tells_the_rows_beside_the_labels_and_refuses_one_that_is_there(kept, tmp_path, capsys):
+    command = ["controls", str(kept), "no_mask", "--output", str(tmp_path / "work")]
+    assert main(command) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in out] == ["linear optics, trained on the labels", "control"]
+    assert main(command) == 2
+    assert "has the control no_mask already" in capsys.readouterr().err
+
+
+def test_a_network_too_large_to_keep_has_no_kernels_to_shuffle(kept, tmp_path):
+    manifest = read_kept_unchecked(kept)
+    files = {name: digest for name, digest in manifest.files.items() if name != "network.safetensors"}
+    write_json(kept / "kept.json", manifest.replace(files=files).model_dump(mode="json"))
+    with pytest.raises(OpticsError, match="whose kernels the control shuffled would have"):
+        add_controls(kept, ["shuffled"], tmp_path / "work")
