@@ -6,6 +6,7 @@ distillation.py  What a teacher does for a student: how much it counts, how soft
 evaluation.py  How well a network does: off the bench, on it over many noise draws, and on it with its back end
                fitted anew
 in_the_loop.py The forward pass is the bench's, the backward pass its twin's
+held_out.py    What a network says of its validation images; what frozen optics gives of them is worked out once
 history.py     The record of a training run: one line per epoch
 losses/        What training minimises: one class a term, and their table
 processes.py     Several processes that train one model: `torchrun --nproc-per-node 4 -m distill run ...`, on
@@ -15,7 +16,6 @@ spec.py        How a model is trained
 stepping.py    How one step changes the weights: rates, schedule, clipping, a moving average, mixed precision
 taps.py        What the parts of a network give while it computes
 teaching.py    The teacher as the losses ask it
-held_out.py     What a network says of its validation images; of frozen optics worked out once
 thinning.py      Fewer samples of the camera's frame in a training step: a bin is the average of many that say
                  nearly the same
 trackers.py      Who is told of each epoch of a training: `history.csv` always; TensorBoard, or any callable,
