@@ -99,6 +99,7 @@ def is_on_bench(row: str) -> bool:
     return isinstance(extra, dict) and extra["on_bench"] is True
 
 
+BENCHES, EVALUATION = "benches.json", "evaluation.json"  # files of a run: the rows on a bench; all of them
 ROWS = tuple(Rows.model_fields)
 # a step of the same name trains each
 TRAINED = tuple(name for name in ROWS if not is_on_bench(name) and name != "given")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from distill.environment import environment
 from distill.job.job import Job
 from distill.job.ledger import Ledger, read_json
-from distill.job.rows import STUDENTS, Rows, is_on_bench
+from distill.job.rows import BENCHES, EVALUATION, STUDENTS, Rows, is_on_bench
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference, Known
 from distill.pipeline.steps import BATCH, CONTROLS, LIGHT_IMAGES, seed_of, stream
@@ -25,7 +25,6 @@ from networks.onbench.network import OnBench
 from optics.errors import OpticsError
 from optics.files import write_json
 
-BENCHES, EVALUATION = "benches.json", "evaluation.json"
 _OF_BENCHES = ("confusion", "light", "environment")  # beside the rows
 
 

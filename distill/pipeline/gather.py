@@ -9,13 +9,14 @@ from typing import Any
 from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.job.result import Result
+from distill.job.rows import EVALUATION
 from distill.report.page import write_report
 from distill.verify.verdict import Verification
 
 
 def result_of(job: Job) -> Result:
     """Everything that the steps wrote, as one validated result."""
-    evaluation = read_json(job.directory / "evaluation.json")
+    evaluation = read_json(job.directory / EVALUATION)
     calibration = read_json(job.directory / "calibration.json")
     found = calibration["radiometry"]
     measured = {} if found is None else {k: v["value"] for k, v in found.items() if isinstance(v, dict)}

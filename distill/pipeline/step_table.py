@@ -19,7 +19,7 @@ from distill.job.config import RunConfig
 from distill.job.job import MODEL, Job
 from distill.job.ledger import Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
-from distill.job.rows import TRAINED
+from distill.job.rows import BENCHES, EVALUATION, TRAINED
 from distill.pipeline import evaluating, flaws, gather, steps
 from distill.training.trackers import EVENTS
 from distill.training.train_loop import CHECKPOINT, METRICS
@@ -183,14 +183,14 @@ STEPS: dict[str, Step] = {
     ),
     "benches": Step(
         "Evaluating the benches",
-        (evaluating.BENCHES,),
+        (BENCHES,),
         ("linear_kd", "refit"),
         lambda j: [SCHEMA_VERSION, _told(j.config.evaluation)],
         evaluating.run_benches,
     ),
     "evaluate": Step(
         "Evaluating the other rows",
-        (evaluating.EVALUATION,),
+        (EVALUATION,),
         (*TRAINED, "benches"),
         lambda j: [SCHEMA_VERSION, list(j.config.student.controls)],
         evaluating.run_evaluate,

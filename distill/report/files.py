@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from distill.job.rows import BENCHES, EVALUATION
+
 _RUN = (
     ("result.json", "every number of this page"),
     ("config.toml", "what the run was asked to do"),
-    ("evaluation.json", "the rows, with their draws"),
-    ("benches.json", "those on a bench, and the machine that evaluated them"),
+    (EVALUATION, "the rows, with their draws"),
+    (BENCHES, "those on a bench, and the machine that evaluated them"),
     ("calibration.json", "the camera as it was measured"),
     ("flaws.json", "what mending each flaw earns"),
     ("verify.json", "what both engines found in the files"),

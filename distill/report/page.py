@@ -13,7 +13,7 @@ from distill.job.config import ASSETS
 from distill.job.job import Job
 from distill.job.ledger import read_json
 from distill.job.result import Result
-from distill.job.rows import TRAINED, is_on_bench, meaning_of, title_of
+from distill.job.rows import EVALUATION, TRAINED, is_on_bench, meaning_of, title_of
 from distill.metrics.row import Row
 from distill.report import figures as shown
 from distill.report import files
@@ -49,7 +49,7 @@ def context(job: Job, result: Result) -> dict[str, Any]:
     student = job.student("refit")
     realistic = job.on_bench(student, job.bench)
     ideal = job.on_bench(job.student("linear_kd"), job.bench.ideal(), calibrated=False)
-    found = read_json(job.directory / "evaluation.json")
+    found = read_json(job.directory / EVALUATION)
     return {
         "result": result,
         **_words(job, result),
