@@ -132,12 +132,15 @@ class Search:
             tried = sorted(self.trials, key=attrgetter(cost))
             lines = [
                 charts.Curve(
-                    label, tuple(float(getattr(t, cost)) for t in of), tuple(100 * t.figure for t in of), ()
+                    label,
+                    tuple(float(getattr(t, cost)) for t in of),
+                    tuple(100 * t.figure for t in of),
+                    (),
+                    joined=label == "front",
                 )
                 for label, of in (("tried", tried), ("front", self.front_of(cost)))
             ]
             charts.curves(axes, lines, x=name, y=f"{self.metric} (%)", log=cost == "operations")
-            axes.lines[0].set_linestyle("none")
         panels[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         panels[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
         panels[0].xaxis.set_minor_formatter(NullFormatter())

@@ -24,12 +24,16 @@ _HEIGHT = 2.6  # inches: of a panel one column wide
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: values y against x, with their standard errors; none where there are none."""
+    """One line of a chart: values y against x, with their standard errors; none where there are none.
+
+    joined: with a line from one to the next.
+    """
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     error: tuple[float, ...]
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def curves(
             yerr=line.error or None,
             color=colour,
             marker=marker,
-            linestyle=dash,
+            linestyle=dash if line.joined else "none",
             markersize=3,
             linewidth=1,
             capsize=2,

@@ -98,6 +98,7 @@ def test_the_front_by_hand():
         assert list(all_of_them.get_xdata()) == sorted(getattr(t, cost) for t in tried)
         assert list(best.get_xdata()) == front
         assert all_of_them.get_color() != best.get_color()
+        assert all_of_them.get_linestyle() == "None" != best.get_linestyle()
 
 
 @needs_optuna
