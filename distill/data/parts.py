@@ -147,7 +147,7 @@ def without_held_out(found: Found, beginnings: Sequence[str] | str) -> Found:
                 or "none"
             )
             raise OpticsError(
-                f"{part.where}: no name begins with data.held_out = {beginning[:_LONG]!r}; there are {some}."
+                f"{part.where}: no name begins with data.held_out = {shortened(beginning, most=_LONG)!r}; there are {some}."
             )
         held |= torch.tensor(these)
     if part.groups is not None:
