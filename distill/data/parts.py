@@ -146,8 +146,9 @@ def without_held_out(found: Found, beginnings: Sequence[str] | str) -> Found:
                 listed([shortened(f, most=_LONG) for f in sorted(files)[:: max(1, len(files) // 3)]])
                 or "none"
             )
+            told = shortened(beginning, most=_LONG)
             raise OpticsError(
-                f"{part.where}: no name begins with data.held_out = {shortened(beginning, most=_LONG)!r}; there are {some}."
+                f"{part.where}: no name begins with data.held_out = {told!r}; there are {some}."
             )
         held |= torch.tensor(these)
     if part.groups is not None:

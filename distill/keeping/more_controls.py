@@ -70,10 +70,15 @@ def add_controls(
         OpticsError: a control that there is already, or that cannot be had of what is kept; other images; `directory`
             holds the trainings of something else.
     """
-    place, work = home(place), home(directory) / home(place).name
+    place = home(place).resolve()
+    work = home(directory).resolve() / place.name
     kept = read_kept(place)
     _check(kept, place, controls)
-    wanted: list[Control] = [steps.CONTROLS[name] for name in controls]
+    if work.is_relative_to(place):
+        raise OpticsError(
+            f"{work} is where the run is kept; give another folder for the trainings, such as runs/controls."
+        )
+    wanted: list[Control] = [steps.CONTROLS[name] for name in dict.fromkeys(controls)]
     result = Result.read(place / RESULT)
     had = RunConfig.model_validate(result.config)
     _check_run(had, place, wanted)

@@ -158,6 +158,25 @@ def test_what_cannot_be_had_is_told_before_training(kept, tmp_path, change, name
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize("where", ["..", ".", "deeper"])
+def test_trainings_never_stand_among_what_is_kept(kept, where):
+    before = sorted(kept.parent.rglob("*"))
+    folder = kept.parent if where == ".." else kept / where
+    with pytest.raises(OpticsError, match="give another folder for the trainings"):
+        add_controls(kept, ["raw_image"], folder)
+    assert sorted(kept.parent.rglob("*")) == before
+
+
+def test_a_kept_run_is_named_from_within_and_a_control_twice(kept, tmp_path, monkeypatch):
+    monkeypatch.chdir(kept)
+    seen: list[int] = []
+    add_controls(
+        ".", ["raw_image", "raw_image"], tmp_path / "work", on_epoch=lambda step, e: seen.append(e.epoch)
+    )
+    assert seen == list(range(1, len(seen) + 1)) and (tmp_path / "work" / kept.name / "raw_image").is_dir()
+    assert "raw_image" in read_kept(kept).parameters
+
+
 def test_the_command_tells_the_rows_beside_the_labels_and_refuses_one_that_is_there(kept, tmp_path, capsys):
     command = ["controls", str(kept), "no_mask", "--output", str(tmp_path / "work")]
     assert main(command) == 0
