@@ -81,7 +81,8 @@ def controls(
     """Train controls that a kept run has not, on the labels alone, from what is kept of it and its images.
 
     They are those of `sclc run` with `student.distilled_controls = false`; each joins the kept rows when it is done. A
-    run whose directory is there takes them by `sclc run ... --resume`. random_masks: masks at their first values;
+    run whose directory is there takes them by `sclc run ... --resume`. In a table over seeds they count where no other
+    seed's control was distilled. random_masks: masks at their first values;
     no_mask: a plain lens; raw_image: no optics; shuffled: the network's kernels with their taps in another order.
 
     Example: sclc controls results/cifar10-small-seed0 random_masks shuffled

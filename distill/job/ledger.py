@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import shlex
 import threading
 import time
@@ -341,3 +342,20 @@ def lock_file(path: Path, directory: Path) -> Iterator[None]:
                 f"{path} cannot be locked ({error.strerror}); choose another directory."
             ) from error
         yield
+
+
+@contextlib.contextmanager
+def waiting_lock(directory: Path) -> Iterator[None]:
+    """Work in a directory when no other process does that waits so; leaves no file, and dies with the process."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: no lock
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -37,7 +37,7 @@ from optics.errors import OpticsError
 from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
 from optics.plots.charts import Curve, bars, panels
 from optics.reading import damaged, home, read_bytes, sha256_of
-from optics.spec import Validated
+from optics.spec import Validated, validated
 
 MOST = 2_000_000  # bytes of a network, or a file of the bench, that is kept
 RESULT, HISTORY, NETWORK, PICTURE = "result.json", "history.csv", "network.safetensors", "rows.png"
@@ -231,8 +231,10 @@ def read_kept(place: str | Path) -> KeptRun:
         OpticsError: nothing was kept there, or a file is missing or was changed; one line.
     """
     place = home(place)
+    if not (place / KEPT).is_file():
+        raise OpticsError(f"{place} holds no kept run; keep a finished one: sclc results RUN.")
     try:
-        kept = KeptRun.model_validate(read_json(place / KEPT, fix=_ANEW))
+        kept = validated(KeptRun, read_json(place / KEPT, fix=_ANEW))
     except ValidationError as error:
         raise damaged(place / KEPT, error, fix=_ANEW) from None
     for name, digest in kept.files.items():

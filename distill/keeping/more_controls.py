@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distill.environment import environment
+from distill.environment import environment, version
 from distill.job.config import RunConfig, load
 from distill.job.job import MODEL, Job
-from distill.job.ledger import CONFIG
+from distill.job.ledger import CONFIG, LOCK, key_of, lock_file, waiting_lock
 from distill.job.named_files import relocated
 from distill.job.result import Result
 from distill.job.rows import title_of
@@ -52,13 +54,14 @@ def add_controls(
 ) -> KeptRun:
     """Train controls of a kept run on the labels alone, and keep their rows with the others, each when it is done.
 
-    They are those of `sclc run` with `student.distilled_controls = false`: the same first values, order of images and
-    schedule. What the run had stays as it is.
+    They are those that `sclc run` of this version trains with `student.distilled_controls = false`: the same first
+    values, order of images and schedule. The figures that the run had stay as they are, and so do files of others
+    beside what is kept. In a table over seeds they count where no other seed's control was distilled.
 
     Args:
         place: `results/NAME-seedN`.
-        controls: names, as of `student.controls`.
-        directory: receives the trainings, in `NAME-seedN/`; the same call goes on there.
+        controls: names, as of `student.controls`; one that was added before stays.
+        directory: receives the trainings, in a folder of the kept run's name and digest; the same call goes on there.
         device: what computes; as configured by default.
         ui: told of the progress.
         on_epoch: called as `on_epoch(control, epoch)` with each new `Epoch`.
@@ -67,21 +70,21 @@ def add_controls(
         What is kept now.
 
     Raises:
-        OpticsError: a control that there is already, or that cannot be had of what is kept; other images; `directory`
-            holds the trainings of something else.
+        OpticsError: a control that the run itself had, or that cannot be had of what is kept; other images; another
+            process trains the same.
     """
     place = home(place).resolve()
-    work = home(directory).resolve() / place.name
-    kept = read_kept(place)
-    _check(kept, place, controls)
+    kept, result = read_kept(place), Result.read(place / RESULT)
+    wanted = _wanted((controls,) if isinstance(controls, str) else controls)
+    left = [name for name in wanted if name not in result.added]
+    _check(kept, place, left)
+    had = RunConfig.model_validate(result.config)
+    _check_run(had, place, left)
+    work = home(directory).resolve() / f"{place.name}-{_digest(kept, had, result)[:8]}"
     if work.is_relative_to(place):
         raise OpticsError(
             f"{work} is where the run is kept; give another folder for the trainings, such as runs/controls."
         )
-    wanted: list[Control] = [steps.CONTROLS[name] for name in dict.fromkeys(controls)]
-    result = Result.read(place / RESULT)
-    had = RunConfig.model_validate(result.config)
-    _check_run(had, place, wanted)
     config = relocated(load(place / CONFIG), place)
     changes: dict[str, Any] = {"student.controls": tuple(wanted), "student.distilled_controls": False}
     if device is not None:
@@ -95,19 +98,32 @@ def add_controls(
             f"{config.data.source} does not hold the images of {place.name}: their digest is {found[:12]}... and "
             f"{RESULT} says {str(told)[:12]}...; name the file that it was trained with (folder in SCLC_DATA)."
         )
-    if "shuffled" in wanted:
-        write_bytes(_made(work / "linear_kd") / MODEL, read_bytes(place / NETWORK))
+    for name in left:
+        job.spec.as_control(name).complete()
+    make_folder(work)
+    if "shuffled" in left:
+        make_folder(work / "linear_kd")
+        write_bytes(work / "linear_kd" / MODEL, read_bytes(place / NETWORK))
     for name in wanted:
-        kept = _one(job, place, name)
+        if name in left:
+            with lock_file(work / f".{name}{LOCK}", work / name):
+                kept = _one(job, place, name)
+        else:
+            job.watcher.kept(name, f"Training the {title_of(name)}")
     return kept
 
 
-def _check(kept: KeptRun, place: Path, controls: Sequence[str]) -> None:
+def _wanted(controls: Sequence[str]) -> list[Control]:
     if not controls:
         raise OpticsError(f"name at least one control: {', '.join(steps.CONTROLS)}.")
     for name in controls:
         if name not in steps.CONTROLS:
             raise OpticsError(f"no control is called {name!r}; choose from {', '.join(steps.CONTROLS)}.")
+    return [steps.CONTROLS[name] for name in dict.fromkeys(controls)]
+
+
+def _check(kept: KeptRun, place: Path, controls: Sequence[str]) -> None:
+    for name in controls:
         if name in kept.parameters:
             raise OpticsError(f"{place} has the control {name} already; name one that it has not.")
     if "shuffled" in controls and NETWORK not in kept.files:
@@ -123,8 +139,8 @@ def _check_run(had: RunConfig, place: Path, controls: Sequence[str]) -> None:
         raise OpticsError(f"{place} is of a network that was given, which has no controls.")
     if student.distilled_controls and student.controls:
         raise OpticsError(
-            f"the controls of {place} were distilled, and its teacher is not kept; add others in the run itself: "
-            "sclc run CONFIG.toml -o RUN --resume --set 'student.controls=[...]'."
+            f"the controls of {place} were distilled, and its teacher is not kept; others would learn otherwise. Run "
+            f"{CONFIG} again with all of them (student.controls)."
         )
     if "shuffled" in controls and student.repeats > 1:
         raise OpticsError(
@@ -132,9 +148,12 @@ def _check_run(had: RunConfig, place: Path, controls: Sequence[str]) -> None:
         )
 
 
-def _made(folder: Path) -> Path:
-    make_folder(folder)
-    return folder
+def _digest(kept: KeptRun, had: RunConfig, result: Result) -> str:
+    """Of all that a control depends on, so that no other run's training is taken for this one's."""
+    told = had.model_dump(
+        mode="json", exclude={"student": {"controls", "distilled_controls"}, "device": True}
+    )
+    return key_of(version(), told, result.data.get("digest"), kept.files.get(NETWORK))
 
 
 def _one(job: Job, place: Path, name: Control) -> KeptRun:
@@ -143,35 +162,56 @@ def _one(job: Job, place: Path, name: Control) -> KeptRun:
     this = replace(job, step=name)
     steps.run_student(this, name)
     row, operations = evaluating.control(this, name)
-    result, kept = Result.read(place / RESULT), read_kept(place)
     folders = [job.repeat(name, n) for n in range(job.config.student.repeats)]
     trained = {folder: _epochs(job.path(folder) / METRICS) for folder in folders}
     seconds = sum(float(epoch["seconds"]) for epochs in trained.values() for epoch in epochs)
-    had = RunConfig.model_validate(result.config)
-    controls = tuple(c for c in steps.CONTROLS if c == name or c in had.student.controls)
-    config = had.replace(**{"student.controls": controls, "student.distilled_controls": False})
-    result = result.replace(
-        **{
-            "config": config.model_dump(mode="json"),
-            "seconds": result.seconds | {name: seconds},
-            "added": result.added | {name: environment(job.config.seed)},
-            f"rows.{name}": row,
-            f"operations.{name}": operations,
-        }
-    )
-    with writing_folder(place) as inside:
-        for other in kept.files:
-            write_bytes(inside / other, read_bytes(place / other))
-        result.write(inside / RESULT)
-        write_text(inside / CONFIG, config.to_toml())
-        write_text(inside / HISTORY, _longer(place / HISTORY, trained))
-        write_bytes(inside / PICTURE, picture_of(result))
-        parameters = kept.parameters | {name: parameters_of(job.path(name) / MODEL)}
-        files = {p.name: sha256_of(p) for p in sorted(inside.iterdir())}
-        kept = kept.replace(parameters=parameters, files=files)
-        write_json(inside / KEPT, kept.model_dump(mode="json"))
+    where = environment(job.config.seed)
+    where["machine"]["device"] = str(job.device)
+    with waiting_lock(
+        place.parent
+    ):  # of controls that are trained side by side each sees what the others kept
+        result, kept = Result.read(place / RESULT), read_kept(place)
+        _check(kept, place, [name])
+        had = RunConfig.model_validate(result.config)
+        controls = tuple(c for c in steps.CONTROLS if c == name or c in had.student.controls)
+        config = had.replace(**{"student.controls": controls, "student.distilled_controls": False})
+        result = result.replace(
+            **{
+                "config": config.model_dump(mode="json"),
+                "seconds": result.seconds | {name: seconds},
+                "added": result.added | {name: where},
+                f"rows.{name}": row,
+                f"operations.{name}": operations,
+            }
+        )
+        with writing_folder(place) as inside:
+            for other in place.iterdir():  # what others have put there, such as the images, stays
+                _take(other, inside / other.name)
+            result.write(inside / RESULT)
+            write_text(inside / CONFIG, config.to_toml())
+            write_text(inside / HISTORY, _longer(place / HISTORY, trained))
+            write_bytes(inside / PICTURE, picture_of(result))
+            parameters = kept.parameters | {name: parameters_of(job.path(name) / MODEL)}
+            files = {file: sha256_of(inside / file) for file in kept.files}
+            kept = kept.replace(parameters=parameters, files=files)
+            write_json(inside / KEPT, kept.model_dump(mode="json"))
     job.watcher.end(name, seconds)
     return kept
+
+
+def _take(item: Path, to: Path) -> None:
+    """The same file or folder at another place of the same disk, without a copy where it can be had so."""
+
+    def one(source: str, target: str) -> None:
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError:
+            shutil.copy2(source, target, follow_symlinks=False)
+
+    if item.is_dir() and not item.is_symlink():
+        shutil.copytree(item, to, symlinks=True, copy_function=one)
+    else:
+        one(str(item), str(to))
 
 
 def _epochs(path: Path) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
 from networks.students.spec import Control
 from optics.errors import OpticsError
+from optics.files import is_temporary
 from optics.notebook import table
 
 _RESULT = "result.json"
@@ -165,7 +166,7 @@ def results(
     folder = Path(folder)
     for run in runs:
         keep(Path(run), folder, overwrite=overwrite)
-    places = sorted(p.parent for p in folder.glob(f"*/{KEPT}"))
+    places = sorted(p.parent for p in folder.glob(f"*/{KEPT}") if not is_temporary(p.parent))
     if not places:
         raise OpticsError(
             f"{folder} holds no kept runs; name finished ones: sclc results runs/NAME -o {folder}."

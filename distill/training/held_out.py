@@ -22,8 +22,8 @@ class HeldOut:
     """The validation images of a training, and what its model answers.
 
     Args:
-        model: what is trained. Of a student with nothing in its cascade that learns, features are kept and the back
-            end alone is asked; any other model is asked anew each time.
+        model: what is trained. Of a student before whose back end nothing changes while it trains, features are kept
+            and the back end alone is asked; any other model is asked anew each time.
         images: (N, C, H, W).
         most: bytes of features that are kept; where there are more, the model is asked.
 
@@ -39,7 +39,7 @@ class HeldOut:
     def logits(self) -> Tensor:
         """The model's answers: (N, classes), or (N, classes, H, W); where the images are."""
         model, features = self.model, None
-        if isinstance(model, Student) and not _learns(model.cascade):
+        if isinstance(model, Student) and _is_frozen(model):
             features = self._kept(model)
         if isinstance(model, Student) and features is not None:
             return logits(model.backend, features, _BATCH)
@@ -63,5 +63,10 @@ class HeldOut:
         return self._features
 
 
-def _learns(part: nn.Module) -> bool:
-    return any(p.requires_grad for p in part.parameters())
+def _is_frozen(student: Student) -> bool:
+    """Whether its features follow from the images alone: nothing there learns, keeps averages or is added by others."""
+    optics = (student.cascade, student.readout)
+    values = [value for part in optics for value in part.state_dict(keep_vars=True).values()]
+    own = type(student).forward is Student.forward and type(student).features is Student.features
+    hooks = student._forward_hooks or student._forward_pre_hooks
+    return own and not hooks and not any(v.requires_grad or not isinstance(v, nn.Parameter) for v in values)

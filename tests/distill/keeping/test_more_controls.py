@@ -158,13 +158,55 @@ def test_what_cannot_be_had_is_told_before_training(kept, tmp_path, change, name
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("where", ["..", ".", "deeper"])
+@pytest.mark.parametrize("where", [".", "deeper"])
 def test_trainings_never_stand_among_what_is_kept(kept, where):
     before = sorted(kept.parent.rglob("*"))
-    folder = kept.parent if where == ".." else kept / where
     with pytest.raises(OpticsError, match="give another folder for the trainings"):
-        add_controls(kept, ["raw_image"], folder)
+        add_controls(kept, ["raw_image"], kept / where)
     assert sorted(kept.parent.rglob("*")) == before
+
+
+def test_what_others_put_beside_it_stays_and_a_run_of_its_name_is_left_alone(kept, tmp_path):
+    """Images beside the configuration, folders; a directory of the run itself under -o; a link to what is kept."""
+    (kept / "images.h5").write_bytes(b"pictures")
+    (kept / "figures").mkdir()
+    (kept / "figures" / "a.txt").write_text("mine")
+    run = tmp_path / "work" / kept.name / "linear_kd"
+    run.mkdir(parents=True)
+    (run / "model.safetensors").write_bytes(b"another network")
+    link = tmp_path / "link"
+    link.symlink_to(kept)
+    add_controls(link, "shuffled", tmp_path / "work")
+    assert link.is_symlink() and "shuffled" in read_kept(kept).parameters
+    assert (kept / "images.h5").read_bytes() == b"pictures" and (
+        kept / "figures" / "a.txt"
+    ).read_text() == "mine"
+    assert (
+        set(read_kept(kept).files) == set(read_kept_unchecked(kept).files)
+        and "images.h5" not in read_kept(kept).files
+    )
+    assert (run / "model.safetensors").read_bytes() == b"another network"
+
+
+def test_controls_that_are_trained_side_by_side_are_all_kept(kept, tmp_path):
+    def beside(step: str, epoch) -> None:
+        if epoch.epoch == 2:
+            add_controls(kept, ["no_mask"], tmp_path / "other")
+
+    add_controls(kept, ["raw_image"], tmp_path / "work", on_epoch=beside)
+    result = Result.read(kept / "result.json")
+    assert set(result.added) == {"raw_image", "no_mask"} == set(result.config["student"]["controls"])
+    assert {"raw_image", "no_mask"} <= set(epochs(kept)) and result.added["no_mask"].machine[
+        "device"
+    ] == "cpu"
+
+
+def test_another_run_of_the_same_name_is_trained_for_itself(kept, tmp_path):
+    other = Path(shutil.copytree(kept, tmp_path / "elsewhere" / kept.name))
+    edited(other, lambda data: data["config"]["bench"].update(camera={"read_noise": 3.0}))
+    for place in (kept, other):
+        add_controls(place, ["raw_image"], tmp_path / "work")
+    assert len(list((tmp_path / "work").iterdir())) == 2
 
 
 def test_a_kept_run_is_named_from_within_and_a_control_twice(kept, tmp_path, monkeypatch):
@@ -173,17 +215,23 @@ def test_a_kept_run_is_named_from_within_and_a_control_twice(kept, tmp_path, mon
     add_controls(
         ".", ["raw_image", "raw_image"], tmp_path / "work", on_epoch=lambda step, e: seen.append(e.epoch)
     )
-    assert seen == list(range(1, len(seen) + 1)) and (tmp_path / "work" / kept.name / "raw_image").is_dir()
+    assert seen == list(range(1, len(seen) + 1)) == [int(row["epoch"]) for row in epochs(kept)["raw_image"]]
     assert "raw_image" in read_kept(kept).parameters
 
 
-def test_the_command_tells_the_rows_beside_the_labels_and_refuses_one_that_is_there(kept, tmp_path, capsys):
+def test_the_command_tells_the_rows_beside_the_labels_and_goes_on(whole, kept, tmp_path, capsys):
     command = ["controls", str(kept), "no_mask", "--output", str(tmp_path / "work")]
     assert main(command) == 0
     out = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in out] == ["linear optics, trained on the labels", "control"]
-    assert main(command) == 2
+    before = (kept / "history.csv").read_bytes()
+    command.insert(3, "raw_image")  # as after an interruption: the first is there already
+    assert main(command) == 0
+    assert (kept / "history.csv").read_bytes().startswith(before)
+    assert main(["controls", str(whole[1]), "no_mask", "--output", str(tmp_path / "work")]) == 2
     assert "has the control no_mask already" in capsys.readouterr().err
+    assert main(["controls", str(tmp_path / "nowhere"), "no_mask"]) == 2
+    assert "holds no kept run" in capsys.readouterr().err
 
 
 def test_a_network_too_large_to_keep_has_no_kernels_to_shuffle(kept, tmp_path):

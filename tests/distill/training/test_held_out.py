@@ -98,3 +98,25 @@ def test_weights_that_are_loaded_are_asked_anew():
     state = first.state()
     other.restore(state)
     assert torch.equal(other.held_out.logits(), logits(first.model, held.images))
+
+
+def with_learning_readout(model: Student) -> None:
+    model.readout.register_parameter("scale", torch.nn.Parameter(torch.ones(())))
+
+
+def with_averages(model: Student) -> None:
+    model.readout.register_buffer("running_mean", torch.zeros(2))
+
+
+def with_a_hook(model: Student) -> None:
+    model.register_forward_hook(lambda module, inputs, out: 2 * out)
+
+
+@pytest.mark.parametrize("change", [with_learning_readout, with_averages, with_a_hook])
+def test_what_may_change_before_the_back_end_is_asked_each_time(change, monkeypatch):
+    model, images = FROZEN["random masks"](), blobs(30).images
+    change(model)
+    asked, seen = HeldOut(model, images), counted(monkeypatch)
+    first = asked.logits()
+    assert torch.equal(first, asked.logits()) and torch.equal(first, logits(model, images))
+    assert len(seen) == 3
