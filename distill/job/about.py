@@ -104,8 +104,9 @@ def _result(result: Mapping[str, Any]) -> Facts:
     }
     for name, row in result.get("rows", {}).items():
         if isinstance(row, Mapping) and "accuracy" in row and name in Rows.model_fields:
+            of_labels = " (labels)" if name in _on_labels(result) else ""
             facts[Rows.model_fields[name].title or name] = (
-                f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %"
+                f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %{of_labels}"
             )
     operations = result.get("operations", {})
     facts["operations an image"] = {k: v for k, v in operations.items() if isinstance(v, int)}
@@ -113,6 +114,16 @@ def _result(result: Mapping[str, Any]) -> Facts:
     if isinstance(verdict, Mapping):
         facts["files"] = "proved" if verdict.get("passed") else "not proved"
     return facts
+
+
+def _on_labels(result: Mapping[str, Any]) -> list[str]:
+    """The controls that learned from the labels alone, as a result's configuration says."""
+    config = result.get("config")
+    student = config.get("student") if isinstance(config, Mapping) else None
+    told = student if isinstance(student, Mapping) else {}
+    controls = told.get("controls")
+    alone = told.get("distilled_controls") is False and isinstance(controls, list)
+    return [name for name in controls if isinstance(name, str)] if alone and controls else []
 
 
 def _version(environment: Any) -> str:

@@ -11,7 +11,9 @@ import pytest
 
 from distill.cli.main import main
 from distill.job import config
+from distill.job.about import about
 from distill.job.result import Result
+from distill.job.rows import title_of
 from distill.keeping.kept_run import KeptRun, keep, read_kept
 from distill.keeping.more_controls import add_controls
 from distill.keeping.table import results
@@ -86,6 +88,9 @@ def test_they_are_those_that_the_run_would_have_had(whole, kept, tmp_path):
     assert [step for step, _ in seen[:: len(seen) // 3]][:3] == list(CONTROLS[:3])
     (line,) = results(folder=kept.parent).lines
     assert set(CONTROLS) <= set(line.on_labels)
+    told = about(kept)
+    of_labels = {name for name, value in told.items() if str(value).endswith("(labels)")}
+    assert of_labels == {title_of(name) for name in CONTROLS}
 
 
 def test_what_was_trained_is_not_trained_again(kept, tmp_path, monkeypatch):
