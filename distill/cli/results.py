@@ -82,13 +82,14 @@ def controls(
 
     They are those of `sclc run` with `student.distilled_controls = false`; each joins the kept rows when it is done. A
     run whose directory is there takes them by `sclc run ... --resume`. In a table over seeds they count where no other
-    seed's control was distilled. random_masks: masks at their first values;
-    no_mask: a plain lens; raw_image: no optics; shuffled: the network's kernels with their taps in another order.
+    seed's control was distilled. random_masks: masks at their first values; no_mask: a plain lens; raw_image: no
+    optics; shuffled: the network's kernels with their taps in another order.
 
     Example: sclc controls results/cifar10-small-seed0 random_masks shuffled
     """
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
+    from distill.job.about import RESULT
     from distill.job.result import Result
     from distill.job.rows import title_of
     from distill.keeping.more_controls import add_controls
@@ -96,7 +97,7 @@ def controls(
     prepare(threads)
     with goes_on("the same command goes on behind the last whole epoch"), cli_show.Bars() as bars:
         add_controls(kept, names, output, device=device, ui=bars)
-    rows = Result.read(kept / "result.json").rows.by_name()
+    rows = Result.read(kept / RESULT).rows.by_name()
     if json:
         cli_show.print_json({name: row.model_dump(mode="json") for name, row in rows.items()})
         return

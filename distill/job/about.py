@@ -102,9 +102,10 @@ def _result(result: Mapping[str, Any]) -> Facts:
         "made by": f"spectral-cascade {_version(result.get('environment'))}",
         "read-out": result.get("readout"),
     }
+    on_labels = _on_labels(result)
     for name, row in result.get("rows", {}).items():
         if isinstance(row, Mapping) and "accuracy" in row and name in Rows.model_fields:
-            of_labels = " (labels)" if name in _on_labels(result) else ""
+            of_labels = " (labels)" if name in on_labels else ""
             facts[Rows.model_fields[name].title or name] = (
                 f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %{of_labels}"
             )

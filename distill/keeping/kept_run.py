@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator
 
 from distill.environment import version
-from distill.job.about import KEPT
+from distill.job.about import KEPT, RESULT
 from distill.job.config import RunConfig
 from distill.job.job import MODEL
 from distill.job.ledger import CONFIG, LEDGER, going_on, key_of, read_json
@@ -40,7 +40,7 @@ from optics.reading import damaged, home, read_bytes, sha256_of
 from optics.spec import Validated, validated
 
 MOST = 2_000_000  # bytes of a network, or a file of the bench, that is kept
-RESULT, HISTORY, NETWORK, PICTURE = "result.json", "history.csv", "network.safetensors", "rows.png"
+HISTORY, NETWORK, PICTURE = "history.csv", "network.safetensors", "rows.png"
 _OURS = (KEPT, CONFIG, RESULT, HISTORY, NETWORK, PICTURE)
 _ANY_RUN = (
     "name",

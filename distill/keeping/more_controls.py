@@ -7,7 +7,6 @@ another machine; what is kept says all that a control on the labels alone depend
 from __future__ import annotations
 
 import csv
-import io
 import os
 import shutil
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.environment import environment, version
+from distill.job.about import KEPT, RESULT
 from distill.job.config import RunConfig, load
 from distill.job.job import MODEL, Job
 from distill.job.ledger import CONFIG, LOCK, key_of, lock_file, waiting_lock
@@ -24,10 +24,8 @@ from distill.job.result import Result
 from distill.job.rows import title_of
 from distill.keeping.kept_run import (
     HISTORY,
-    KEPT,
     NETWORK,
     PICTURE,
-    RESULT,
     KeptRun,
     parameters_of,
     picture_of,
@@ -39,7 +37,7 @@ from distill.training.trackers import OnStepEpoch
 from distill.training.train_loop import METRICS
 from networks.students.spec import Control
 from optics.errors import OpticsError
-from optics.files import make_folder, write_bytes, write_json, write_text, writing_folder
+from optics.files import make_folder, write_bytes, write_csv, write_json, write_text, writing_folder
 from optics.reading import home, read_bytes, sha256_of
 
 
@@ -167,9 +165,8 @@ def _one(job: Job, place: Path, name: Control) -> KeptRun:
     seconds = sum(float(epoch["seconds"]) for epochs in trained.values() for epoch in epochs)
     where = environment(job.config.seed)
     where["machine"]["device"] = str(job.device)
-    with waiting_lock(
-        place.parent
-    ):  # of controls that are trained side by side each sees what the others kept
+    # of controls that are trained side by side each sees what the others kept
+    with waiting_lock(place.parent):
         result, kept = Result.read(place / RESULT), read_kept(place)
         _check(kept, place, [name])
         had = RunConfig.model_validate(result.config)
@@ -189,7 +186,7 @@ def _one(job: Job, place: Path, name: Control) -> KeptRun:
                 _take(other, inside / other.name)
             result.write(inside / RESULT)
             write_text(inside / CONFIG, config.to_toml())
-            write_text(inside / HISTORY, _longer(place / HISTORY, trained))
+            write_csv(inside / HISTORY, _longer(_epochs(place / HISTORY), trained))
             write_bytes(inside / PICTURE, picture_of(result))
             parameters = kept.parameters | {name: parameters_of(job.path(name) / MODEL)}
             files = {file: sha256_of(inside / file) for file in kept.files}
@@ -219,13 +216,8 @@ def _epochs(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _longer(path: Path, trained: dict[str, list[dict[str, str]]]) -> str:
-    """A kept history with the epochs of further trainings, in the columns that it has."""
-    lines = _epochs(path)
-    head = list(lines[0]) if lines else ["network", *next(iter(trained.values()))[0]]
-    lines += [{"network": name, **epoch} for name, epochs in trained.items() for epoch in epochs]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, head, extrasaction="ignore", restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+def _longer(kept: list[dict[str, str]], trained: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    """A kept history's lines and the epochs of further trainings, in the columns that it has."""
+    lines = [{"network": name, **epoch} for name, epochs in trained.items() for epoch in epochs]
+    head = (kept or lines)[0]
+    return kept + [{column: line.get(column, "") for column in head} for line in lines]

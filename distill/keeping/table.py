@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from distill.job.about import KEPT, RESULT
 from distill.job.config import RunConfig
 from distill.job.result import Result
 from distill.job.rows import ROWS, is_on_bench, title_of
-from distill.keeping.kept_run import KEPT, KeptRun, keep, read_kept, recipe_of
+from distill.keeping.kept_run import KeptRun, keep, read_kept, recipe_of
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
 from networks.students.spec import Control
 from optics.errors import OpticsError
 from optics.files import is_temporary
 from optics.notebook import table
-
-_RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -174,14 +173,14 @@ def results(
     recipes: dict[str, list[tuple[Path, KeptRun]]] = {}
     for place in places:
         kept = read_kept(place)
-        config = RunConfig.model_validate(Result.read(place / _RESULT).config)
+        config = RunConfig.model_validate(Result.read(place / RESULT).config)
         recipes.setdefault(recipe_of(config), []).append((place, kept))
     lines = [_line(found) for found in recipes.values()]
     return Table(folder, tuple(sorted(lines, key=lambda line: (line.name, line.folders))))
 
 
 def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
-    read = _one_a_seed([(place, kept, Result.read(place / _RESULT)) for place, kept in found])
+    read = _one_a_seed([(place, kept, Result.read(place / RESULT)) for place, kept in found])
     _, kept, first = read[0]
     named, on_labels = _alike([result for _, _, result in read])
     names = [row for row in ROWS if any(row in rows for rows in named)]
