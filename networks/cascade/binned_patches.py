@@ -1,7 +1,8 @@
-"""Binning before mixing: with a linear read-out the camera's bins act on the shifted images, not on the maps.
+"""Binning before mixing: with a linear read-out the camera's bins act on the image or the kernels, not on the maps.
 
 A bin of a map is `sum_t kernel[t] * (bin of the image shifted by t)`. The binned shifts of an image are few numbers
-that no parameter touches; the kernels then mix them in one small product, and the maps are never formed.
+that no parameter touches; the kernels then mix them in one small product, and the maps are never formed. Where bins are
+small, `sum_t (kernel averaged over the bin)[t] * image` has fewer products still.
 """
 
 from __future__ import annotations
@@ -12,11 +13,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks.cascade.convolution import Edges, convolve, wrap
+from networks.cascade.convolution import (
+    Edges,
+    Every,
+    convolve,
+    correlate_parts,
+    surrounded,
+    to_correlation,
+    transform_is_cheaper,
+    wrap,
+)
 from networks.cascade.separable import bin_area, bin_matrix, tap_matrix
 
 # binning the shifts first pays while the bins are at most this share of the samples, and all shifts' bins at most so
 # many times the samples of an axis
+_SMALL_BIN = 4  # pixels a side of bins that kernels are averaged over rather than the image's shifts
 _BINS_SHARE = 0.5
 _SHIFTS_PER_SAMPLE = 4
 
@@ -49,13 +60,44 @@ def _binned_shifts(n: int, taps: int, bins: int, boundary: Edges) -> Tensor:
 
 
 def convolve_binned(x: Tensor, kernels: Tensor, bins: tuple[int, int], *, boundary: Edges) -> Tensor:
-    """`bin_area(convolve(x, kernels), bins)`, (B, out, by, bx), by the cheaper way; exact."""
+    """`bin_area(convolve(x, kernels), bins)`, (B, out, by, bx), by the cheapest way; exact.
+
+    Small bins of whole pixels: one correlation in steps of a bin, with the kernels averaged over it. Larger bins: the
+    binned shifts. Else all maps are formed.
+    """
+    side = _small_bin(x, kernels, bins, boundary)
+    if side is not None:
+        real, imag = correlate_parts(surrounded(x, kernels, boundary), _over_bin(kernels, side), stride=side)
+        return real if imag is None else torch.complex(real, imag)
     taps = kernels.shape[-1]
     if kernels.shape[-2] != taps or taps % 2 == 0 or not patches_are_cheaper(x, taps, bins):
         return bin_area(convolve(x, kernels, boundary=boundary), bins)
     shifts = binned_patches(x, taps, bins, boundary=boundary)
+    if kernels.is_complex() and not shifts.is_complex():
+        both = torch.cat((kernels.real, kernels.imag)).flatten(1) @ shifts
+        return torch.complex(*both.unflatten(2, bins).chunk(2, dim=1))
     dtype = torch.promote_types(kernels.dtype, shifts.dtype)
     return (kernels.flatten(1).to(dtype) @ shifts.to(dtype)).unflatten(2, bins)
+
+
+def _small_bin(x: Tensor, kernels: Tensor, bins: tuple[int, int], boundary: Edges) -> int | None:
+    """Pixels a side of square bins of few whole pixels, where steps over them pay; else None."""
+    inside = [k // 2 * 2 if boundary == "surrounded" else 0 for k in kernels.shape[-2:]]
+    ny, nx = (n - around for n, around in zip(x.shape[-2:], inside, strict=True))
+    side = ny // bins[0]
+    whole = (ny, nx) == (side * bins[0], side * bins[1])
+    pays = whole and 1 < side <= _SMALL_BIN and not transform_is_cheaper(x, kernels, Every(side))
+    return side if pays else None
+
+
+def _over_bin(kernels: Tensor, side: int) -> Tensor:
+    """Correlation weights (out, in, ky + side - 1, kx + side - 1): the kernels' mean over the pixels of a bin."""
+    weight = to_correlation(kernels)
+    parts = torch.view_as_real(weight).movedim(-1, 0) if weight.is_complex() else weight
+    pixels = weight.real.new_full((1, 1, side, side), 1 / side**2)
+    means = F.conv2d(parts.flatten(0, -3)[:, None], pixels, padding=side - 1)
+    means = means.view(*parts.shape[:-2], *means.shape[-2:])
+    return torch.complex(*means) if weight.is_complex() else means
 
 
 def patches_are_cheaper(x: Tensor, taps: int, bins: tuple[int, int]) -> bool:

@@ -104,13 +104,13 @@ def convolve_parts(
 
     Of the output's samples those that `every` names; what is not named is not computed where that saves anything.
     """
-    if _transform_is_cheaper(x, taps, every):
+    if transform_is_cheaper(x, taps, every):
         field = every.of(_by_transforms(x, taps, boundary=boundary, grow=grow))
         return (field.real, field.imag) if field.is_complex() else (field, None)
     return _directly(x, taps, boundary=boundary, grow=grow, every=every)
 
 
-def _transform_is_cheaper(x: Tensor, taps: Tensor, every: Every = ALL) -> bool:
+def transform_is_cheaper(x: Tensor, taps: Tensor, every: Every = ALL) -> bool:
     """Whether transforms win, by multiplications per output sample.
 
     Both of a transform's costs grow with the padding. A single-channel kernel is faster direct up to 11 x 11 taps.
@@ -128,15 +128,11 @@ def _directly(
 ) -> tuple[Tensor, Tensor | None]:
     """By torch's correlation: of the image with flipped taps, or, where the taps are more, of the flipped image."""
     ky, kx = taps.shape[-2:]
-    # a centred kernel of k taps reaches k - 1 - k // 2 samples back and k // 2 ahead of each output
-    before, behind = (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
-    if boundary == "surrounded":
-        before, behind = (0, 0), (0, 0)
+    before, behind = _reach(taps, boundary)
     flipped = taps.numel() > x.numel()
     if every.step > 1 and not (flipped or grow):
-        around = wrap if boundary == "circular" else _darken
-        x = around(x, before, behind)[..., every.first[0] :, every.first[1] :]
-        return _correlate(x, to_correlation(taps), stride=every.step)
+        x = surrounded(x, taps, boundary)[..., every.first[0] :, every.first[1] :]
+        return correlate_parts(x, to_correlation(taps), stride=every.step)
     if flipped:
         x, before, behind = x.flip((-2, -1)), behind, before
     weight = taps if flipped else to_correlation(taps)
@@ -149,15 +145,30 @@ def _directly(
         padding = before
     else:
         x = _darken(x, before, behind)
-    real, imag = _correlate(x, weight, padding)
+    real, imag = correlate_parts(x, weight, padding)
     if flipped:
         real, imag = real.flip((-2, -1)), None if imag is None else imag.flip((-2, -1))
     return every.of(real), None if imag is None else every.of(imag)
 
 
-def _correlate(
+def _reach(taps: Tensor, boundary: Edges) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Samples (y, x) that a centred kernel looks back and ahead of each output, beyond what the image brings."""
+    if boundary == "surrounded":
+        return (0, 0), (0, 0)
+    ky, kx = taps.shape[-2:]
+    return (ky - 1 - ky // 2, kx - 1 - kx // 2), (ky // 2, kx // 2)
+
+
+def surrounded(x: Tensor, taps: Tensor, boundary: Edges) -> Tensor:
+    """The image with all that centred kernels of the size of `taps` see around it."""
+    around = wrap if boundary == "circular" else _darken
+    return around(x, *_reach(taps, boundary))
+
+
+def correlate_parts(
     x: Tensor, weight: Tensor, padding: tuple[int, int] = (0, 0), *, stride: int = 1
 ) -> tuple[Tensor, Tensor | None]:
+    """Torch's correlation, real or complex, as the result's two parts; None for the second where all is real."""
     if stride > 1 and weight.shape[-2:] == (1, 1):  # see `networks.teachers.resnet.Projection`
         x, stride = x[..., ::stride, ::stride], 1
     if not x.is_complex():

@@ -76,10 +76,10 @@ def test_growing_keeps_all_light_where_it_belongs(transforms, kernel):
 
 def test_small_kernels_go_direct_and_large_ones_by_transforms():
     x = torch.zeros(1, 1, 64, 64)
-    assert not convolution._transform_is_cheaper(x, torch.zeros(64, 1, 7, 7))
-    assert not convolution._transform_is_cheaper(x, torch.zeros(16, 1, 11, 11))
-    assert convolution._transform_is_cheaper(x, torch.zeros(16, 1, 21, 21))
-    assert convolution._transform_is_cheaper(x, torch.zeros(16, 1, 64, 64))
+    assert not convolution.transform_is_cheaper(x, torch.zeros(64, 1, 7, 7))
+    assert not convolution.transform_is_cheaper(x, torch.zeros(16, 1, 11, 11))
+    assert convolution.transform_is_cheaper(x, torch.zeros(16, 1, 21, 21))
+    assert convolution.transform_is_cheaper(x, torch.zeros(16, 1, 64, 64))
 
 
 @pytest.mark.parametrize("boundary", ["zero", "circular"])
