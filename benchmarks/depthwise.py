@@ -1,20 +1,26 @@
 """The training step of a dilated depthwise convolution on a CPU, in each order of summing, against the library's.
 
 `networks.backends.depthwise` chooses among them by the size of the maps; here the sizes are those of the shipped
-configurations and of what lies between. One step is an answer and the gradients of maps, taps and biases.
+configurations and of what lies between. One step is an answer and the gradients of maps, taps and biases. Then whole
+back ends of shipped configurations: the channels of their maps innermost in memory, against maps as torch makes them.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.clock import Job, in_turns, ratio
+from networks.backends import classifier, segmenter_embedder
+from networks.backends.classifier import Backend
 from networks.backends.depthwise import Depthwise
+from networks.backends.segmenter_embedder import Segmenter
 
 LIBRARY, OURS, FLAT = "library", "ours", "library, not dilated"
 SIZES = [  # maps, bins a side, images, dilation
@@ -27,6 +33,24 @@ SIZES = [  # maps, bins a side, images, dilation
     (24, 40, 8, 8),
     (24, 40, 8, 16),
 ]
+AS_MADE, INNERMOST = "channels outermost", "channels innermost"
+BACKENDS: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int], int, dict[str, Any]]] = {
+    "cifar10": (Backend, (64, 8, 8), 500, {"hidden": [160], "mix": 16, "context": 2}),
+    "cifar10-large": (
+        Backend,
+        (64, 8, 8),
+        500,
+        {"hidden": [128], "mix": 64, "context": 4, "average": (4, 4)},
+    ),
+    "cifar10-linear": (
+        Backend,
+        (24, 16, 16),
+        500,
+        {"hidden": [96], "mix": 12, "context": 3, "average": (4, 4), "square_root": False},
+    ),
+    "cats-dogs": (Backend, (32, 16, 16), 100, {"mix": 32, "context": 3, "average": (2, 2)}),
+    "cars": (Segmenter, (24, 36, 48), 8, {"image_shape": (144, 192), "width": 24, "context": 5}),
+}
 
 
 class _Library(Depthwise):
@@ -45,8 +69,27 @@ def _step(kind: type[Depthwise], maps: int, bins: int, images: int, dilation: in
     return Job(lambda: torch.autograd.grad(convolution(x), wanted, upstream), images=images)
 
 
+def _whole(name: str) -> dict[str, Job]:
+    """A step of the back end of a shipped configuration, in both orders of its maps."""
+    kind, features, images, options = BACKENDS[name]
+    backend = kind(features, 10, generator=torch.Generator().manual_seed(0), **options)
+    x = torch.rand(images, *features, generator=torch.Generator().manual_seed(1))
+
+    def step() -> None:
+        torch.autograd.grad(backend(x).square().sum(), list(backend.parameters()))
+
+    def as_made() -> None:
+        with (
+            mock.patch.object(classifier, "innermost", lambda maps: maps),
+            mock.patch.object(segmenter_embedder, "innermost", lambda maps: maps),
+        ):
+            step()
+
+    return {AS_MADE: Job(as_made, images=images), INNERMOST: Job(step, images=images)}
+
+
 def measure(*, quick: bool = False) -> dict[str, Any]:
-    """CPU time an image of each and its ratio to the library's, for each of `SIZES`."""
+    """CPU time an image of each and its ratio to the library's, for each of `SIZES`; then of each of `BACKENDS`."""
     rows = []
     for maps, bins, images, dilation in SIZES[:2] if quick else SIZES:
         size = (maps, bins, images)
@@ -67,11 +110,18 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
                 "times_faster_not_dilated": ratio(times, LIBRARY, FLAT),
             }
         )
-    return {"reference": LIBRARY, "rows": rows}
+    backends = {}
+    for name in list(BACKENDS)[:1] if quick else BACKENDS:
+        times = in_turns(_whole(name), rounds=2 if quick else 9)
+        backends[name] = {
+            "as_made_us_an_image": 1e6 * statistics.median(times[AS_MADE]),
+            "times_faster": ratio(times, AS_MADE, INNERMOST),
+        }
+    return {"reference": LIBRARY, "rows": rows, "reference_of_backends": AS_MADE, "backends": backends}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """A line a size."""
+    """A line a size, then a line a back end."""
     table = Table(title="Training step of a depthwise 3x3 convolution, one thread, CPU time")
     for name in (
         "maps",
@@ -90,4 +140,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
             f"{row['times_faster']:.2f} x",
             f"{row['times_faster_not_dilated']:.2f} x",
         )
-    return [table]
+    whole = Table(title="Training step of a back end, one thread, CPU time")
+    for name in ("configuration", f"{AS_MADE}, us an image", f"{INNERMOST}, faster"):
+        whole.add_column(name, justify="right")
+    for name, row in result["backends"].items():
+        whole.add_row(name, f"{row['as_made_us_an_image']:.0f}", f"{row['times_faster']:.2f} x")
+    return [table, whole]

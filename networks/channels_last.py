@@ -13,7 +13,8 @@ def channels_last(x: Tensor) -> Tensor:
     exported program keeps no such order: the reader of programs takes none that reaches into memory. Within `vmap`,
     which has no such order for its own axis, maps stay as they are.
     """
-    if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
+    program = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if program or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return x
     batch, channels, ny, nx = x.shape
     if channels > 1:

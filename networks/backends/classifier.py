@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks.backends.depthwise import innermost
 from networks.backends.parts import EPSILON, check_features, perceptron, refine, root_of_counts, root_options
 from networks.backends.registry import registered
 from networks.operations import multiply_accumulates
@@ -77,7 +78,7 @@ class Backend(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes)."""
         check_features(features, self.features, "classifier")
-        x = self.root(features)
+        x = innermost(self.root(features)) if self.context else self.root(features)
         x = self.norm(x) if self.context else self.norm(x.flatten(1)).unflatten(1, self.features)
         if self.mix is not None:
             x = self.mix(x)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks.backends.depthwise import innermost
 from networks.backends.parts import (
     EPSILON,
     check_features,
@@ -84,7 +85,7 @@ class Segmenter(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, maps, by, bx) to logits (B, classes, ny, nx)."""
         check_features(features, self.features, "segmenter")
-        x = F.relu(self.mix(self.norm(self.root(features))))
+        x = F.relu(self.mix(self.norm(innermost(self.root(features)))))
         for step in self.context:
             x = x + step(x)
         for step in self.steps:

@@ -87,6 +87,8 @@ def test_the_steps_of_a_dilated_convolution_have_the_librarys_in_the_same_run():
     result = json.loads(done.stdout)
     assert result["reference"] == "library" and {row["dilation"] for row in result["rows"]} == {2, 4}
     assert all(row["times_faster"] > 0.0 and row["library_us_an_image"] > 0.0 for row in result["rows"])
+    assert result["reference_of_backends"] == "channels outermost"
+    assert all(row["times_faster"] > 0.0 for row in result["backends"].values())
 
 
 def test_an_unknown_benchmark_is_one_clear_error():

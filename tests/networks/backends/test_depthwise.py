@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from networks.backends import depthwise
+from networks.backends import classifier, depthwise, segmenter_embedder
+from networks.backends.classifier import Backend
 from networks.backends.depthwise import Depthwise
+from networks.backends.segmenter_embedder import Segmenter
 from networks.channels_last import channels_last
 
 # at 16 x 16 bfloat16 is right by itself; from 32 x 32 on its weights' gradient was 1e17 and more
@@ -141,3 +143,34 @@ def test_gradients_of_a_step_in_bfloat16_are_those_of_float64(bins, dilation):
     exact.backward(upstream.double())
     for got, truth in ((y, exact), (convolution.weight.grad, weight.grad), (x.grad, exact_x.grad)):
         assert torch.linalg.norm(got.double() - truth) < 1e-2 * torch.linalg.norm(truth)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta", "cuda"])
+def test_maps_have_their_channels_innermost_where_that_is_faster(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no such accelerator")
+    maps = depthwise.innermost(torch.zeros(2, 3, 4, 5, device=device))
+    assert maps.is_contiguous(memory_format=torch.channels_last) == (device != "cuda")
+
+
+STEPS = [
+    lambda draws: Backend((6, 14, 14), 3, mix=5, context=3, average=(2, 2), generator=draws),
+    lambda draws: Segmenter((6, 14, 14), 3, image_shape=(28, 28), width=5, context=3, generator=draws),
+]
+
+
+@pytest.mark.parametrize("build", STEPS, ids=["classifier", "segmenter"])
+def test_the_order_of_maps_in_memory_changes_no_answer_and_no_gradient(build, monkeypatch):
+    backend = build(torch.Generator().manual_seed(0)).double()
+    x = torch.rand(4, 6, 14, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for module in (classifier, segmenter_embedder):
+        assert module.innermost is depthwise.innermost
+    for _ in range(2):
+        answer = backend(x)
+        found.append(
+            (answer.detach(), *torch.autograd.grad(answer.square().sum(), list(backend.parameters())))
+        )
+        for module in (classifier, segmenter_embedder):
+            monkeypatch.setattr(module, "innermost", lambda maps: maps)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
