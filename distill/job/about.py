@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from distill.export.manifest import NAME, manifest_data
-from distill.job.ledger import CONFIG, LEDGER, UNREADABLE, read_json
+from distill.job.ledger import CONFIG, LEDGER, RESULT, UNREADABLE, read_json
 from distill.job.rows import Rows
 from distill.training.checkpoint import load_config, load_network
 from networks import Student
@@ -21,7 +21,7 @@ from optics.reading import home
 from optics.recognise import recognise
 from optics.toml_errors import parse
 
-RESULT, KEPT = "result.json", "kept.json"
+KEPT = "kept.json"
 
 Facts = dict[str, Any]
 
@@ -103,8 +103,10 @@ def _result(result: Mapping[str, Any]) -> Facts:
         "read-out": result.get("readout"),
     }
     on_labels = _on_labels(result)
-    for name, row in result.get("rows", {}).items():
-        if isinstance(row, Mapping) and "accuracy" in row and name in Rows.model_fields:
+    rows = result.get("rows", {})
+    for name in Rows.model_fields:  # in their order, whichever was evaluated last
+        row = rows.get(name)
+        if isinstance(row, Mapping) and "accuracy" in row:
             of_labels = " (labels)" if name in on_labels else ""
             facts[Rows.model_fields[name].title or name] = (
                 f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %{of_labels}"

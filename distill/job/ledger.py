@@ -26,7 +26,7 @@ from optics.errors import OpticsError
 from optics.files import is_temporary, make_folder, remove_folder, remove_leftovers, told, write_json
 from optics.reading import from_json, reason
 
-LEDGER, LOCK, CONFIG = "steps.json", ".lock", "config.toml"
+LEDGER, LOCK, CONFIG, RESULT = "steps.json", ".lock", "config.toml", "result.json"
 UNREADABLE = "what is done there is not known without it; choose another directory."  # of a ledger
 _VERSION = 1
 
@@ -327,12 +327,7 @@ def lock_file(path: Path, directory: Path) -> Iterator[None]:
         handle = path.open("a")
     with handle:
         try:
-            import fcntl
-        except ImportError:  # not a POSIX system: no lock
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle.fileno(), wait=False)
         except BlockingIOError:
             raise OpticsError(
                 f"another process works in {directory}; wait for it or choose another directory."
@@ -347,15 +342,18 @@ def lock_file(path: Path, directory: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def waiting_lock(directory: Path) -> Iterator[None]:
     """Work in a directory when no other process does that waits so; leaves no file, and dies with the process."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # a system or a file system without such locks
+            handle = os.open(directory, os.O_RDONLY)
+            held.callback(os.close, handle)
+            _lock(handle, wait=True)
+        yield
+
+
+def _lock(handle: int, *, wait: bool) -> None:
+    """Lock an open file or folder until it is closed; not where the system has no such locks, as beside POSIX."""
     try:
         import fcntl
-    except ImportError:  # not a POSIX system: no lock
-        yield
+    except ImportError:
         return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

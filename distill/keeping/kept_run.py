@@ -23,10 +23,10 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator
 
 from distill.environment import version
-from distill.job.about import KEPT, RESULT
+from distill.job.about import KEPT
 from distill.job.config import RunConfig
 from distill.job.job import MODEL
-from distill.job.ledger import CONFIG, LEDGER, going_on, key_of, read_json
+from distill.job.ledger import CONFIG, LEDGER, RESULT, going_on, key_of, read_json
 from distill.job.named_files import with_names
 from distill.job.result import Result
 from distill.job.rows import TRAINED, title_of

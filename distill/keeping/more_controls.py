@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distill.environment import environment, version
-from distill.job.about import KEPT, RESULT
+from distill.job.about import KEPT
 from distill.job.config import RunConfig, load
 from distill.job.job import MODEL, Job
-from distill.job.ledger import CONFIG, LOCK, key_of, lock_file, waiting_lock
+from distill.job.ledger import CONFIG, LOCK, RESULT, key_of, lock_file, waiting_lock
 from distill.job.named_files import relocated
 from distill.job.result import Result
 from distill.job.rows import title_of
@@ -37,7 +38,7 @@ from distill.training.trackers import OnStepEpoch
 from distill.training.train_loop import METRICS
 from networks.students.spec import Control
 from optics.errors import OpticsError
-from optics.files import make_folder, write_bytes, write_csv, write_json, write_text, writing_folder
+from optics.files import make_folder, told, write_bytes, write_csv, write_json, write_text, writing_folder
 from optics.reading import home, read_bytes, sha256_of
 
 
@@ -90,15 +91,17 @@ def add_controls(
     job = Job.prepare(config.replace(**changes), work, ui or Silent())
     job.on_epoch = on_epoch
     _ = job.device  # one that is not here is told before anything is written
-    found, told = job.splits.train.digest(), result.data.get("digest")
-    if found != told:
+    found, expected = job.splits.train.digest(), result.data.get("digest")
+    if found != expected:
         raise OpticsError(
             f"{config.data.source} does not hold the images of {place.name}: their digest is {found[:12]}... and "
-            f"{RESULT} says {str(told)[:12]}...; name the file that it was trained with (folder in SCLC_DATA)."
+            f"{RESULT} says {str(expected)[:12]}...; name the file that it was trained with (folder in SCLC_DATA)."
         )
     for name in left:
         job.spec.as_control(name).complete()
     make_folder(work)
+    with told(place.parent), tempfile.TemporaryFile(dir=place.parent):
+        pass  # where the rows will be written can be written to
     if "shuffled" in left:
         make_folder(work / "linear_kd")
         write_bytes(work / "linear_kd" / MODEL, read_bytes(place / NETWORK))
@@ -148,10 +151,10 @@ def _check_run(had: RunConfig, place: Path, controls: Sequence[str]) -> None:
 
 def _digest(kept: KeptRun, had: RunConfig, result: Result) -> str:
     """Of all that a control depends on, so that no other run's training is taken for this one's."""
-    told = had.model_dump(
+    asked = had.model_dump(
         mode="json", exclude={"student": {"controls", "distilled_controls"}, "device": True}
     )
-    return key_of(version(), told, result.data.get("digest"), kept.files.get(NETWORK))
+    return key_of(version(), asked, result.data.get("digest"), kept.files.get(NETWORK))
 
 
 def _one(job: Job, place: Path, name: Control) -> KeptRun:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from distill.job.about import KEPT, RESULT
+from distill.job.about import KEPT
 from distill.job.config import RunConfig
+from distill.job.ledger import RESULT
 from distill.job.result import Result
 from distill.job.rows import ROWS, is_on_bench, title_of
 from distill.keeping.kept_run import KeptRun, keep, read_kept, recipe_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.job.job import Job
-from distill.job.ledger import read_json
+from distill.job.ledger import RESULT, read_json
 from distill.job.result import Result
 from distill.job.rows import EVALUATION
 from distill.report.page import write_report
@@ -48,9 +48,9 @@ def run_report(job: Job) -> None:
     """Write `report.html`, then `result.json`: where the result is, the run is complete."""
     result = result_of(job)
     write_report(job.on_cpu(), result, job.directory / "report.html")
-    result.write(job.directory / "result.json")
+    result.write(job.directory / RESULT)
 
 
 def read_result(directory: Path) -> dict[str, Any]:
     """What `result.json` holds, validated."""
-    return Result.read(directory / "result.json").model_dump(mode="json")
+    return Result.read(directory / RESULT).model_dump(mode="json")

@@ -16,7 +16,7 @@ from distill.job import toml as settings
 from distill.job.config import ExportConfig, RunConfig, changed
 from distill.job.config import load as load_config
 from distill.job.job import MODEL, Job
-from distill.job.ledger import LEDGER, going_on, key_of, read_json
+from distill.job.ledger import LEDGER, RESULT, going_on, key_of, read_json
 from distill.pipeline import evaluating, gather, step_table, steps, unfinished
 from distill.pipeline import main_job as pipeline
 from distill.progress import Silent, Watcher
@@ -322,7 +322,7 @@ def report_run(directory: str | Path) -> dict[str, Any]:
     with book.locked(), book.working("report", key, keep=True):
         job.seconds = {name: book.seconds(name) for name in step_table.STEPS if name != "report"}
         gather.run_report(job)
-    return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}
+    return {"report": str(directory / "report.html"), "result": str(directory / RESULT)}
 
 
 def report_file(
@@ -346,4 +346,4 @@ def report_file(
     """
     directory = home(directory)
     pipeline.run(config_of_file(file, config=config, bench=bench, sets=sets), directory, ui=ui)
-    return {"report": str(directory / "report.html"), "result": str(directory / "result.json")}
+    return {"report": str(directory / "report.html"), "result": str(directory / RESULT)}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from distill.job import given_teacher
 from distill.job.config import RunConfig
 from distill.job.job import MODEL, Job
-from distill.job.ledger import Ledger, key_of
+from distill.job.ledger import RESULT, Ledger, key_of
 from distill.job.result import SCHEMA_VERSION
 from distill.job.rows import BENCHES, EVALUATION, TRAINED
 from distill.pipeline import evaluating, flaws, gather, steps
@@ -215,7 +215,7 @@ STEPS: dict[str, Step] = {
     "flaws": Step("Asking what each flaw costs", (flaws.FILE,), ("linear_kd",), flaws.asked, flaws.run_flaws),
     "report": Step(
         "Writing the report",
-        ("result.json", "report.html"),
+        (RESULT, "report.html"),
         ("evaluate", "verify", "flaws"),
         lambda j: _told(j.config),
         gather.run_report,

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from distill.job.ledger import CONFIG, RESULT
 from distill.job.rows import BENCHES, EVALUATION
 
 _RUN = (
-    ("result.json", "every number of this page"),
-    ("config.toml", "what the run was asked to do"),
+    (RESULT, "every number of this page"),
+    (CONFIG, "what the run was asked to do"),
     (EVALUATION, "the rows, with their draws"),
     (BENCHES, "those on a bench, and the machine that evaluated them"),
     ("calibration.json", "the camera as it was measured"),
     ("flaws.json", "what mending each flaw earns"),
     ("verify.json", "what both engines found in the files"),
 )
-_SOON = ("result.json",)  # written after the page, by the same step
+_SOON = (RESULT,)  # written after the page, by the same step
 
 
 @dataclass(frozen=True)

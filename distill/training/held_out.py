@@ -52,14 +52,18 @@ class HeldOut:
     def _kept(self, student: Student) -> Tensor | None:
         """What the student's optics gives of these images; None where that is more than may be kept."""
         if self._features is None and not self.many:
-            images, device, found = self.images, device_of(student), list[Tensor]()
+            images, device, kept = self.images, device_of(student), None
             with evaluating(student), torch.no_grad():
                 for part in images.split(_BATCH):
-                    found.append(student.features(part.to(device)).to(images.device))
-                    self.many = found[0].nbytes * len(images) > self.most * len(found[0])
-                    if self.many:
-                        return None
-            self._features = torch.cat(found)
+                    found = student.features(part.to(device)).to(images.device)
+                    if kept is None:
+                        self.many = found.nbytes * len(images) > self.most * len(found)
+                        if self.many:
+                            return None
+                        kept, done = found.new_empty(len(images), *found.shape[1:]), 0
+                    kept[done : done + len(found)] = found
+                    done += len(found)
+            self._features = kept
         return self._features
 
 

@@ -14,6 +14,7 @@ from distill.data import load
 from distill.environment import version
 from distill.export.write import export
 from distill.job.about import about
+from distill.job.rows import Rows
 from distill.keeping import keep
 from optics.checks import OpticsError
 from tests.distill.exportbench import dataset, network
@@ -65,6 +66,18 @@ def test_a_kept_run_is_told_and_gives_the_network_of_the_bench(fast_run, tmp_pat
     assert told["on the realistic bench as it comes"] == about(fast_run)["on the realistic bench as it comes"]
     x = load("digits", limit=50).test.images
     assert torch.equal(distill.load(place)(x), distill.load(fast_run)(x))
+
+
+def test_rows_are_told_in_their_order_whichever_was_evaluated_last(fast_run, tmp_path):
+    keep(fast_run, tmp_path)
+    (place,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    before = about(place)
+    data = json.loads((place / "result.json").read_text())
+    data["rows"] = dict(reversed(data["rows"].items()))
+    (place / "result.json").write_text(json.dumps(data))
+    titles = [field.title for field in Rows.model_fields.values() if field.title in before]
+    assert len(titles) > 3
+    assert [key for key in about(place) if key in titles] == titles
 
 
 def test_files_are_told(tmp_path, fast_run):

@@ -18,7 +18,7 @@ from distill.keeping.kept_run import KeptRun, keep, read_kept
 from distill.keeping.more_controls import add_controls
 from distill.keeping.table import results
 from distill.pipeline import main_job
-from optics.errors import OpticsError
+from optics.errors import FileError, OpticsError
 from optics.files import write_json
 from optics.reading import sha256_of
 
@@ -161,6 +161,15 @@ def test_what_cannot_be_had_is_told_before_training(kept, tmp_path, change, name
     assert words in str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
     assert {p.name: p.read_bytes() for p in kept.iterdir()} == before
     assert not (tmp_path / "work").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_training(kept, tmp_path, monkeypatch):
+    def refused(*_, dir, **__):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("distill.keeping.more_controls.tempfile.TemporaryFile", refused)
+    with pytest.raises(FileError, match="cannot be written"):
+        add_controls(kept, ["raw_image"], tmp_path / "work", on_epoch=lambda step, epoch: pytest.fail(step))
 
 
 @pytest.mark.parametrize("where", [".", "deeper"])
