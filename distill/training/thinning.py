@@ -3,7 +3,8 @@
 An intensity at every sample is most of what a step costs. A bin's average over every n-th sample of either axis has the
 same mean over the places where that grid may begin, at a share of `1 / n^2` of the work; the place is drawn for each
 step. The last fiftieth of the steps sees every sample, so that the averages that the electronics keeps of its features
-are of what the camera gives; weights hardly move by then.
+are of what the camera gives; weights hardly move by then. Where the masks do not learn, as in a control, no gradient is
+waiting for every sample, and these averages alone need some tens of steps.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from optics.errors import OpticsError
 
 _WHOLE = 0.02  # of the steps, the last, see every sample
 _LEAST = 10  # so many do in any case: what a running average of the electronics needs
+_MOST_FROZEN = (
+    50  # so many are enough where the masks do not learn: 0.9**50 of an average is of the steps before
+)
 
 
 class Thinning:
@@ -62,10 +66,13 @@ class Thinning:
                     f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
                 )
             self.camera = camera if self.step > 1 else None
+        optics = model.cascade.parameters() if isinstance(model, Student) else iter(())
+        self.frozen = not any(value.requires_grad for value in optics)
 
     def open(self, made: int, steps: int) -> AbstractContextManager[None]:
         """Thin the camera out for one step, `made` of `steps` being behind it."""
-        if self.camera is None or made >= steps - max(_LEAST, _WHOLE * steps):
+        whole = min(_WHOLE * steps, _MOST_FROZEN) if self.frozen else _WHOLE * steps
+        if self.camera is None or made >= steps - max(_LEAST, whole):
             return nullcontext()
         place = generator_of("every", self.seed, made)
         first_y, first_x = torch.randint(self.step, (2,), generator=place).tolist()

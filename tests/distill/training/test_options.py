@@ -355,6 +355,23 @@ def test_thinning_draws_every_place_and_ends_before_the_last_steps():
         assert (other, camera.every.first) != (places[0], places[0])
 
 
+def test_frozen_masks_see_every_sample_in_the_last_fifty_steps_at_most():
+    """What the averages of the electronics forget of the thinned steps: 0.9 a step."""
+    student = small()
+    student.cascade.requires_grad_(False)
+    for frozen, steps, first in (
+        (True, 10_000, 9_950),
+        (True, 1_000, 980),
+        (True, 20, 10),
+        (False, 10_000, 9_800),
+    ):
+        student.cascade.requires_grad_(not frozen)
+        thinning, camera = Thinning(student, DATA.images, 5, seed=3), student.readout.camera
+        for made, whole in ((first - 1, False), (first, True)):
+            with thinning.open(made, steps):
+                assert (camera.every == ALL_PIXELS) == whole
+
+
 def test_thinning_asks_for_bins_of_whole_groups_and_leaves_other_models_alone():
     with pytest.raises(
         OpticsError, match=r"10 x 10 camera pixels in 2 x 2 bins are not whole groups of 2 x 2"
