@@ -84,7 +84,7 @@ def _small_bin(x: Tensor, kernels: Tensor, bins: tuple[int, int], boundary: Edge
     """Pixels a side of square bins of few whole pixels, where steps over them pay; else None."""
     inside = [k // 2 * 2 if boundary == "surrounded" else 0 for k in kernels.shape[-2:]]
     ny, nx = (n - around for n, around in zip(x.shape[-2:], inside, strict=True))
-    side = ny // bins[0]
+    side = ny // max(1, bins[0])
     whole = (ny, nx) == (side * bins[0], side * bins[1])
     pays = whole and 1 < side <= _SMALL_BIN and not transform_is_cheaper(x, kernels, Every(side))
     return side if pays else None

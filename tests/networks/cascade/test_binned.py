@@ -8,6 +8,7 @@ import torch
 from networks.cascade import binned_patches
 from networks.cascade.binned_patches import convolve_binned
 from networks.cascade.separable import bin_area
+from optics.checks import ShapeError
 from tests.networks.cascade.test_convolution import defining_sum
 from tests.scenes import generator
 
@@ -58,3 +59,9 @@ def test_small_bins_of_whole_pixels_go_in_steps(monkeypatch):
         convolve_binned(x, taps, bins, boundary="zero")
     convolve_binned(x, torch.randn(5, 3, 63, 63), (12, 8), boundary="zero")  # large kernels: by transforms
     assert sides == [2, 4]  # of (12, 8) and (6, 4)
+
+
+@pytest.mark.parametrize("bins", [(0, 1), (2, -1), (33, 2)], ids=str)
+def test_bins_that_an_image_has_not_are_refused(bins):
+    with pytest.raises(ShapeError, match="cannot bin"):
+        convolve_binned(torch.zeros(1, 1, 24, 16), torch.zeros(2, 1, 3, 3), bins, boundary="zero")
