@@ -1,8 +1,8 @@
 """The strictly linear network (SCLC): spectral convolutions one after another, and their exact collapse.
 
 between.py            The field between the pixels' centres, which a camera sees and a digital convolution does not
-binned_patches.py     Binning before mixing: with a linear read-out the camera's bins act on the shifted images,
-                      not on the maps
+binned_patches.py     Binning before mixing: with a linear read-out the camera's bins act on the image or
+                      the kernels, not on the maps
 cascade.py            A Spectral CNN Linear Counterpart (SCLC): spectral convolutions one after another, strictly
                       linear
 collapse.py           Collapsing layers into one: on the taps of small kernels, or on the frequencies of masks
