@@ -89,7 +89,7 @@ def controls(
     """
     from distill.cli import show as cli_show
     from distill.cli.process import goes_on, prepare
-    from distill.job.about import RESULT
+    from distill.job.ledger import RESULT
     from distill.job.result import Result
     from distill.job.rows import title_of
     from distill.keeping.more_controls import add_controls

@@ -47,6 +47,7 @@ class Thinning:
     def __init__(self, model: nn.Module, images: Tensor, step: int, *, seed: int) -> None:
         self.step, self.seed = step, seed
         self.camera: BinnedCamera | None = None
+        self.frozen = False
         if step > 1 and isinstance(model, Student) and isinstance(model.readout, Intensity):
             camera = model.readout.camera
             within = camera.oversampling
@@ -66,8 +67,7 @@ class Thinning:
                     f"{bins[0]} x {bins[1]} bins are not whole groups of {step} x {step}; use every = 1, or other bins."
                 )
             self.camera = camera if self.step > 1 else None
-        optics = model.cascade.parameters() if isinstance(model, Student) else iter(())
-        self.frozen = not any(value.requires_grad for value in optics)
+            self.frozen = not any(value.requires_grad for value in model.cascade.parameters())
 
     def open(self, made: int, steps: int) -> AbstractContextManager[None]:
         """Thin the camera out for one step, `made` of `steps` being behind it."""
