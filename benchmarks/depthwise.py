@@ -8,19 +8,19 @@ back ends of shipped configurations: the channels of their maps innermost in mem
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.clock import Job, in_turns, ratio
+from distill.job.config import load
+from networks import Student
 from networks.backends import classifier, segmenter_embedder
-from networks.backends.classifier import Backend
 from networks.backends.depthwise import Depthwise
-from networks.backends.segmenter_embedder import Segmenter
 
 LIBRARY, OURS, FLAT = "library", "ours", "library, not dilated"
 SIZES = [  # maps, bins a side, images, dilation
@@ -34,23 +34,14 @@ SIZES = [  # maps, bins a side, images, dilation
     (24, 40, 8, 16),
 ]
 AS_MADE, INNERMOST = "channels outermost", "channels innermost"
-BACKENDS: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int], int, dict[str, Any]]] = {
-    "cifar10": (Backend, (64, 8, 8), 500, {"hidden": [160], "mix": 16, "context": 2}),
-    "cifar10-large": (
-        Backend,
-        (64, 8, 8),
-        500,
-        {"hidden": [128], "mix": 64, "context": 4, "average": (4, 4)},
-    ),
-    "cifar10-linear": (
-        Backend,
-        (24, 16, 16),
-        500,
-        {"hidden": [96], "mix": 12, "context": 3, "average": (4, 4), "square_root": False},
-    ),
-    "cats-dogs": (Backend, (32, 16, 16), 100, {"mix": 32, "context": 3, "average": (2, 2)}),
-    "cars": (Segmenter, (24, 36, 48), 8, {"image_shape": (144, 192), "width": 24, "context": 5}),
+BACKENDS = {  # a shipped configuration: image shape of its data, classes
+    "cifar10": ((32, 32), 10),
+    "cifar10-large": ((32, 32), 10),
+    "cifar10-linear": ((32, 32), 10),
+    "cats-dogs": ((128, 128), 2),
+    "cars": ((72, 96), 1),
 }
+_CONFIGS = Path(__file__).parents[1] / "examples" / "configs"
 
 
 class _Library(Depthwise):
@@ -71,9 +62,12 @@ def _step(kind: type[Depthwise], maps: int, bins: int, images: int, dilation: in
 
 def _whole(name: str) -> dict[str, Job]:
     """A step of the back end of a shipped configuration, in both orders of its maps."""
-    kind, features, images, options = BACKENDS[name]
-    backend = kind(features, 10, generator=torch.Generator().manual_seed(0), **options)
-    x = torch.rand(images, *features, generator=torch.Generator().manual_seed(1))
+    told = load(_CONFIGS / f"{name}.toml").student
+    backend: Any = Student.from_spec(
+        told.spec(*BACKENDS[name]), generator=torch.Generator().manual_seed(0)
+    ).backend
+    images = told.training.batch_size
+    x = torch.rand(images, *backend.features, generator=torch.Generator().manual_seed(1))
 
     def step() -> None:
         torch.autograd.grad(backend(x).square().sum(), list(backend.parameters()))
