@@ -13,6 +13,7 @@ import torch
 
 from distill.export.manifest import NAME, manifest_data
 from distill.job.ledger import CONFIG, LEDGER, RESULT, UNREADABLE, read_json
+from distill.job.result import controls_of_labels
 from distill.job.rows import Rows
 from distill.training.checkpoint import load_config, load_network
 from networks import Student
@@ -102,12 +103,12 @@ def _result(result: Mapping[str, Any]) -> Facts:
         "made by": f"spectral-cascade {_version(result.get('environment'))}",
         "read-out": result.get("readout"),
     }
-    on_labels = _on_labels(result)
+    alone = controls_of_labels(result.get("config"))
     rows = result.get("rows", {})
     for name in Rows.model_fields:  # in their order, whichever was evaluated last
         row = rows.get(name)
         if isinstance(row, Mapping) and "accuracy" in row:
-            of_labels = " (labels)" if name in on_labels else ""
+            of_labels = " (labels)" if name in alone else ""
             facts[Rows.model_fields[name].title or name] = (
                 f"{row.get('metric', 'accuracy')} {100 * row['accuracy']:.2f} %{of_labels}"
             )
@@ -117,16 +118,6 @@ def _result(result: Mapping[str, Any]) -> Facts:
     if isinstance(verdict, Mapping):
         facts["files"] = "proved" if verdict.get("passed") else "not proved"
     return facts
-
-
-def _on_labels(result: Mapping[str, Any]) -> list[str]:
-    """The controls that learned from the labels alone, as a result's configuration says."""
-    config = result.get("config")
-    student = config.get("student") if isinstance(config, Mapping) else None
-    told = student if isinstance(student, Mapping) else {}
-    controls = told.get("controls")
-    alone = told.get("distilled_controls") is False and isinstance(controls, list)
-    return [name for name in controls if isinstance(name, str)] if alone and controls else []
 
 
 def _version(environment: Any) -> str:

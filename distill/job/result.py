@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 
 from distill.job.ledger import read_json
-from distill.job.rows import Rows
+from distill.job.rows import Rows, title_of
 from distill.metrics.tasks import Difference
 from distill.verify.verdict import Verdict, Verification
 from optics.errors import OpticsError
@@ -104,6 +105,11 @@ class Result(Validated):
         Result.model_validate(from_json(json_text(data)))
         write_json(home(path), data)
 
+    def titles(self) -> dict[str, str]:
+        """Each row's few words for a legend, in order; "(labels)" with a control that learned from the labels alone."""
+        alone = controls_of_labels(self.config)
+        return {name: title_of(name) + " (labels)" * (name in alone) for name in self.rows.by_name()}
+
     @classmethod
     def read(cls, path: str | Path) -> Result:
         """Read and validate a result.
@@ -117,6 +123,16 @@ class Result(Validated):
             first = error.errors()[0]
             where = ".".join(str(p) for p in first["loc"])
             raise OpticsError(f"{path} does not follow the schema: {where}: {first['msg']}.") from None
+
+
+def controls_of_labels(config: Any) -> tuple[str, ...]:
+    """The controls that learned from the labels alone, as the configuration of a result says, of whatever version."""
+    student = config.get("student") if isinstance(config, Mapping) else None
+    told = student if isinstance(student, Mapping) else {}
+    controls = told.get("controls")
+    if told.get("distilled_controls") is not False or not isinstance(controls, list | tuple):
+        return ()
+    return tuple(name for name in controls if isinstance(name, str))
 
 
 def _renamed(data: Any) -> Any:

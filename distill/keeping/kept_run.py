@@ -29,7 +29,7 @@ from distill.job.job import MODEL
 from distill.job.ledger import CONFIG, LEDGER, RESULT, going_on, key_of, read_json
 from distill.job.named_files import with_names
 from distill.job.result import Result
-from distill.job.rows import TRAINED, title_of
+from distill.job.rows import TRAINED
 from distill.metrics.row import Row
 from distill.training.checkpoint import load_network
 from networks import Student
@@ -208,7 +208,7 @@ def picture_of(result: Result) -> bytes:
     """The rows with their errors, PNG."""
     rows = result.rows.by_name()
     figure, (axes,) = panels(0, [0.34 * len(rows) + 0.8])
-    bars(axes, [title_of(name) for name in rows], [_bars(rows)], x=f"{result.rows.bench_refit.metric} (%)")
+    bars(axes, list(result.titles().values()), [_bars(rows)], x=f"{result.rows.bench_refit.metric} (%)")
     figure.savefig(out := io.BytesIO(), format="png", dpi=100)
     return out.getvalue()
 

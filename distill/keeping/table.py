@@ -7,17 +7,16 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from distill.job.about import KEPT
 from distill.job.config import RunConfig
 from distill.job.ledger import RESULT
-from distill.job.result import Result
+from distill.job.result import Result, controls_of_labels
 from distill.job.rows import ROWS, is_on_bench, title_of
 from distill.keeping.kept_run import KeptRun, keep, read_kept, recipe_of
 from distill.metrics.row import Row
 from distill.metrics.tasks import Difference
-from networks.students.spec import Control
 from optics.errors import OpticsError
 from optics.files import is_temporary
 from optics.notebook import table
@@ -216,12 +215,11 @@ def _one_a_seed(read: Sequence[tuple[Path, KeptRun, Result]]) -> list[tuple[Path
 def _alike(results: Sequence[Result]) -> tuple[list[dict[str, Row]], tuple[str, ...]]:
     """Each run's rows without the controls that learned otherwise than others; and those of the labels alone."""
     named = [result.rows.by_name() for result in results]
-    taught = [RunConfig.model_validate(result.config).student.distilled_controls for result in results]
-    of_labels = [rows for rows, told in zip(named, taught, strict=True) if not told]
-    distilled = {name for rows, told in zip(named, taught, strict=True) if told for name in rows}
-    on_labels = {name for rows in of_labels for name in rows if name in get_args(Control)}
-    for rows in of_labels:
-        for name in on_labels & distilled:
+    alone = [controls_of_labels(result.config) for result in results]
+    on_labels = {name for rows, names in zip(named, alone, strict=True) for name in names if name in rows}
+    distilled = {name for rows, names in zip(named, alone, strict=True) for name in rows if name not in names}
+    for rows, names in zip(named, alone, strict=True):
+        for name in distilled.intersection(names):
             rows.pop(name, None)
     return named, tuple(name for name in ROWS if name in on_labels - distilled)
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from distill.job.job import Job
-from distill.job.rows import TRAINED, Rows, is_on_bench, title_of
+from distill.job.result import Result
+from distill.job.rows import TRAINED, is_on_bench, title_of
 from distill.report.remarks import error_of
 from networks.onbench.collapsed import Collapsed
 from networks.onbench.interface import FramedOptics
@@ -35,14 +36,14 @@ def _array(x: Tensor) -> Any:
     return x.detach().cpu().numpy()
 
 
-def rows(found: Rows) -> Chart:
+def rows(result: Result) -> Chart:
     """Every row with its error, the first on top."""
-    by_name = found.by_name()
+    by_name, titles = result.rows.by_name(), result.titles()
     kinds = [_kind(name) for name in by_name]
     order = list(dict.fromkeys(kinds))
     marks = [
         charts.Mark(
-            title_of(name),
+            titles[name],
             100 * row.accuracy,
             100 * error_of(row),
             f"{100 * row.accuracy:.1f} %",
@@ -50,7 +51,7 @@ def rows(found: Rows) -> Chart:
         )
         for (name, row), kind in zip(by_name.items(), kinds, strict=True)
     ]
-    metric = found.bench_refit.metric
+    metric = result.rows.bench_refit.metric
     told = "; ".join(f"{m.label} {m.text}" for m in marks)
     drawn = charts.marks(marks, x=f"{metric} on the test images (%)", kinds=order)
     caption = "Error bars: one standard error, of few images and of few trainings or noise draws together."

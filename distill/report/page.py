@@ -53,7 +53,7 @@ def context(job: Job, result: Result) -> dict[str, Any]:
     return {
         "result": result,
         **_words(job, result),
-        "chart": shown.rows(result.rows),
+        "chart": shown.rows(result),
         "surprises": surprises(
             result.rows,
             centres=job.student("linear_kd").spec.at_centres(),

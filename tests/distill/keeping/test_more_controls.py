@@ -91,6 +91,8 @@ def test_they_are_those_that_the_run_would_have_had(whole, kept, tmp_path):
     told = about(kept)
     of_labels = {name for name, value in told.items() if str(value).endswith("(labels)")}
     assert of_labels == {title_of(name) for name in CONTROLS}
+    drawn = Result.read(kept / "result.json").titles()
+    assert {name for name, words in drawn.items() if words.endswith(" (labels)")} == set(CONTROLS)
 
 
 def test_what_was_trained_is_not_trained_again(kept, tmp_path, monkeypatch):
