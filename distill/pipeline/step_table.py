@@ -85,10 +85,10 @@ def _network(job: Job, *, names: bool = False) -> Any:
 
 
 def _labels_alone(job: Job, *, names: bool = False) -> Any:
-    """Of what the teacher does, a training without one depends on the moves that it shares with the others alone."""
+    """What the teacher does is nothing to a training without one."""
     kept, *rest = _network(job, names=names)
     if "training" in kept:
-        moves = _told(job.config.student.training.moves)
+        moves = _told(job.config.student.training.augmentation)
         kept["training"] = {k: v for k, v in kept["training"].items() if k != "distillation"} | {
             "moves": moves
         }

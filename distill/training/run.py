@@ -177,7 +177,7 @@ class Run:
     def _shown(self, index: Tensor) -> Batch:
         """A batch as its images are moved and mixed this time; where there are several processes, this one's share."""
         inputs, labels = self.inputs[index].to(self.device), self.labels[index].to(self.device)
-        how = self.spec.moves
+        how = self.spec.augmentation if self.guide is None else self.spec.moves
         if how.active:
             inputs, moved = augment(inputs, how, self.generator, labels=labels)
             labels = labels if moved is None else moved

@@ -69,7 +69,11 @@ class TrainSpec(Validated):
 
     @property
     def moves(self) -> AugmentSpec:
-        """What happens to a training image: the augmentation, with the mixing that function matching asks for."""
+        """What happens to a training image that a teacher sees too: with the mixing that function matching asks for.
+
+        A training on the labels alone has `augmentation` as it stands: labels that are mixed as strongly as a teacher
+        can bear make a network worse, and a gain over it would be none.
+        """
         mixes = self.distillation.function_matching and self.augmentation.mixup == 0
         return self.augmentation.replace(mixup=1.0) if mixes else self.augmentation
 

@@ -82,6 +82,11 @@ def test_function_matching_shows_teacher_and_student_the_same_mixed_images():
         assert torch.equal(a, b)
         assert sum(x.numpy().tobytes() in originals for x in a) < 5  # one may be mixed with itself
     assert len(seen["teacher"]) == 3
+    seen["student"].clear()
+    Run(Watching("student"), parts(data), parts(data), spec_with(function_matching=True), None).one_epoch(
+        None
+    )
+    assert all(x.numpy().tobytes() in originals for x in torch.cat(seen["student"][:3]))
 
 
 def test_without_a_teacher_the_methods_ask_for_nothing():
