@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 LIBRARIES = (
     "torch",
@@ -36,8 +39,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def environment(seed: int) -> dict[str, Any]:
-    """Versions, machine, threads and seed."""
+def environment(seed: int, device: torch.device | None = None) -> dict[str, Any]:
+    """Versions, machine, threads and seed, and where given the device that was computed on."""
     import torch
 
     from optics.devices import CPU, multiplies_bfloat16
@@ -52,6 +55,7 @@ def environment(seed: int) -> dict[str, Any]:
             "processors": processors(),
             "bfloat16": multiplies_bfloat16(CPU),
             "accelerator": _accelerators(),
+            **({} if device is None else {"device": str(device)}),
         },
         "threads": torch.get_num_threads(),
         "seed": seed,

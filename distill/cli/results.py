@@ -80,10 +80,12 @@ def controls(
 ) -> None:
     """Train controls that a kept run has not, on the labels alone, from what is kept of it and its images.
 
-    They are those of `sclc run` with `student.distilled_controls = false`; each joins the kept rows when it is done. A
-    run whose directory is there takes them by `sclc run ... --resume`. In a table over seeds they count where no other
-    seed's control was distilled. random_masks: masks at their first values; no_mask: a plain lens; raw_image: no
-    optics; shuffled: the network's kernels with their taps in another order.
+    They are those of `sclc run` with `student.distilled_controls = false`; each joins the kept rows when it is done,
+    marked as of the labels. A run whose directory is there takes them by `sclc run ... --resume`, distilled if the
+    others are. In a table over seeds they count where no other seed's of that name was distilled.
+
+    random_masks: masks at their first values; no_mask: a plain lens; raw_image: no optics; shuffled: the network's
+    kernels with their taps in another order.
 
     Example: sclc controls results/cifar10-small-seed0 random_masks shuffled
     """

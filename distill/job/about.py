@@ -103,7 +103,7 @@ def _result(result: Mapping[str, Any]) -> Facts:
         "made by": f"spectral-cascade {_version(result.get('environment'))}",
         "read-out": result.get("readout"),
     }
-    alone = controls_of_labels(result.get("config"))
+    alone = controls_of_labels(result)
     rows = result.get("rows", {})
     for name in Rows.model_fields:  # in their order, whichever was evaluated last
         row = rows.get(name)
@@ -116,8 +116,20 @@ def _result(result: Mapping[str, Any]) -> Facts:
     facts["operations an image"] = {k: v for k, v in operations.items() if isinstance(v, int)}
     verdict = result.get("verdict")
     if isinstance(verdict, Mapping):
-        facts["files"] = "proved" if verdict.get("passed") else "not proved"
+        facts["files"] = (
+            f"{'proved' if verdict.get('passed') else 'not proved'} ({_engines(result.get('verify'))})"
+        )
     return facts
+
+
+def _engines(verify: Any) -> str:
+    """Which simulators ran the files, and over how many images."""
+    told = verify if isinstance(verify, Mapping) else {}
+    images = {
+        engine: part.get("images", 0) if isinstance(part := told.get(name), Mapping) else 0
+        for name, engine in (("wave", "wave path"), ("lightpipes", "LightPipes"))
+    }
+    return ", ".join(f"{engine} {f'{n} images' if n else 'none'}" for engine, n in images.items())
 
 
 def _version(environment: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from distill.export.lab_readme import driver_table
 from distill.export.write import check_images, check_levels
 from distill.job import given_teacher
 from distill.job.config import DataConfig, RunConfig
-from distill.job.ledger import read_json
+from distill.job.ledger import Ledger, read_json
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
@@ -62,6 +62,7 @@ class Job:
         step: the step that is being done.
         stopped: set when another step has failed, so that the ones beside it end too.
         seconds: how long the steps before this one took.
+        where: versions and machine that each of them was done with, see `distill.environment`.
         calibration: what the calibrate step found; read from the directory when absent.
         elsewhere: a device in place of the configuration's.
         processes: who trains together.
@@ -79,6 +80,7 @@ class Job:
     step: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
     seconds: dict[str, float] = field(default_factory=dict)
+    where: dict[str, dict[str, Any]] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
     elsewhere: str | None = None
     processes: Processes = ALONE
@@ -131,6 +133,11 @@ class Job:
     def brought(self) -> bool:
         """Whether the user brings the teacher."""
         return self.config.teacher.given
+
+    def recall(self, book: Ledger, steps: Iterable[str]) -> None:
+        """Take from a ledger how long steps took, and where they were done."""
+        for step in steps:
+            self.seconds[step], self.where[step] = book.seconds(step), book.where(step)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Tell the watcher; raises Stopped where the job has been given up."""

@@ -166,6 +166,11 @@ class Ledger:
         told = self._steps.get(step, {}).get("seconds", 0.0)
         return float(told) if isinstance(told, int | float) and 0.0 <= told < math.inf else 0.0
 
+    def where(self, step: str) -> dict[str, Any]:
+        """Where the process that finished `step` worked, as it said; empty where it said nothing."""
+        told = self._steps.get(step, {}).get("where", {})
+        return dict(told) if isinstance(told, dict) else {}
+
     def check_free(self, steps: Iterable[str], keys: Mapping[str, str]) -> None:
         """Raise OpticsError where a step that must be done would write over what no run wrote.
 
@@ -188,10 +193,13 @@ class Ledger:
         self._remove([step for step in self.outputs if step in self._steps])
 
     @contextlib.contextmanager
-    def working(self, step: str, key: str, *, keep: bool) -> Iterator[None]:
+    def working(
+        self, step: str, key: str, *, keep: bool, where: Mapping[str, Any] | None = None
+    ) -> Iterator[None]:
         """Mark `step` as begun, run the body, mark it as done with its seconds; an error leaves it begun.
 
-        keep: leave what an interrupted run of this step wrote, so that it can go on; else remove it first.
+        keep: leave what an interrupted run of this step wrote, so that it can go on; else remove it first. where: kept
+        with it, as JSON can hold it.
 
         Raises:
             OpticsError: something that no run wrote is where the step writes.
@@ -211,6 +219,8 @@ class Ledger:
                 "seconds": round(time.perf_counter() - start, 3),
                 "files": self._found(step, aids=False),
             }
+            if where:
+                self._steps[step]["where"] = dict(where)
             self._save()
 
     @contextlib.contextmanager

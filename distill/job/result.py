@@ -71,7 +71,8 @@ class EnvironmentResult(Validated):
 class Result(Validated):
     """All of `result.json`.
 
-    added: of controls that a kept run was given later, where and with what each was made.
+    trained: of trainings that were not made where `environment` says, where and with what each was. added: of controls
+    that a kept run was given later, the same.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -88,6 +89,7 @@ class Result(Validated):
     readout: str
     config: dict[str, Any]
     environment: EnvironmentResult
+    trained: dict[str, EnvironmentResult] = Field(default_factory=dict)
     added: dict[str, EnvironmentResult] = Field(default_factory=dict)
     seconds: dict[str, float]
 
@@ -107,7 +109,7 @@ class Result(Validated):
 
     def titles(self) -> dict[str, str]:
         """Each row's few words for a legend, in order; "(labels)" with a control that learned from the labels alone."""
-        alone = controls_of_labels(self.config)
+        alone = controls_of_labels({"config": self.config, "added": self.added})
         return {name: title_of(name) + " (labels)" * (name in alone) for name in self.rows.by_name()}
 
     @classmethod
@@ -125,14 +127,17 @@ class Result(Validated):
             raise OpticsError(f"{path} does not follow the schema: {where}: {first['msg']}.") from None
 
 
-def controls_of_labels(config: Any) -> tuple[str, ...]:
-    """The controls that learned from the labels alone, as the configuration of a result says, of whatever version."""
+def controls_of_labels(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The controls that learned from the labels alone, as a result of whatever version says.
+
+    They are those of a run that distils none, and those that were added when it was kept.
+    """
+    config, added = result.get("config"), result.get("added")
     student = config.get("student") if isinstance(config, Mapping) else None
     told = student if isinstance(student, Mapping) else {}
-    controls = told.get("controls")
-    if told.get("distilled_controls") is not False or not isinstance(controls, list | tuple):
-        return ()
-    return tuple(name for name in controls if isinstance(name, str))
+    own = told.get("controls") if told.get("distilled_controls") is False else ()
+    found = [*(own if isinstance(own, list | tuple) else ()), *(added if isinstance(added, Mapping) else ())]
+    return tuple(dict.fromkeys(name for name in found if isinstance(name, str)))
 
 
 def _renamed(data: Any) -> Any:

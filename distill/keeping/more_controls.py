@@ -54,8 +54,9 @@ def add_controls(
     """Train controls of a kept run on the labels alone, and keep their rows with the others, each when it is done.
 
     They are those that `sclc run` of this version trains with `student.distilled_controls = false`: the same first
-    values, order of images and schedule. The figures that the run had stay as they are, and so do files of others
-    beside what is kept. In a table over seeds they count where no other seed's control was distilled.
+    values, order of images and schedule. The figures that the run had stay as they are, controls that were distilled
+    too, and so do files of others beside what is kept. In a table over seeds they count where no other seed's control
+    of that name was distilled.
 
     Args:
         place: `results/NAME-seedN`.
@@ -138,11 +139,6 @@ def _check_run(had: RunConfig, place: Path, controls: Sequence[str]) -> None:
     student = had.student
     if student.file is not None:
         raise OpticsError(f"{place} is of a network that was given, which has no controls.")
-    if student.distilled_controls and student.controls:
-        raise OpticsError(
-            f"the controls of {place} were distilled, and its teacher is not kept; others would learn otherwise. Run "
-            f"{CONFIG} again with all of them (student.controls)."
-        )
     if "shuffled" in controls and student.repeats > 1:
         raise OpticsError(
             f"{place} has {student.repeats} repeats and keeps the network of the first; shuffled needs each one's."
@@ -166,15 +162,15 @@ def _one(job: Job, place: Path, name: Control) -> KeptRun:
     folders = [job.repeat(name, n) for n in range(job.config.student.repeats)]
     trained = {folder: _epochs(job.path(folder) / METRICS) for folder in folders}
     seconds = sum(float(epoch["seconds"]) for epochs in trained.values() for epoch in epochs)
-    where = environment(job.config.seed)
-    where["machine"]["device"] = str(job.device)
+    where = environment(job.config.seed, job.device)
     # of controls that are trained side by side each sees what the others kept
     with waiting_lock(place.parent):
         result, kept = Result.read(place / RESULT), read_kept(place)
         _check(kept, place, [name])
         had = RunConfig.model_validate(result.config)
         controls = tuple(c for c in steps.CONTROLS if c == name or c in had.student.controls)
-        config = had.replace(**{"student.controls": controls, "student.distilled_controls": False})
+        distilled = had.student.distilled_controls and not set(had.student.controls) <= set(result.added)
+        config = had.replace(**{"student.controls": controls, "student.distilled_controls": distilled})
         result = result.replace(
             **{
                 "config": config.model_dump(mode="json"),

@@ -47,8 +47,9 @@ class Line:
     """All runs of one recipe, of each seed the one that ended last.
 
     rows: each row's figure, over the runs that have it; of a control that some distilled and others trained on the
-    labels alone, over the former. on_labels: the controls whose figure is of the labels alone. gain: distilled less
-    labels alone, on the same images, and its standard error from seeds and images; None where one is absent.
+    labels alone, over the former. having: the seeds of these runs. others: each row's further figures by name, a
+    value for each of them. on_labels: the controls whose figure is of the labels alone. gain: distilled less labels
+    alone, on the same images, and its standard error from seeds and images; None where one is absent.
     operations: electronic multiply-accumulates of each row's network. parameters: of the network on the bench,
     (optics, electronics). exposures: camera exposures for one image.
     """
@@ -61,6 +62,8 @@ class Line:
     masks: int
     readout: str
     rows: dict[str, Figure]
+    having: dict[str, tuple[int, ...]]
+    others: dict[str, dict[str, tuple[float, ...]]]
     on_labels: tuple[str, ...]
     gain: tuple[float, float] | None
     operations: dict[str, int]
@@ -70,10 +73,14 @@ class Line:
     folders: tuple[str, ...]
 
     def cell(self, row: str) -> str | None:
-        """A row's figure in a table, with its own learning where it differs from the line's; None without the row."""
+        """A row's figure in a table, with its learning and its seeds where they are not the line's; None without it."""
         if row not in self.rows:
             return None
-        return f"{self.rows[row]} (labels)" if row in self.on_labels else str(self.rows[row])
+        having = self.having[row]
+        apart = ["labels"] if row in self.on_labels else []
+        if having != self.seeds:
+            apart.append(f"seed{'s' * (len(having) > 1)} {', '.join(map(str, having))}")
+        return f"{self.rows[row]} ({', '.join(apart)})" if apart else str(self.rows[row])
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,8 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
     _, kept, first = read[0]
     named, on_labels = _alike([result for _, _, result in read])
     names = [row for row in ROWS if any(row in rows for rows in named)]
-    rows = {name: _figure(name, [rows[name] for rows in named if name in rows]) for name in names}
+    seeds = tuple(k.seed for _, k, _ in read)
+    each = {name: [rows[name] for rows in named if name in rows] for name in names}
     return Line(
         name=first.name,
         metric=first.rows.bench_refit.metric,
@@ -193,13 +201,18 @@ def _line(found: Sequence[tuple[Path, KeptRun]]) -> Line:
         images=first.rows.bench_refit.images,
         masks=kept.masks,
         readout=first.readout,
-        rows=rows,
+        rows={name: _figure(name, rows) for name, rows in each.items()},
+        having={
+            name: tuple(seed for seed, rows in zip(seeds, named, strict=True) if name in rows)
+            for name in names
+        },
+        others={name: _others(rows) for name, rows in each.items()},
         on_labels=on_labels,
         gain=_gain([result.gain for _, _, result in read]),
-        operations={name: _operations(name, [result for _, _, result in read]) for name in rows},
+        operations={name: _operations(name, [result for _, _, result in read]) for name in names},
         parameters=kept.parameters.get("refit", (0, 0)),
         exposures=first.light.exposures,
-        seeds=tuple(k.seed for _, k, _ in read),
+        seeds=seeds,
         folders=tuple(place.name for place, _, _ in read),
     )
 
@@ -215,7 +228,7 @@ def _one_a_seed(read: Sequence[tuple[Path, KeptRun, Result]]) -> list[tuple[Path
 def _alike(results: Sequence[Result]) -> tuple[list[dict[str, Row]], tuple[str, ...]]:
     """Each run's rows without the controls that learned otherwise than others; and those of the labels alone."""
     named = [result.rows.by_name() for result in results]
-    alone = [controls_of_labels(result.config) for result in results]
+    alone = [controls_of_labels(vars(result)) for result in results]
     on_labels = {name for rows, names in zip(named, alone, strict=True) for name in names if name in rows}
     distilled = {name for rows, names in zip(named, alone, strict=True) for name in rows if name not in names}
     for rows, names in zip(named, alone, strict=True):
@@ -252,3 +265,12 @@ def _figure(name: str, rows: Sequence[Row]) -> Figure:
         repeats = 1 if is_on_bench(name) else rows[0].draws
         return Figure(values[0], rows[0].spread if repeats > 1 else 0.0, sampling, repeats)
     return Figure(statistics.fmean(values), statistics.stdev(values), sampling, len(rows))
+
+
+def _others(rows: Sequence[Row]) -> dict[str, tuple[float, ...]]:
+    """The further figures that all have, a value a run."""
+    return {
+        name: tuple(row.figures[name] for row in rows)
+        for name in rows[0].figures
+        if all(name in row.figures for row in rows)
+    }

@@ -40,7 +40,7 @@ def run_benches(job: Job) -> None:
             "rows": {name: row.model_dump(mode="json") for name, row in found.items()},
             "confusion": None if counts is None else counts.tolist(),
             "light": light(job, refitted),
-            "environment": environment(job.config.seed),
+            "environment": environment(job.config.seed, job.device),
         },
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from distill.job.job import Job
 from distill.job.ledger import RESULT, read_json
 from distill.job.result import Result
-from distill.job.rows import EVALUATION
+from distill.job.rows import EVALUATION, TRAINED
 from distill.report.page import write_report
 from distill.verify.verdict import Verification
 
@@ -39,9 +39,20 @@ def result_of(job: Job) -> Result:
         "readout": job.config.student.readout.kind,
         "config": job.config.model_dump(mode="json"),
         "environment": evaluation["environment"],
+        "trained": _elsewhere(job, evaluation["environment"]),
         "seconds": {k: v for k, v in job.seconds.items() if v},
     }
     return Result.model_validate(values)
+
+
+def _elsewhere(job: Job, here: dict[str, Any]) -> dict[str, Any]:
+    """Of the trainings whose versions, machine or device are not those of the evaluation, where they were made."""
+    found = {step: job.where.get(step) for step in (*TRAINED, "refit")}
+    return {
+        step: where
+        for step, where in found.items()
+        if where and any(where.get(part) != here[part] for part in ("versions", "machine"))
+    }
 
 
 def run_report(job: Job) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from distill.environment import environment
 from distill.job import given_teacher
 from distill.job.config import RunConfig, load
 from distill.job.job import Job
@@ -177,9 +178,9 @@ def _do(job: Job, book: Ledger, name: str, key: str, crew: together.Crew | None 
         job.watcher.kept(name, step.title)
         return
     job.watcher.begin(name, step.title)
-    with book.working(name, key, keep=step.resumable):
-        seconds = {n: book.seconds(n) for n in STEPS if n != name}
-        this = replace(job, step=name, seconds=seconds)
+    with book.working(name, key, keep=step.resumable, where=environment(job.config.seed, job.device)):
+        this = replace(job, step=name, seconds={}, where={})
+        this.recall(book, (n for n in STEPS if n != name))
         if crew is None or crew.processes.size == 1 or not step.shared:
             step.work(this)
         else:

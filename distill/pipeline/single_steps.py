@@ -320,7 +320,7 @@ def report_run(directory: str | Path) -> dict[str, Any]:
     book = step_table.ledger(directory)
     key = step_table.keys(job)["report"]
     with book.locked(), book.working("report", key, keep=True):
-        job.seconds = {name: book.seconds(name) for name in step_table.STEPS if name != "report"}
+        job.recall(book, (name for name in step_table.STEPS if name != "report"))
         gather.run_report(job)
     return {"report": str(directory / "report.html"), "result": str(directory / RESULT)}
 

@@ -131,10 +131,6 @@ def of_other_images(data) -> None:
     data["data"]["digest"] = "0" * 64
 
 
-def with_distilled_controls(data) -> None:
-    data["config"]["student"] |= {"distilled_controls": True, "controls": ["raw_image"]}
-
-
 def with_repeats(data) -> None:
     data["config"]["student"]["repeats"] = 3
 
@@ -149,7 +145,6 @@ def of_a_given_network(data) -> None:
         (None, [], "name at least one control: random_masks, no_mask, raw_image, shuffled."),
         (None, ["lens"], "no control is called 'lens'"),
         (of_other_images, ["raw_image"], "does not hold the images of"),
-        (with_distilled_controls, ["no_mask"], "were distilled, and its teacher is not kept"),
         (with_repeats, ["shuffled"], "has 3 repeats and keeps the network of the first"),
         (of_a_given_network, ["raw_image"], "is of a network that was given"),
     ],
@@ -202,6 +197,31 @@ def test_what_others_put_beside_it_stays_and_a_run_of_its_name_is_left_alone(kep
         and "images.h5" not in read_kept(kept).files
     )
     assert (run / "model.safetensors").read_bytes() == b"another network"
+
+
+def test_beside_distilled_controls_they_are_marked_as_of_the_labels(whole, tmp_path):
+    """Trained as without them, while the others stay what they are."""
+    place = Path(shutil.copytree(whole[1], tmp_path / whole[1].name))
+    wanted = Result.read(place / "result.json").rows.no_mask
+
+    def distilled(data) -> None:
+        student = data["config"]["student"]
+        student |= {"distilled_controls": True, "controls": [c for c in CONTROLS if c != "no_mask"]}
+        for table in ("rows", "operations"):
+            del data[table]["no_mask"]
+
+    about_it = json.loads((place / "kept.json").read_text())
+    del about_it["parameters"]["no_mask"]
+    write_json(place / "kept.json", about_it)
+    edited(place, distilled)
+    add_controls(place, ["no_mask"], tmp_path / "work")
+    result = Result.read(place / "result.json")
+    assert result.rows.no_mask == wanted
+    assert set(result.config["student"]["controls"]) == set(CONTROLS)
+    assert result.config["student"]["distilled_controls"] is True
+    (line,) = results(folder=place.parent).lines
+    assert line.on_labels == ("no_mask",)
+    assert [name for name, title in result.titles().items() if "(labels)" in title] == ["no_mask"]
 
 
 def test_controls_that_are_trained_side_by_side_are_all_kept(kept, tmp_path):

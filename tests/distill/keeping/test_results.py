@@ -136,7 +136,7 @@ def test_controls_of_the_labels_alone_are_told_and_not_mixed_with_distilled_ones
     assert line.rows["no_mask"].mean == pytest.approx(0.6)
     line = kept(2, distilled=True, lens=0.8)
     assert line.seeds == (0, 1, 2) and line.on_labels == ()
-    assert line.cell("no_mask") == "80.0 ± 0.0" and line.rows["linear_kd"].seeds == 3
+    assert line.cell("no_mask") == "80.0 ± 0.0 (seed 2)" and line.rows["linear_kd"].seeds == 3
     assert line.rows["random_masks"].mean == first.random_masks.accuracy
 
 

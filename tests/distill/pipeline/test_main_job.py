@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from distill.environment import environment
 from distill.job import config
 from distill.job.job import MODEL, Job
 from distill.job.result import Result, json_schema
@@ -216,6 +217,25 @@ def test_a_changed_setting_repeats_the_steps_that_depend_on_it_and_no_others(cop
     assert values["verify"]["lightpipes"] is None
 
 
+def test_a_training_of_another_machine_is_told_as_such(fast_run, copied, monkeypatch):
+    assert json.loads((fast_run / "result.json").read_text())["trained"] == {}
+    steps = json.loads((copied / "steps.json").read_text())
+    for step in ("linear_kd", "report"):
+        for file in steps["steps"].pop(step)["files"]:
+            (copied / file).unlink()
+    (copied / "steps.json").write_text(json.dumps(steps))
+    shutil.rmtree(copied / "linear_kd")
+
+    def elsewhere(seed, device):
+        told = environment(seed, device)
+        return told | {"machine": told["machine"] | {"processors": 4096}}
+
+    monkeypatch.setattr("distill.pipeline.main_job.environment", elsewhere)
+    trained = pipeline.run(config.demo(fast=True), copied)["trained"]
+    assert list(trained) == ["linear_kd"]
+    assert trained["linear_kd"]["machine"]["processors"] == 4096
+
+
 def test_results_of_another_configuration_are_gone_before_a_step_runs(copied, monkeypatch):
     def stop(job):
         raise KeyboardInterrupt
@@ -329,7 +349,7 @@ def _keys(tmp_path, *sets):
         ("student.distillation.temperature=5.0", True),
         ("student.training.distillation.hint={ weight = 2.0 }", True),
         ("student.distilled_controls=false", True),
-        ("student.distillation.function_matching=true", False),  # then its images are mixed too
+        ("student.distillation.function_matching=true", True),  # mixed for the teacher alone
         ("student.training.learning_rate=1e-4", False),
         ("student.bins=[4, 4]", False),
     ],
