@@ -5,6 +5,8 @@ What is kept there comes from `sclc run examples/configs/NAME.toml --set seed=N`
 
 from __future__ import annotations
 
+import math
+import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +86,8 @@ _SHORT = {
     "shuffled": "optics shuffled",
     "bench_as_is": "bench as it comes",
 }
+_BENCHES = {"ideal_bench": "ideal bench", "bench_refit": "realistic bench"}
+_SHARE_RIGHT = "right pixels"  # mostly background
 
 
 def main() -> None:
@@ -93,6 +97,7 @@ def main() -> None:
         key=lambda line: list(AIMS).index(line.name),
     )
     between(PAGE, "tasks", _goals(lines) + "\n" + _controls(lines))
+    between(PAGE, "figures", _others(lines))
     between(README, "tasks", _goals(lines))
 
 
@@ -105,6 +110,7 @@ def _goals(lines: list[Line]) -> str:
         "goal",
         "realistic bench",
         "goal",
+        "distillation gains",
         "operations",
         "seeds",
         "NAME",
@@ -119,6 +125,7 @@ def _goals(lines: list[Line]) -> str:
                 aim.published,
                 *_held(line.rows["ideal_bench"], aim.least(line)),
                 *_held(line.rows["bench_refit"], aim.least_real(line)),
+                _gained(line, aim),
                 f"{line.operations['linear_kd']:,}",
                 str(len(line.seeds)),
                 f"`{line.name}`",
@@ -128,10 +135,18 @@ def _goals(lines: list[Line]) -> str:
 
 
 def _held(figure: Figure, least: float | None) -> tuple[str, str]:
-    """The figure, and its goal: a tick where it is reached."""
+    """The figure, and its goal, see `_tick`."""
     if least is None:
         return str(figure), "–"
-    return str(figure), f"{least:.1f}{' ✓' if 100 * figure.mean >= least else ''}"
+    error = math.hypot(figure.sampling, figure.spread / math.sqrt(figure.seeds))
+    return str(figure), f"{least:.1f}{_tick(100 * figure.mean - least, 100 * error)}"
+
+
+def _tick(above: float, error: float) -> str:
+    """A tick where a goal is reached; in brackets where that is by less than the figure's standard error."""
+    if above < 0:
+        return ""
+    return " ✓" if above >= error else " (✓)"
 
 
 def _controls(lines: list[Line]) -> str:
@@ -168,7 +183,27 @@ def _gained(line: Line, aim: Aim) -> str:
     told = f"{100 * line.gain[0]:+.1f} ± {100 * line.gain[1]:.1f}"
     if aim.gain is None:
         return told
-    return f"{told}{' ✓' if 100 * line.gain[0] >= aim.gain else ''} (goal {aim.gain:.0f})"
+    return f"{told}{_tick(100 * line.gain[0] - aim.gain, 100 * line.gain[1])} (goal {aim.gain:.0f})"
+
+
+def _others(lines: list[Line]) -> str:
+    """What else is known of the answers: a line a figure, the mean over the seeds and their standard deviation."""
+    rows = {name: short for name, short in (_SHORT | _BENCHES).items() if name != "bench_as_is"}
+    body = [
+        [AIMS[line.name].title, name, *(_other(line, row, name) for row in rows)]
+        for line in lines
+        for name in line.others["teacher"]
+        if name != _SHARE_RIGHT
+    ]
+    return table(["set", "figure", *rows.values()], body)
+
+
+def _other(line: Line, row: str, name: str) -> str:
+    values = [100 * value for value in line.others.get(row, {}).get(name, ())]
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{spread}"
 
 
 if __name__ == "__main__":
