@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,11 +21,12 @@ from optics.toml_errors import Lines, explain, table_of
 M = TypeVar("M", bound=BaseModel)
 Table = dict[str, Any]
 
-_BARE = re.compile(r"[A-Za-z_./~][\w./~+-]*\Z")
+# no number begins so, and nothing in it is TOML's: no list without its brackets, no half of a quoted string
+_BARE = re.compile(r"""(?:[^\W\d]|[./~])[^"'\[\]{},#=\x00-\x1f\x7f]*\Z""")
 
 
 def assignment(text: str) -> Table:
-    """`a.b=value` as a nested table; the value is TOML, a bare word or path is taken as a string.
+    """`a.b=value` as a nested table; the value is TOML, a bare word, path or `my.py:Net` is taken as a string.
 
     Raises:
         SpecError: no key, or a value that TOML does not know.
@@ -36,11 +38,16 @@ def assignment(text: str) -> Table:
     try:
         return table_of(f"{key} = {value}")
     except ValueError as error:
-        if _BARE.match(value):
-            return assignment(f"{key}={json.dumps(value)}")
-        raise SpecError(
-            f"--set {text!r}: {reason(error)}; values are written as in TOML, strings in quotes."
-        ) from None
+        wrong = re.sub(r"\s*\(at [^)]*\)", "", reason(error))
+    as_text = f"{key}={_value(value)}"
+    try:
+        found = table_of(as_text)
+    except ValueError:  # the key is wrong
+        found = {}
+    if found and _BARE.match(value):
+        return found
+    right = f": --set {shlex.quote(as_text)}" if found and not set(value) & set("\"'[]{},") else ""
+    raise SpecError(f"--set {text!r}: {wrong}; values are written as in TOML, strings in quotes{right}.")
 
 
 @dataclass(frozen=True)

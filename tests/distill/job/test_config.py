@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import get_args
 
@@ -130,6 +131,36 @@ def test_set_is_typed_by_toml_and_bare_words_are_strings():
     assert got.student.readout.bins == (2, 8)
     assert got.data.grey is True
     assert got.refit.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["my.py:Net", "cuda:1", "C:\\new\\my.pt", "my nets/my.pt", "my (1).pt", "größe.pt", "n😀.pt", "a@b:/c"],
+)
+def test_text_that_opens_nothing_is_a_string_as_it_stands(text):
+    assert settings.assignment(f"teacher.module={text}") == {"teacher": {"module": text}}
+
+
+def test_a_teacher_s_module_is_set_as_it_is_said(tmp_path):
+    told = config.demo(sets=["teacher.module=my.py:Net", "teacher.weights=my.pt"]).teacher
+    assert (told.module, told.weights) == ("my.py:Net", "my.pt")
+
+
+@pytest.mark.parametrize("text", ["3d.h5", "x=y", "-x", "@a", "1.2.3", "2024-13-45", "a#b"])
+def test_text_that_may_be_broken_toml_is_told_in_the_quotes_that_it_needs(text):
+    with pytest.raises(SpecError, match=r"strings in quotes: --set '") as error:
+        settings.assignment(f"data.source={text}")
+    _, right = shlex.split(str(error.value).removesuffix(".").rpartition(": ")[2])
+    assert settings.assignment(right) == {"data": {"source": text}}
+    assert "(at line" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2", '"a', "it's", "a, b", "a{b}", "{a = 1", "a]"])
+def test_broken_toml_is_no_text(text):
+    with pytest.raises(SpecError, match=r"values are written as in TOML, strings in quotes\.$"):
+        settings.assignment(f"data.source={text}")
+    with pytest.raises(SpecError, match=r"'a b=c': .*strings in quotes\.$"):
+        settings.assignment("a b=c")
 
 
 def test_the_last_set_wins_and_tables_merge():
