@@ -40,7 +40,7 @@ from distill.data.parts import (
 )
 from optics.checks import present
 from optics.errors import OpticsError
-from optics.reading import exists, home, listed, regular_file
+from optics.reading import exists, home, listed, quoted, regular_file
 
 __all__ = ["Dataset", "Splits", "find", "load", "names"]
 
@@ -250,9 +250,7 @@ def find(name_or_path: str | Path, options: Options, cache: str | Path | None = 
         )
         return next(found for find in finders if (found := find(path, options)) is not None)
     if not exists(path):
-        near = difflib.get_close_matches(str(name_or_path), names(), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"give a path, or one of {', '.join(names())}."
-        raise OpticsError(f"no data set and no file is called {str(name_or_path)!r}; {hint}")
+        raise absent(name_or_path)
     path = regular_file(path, most=2**40)
     if path.suffix.lower() in hdf5.SUFFIXES:
         return hdf5.find(path, options)
@@ -263,6 +261,15 @@ def find(name_or_path: str | Path, options: Options, cache: str | Path | None = 
     raise OpticsError(
         f"{path} is of no known kind; expected {listed(hdf5.SUFFIXES)}, .npz, CIFAR's .tar.gz, or a folder. "
         "`sclc data import` unpacks archives of pictures."
+    )
+
+
+def absent(name_or_path: str | Path, looked: str = "") -> OpticsError:
+    """What is said of a source that is neither a set's name nor there; looked: where else than under its path."""
+    near = difflib.get_close_matches(str(name_or_path), names(), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"give a path, or one of {', '.join(names())}."
+    return OpticsError(
+        f"no data set and no file is called {quoted(str(name_or_path))}{looked}; {hint} How to get sets: docs/data.md."
     )
 
 

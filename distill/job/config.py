@@ -30,11 +30,11 @@ from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
 from networks.students.spec import Control, StudentSpec, places, spread
 from networks.teachers import registry as teachers
-from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
+from optics.bench.files import bench_from_dict, bench_names, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
 from optics.errors import SpecError
-from optics.reading import home
+from optics.reading import exists, home, quoted
 from optics.recognise import check
 from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
@@ -363,6 +363,7 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
     """
     table = config.model_dump()
     if bench is not None:
+        _check_bench(bench, "--bench")
         table["bench"] = {"source": bench}
     return _made(table, None, sets=sets, source=source, folder=Path())
 
@@ -371,8 +372,22 @@ def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str
     changes = [_spread(settings.assignment(text)) for text in sets]
     said = Said(_spread(table, lines), source, lines, sets, changes)
     config = _of_file(located(said.build(RunConfig), folder, changes), said)
+    _check_bench(config.bench.source, f"{said.place(source, ('bench', 'source'))}: bench.source")
     config.bench.resolve(said=said)  # its errors can name their line only here
     return config
+
+
+def _check_bench(source: str, who: str) -> None:
+    """Raise SpecError where there is no such bench; who says it."""
+    try:
+        path = find_bench(source)
+    except SpecError as error:
+        raise SpecError(f"{who}: {error}") from None
+    if not exists(path):
+        raise SpecError(
+            f"{who}: no file is called {quoted(source)} beside the configuration or in the current "
+            f"folder; shipped benches: {', '.join(bench_names())}."
+        )
 
 
 def _spread(table: Table, lines: Lines | None = None) -> Table:

@@ -23,6 +23,7 @@ from distill.export.write import check_images, check_levels
 from distill.job import given_teacher
 from distill.job.config import DataConfig, RunConfig
 from distill.job.ledger import Ledger, read_json
+from distill.job.named_files import check_data
 from distill.metrics.tasks import Task, task_of
 from distill.progress import Silent, Watcher
 from distill.training.checkpoint import load_network, load_spec, load_student, load_teacher
@@ -104,6 +105,7 @@ class Job:
             OpticsError: the bench or the images cannot be had, or do not fit the network.
         """
         bench = config.bench.resolve()
+        check_data(config)
         d = config.data
         splits = data.load(
             d.source,

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from distill.data.sources import absent, names
 from distill.job.toml import Table, holds
-from optics.reading import exists, home
+from optics.errors import OpticsError
+from optics.reading import exists, home, shortened
 from optics.spec import Validated
 
 V = TypeVar("V", bound=Validated)
@@ -76,6 +78,26 @@ def relocated(config: V, folder: Path) -> V:
     return with_names(config, place)
 
 
+def check_data(config: BaseModel) -> None:
+    """Whether the images that a configuration names are there, before they are looked at.
+
+    Raises:
+        OpticsError: they are not; the key, and where they were looked for.
+    """
+    for key in (key for key in FILES if key.startswith("data.")):
+        name = _value(config, tuple(key.split(".")))
+        if name is not None and not _shipped(key, name) and not exists(path := home(name)):
+            raise OpticsError(f"{key}: {absent(name, '' if path.is_absolute() else _looked())}")
+
+
+def _looked() -> str:
+    """Where data were looked for, in words."""
+    shared = os.environ.get("SCLC_DATA")
+    there = "which is not set" if not shared else shortened(shared, most=80)
+    lost = ", no folder" if shared and not Path(shared).is_dir() else ""
+    return f" beside the configuration, in the current folder or in that of SCLC_DATA ({there}{lost})"
+
+
 def _shared(key: str) -> list[Path]:
     """The folder of data sets, for a key that names one."""
     shared = os.environ.get("SCLC_DATA")
@@ -104,8 +126,6 @@ def with_names(config: V, new: Callable[[str, str], str | None]) -> V:
 def _shipped(key: str, name: str) -> bool:
     """Whether a name stands for what comes with the package, or is downloaded, whatever files are called so."""
     if key.startswith("data."):
-        from distill.data.sources import names
-
         return name in names()
     return (key == "bench.source" or key.endswith(".device")) and not (Path(name).suffix or "/" in name)
 
