@@ -256,6 +256,7 @@ def explain(
     lines: Places | None = None,
     used: Mapping[str, str] | None = None,
     table: str = "",
+    short_keys: Mapping[tuple[str, ...], Sequence[str]] | None = None,
 ) -> str:
     """One line about the first thing wrong: file, line, key, what is wrong, and what would be right.
 
@@ -266,6 +267,7 @@ def explain(
         lines: where the keys stand.
         used: table name to the device its other figures came from.
         table: name of the table that was validated, where that is not the whole file.
+        short_keys: keys of deeper tables that may also stand in a table, by its path.
     """
     problems = _meant(root, error.errors())
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
@@ -274,7 +276,7 @@ def explain(
     dotted = ".".join(path) or "the file"
     more = "" if len(problems) == 1 else f" (and {len(problems) - 1} more)"
     if first["type"] == "extra_forbidden":
-        return f"{place}: {_unknown_key(root, path, table)}{more}"
+        return f"{place}: {_unknown_key(root, path, table, (short_keys or {}).get(path[:-1], ()))}{more}"
     if first["type"] == "missing" and path[-1].isdigit():  # a value of several
         short = _several(root, path[:-1], "tuple_type", first.get("input"))
         return f"{place}: {'.'.join(path[:-1])} = {_short(first.get('input'))}: {short}{more}."
@@ -327,7 +329,7 @@ def _inside(table: str, path: tuple[str, ...]) -> str:
     return f"[{dotted}]" if dotted else "the top of the file"
 
 
-def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> str:
+def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str, short: Sequence[str]) -> str:
     parents, key = path[:-1], path[-1]
     model = model_at(root, parents)
     known = list(model.model_fields) if model is not None else []
@@ -338,10 +340,11 @@ def _unknown_key(root: type[BaseModel], path: tuple[str, ...], table: str) -> st
     }
     if len(parents) == 1 and parents[0] in DEVICE_TABLES:
         known.append("device")
-    near = difflib.get_close_matches(key, [*known, *deeper], n=1, cutoff=0.6)
-    hint = f", did you mean {deeper.get(near[0], near[0])!r}?" if near else "."
+    short = [name for name in short if name not in known]
+    near = difflib.get_close_matches(key, [*known, *short, *deeper], n=1, cutoff=0.6)
+    nearest = [name for name in near if name in known or name in short]
+    hint = f", did you mean {(nearest or [deeper[near[0]]])[0]!r}?" if near else "."
     name = quoted(".".join(path))
     said = f"unknown key {name}{hint} Known keys of {_inside(table, path)}: "
-    nearest = [near[0]] if near and near[0] in known else []
-    rest = sorted(set(known) - set(nearest))
+    rest = [k for k in (*sorted(set(known)), *short) if k not in nearest]
     return said + shortened(", ".join(nearest + rest), most=_LINE - len(said))

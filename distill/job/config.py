@@ -28,7 +28,7 @@ from distill.training.checkpoint import load_spec
 from distill.training.spec import TrainSpec
 from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
-from networks.students.spec import Control, StudentSpec, places, spread
+from networks.students.spec import SHORT, Control, StudentSpec, places, spread
 from networks.teachers import registry as teachers
 from optics.bench.files import bench_from_dict, bench_names, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
@@ -147,6 +147,9 @@ class NoiseAwareConfig(Validated):
 
 
 _PARTS = ("cascade", "readout", "backend")
+_SHORT_KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("student",): ("distillation", *SHORT)
+}  # as `_spread` takes them
 _ANY_SHAPE = (1, 1)  # of images, where only the parts are compared
 
 
@@ -371,7 +374,7 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
 def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str, folder: Path) -> RunConfig:
     changes = [_spread(settings.assignment(text)) for text in sets]
     said = Said(_spread(table, lines), source, lines, sets, changes)
-    config = _of_file(located(said.build(RunConfig), folder, changes), said)
+    config = _of_file(located(said.build(RunConfig, short_keys=_SHORT_KEYS), folder, changes), said)
     _check_bench(config.bench.source, f"{said.place(source, ('bench', 'source'))}: bench.source")
     config.bench.resolve(said=said)  # its errors can name their line only here
     return config

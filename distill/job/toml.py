@@ -75,8 +75,10 @@ class Said:
                 return f"--set {text}"
         return self.source if self.lines is None else self.lines.place(self.source, path)
 
-    def build(self, model: type[M]) -> M:
-        """Validate the values, with the assignments on top, as `model`.
+    def build(
+        self, model: type[M], *, short_keys: Mapping[tuple[str, ...], Sequence[str]] | None = None
+    ) -> M:
+        """Validate the values, with the assignments on top, as `model`; short_keys: see `optics.toml_errors.explain`.
 
         Raises:
             SpecError: one line with file, line, key, what is wrong and what would be right.
@@ -87,7 +89,9 @@ class Said:
         try:
             return validated(model, table)
         except ValidationError as error:
-            raise SpecError(explain(error, model, source=self.source, lines=self)) from None
+            raise SpecError(
+                explain(error, model, source=self.source, lines=self, short_keys=short_keys)
+            ) from None
 
 
 @dataclass(frozen=True)

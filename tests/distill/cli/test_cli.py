@@ -88,7 +88,7 @@ def test_the_module_runs_as_a_program_and_returns_its_exit_code():
         (["run", "absent.toml"], ["absent.toml"]),
         (["demo", "--nonsense"], ["--nonsense"]),
         (["demo", "--threads", "0"], ["threads"]),
-        (["demo", "--set", "student.chanels=[1]"], ["'student.chanels'", "'cascade.channels'"]),
+        (["demo", "--set", "student.chanels=[1]"], ["'student.chanels'", "did you mean 'channels'?"]),
         (
             ["demo", "--set", "bench.slm.device=holoeye-plutto-2"],
             ["holoeye-plutto-2", "Nearest: holoeye-pluto-2"],

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from distill.data.sources import names
 from distill.job import config
 from distill.job import toml as settings
-from distill.job.config import NoiseAwareConfig, RunConfig, TeacherConfig, load
+from distill.job.config import NoiseAwareConfig, RunConfig, StudentConfig, TeacherConfig, load
 from distill.training.spec import TrainSpec
 from networks.students.spec import StudentSpec
 from optics.checks import SpecError
@@ -185,7 +185,7 @@ def test_a_device_in_the_bench_table_replaces_the_bench_s_own():
         ),
         (
             "seed = 1\n\n[student]\nchanels = [1]\n",
-            ["mine.toml:4", "'student.chanels'", "'cascade.channels'"],
+            ["mine.toml:4", "'student.chanels', did you mean 'channels'?"],
         ),
         ("[studnet]\nbins = [4, 4]\n", ["mine.toml:1", "'studnet'", "'student'"]),
         ("seed = -1\n", ["mine.toml:1", "seed", "-1"]),
@@ -209,7 +209,7 @@ def test_a_bad_file_is_one_line_with_file_line_key_and_what_is_known(tmp_path, t
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("student.chanels=[1, 2]", ["--set student.chanels=[1, 2]", "'cascade.channels'"]),
+        ("student.chanels=[1, 2]", ["--set student.chanels=[1, 2]", "did you mean 'channels'?"]),
         ("student.training.epochs=many", ["--set student.training.epochs=many", "integer"]),
         ("student.training.epochs", ["expected key=value"]),
         ("student.training.epochs=", ["expected key=value"]),
@@ -331,6 +331,32 @@ def test_a_bench_file_beside_the_configuration_is_found(tmp_path):
     got = config.load(write(tmp_path, "[bench]\nsource = 'own.toml'\n[bench.slm]\nbits = 5\n"))
     assert got.bench.resolve().slm.bits == 5
     assert Path(got.bench.source).is_absolute()
+
+
+SHORT = {
+    "distilation.alpha=0.5": "'student.distilation', did you mean 'distillation'? Known keys of [student]: distill",
+    "chanels=[1, 2]": "'student.chanels', did you mean 'channels'? Known keys of [student]: channels, backend, ",
+    "bin=[2, 2]": "'student.bin', did you mean 'bins'?",
+    "readout.bin=[2, 2]": "'student.readout.bin', did you mean 'bins'? Known keys of [student.readout]: ",
+    "trainin.epochs=2": "'student.trainin', did you mean 'training'?",
+    "epochs=2": "'student.epochs', did you mean 'training.epochs'?",
+    "nothing=1": "'student.nothing'. Known keys of [student]: backend, ",
+}
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_a_short_key_is_suggested_and_listed_where_a_run_takes_it(text):
+    with pytest.raises(SpecError) as error:
+        config.demo(sets=[f"student.{text}"])
+    said = str(error.value)
+    assert f"unknown key {SHORT[text]}" in said and len(said) < 330
+    if text == "nothing=1":
+        assert "training, distillation, channels, kernel_size, " in said  # the table's own first
+
+
+def test_python_has_no_short_keys_and_is_told_none():
+    with pytest.raises(SpecError, match=r"did you mean 'cascade\.channels'\?"):
+        StudentConfig(chanels=[1, 2])
 
 
 def test_a_missing_file_is_named(tmp_path):
