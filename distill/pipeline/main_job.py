@@ -40,7 +40,7 @@ from distill.job.ledger import CONFIG, Ledger
 from distill.job.named_files import relocated
 from distill.job.rows import STUDENTS
 from distill.pipeline import evaluating, gather, steps, together
-from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of
+from distill.pipeline.step_table import STEPS, keys_and_earlier, ledger, needed, steps_of, title_of
 from distill.progress import Watcher
 from distill.training.processes import ALONE, Processes
 from distill.training.trackers import OnStepEpoch, one_at_a_time, tensorboard
@@ -173,11 +173,11 @@ def _write_config(config: RunConfig, path: Path) -> None:
 
 
 def _do(job: Job, book: Ledger, name: str, key: str, crew: together.Crew | None = None) -> None:
-    step = STEPS[name]
+    step, title = STEPS[name], title_of(name, job.config)
     if book.done(name, key):
-        job.watcher.kept(name, step.title)
+        job.watcher.kept(name, title)
         return
-    job.watcher.begin(name, step.title)
+    job.watcher.begin(name, title)
     with book.working(name, key, keep=step.resumable, where=environment(job.config.seed, job.device)):
         this = replace(job, step=name, seconds={}, where={})
         this.recall(book, (n for n in STEPS if n != name))

@@ -223,6 +223,11 @@ STEPS: dict[str, Step] = {
 }
 
 
+def title_of(name: str, config: RunConfig) -> str:
+    """What a step does, for people; a teacher that the user brings is not trained."""
+    return "Checking the teacher" if name == "teacher" and config.teacher.given else STEPS[name].title
+
+
 def keys(job: Job) -> dict[str, str]:
     """The key of every step: the hash of what it depends on and of the keys of the steps that it reads."""
     return _keys(job, _depends(job))
