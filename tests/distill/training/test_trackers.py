@@ -7,6 +7,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,8 @@ import torch
 
 from distill.job import config
 from distill.pipeline import main_job
-from distill.training.trackers import tensorboard
+from distill.training.history import Epoch
+from distill.training.trackers import EVENTS, tensorboard
 from distill.training.train_loop import train
 from optics.checks import OpticsError
 from tests.distill.training.test_train_loop import SPEC, blobs, small
@@ -158,3 +160,30 @@ def test_without_the_package_its_name_and_its_extra_are_said(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(OpticsError, match=r"pip install 'spectral-cascade\[tensorboard\]'"):
         tensorboard(tmp_path)
+
+
+def test_the_package_s_own_reader_finds_every_figure_of_every_epoch(tmp_path):
+    """What is written with the package itself, while the training is under way and behind it."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def read() -> dict[str, list[tuple[int, float]]]:
+        found = EventAccumulator(str(tmp_path))
+        found.Reload()
+        return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+
+    told, tell = [], tensorboard(tmp_path)
+
+    def both(epoch: Epoch) -> None:
+        tell(epoch)
+        told.append(epoch)
+        assert len(read()["loss"]) == len(told)  # as soon as it is told
+
+    history = train(small(), blobs(), blobs(30, 1), SPEC.replace(epochs=3), directory=tmp_path, on_epoch=both)
+    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
+    assert len(list(tmp_path.glob(EVENTS))) == 1
+    found = read()
+    assert set(found) == {field.name for field in fields(Epoch)} - {"epoch"}
+    for tag, values in found.items():
+        wanted = [(epoch.epoch, pytest.approx(getattr(epoch, tag), rel=1e-6)) for epoch in history.epochs]
+        assert values == wanted, tag
