@@ -30,6 +30,9 @@ class Watcher(Protocol):
     def kept(self, step: str, title: str) -> None:
         """The step was done before for the same inputs and is not repeated."""
 
+    def note(self, text: str) -> None:
+        """What the user should know of; the job goes on."""
+
 
 class Silent:
     """A watcher that says nothing."""
@@ -44,6 +47,9 @@ class Silent:
         """Nothing."""
 
     def kept(self, step: str, title: str) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
 
@@ -63,6 +69,10 @@ def _tqdm(**options: Any) -> Any:
         warnings.simplefilter("ignore")  # that a notebook without widgets gets bars of text
         from tqdm.auto import tqdm
     return tqdm(file=sys.stderr, leave=False, dynamic_ncols=True, miniters=1, **options)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 class Bars:
@@ -112,13 +122,18 @@ class Bars:
         """One line for a step that need not be repeated."""
         self._line(f"{title:<{_TITLE}}    kept")
 
-    def _line(self, text: str) -> None:
-        if self.say is None:
+    def note(self, text: str) -> None:
+        """One line, also where no lines are asked for but somebody watches."""
+        self._line(f"note: {text}", by=self.say or (_to_stderr if self.shown else None))
+
+    def _line(self, text: str, by: Callable[[str], None] | None = None) -> None:
+        say = by or self.say
+        if say is None:
             return
         with self._lock:
             for bar in self._bars.values():
                 bar.clear()
-            self.say(text)
+            say(text)
             for bar in self._bars.values():
                 bar.refresh()
 

@@ -70,6 +70,10 @@ class Bars:
         """One line for a step that need not be repeated."""
         self._bars.kept(step, title)
 
+    def note(self, text: str) -> None:
+        """One line about what the user should know of."""
+        self._bars.note(text)
+
     def __enter__(self) -> Bars:
         """Nothing is shown before the first step begins."""
         return self

@@ -1,9 +1,9 @@
 """A teacher that the user brings, as a run's configuration names it, and the proof that it knows these images.
 
 A teacher whose classes stand in another order, or that expects other values, answers all the same; a student learns
-nonsense from it. So it is asked about the validation part first. An accuracy near chance is an error that says what the
-likely cause is, and so is one that is far better with the classes in another order, with other values or in another
-size.
+nonsense from it. So it is asked about the validation part first, with training images where that is small. An accuracy
+near chance is an error that says what the likely cause is, and so is one that is far better with the classes in another
+order, with other values or in another size. Where one of these does better, but not surely or not by far, that is told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from distill.job.config import TeacherConfig
 
 _MOST_IMAGES = 1000  # of the validation part that it is asked about
+_ENOUGH_IMAGES = 300  # up to so many training images are asked about with fewer
 _TRIED_IMAGES = 250  # of those, for each way of changing their values
 _SIGMAS_OF_BEST = 2.0  # by which answers at random agree better in the best order than by chance
 _SIGMAS = 3.0  # standard errors above chance that an accuracy must have
@@ -129,42 +131,93 @@ def digest_of(network: nn.Module) -> str:
     return total.hexdigest()
 
 
-def check(config: TeacherConfig, teacher: nn.Module, part: Dataset, what: str) -> float:
+@dataclass(frozen=True)
+class _Change:
+    """A way of asking the teacher: the share that is right so, in words, and whether that is better than by chance."""
+
+    share: float
+    line: str
+    better: bool
+
+
+def check(
+    config: TeacherConfig,
+    teacher: nn.Module,
+    part: Dataset,
+    what: str,
+    *,
+    training: Dataset | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> float:
     """The share of the validation part's images (or pixels) that a given teacher gets right, the mean of the classes.
 
     A class counts as much as another, so that rare ones matter and an answer that is always the same is worth what
     chance is. Where one class alone is labelled nothing can be told.
 
+    Args:
+        config: what the run says of it.
+        teacher: the network.
+        part: the validation part.
+        what: what errors call it.
+        training: whose labelled images it is also asked about where the validation part has few.
+        tell: told that share, and of a change that would do better, but not surely or not by far.
+
     Raises:
         OpticsError: hardly more than by chance, far less than with its classes in another order, with other values or
             in another size, or no numbers; what the likely cause is.
     """
-    some = _some(part.labelled, _MOST_IMAGES)
+    own = _some(part.labelled, _MOST_IMAGES)
+    some = _filled(own, training)
     answers = logits(teacher, some.images)
     if not bool(answers.isfinite().all()):
         raise OpticsError(f"{what} answers with numbers that are not finite; its weights are damaged.")
+    figure = _right(answers[: len(own)], own)
     right, counted = _right(answers, some), _images_of_classes(some)
-    if not config.check or len(counted) < 2:
-        return right
-    chance = 1 / len(counted)
-    error = chance * math.sqrt(sum(chance * (1 - chance) / n for n in counted))
-    limit = min(chance + _SIGMAS * error, (1 + chance) / 2)
-    found, line = (
-        (right, "") if right > _ABOVE_DOUBT else _better(config, teacher, answers, some, lost=right <= limit)
-    )
-    if right > limit and (found - right < _SIGMAS * error or 1 - found > (1 - right) / 2):
-        return right
-    why = "" if right > limit else f", where answering at random gives {100 * chance:.1f} %"
-    raise OpticsError(
-        f"{what} is right on {100 * right:.1f} % of {len(some)} validation images{_of_classes(some)}{why}. "
-        f"{line if found > max(limit, 2 * chance) else _LIKELY} (teacher.check = false takes it as it is.)"
+    of = f"{len(some)} {'training and ' if len(some) > len(own) else ''}validation images{_of_classes(some)}"
+    note = f"{what} is right on {100 * figure:.1f} % of {len(own)} validation images{_of_classes(own)}."
+    if config.check and len(counted) > 1:
+        chance = 1 / len(counted)
+        error = chance * math.sqrt(sum(chance * (1 - chance) / n for n in counted))
+        limit = min(chance + _SIGMAS * error, (1 + chance) / 2)
+        tried = [] if right > _ABOVE_DOUBT else _changes(config, teacher, answers, some, lost=right <= limit)
+        best = max(tried, key=lambda change: change.share, default=_Change(right, "", better=False))
+        far = best.share - right >= _SIGMAS * error and 1 - best.share <= (1 - right) / 2
+        if right <= limit or far:
+            why = "" if right > limit else f", where answering at random gives {100 * chance:.1f} %"
+            raise OpticsError(
+                f"{what} is right on {100 * right:.1f} % of {of}{why}. "
+                f"{best.line if best.share > max(limit, 2 * chance) else _LIKELY} "
+                "(teacher.check = false takes it as it is.)"
+            )
+        better = max((c for c in tried if c.better), key=lambda change: change.share, default=None)
+        if better is not None:
+            note = (
+                f"{what} is right on {100 * right:.1f} % of {of}. Perhaps it could do better: {better.line} That may "
+                "be chance, or little; the run goes on."
+            )
+    if tell is not None:
+        tell(note)
+    return figure
+
+
+def _filled(part: Dataset, training: Dataset | None) -> Dataset:
+    """The images of a small validation part and behind them labelled ones of the training part, until they do."""
+    missing = _ENOUGH_IMAGES - len(part)
+    if training is None or missing <= 0 or len(training.labelled) == 0:
+        return part
+    more = _some(training.labelled, missing)
+    return replace(
+        part, images=torch.cat((part.images, more.images)), labels=torch.cat((part.labels, more.labels))
     )
 
 
 def _some(part: Dataset, most: int) -> Dataset:
     """So many of its images, wherever they stand: sets are often in the order of their classes."""
-    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
-    return part.take(chosen.sort().values)
+    return part.take(_which(len(part), most))
+
+
+def _which(count: int, most: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def _of_classes(part: Dataset) -> str:
@@ -194,16 +247,26 @@ def _share(table: Tensor) -> float:
     return float(table.diagonal().sum() / (table.sum(1) > 0).sum())
 
 
-def _better(
+def _gains(answers: Tensor, before: Tensor, part: Dataset) -> bool:
+    """Whether answers are right more often than others to the same images, by more than chance."""
+    known = (part.labels >= 0).reshape(len(part), -1)
+    new, old = ((a.argmax(1) == part.labels).reshape(len(part), -1).double() for a in (answers, before))
+    gain = ((new - old) * known).sum(1) / known.sum(1).clamp(min=1)
+    spread = float(gain.std(correction=0)) / math.sqrt(len(part))
+    return float(gain.mean()) > _SIGMAS_OF_BEST * spread and _right(answers, part) > _right(before, part)
+
+
+def _changes(
     config: TeacherConfig, teacher: nn.Module, answers: Tensor, part: Dataset, *, lost: bool
-) -> tuple[float, str]:
-    """The share that is right with the change that helps most, and that in words.
+) -> list[_Change]:
+    """What each change makes of the teacher.
 
     lost: it answers at random; then every size is tried with all values, else with those alone that help.
     """
-    found = [_reordered(answers, part)]
+    right = _right(answers, part)
+    found = _reordered(answers, part, right)
     if not isinstance(teacher, Adapted):
-        return found[0]
+        return found
 
     def asked(some: Dataset, **changes: Any) -> Tensor | None:
         other = given(config, part.class_names, inner=teacher.network, **changes).to(teacher.mean.device)
@@ -212,17 +275,18 @@ def _better(
         except (RuntimeError, ValueError):  # three means for one channel, or layers of another size
             return None
 
-    few = _some(part, _TRIED_IMAGES)
-    also: dict[str, tuple[float, dict[str, Any]]] = {"": (_right(answers, part), {})}
+    which = _which(len(part), _TRIED_IMAGES)
+    few, before = part.take(which), answers[which]
+    also: dict[str, tuple[float, dict[str, Any]]] = {"": (right, {})}
     for told, change in _TRIED.items():
         values = {"mean": (0.0,), "std": (1.0,)} | change
         if values == {"mean": config.mean, "std": config.std} or (got := asked(few, **values)) is None:
             continue
         share = _right(got, few)
         also[f"{told} and "] = (share, values)
-        found.append((share, f"With {told} it is right on {100 * share:.1f} %."))
-        share, line = _reordered(got, few)
-        found.append((share, f"With {told}: {line}"))
+        line = f"With {told} it is right on {100 * share:.1f} %."
+        found.append(_Change(share, line, _gains(got, before, few)))
+        found += [replace(c, line=f"With {told}: {c.line}") for c in _reordered(got, few, right)]
     if not lost:
         best = max(also, key=lambda name: also[name][0])
         also = {"": also[""], best: also[best]}
@@ -234,21 +298,24 @@ def _better(
                 share = _right(got, some)
                 free = (2 if told else 1) * _SIGMAS_OF_BEST * math.sqrt(share * (1 - share) / len(some))
                 line = f"With {told}teacher.image_size = [{n}, {n}] it is right on {100 * share:.1f} %."
-                found.append((share - free, line))
-    return max(found, key=lambda pair: pair[0])  # of those that are as good the first
+                found.append(_Change(share - free, line, share - free > right))
+    return found  # of those that are as good the first is told
 
 
-def _reordered(answers: Tensor, part: Dataset) -> tuple[float, str]:
-    """The share that is right with the teacher's classes in the best order, less what chance gives; and that in words.
+def _reordered(answers: Tensor, part: Dataset, right: float) -> list[_Change]:
+    """The share that is right with the teacher's classes in the best order, less what chance gives; none for their own.
 
     A better order can be found for any wrong answers, the better the fewer images a class has.
     """
     table, counted = _table(answers, part), _images_of_classes(part)
     free = (1 - _share(table)) * _SIGMAS_OF_BEST * math.sqrt((1 - 1 / len(counted)) / sum(counted))
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
+    if (rows == columns).all():
+        return []
     share = _share(table[:, torch.from_numpy(columns)])
     order = [part.class_names[row] for _, row in sorted(zip(columns.tolist(), rows.tolist(), strict=True))]
-    return share - free, (
+    line = (
         f"Its classes stand in another order than the data's: with teacher.classes = {order} it is right on "
         f"{100 * share:.1f} %."
     )
+    return [_Change(share - free, line, share - free > right)]

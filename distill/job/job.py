@@ -208,7 +208,9 @@ class Job:
             )
             self._check_logits(logits(teacher, train.images[:1]), f"the teacher {told.label!r}", key)
         if self.brought:
-            given_teacher.check(told, teacher, self.splits.validation, f"the teacher {told.label!r}")
+            given_teacher.check(
+                told, teacher, self.splits.validation, f"the teacher {told.label!r}", training=train
+            )
         with self._asking("the student", "student.readout.bins or student.cascade"):
             student = Student.from_spec(self.spec)
             self._check_logits(logits(student, train.images[:1]), "the student", "student.backend")

@@ -81,7 +81,14 @@ def run_teacher(job: Job) -> None:
     t = job.splits.train
     if job.brought:
         told = job.config.teacher
-        right = given_teacher.check(told, job.teacher(), job.splits.validation, f"the teacher {told.label!r}")
+        right = given_teacher.check(
+            told,
+            job.teacher(),
+            job.splits.validation,
+            f"the teacher {told.label!r}",
+            training=t,
+            tell=job.watcher.note if job.processes.first else None,
+        )
         config = {"kind": "given teacher", "label": told.label, "right": right}
         if job.processes.first:
             save_model(job.path("teacher") / MODEL, job.teacher(), config)

@@ -60,6 +60,17 @@ def test_a_terminal_gets_bars_that_are_taken_away():
     assert "Training the teacher" in out
 
 
+@pytest.mark.parametrize(("lines", "shown"), [(True, False), (True, True), (False, True), (False, False)])
+def test_a_note_is_one_line_wherever_lines_are_asked_for_or_somebody_watches(lines, shown, monkeypatch):
+    told, err = [], io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    with Bars(told.append if lines else None, shown=shown) as bars:
+        bars.note("perhaps")
+    assert told == (["note: perhaps"] if lines else [])
+    assert err.getvalue() == ("note: perhaps\n" if shown and not lines else "")
+    Silent().note("perhaps")
+
+
 def test_bars_count_what_was_done_from_anywhere(monkeypatch):
     """A step that goes on begins in its middle; another total begins another bar."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
@@ -14,12 +16,13 @@ from torch import nn
 
 import distill
 from distill.data import load
-from distill.data.dataset import VOID, Dataset
+from distill.data.dataset import UNLABELLED, VOID, Dataset
 from distill.job import config as configs
 from distill.job import given_teacher
 from distill.job.config import RunConfig, TeacherConfig
 from distill.job.job import Job
 from distill.pipeline import main_job
+from distill.progress import Silent
 from networks.teachers.given import Adapted, module
 from optics.checks import OpticsError
 from optics.errors import SpecError
@@ -48,11 +51,11 @@ NAMES = SPLITS.train.class_names
 class Linear(nn.Module):
     """The regression of the digits' classes on their pixels."""
 
-    def __init__(self, mean=0.0, std=1.0, order=range(10)):
+    def __init__(self, mean=0.0, std=1.0, order=range(10), of=SPLITS.train):
         super().__init__()
         self.fc = nn.Linear(784, 10)
-        x = ((SPLITS.train.images.flatten(1) - mean) / std).double()
-        y = torch.nn.functional.one_hot(SPLITS.train.labels, 10).double()
+        x = ((of.images.flatten(1) - mean) / std).double()
+        y = torch.nn.functional.one_hot(of.labels, 10).double()
         x1 = torch.cat((x, torch.ones(len(x), 1)), 1)
         w = torch.linalg.solve(x1.T @ x1 + 20 * torch.eye(785), x1.T @ y)[:, list(order)]
         with torch.no_grad():
@@ -229,6 +232,57 @@ def test_another_normalisation_is_found_and_told():
     assert right(TeacherConfig(passed="x", mean=[1.0], std=[-1.0]), inner=wrong) > 0.6
 
 
+FEW = load("digits", limit=300)
+MANY = load("digits", limit=5000, seed=5).train
+SWAPPED = [1, 0, *range(2, 10)]
+
+
+def told_of(inner, training=FEW.train, part=FEW.validation, **keys):
+    told, notes = TeacherConfig(passed="x", **keys), []
+    made = given_teacher.given(told, NAMES, inner=inner)
+    figure = given_teacher.check(told, made, part, "the teacher", training=training, tell=notes.append)
+    assert len(notes) == 1
+    return figure, notes[0]
+
+
+def test_with_few_validation_images_training_images_prove_another_order():
+    assert len(FEW.validation) == 30
+    order = r"another order.*teacher\.classes = \['1', '0', '2',"
+    with pytest.raises(OpticsError, match=rf"of 300 training and validation images\. Its classes.*{order}"):
+        told_of(Linear(order=SWAPPED, of=MANY))
+    hidden = replace(FEW.train, labels=torch.full_like(FEW.train.labels, UNLABELLED))
+    for training in (None, hidden):  # nobody labelled more
+        figure, note = told_of(Linear(order=SWAPPED, of=MANY), training=training)
+        assert re.search(rf"of 30 validation images\. Perhaps .*{order}.* the run goes on\.$", note)
+        assert figure < 0.8
+    figure, note = told_of(Linear(order=SWAPPED, of=MANY), check=False)
+    assert "Perhaps" not in note
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "told"),
+    [
+        (0.1307, 0.3081, r"teacher\.mean = \[0\.1307\] and teacher\.std = \[0\.3081\] \(MNIST's\)"),
+        (0.5, 0.5, r"teacher\.mean = \[0\.5\] and teacher\.std = \[0\.5\]"),
+    ],
+)
+def test_other_values_that_do_a_little_better_are_told_and_the_run_goes_on(mean, std, told):
+    wrong = Linear(mean, std, of=MANY)
+    _, note = told_of(wrong)
+    assert re.search(rf"of 300 training and validation images\. Perhaps .*With {told}.*it is right on", note)
+    assert "Its classes" not in note
+    figure, note = told_of(wrong, mean=[mean], std=[std])
+    assert note == f"the teacher is right on {100 * figure:.1f} % of 30 validation images."
+
+
+def test_a_teacher_in_order_is_told_with_its_share_of_the_validation_images_alone():
+    for order in (range(10), SWAPPED):
+        inner, keys = Linear(order=order, of=MANY), {"classes": [str(k) for k in order]}
+        figure, note = told_of(inner, **keys)
+        assert note == f"the teacher is right on {100 * figure:.1f} % of 30 validation images."
+        assert figure == told_of(inner, training=None, **keys)[0]
+
+
 class InACorner(Linear):
     """Of any size: what is smaller stands in the corner of its 28 x 28 pixels."""
 
@@ -395,9 +449,34 @@ def short(**teacher) -> RunConfig:
     return made.replace(teacher=TeacherConfig(**teacher))
 
 
+class Heard(Silent):
+    """What a run tells of its teacher."""
+
+    def __init__(self):
+        self.told = []
+
+    def begin(self, step, title):
+        if step == "teacher":
+            self.told.append(f"begins: {title}")
+
+    def kept(self, step, title):
+        if step == "teacher":
+            self.told.append(f"kept: {title}")
+
+    def note(self, text):
+        assert re.fullmatch(
+            r"the teacher '.*net\.pt2' is right on \d+\.\d % of \d+ validation images\.", text
+        )
+        self.told.append("note")
+
+
 def test_a_run_with_a_program_and_with_a_module_from_python(folder, tmp_path):
     told = short(file=str(folder / "net.pt2"))
-    main_job.run(told, tmp_path / "program", last="linear_kd")
+    heard = Heard()
+    main_job.run(told, tmp_path / "program", last="linear_kd", ui=heard)
+    main_job.run(told, tmp_path / "program", last="teacher", ui=heard, resume=True)
+    assert heard.told[:2] == ["begins: Checking the teacher", "note"]
+    assert heard.told[2:] == ["kept: Checking the teacher"]
     network = Linear().eval()
     distill.run(short(), tmp_path / "passed", last="linear_kd", teacher=network)
     for name in ("program", "passed"):
