@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli.options import Json, command
+from distill.cli.options import Json, Sets, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distill.cli.show import Bars
+    from distill.data.parts import Options
     from distill.data.survey.contents import Checked
+    from distill.job.config import RunConfig
 
 Source = Annotated[
     str,
@@ -34,6 +36,10 @@ Axes = Annotated[
 White = Annotated[float | None, typer.Option("--white", help="Stored value that is full white.")]
 Ignore = Annotated[
     list[str] | None, typer.Option("--ignore", help="A label or class that counts nowhere; may be repeated.")
+]
+Subset = Annotated[
+    str | None,
+    typer.Option("--subset", help="Of an HDF5 file with several sets, the one whose groups begin so."),
 ]
 Cache = Annotated[
     Path | None, typer.Option("--cache", help="Where downloads are kept; ~/.cache/spectral-cascade.")
@@ -121,47 +127,103 @@ def _told(name: str, cache: Path | None) -> str:
 
 
 def check(
-    source: Source,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH|NAME|RUN.toml",
+            help="What `import` takes, or a run file, whose images are looked at as it says.",
+        ),
+    ],
     size: Size = None,
     grey: Grey = False,
     target: Target = None,
     axes: Axes = None,
     white: White = None,
     ignore: Ignore = None,
+    subset: Subset = None,
+    sets: Sets = None,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Tell what a source of images holds: parts, sizes, classes, labels, duplicates, and what cannot be read.
 
     Reads every picture once and writes nothing. Exit code 1 where training on it would be refused, a line for each
-    reason.
+    reason. Of a run file it tells what its data hold, read as it says, and the digest of its training images, which
+    result.json tells too.
 
     Examples: sclc data check photographs/
 
     sclc data check scans.zip --size 64 --grey
+
+    sclc data check mine.toml --set seed=1
     """
     import time
 
     from distill.cli import show as cli_show
     from distill.data.survey import check as look
+    from optics.errors import OpticsError
 
+    told: dict[str, Any] = {
+        "size": size,
+        "grey": grey,
+        "target": target,
+        "axes": axes,
+        "white": white,
+        "subset": subset,
+    }
+    run = _run_file(source, sets, given=any([*told.values(), ignore, cache]))
+    source, options, left_out = (
+        (source, _options(**told), _ignored(ignore))
+        if run is None
+        else (run.data.source, _options(**run.data.model_dump(include=set(told))), run.data.ignore)
+    )
     with cli_show.Bars() as bars:
         bars.begin("check", f"read {source}")
         started = time.perf_counter()
         found = look(
             source,
-            options=_options(size=size, grey=grey, target=target, axes=axes, white=white),
-            ignore=_ignored(ignore),
+            options=options,
+            ignore=left_out,
             cache=cache,
             progress=lambda done, total: bars.progress("check", done, total),
         )
+        training = None
+        if run is not None and not found.problems:
+            try:
+                training = _training(run)
+            except OpticsError as error:  # of how the run cuts them
+                found = found.model_copy(update={"problems": (str(error),)})
         bars.end("check", time.perf_counter() - started)
     if json:
-        cli_show.print_json(found.model_dump(mode="json"))
+        cli_show.print_json(
+            found.model_dump(mode="json") | ({} if training is None else {"training": training})
+        )
     else:
-        _show(found)
+        _show(found, training)
     if found.problems:
         raise typer.Exit(1)
+
+
+def _run_file(source: str, sets: list[str] | None, *, given: bool) -> RunConfig | None:
+    from distill.job.config import load
+
+    if Path(source).suffix.lower() != ".toml":
+        if sets:
+            raise typer.BadParameter(f"--set changes a run file, and {source} is none.")
+        return None
+    if given:
+        raise typer.BadParameter(
+            f"{source} says how its images are read; change it by --set, such as --set data.grey=true."
+        )
+    return load(source, sets=sets or ())
+
+
+def _training(run: RunConfig) -> dict[str, Any]:
+    """How many images a run trains on, its seed, and their digest as result.json tells it."""
+    from distill.job.job import Job
+
+    part = Job.prepare(run, Path()).splits.train  # writes nothing
+    return {"images": len(part), "seed": run.seed, "digest": part.digest()}
 
 
 def import_(
@@ -173,6 +235,7 @@ def import_(
     axes: Axes = None,
     white: White = None,
     ignore: Ignore = None,
+    subset: Subset = None,
     validation: Annotated[
         float,
         typer.Option("--validation", help="Share that is cut off for parts that the source does not bring."),
@@ -204,7 +267,7 @@ def import_(
         seed=seed,
         ignore=_ignored(ignore),
         limit=limit,
-        options=_options(size=size, grey=grey, target=target, axes=axes, white=white),
+        options=_options(size=size, grey=grey, target=target, axes=axes, white=white, subset=subset),
         cache=cache,
     )
     counts = {"train": len(made.train), "validation": len(made.validation), "test": len(made.test)}
@@ -221,12 +284,13 @@ def import_(
     )
 
 
-def _options(*, size: str | None, **told: Any) -> Any:
+def _options(*, size: str | tuple[int, int] | None, **told: Any) -> Options:
+    """How images are to be read; size: as --size takes it, or (H, W)."""
     from distill.cli.bench import image_shape
     from distill.data.parts import Options
 
-    if size is None:
-        return Options(**told)
+    if not isinstance(size, str):
+        return Options(size=size, **told)
     try:
         return Options(size=image_shape(size), **told)
     except typer.BadParameter as error:
@@ -241,7 +305,7 @@ def _ignored(ignore: list[str] | None) -> tuple[int | str, ...]:
 _SHOWN = 20  # classes that are listed
 
 
-def _show(found: Checked) -> None:
+def _show(found: Checked, training: dict[str, Any] | None) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -290,6 +354,13 @@ def _show(found: Checked) -> None:
     console.print(counts)
     if len(names) > _SHOWN:
         console.print(f"and {len(names) - _SHOWN} classes more; --json has all")
+    for name, part in found.parts.items():
+        console.print(f"pixels of {name!r}, in any order: {part.pixels}", soft_wrap=True)
+    if training is not None:
+        console.print(
+            f"training images with seed {training['seed']}: {training['images']}, digest {training['digest']}",
+            soft_wrap=True,
+        )
     for remark in found.remarks:
         console.print(f"note: {remark}", soft_wrap=True)
     for problem in found.problems:

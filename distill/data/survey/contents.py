@@ -41,7 +41,9 @@ class PartChecked(Validated):
     images: how many. sizes: "channels x H x W" to how many pictures have it. values: least and largest, 1 is full
     white. classes: name to how many images, or pixels, have it; void: how many have none. stored: least and largest
     label as it is stored, or the first and last word. unreadable: pictures that cannot be read, the first few, each
-    in one line, and unreadable_count in all. repeated: pictures that stand in this part more than once.
+    in one line, and unreadable_count in all. repeated: pictures that stand in this part more than once. pixels: sha256
+    of every picture's shape and values as they are read, in any order: the same pictures have the same, whatever the
+    files are; their answers are not in it.
     """
 
     images: int
@@ -53,6 +55,7 @@ class PartChecked(Validated):
     unreadable: tuple[str, ...]
     unreadable_count: int
     repeated: int
+    pixels: str
 
 
 class Shared(Validated):
@@ -97,6 +100,10 @@ class _Seen:
         digest = hashlib.blake2b(str(tuple(image.shape)).encode(), digest_size=16)
         digest.update(image.contiguous().numpy().tobytes())
         self.digests.setdefault(digest.digest(), []).append(number)
+
+    def pixels_digest(self) -> str:
+        each = sorted(digest for digest, numbers in self.digests.items() for _ in numbers)
+        return hashlib.sha256(b"".join(each)).hexdigest()
 
 
 def check(
@@ -337,6 +344,7 @@ def _part(part: Part, seen: _Seen, classes: dict[str, int], void: int, stored: A
         unreadable=tuple(_gathered(seen.wrong)[:_TOLD]),
         unreadable_count=len(seen.wrong),
         repeated=sum(len(numbers) - 1 for numbers in seen.digests.values()),
+        pixels=seen.pixels_digest(),
     )
 
 

@@ -338,6 +338,60 @@ def test_a_folder_of_npy_files(tmp_path):
     assert sorted([len(made.train), len(made.validation), len(made.test)]) == [3, 3, 3]
 
 
+def test_the_same_pictures_are_known_again_whatever_holds_them(tmp_path):
+    known = {part: told.pixels for part, told in check(folders(tmp_path / "photos")).parts.items()}
+    zipped(tmp_path / "photos.zip", tmp_path / "photos")
+    convert(tmp_path / "photos", tmp_path / "x.h5", validation=0.25)
+    turned = tmp_path / "turned"
+    for k, file in enumerate(sorted((tmp_path / "photos").rglob("*.png"), reverse=True)):
+        part = file.relative_to(tmp_path / "photos").parts[0]
+        (turned / part / f"{k % 2}").mkdir(parents=True, exist_ok=True)
+        file.rename(turned / part / f"{k % 2}" / f"{k}.png")  # other names, classes, order
+    for source in ("photos.zip", "turned"):
+        assert {part: told.pixels for part, told in check(tmp_path / source).parts.items()} == known
+    parts = check(tmp_path / "x.h5").parts
+    assert parts["test"].pixels == known["test"] != parts["val"].pixels
+    assert parts["train"].pixels != known["train"]  # without what was cut off for validation
+    Image.fromarray(grey(0) ^ 1).save(next((turned / "test").rglob("*.png")))
+    assert check(turned).parts["test"].pixels != known["test"]
+
+
+def test_the_data_of_a_run_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders(tmp_path / "photos")
+    run = tmp_path / "mine.toml"
+    run.write_text('[data]\nsource = "photos"\nsize = [28, 28]\nvalidation = 0.25\n')
+    digests = []
+    for seed in (0, 1):
+        trained = load("photos", size=(28, 28), validation=0.25, seed=seed).train
+        assert main(["data", "check", "mine.toml", "--set", f"seed={seed}", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["parts"]["train"]["sizes"] == {"1 x 28 x 28": 8}
+        assert told["training"] == {"images": len(trained), "seed": seed, "digest": trained.digest()}
+        digests.append(trained.digest())
+    assert digests[0] != digests[1]  # other images are cut off
+    assert main(["data", "check", "mine.toml"]) == 0
+    assert digests[0] in capsys.readouterr().out
+
+
+NO_RUN_FILES = {
+    "options beside it": (["mine.toml", "--grey"], 2, "change it by --set"),
+    "--set without one": (["photos", "--set", "seed=1"], 2, "photos is none"),
+    "what only the run asks": (["mine.toml", "--set", "data.strangers=2"], 1, "at least two must"),
+}
+
+
+@pytest.mark.parametrize("case", NO_RUN_FILES)
+def test_what_a_run_file_refuses(case, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders(tmp_path / "photos")
+    (tmp_path / "mine.toml").write_text('[data]\nsource = "photos"\nsize = [28, 28]\n')
+    arguments, code, said = NO_RUN_FILES[case]
+    assert main(["data", "check", *arguments]) == code
+    told = capsys.readouterr()
+    assert said in " ".join((told.out + told.err).split())
+
+
 def test_the_commands(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folders(tmp_path / "photos", same=True)
