@@ -11,6 +11,7 @@ import torch
 
 from distill.job import config
 from distill.pipeline import main_job
+from docs import configs_page
 from networks import Student, create_teacher
 from optics.plan import plan
 
@@ -56,6 +57,16 @@ def _no_data(monkeypatch):
 
 def test_every_configuration_is_in_the_table():
     assert {p.stem for p in FOLDER.glob("*.toml")} == set(SETS)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_its_head_says_how_long_the_kept_runs_took(name):
+    """After other runs are kept: `python docs/configs_page.py`."""
+    path = FOLDER / f"{name}.toml"
+    text = path.read_text(encoding="utf-8")
+    assert configs_page.written(path) == text
+    kept = any((FOLDER.parents[1] / "results").glob(f"{name}-seed[0-9]*"))
+    assert ("\n# Took " in text) is kept
 
 
 @pytest.mark.parametrize("name", SETS)
