@@ -21,20 +21,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from distill.job import toml as settings
-from distill.job.moved_keys import moved
-from distill.job.named_files import located
+from distill.job.moved_keys import SHORT_KEYS, in_their_tables
+from distill.job.named_files import check_bench, located
 from distill.job.toml import Overlaid, Said, Table
 from distill.training.checkpoint import load_spec
 from distill.training.spec import TrainSpec
 from distill.verify.verdict import Limits
 from networks.students.parts import BackendSpec, CascadeSpec, ReadoutSpec, RealisationSpec
-from networks.students.spec import SHORT, Control, StudentSpec, places, spread
+from networks.students.spec import Control, StudentSpec
 from networks.teachers import registry as teachers
-from optics.bench.files import bench_from_dict, bench_names, find_bench, load_bench, merged
+from optics.bench.files import bench_from_dict, find_bench, load_bench, merged
 from optics.bench.spec import BenchSpec
 from optics.bench.tolerance import ToleranceSpec
 from optics.errors import SpecError
-from optics.reading import exists, home, quoted
+from optics.reading import home
 from optics.recognise import check
 from optics.spec import Seed, Validated
 from optics.toml_errors import Lines, parse
@@ -147,9 +147,6 @@ class NoiseAwareConfig(Validated):
 
 
 _PARTS = ("cascade", "readout", "backend")
-_SHORT_KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("student",): ("distillation", *SHORT)
-}  # as `_spread` takes them
 _ANY_SHAPE = (1, 1)  # of images, where only the parts are compared
 
 
@@ -366,42 +363,18 @@ def changed(config: RunConfig, *, sets: Sequence[str], source: str, bench: str |
     """
     table = config.model_dump()
     if bench is not None:
-        _check_bench(bench, "--bench")
+        check_bench(bench, "--bench")
         table["bench"] = {"source": bench}
     return _made(table, None, sets=sets, source=source, folder=Path())
 
 
 def _made(table: Table, lines: Lines | None, *, sets: Sequence[str], source: str, folder: Path) -> RunConfig:
-    changes = [_spread(settings.assignment(text)) for text in sets]
-    said = Said(_spread(table, lines), source, lines, sets, changes)
-    config = _of_file(located(said.build(RunConfig, short_keys=_SHORT_KEYS), folder, changes), said)
-    _check_bench(config.bench.source, f"{said.place(source, ('bench', 'source'))}: bench.source")
+    changes = [in_their_tables(settings.assignment(text)) for text in sets]
+    said = Said(in_their_tables(table, lines), source, lines, sets, changes)
+    config = _of_file(located(said.build(RunConfig, short_keys=SHORT_KEYS), folder, changes), said)
+    check_bench(config.bench.source, f"{said.place(source, ('bench', 'source'))}: bench.source")
     config.bench.resolve(said=said)  # its errors can name their line only here
     return config
-
-
-def _check_bench(source: str, who: str) -> None:
-    """Raise SpecError where there is no such bench; who says it."""
-    try:
-        path = find_bench(source)
-    except SpecError as error:
-        raise SpecError(f"{who}: {error}") from None
-    if not exists(path):
-        raise SpecError(
-            f"{who}: no file is called {quoted(source)} beside the configuration or in the current "
-            f"folder; shipped benches: {', '.join(bench_names())}."
-        )
-
-
-def _spread(table: Table, lines: Lines | None = None) -> Table:
-    """A run's table with short and former keys in the tables of their parts, and their lines with them."""
-    table = moved(table, lines)
-    student = table.get("student")
-    if not isinstance(student, Mapping):
-        return table
-    if lines is not None:
-        lines.move({("student", key): ("student", *place) for key, place in places(student).items()})
-    return {**table, "student": spread(student)}
 
 
 def _of_file(config: RunConfig, said: Said) -> RunConfig:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill.training.distillation import FORMER
+from networks.students.spec import SHORT, places, spread
 from optics.errors import SpecError
 from optics.toml_errors import Lines
 
@@ -17,8 +18,22 @@ MOVED: dict[Path, Path] = {("student", "distillation"): ("student", "training", 
 }
 """Where a key may stand, and where it is read."""
 
+SHORT_KEYS: dict[Path, Path] = {("student",): ("distillation", *SHORT)}
+"""Keys of deeper tables that a table of a run's file takes, by its path: what errors suggest there."""
 
-def moved(table: Mapping[str, Any], lines: Lines | None = None) -> dict[str, Any]:
+
+def in_their_tables(table: Mapping[str, Any], lines: Lines | None = None) -> dict[str, Any]:
+    """A run's table with short and former keys in the tables of their parts, and their lines with them."""
+    table = _moved(table, lines)
+    student = table.get("student")
+    if not isinstance(student, Mapping):
+        return table
+    if lines is not None:
+        lines.move({("student", key): ("student", *place) for key, place in places(student).items()})
+    return {**table, "student": spread(student)}
+
+
+def _moved(table: Mapping[str, Any], lines: Lines | None = None) -> dict[str, Any]:
     """The table with each key in the place where it is read, and its line with it.
 
     Raises:

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from distill.data.sources import absent, names
 from distill.job.toml import Table, holds
-from optics.errors import OpticsError
-from optics.reading import exists, home, shortened
+from optics.bench.files import bench_names, find_bench
+from optics.errors import OpticsError, SpecError
+from optics.reading import exists, home, quoted, shortened
 from optics.spec import Validated
 
 V = TypeVar("V", bound=Validated)
@@ -88,6 +89,23 @@ def check_data(config: BaseModel) -> None:
         name = _value(config, tuple(key.split(".")))
         if name is not None and not _shipped(key, name) and not exists(path := home(name)):
             raise OpticsError(f"{key}: {absent(name, '' if path.is_absolute() else _looked())}")
+
+
+def check_bench(source: str, who: str) -> None:
+    """Whether there is such a bench; who: says it.
+
+    Raises:
+        SpecError: there is none; where it was looked for, and the shipped ones.
+    """
+    try:
+        path = find_bench(source)
+    except SpecError as error:
+        raise SpecError(f"{who}: {error}") from None
+    if not exists(path):
+        raise SpecError(
+            f"{who}: no file is called {quoted(source)} beside the configuration or in the current "
+            f"folder; shipped benches: {', '.join(bench_names())}."
+        )
 
 
 def _looked() -> str:
