@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from docs.marked import between, table  # noqa: E402
 
 FOLDER, PAGE = ROOT / "docs" / "labels", ROOT / "docs" / "distillation.md"
-ORDER = ("cifar10-grey", "cats-dogs", "imagenette", "cars", "faces")
+ORDER = ("mnist", "cifar10-grey", "cats-dogs", "imagenette", "cars", "faces")
 HEAD = ("set", "labels", "teacher", "labels alone", "distilled", "gain", "epochs", "seeds")
 
 
