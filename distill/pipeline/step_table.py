@@ -88,7 +88,7 @@ def _labels_alone(job: Job, *, names: bool = False) -> Any:
     """What the teacher does is nothing to a training without one."""
     kept, *rest = _network(job, names=names)
     if "training" in kept:
-        moves = _told(job.config.student.training.augmentation)
+        moves = _told(job.config.student.training.augmentation)  # once more, as in keys of earlier versions
         kept["training"] = {k: v for k, v in kept["training"].items() if k != "distillation"} | {
             "moves": moves
         }
